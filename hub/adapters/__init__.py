@@ -1,0 +1,1 @@
+"""Adapters: transport only, one transport a file. They never see routing, the ledger or Kafka."""

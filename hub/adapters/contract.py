@@ -1,0 +1,234 @@
+"""What an adapter is: a settings model, declared features, and a source, a sink, or both.
+
+An adapter moves bytes. It knows nothing of rules, of the ledger or of Kafka: a source yields rows with their places and
+raw bytes, a sink takes deliveries and says what became of each. Adapters are found through the entry-point group
+`hub.adapters`; the entry is a class with the shape of `Adapter`.
+
+Errors: sources and sinks raise (or return, per delivery) `hub.errors.Malformed`, `Transient`, `Rejected`,
+`OutcomeUnknown`; anything else that escapes is taken as a fault of the adapter and waited out like `Transient`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, runtime_checkable
+from zoneinfo import ZoneInfo
+
+import orjson
+from pydantic import BaseModel, ConfigDict
+
+from hub.errors import HubError, Malformed
+
+
+class AdapterSettings(BaseModel):
+    """The base of an adapter's own settings: frozen, unknown keys refused, every field described."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What a transport can promise; the conformance kit holds it to exactly these.
+
+    - `idempotent`: the sink stores the delivery key in its own transaction, so a repeat has no second effect.
+    - `prepared`: deliveries are written in two steps, `prepare` then `commit`, and `recover` finishes after a crash.
+    - `confirms`: the sink can be asked afterwards whether a delivery took effect.
+    - `batch`: the most deliveries one call takes (1 = one by one, in lanes).
+    """
+
+    source: bool = False
+    sink: bool = False
+    idempotent: bool = False
+    prepared: bool = False
+    confirms: bool = False
+    batch: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where an adapter works: the city's folder, its time zone and secrets already read. No global state."""
+
+    folder: Path
+    timezone: ZoneInfo
+    system: str
+    name: str  # of the source or receiver
+    city: str = "city"
+
+
+# --- sources -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Row:
+    """One record of a source: its columns as decoded, the bytes it came in, and its place (`file:line`).
+
+    `error` is set when the record could not be read; `values` is then empty and `raw` holds what was there.
+    """
+
+    values: dict[str, Any]
+    place: str
+    raw: bytes = b""
+    error: Malformed | None = None
+
+
+@dataclass(slots=True)
+class SourceBatch:
+    """Up to a few thousand rows, and the position (JSON) that stands after them.
+
+    `label` names the file or query for people; `last` marks the end of that unit (the file may be moved);
+    `batch_id` is the unit's id, the same for all its batches.
+    """
+
+    rows: list[Row]
+    position: dict[str, Any]
+    label: str = ""
+    batch_id: str = ""
+    last: bool = True
+    token: Any = None  # the adapter's own, for acknowledge()
+
+
+@runtime_checkable
+class Source(Protocol):
+    """A source of rows. Both methods are called in a worker thread, never two at once."""
+
+    def read(self, after: dict[str, Any] | None) -> Iterator[SourceBatch]:
+        """Yield what is there now after the position (None: from the start), then end. Constant memory."""
+        ...
+
+    def acknowledge(self, batch: SourceBatch) -> None:
+        """Say that all rows of the batch are durable: called once per batch, in order, after Kafka or quarantine has them."""
+        ...
+
+
+# --- sinks ---------------------------------------------------------------------------------------------------------
+
+
+class Delivery:
+    """One thing one receiver is to be told.
+
+    `key` is the delivery key, `no` grows per receiver, `action` is new | correct | cancel | seed, `body` is the projected
+    CloudEvent as UTF-8 JSON. `type` is the short type. `sequence`, `corrects`, `restored`, `batchid` stand in the body.
+    """
+
+    __slots__ = ("_event", "action", "body", "event_id", "key", "no", "subject", "time", "type")
+
+    def __init__(
+        self, key: str, no: int, event_id: str, type_: str, subject: str, time: str, body: bytes, action: str = "new"
+    ) -> None:
+        self.key = key
+        self.no = no
+        self.event_id = event_id
+        self.type = type_
+        self.subject = subject
+        self.time = time
+        self.body = body
+        self.action = action
+        self._event: dict[str, Any] | None = None
+
+    @property
+    def event(self) -> dict[str, Any]:
+        """Return the projected CloudEvent, decoded once."""
+        if self._event is None:
+            self._event = orjson.loads(self.body)
+        return self._event
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """Return the fields of `send` (absent fields stay absent)."""
+        data: dict[str, Any] = self.event["data"]
+        return data
+
+
+@dataclass(slots=True)
+class Batch:
+    """Deliveries of one receiver in order; `no` grows per receiver, `date` is `YYYY-MM-DD` in the city's zone."""
+
+    receiver: str
+    no: int
+    date: str
+    deliveries: Sequence[Delivery]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one delivery: `error` None means it took effect; else its class says what follows."""
+
+    key: str
+    error: HubError | None = None
+    detail: str = ""
+
+
+@runtime_checkable
+class Sink(Protocol):
+    """A sink that takes a batch at once. `deliver` answers one outcome for every delivery, in order."""
+
+    async def deliver(self, batch: Batch) -> list[Outcome]:
+        """Deliver; raise only when the same is true of the whole batch (a `Transient`, say)."""
+        ...
+
+    async def confirm(self, batch: Batch) -> list[Outcome | None]:
+        """Say of each delivery whether it took effect (None: cannot be known). Only if `confirms`."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections and files."""
+        ...
+
+
+@runtime_checkable
+class PreparedSink(Protocol):
+    """A sink in two steps (files). The hub records the token between them, so that a crash can be finished.
+
+    `prepare` does all that can fail and leaves nothing a reader could see; `commit` makes it visible. After a crash
+    `recover` is called with the recorded token and the same batch, rebuilt byte for byte: it finishes the batch exactly
+    once and answers as `commit` does. What stands there and is not the hub's raises `ReceiverStopped`.
+    """
+
+    async def prepare(self, batch: Batch) -> dict[str, Any]:
+        """Write and fsync what a crash must not lose; return the token (small JSON)."""
+        ...
+
+    async def commit(self, batch: Batch, token: dict[str, Any]) -> list[Outcome]:
+        """Make the prepared batch visible, durably."""
+        ...
+
+    async def recover(self, batch: Batch, token: dict[str, Any]) -> list[Outcome]:
+        """Finish a batch that was prepared before a crash."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of files and locks."""
+        ...
+
+
+class Adapter(Protocol):
+    """A transport: the class registered under `hub.adapters`."""
+
+    name: ClassVar[str]
+    title: ClassVar[dict[str, str]]
+    features: ClassVar[Features]
+    SourceSettings: ClassVar[type[AdapterSettings] | None]
+    SinkSettings: ClassVar[type[AdapterSettings] | None]
+
+    @classmethod
+    def source(cls, settings: Any, site: Site) -> Source:
+        """Open a source."""
+        ...
+
+    @classmethod
+    def sink(cls, settings: Any, site: Site, port: Any = None) -> Sink | PreparedSink:
+        """Open a sink; `port` is what app.py lends (expressions for `database` and `http`, a producer for `kafka`)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Expressions:
+    """What app.py lends to sinks whose settings hold expressions: `compile(text)` gives a function of a delivery.
+
+    The function takes a `Delivery` and a `Batch`, sees `event`, `data`, `subject`, `delivery`, `batch`, and returns a
+    plain value; it raises `Malformed` naming the expression when it cannot.
+    """
+
+    compile: Any = field(default=None)

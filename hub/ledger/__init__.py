@@ -1,0 +1,1 @@
+"""The ledger: what every system is owed, in SQL; SQLite and PostgreSQL alike."""

@@ -1,0 +1,1 @@
+"""The sample city: Moriguchi's systems, rules, stand-ins and generated residents."""

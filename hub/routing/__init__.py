@@ -1,0 +1,1 @@
+"""Routing: rules in CEL, planning, projection, lint and explanation. Pure: same inputs, same plan."""

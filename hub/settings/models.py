@@ -1,0 +1,267 @@
+"""What a city's files may say, as frozen models.
+
+Expressions stay texts here (`hub.routing` compiles them); adapters' own settings stay in `options`
+(`hub.adapters` checks them). Every model knows its `place` (`file:line:column`) for messages.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Text = dict[str, str]  # {"ja": …, "en": …}
+Expression = str
+
+
+class Model(BaseModel):
+    """A frozen part of the city; unknown keys are refused, `place` is where it stands."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    place: str = Field(default="", exclude=True)
+
+
+class Because(Model):
+    """Why a system may be told: the purpose, and the provision it rests on (`要確認` until confirmed)."""
+
+    purpose: str
+    provision: str = ""
+
+
+class Within(Model):
+    """A deadline: `days` from `from_` (`effective`, `notified`, `known`), rolled from closed days by `roll`."""
+
+    days: int
+    from_: Literal["effective", "notified", "known"] = Field(default="known", alias="from")
+    roll: Literal["none", "next-open", "previous-open"] = "none"
+
+
+class Protected(Model):
+    """What a receiver gets about a protected resident."""
+
+    mode: Literal["full", "without-location", "flag-only", "none"] = "without-location"
+    send_flag: bool = False
+
+
+class Ids(Model):
+    """The system's own number for a resident, and what to do when the hub does not know it."""
+
+    name: str
+    pattern: str = ""
+    missing: Literal["hold", "blank", "reject"] = "hold"
+
+
+class Verify(Model):
+    """Who a typed or scanned record is about (reserved)."""
+
+    id: Expression | None = None
+    system: str | None = None
+    verify: dict[str, Expression] = {}
+    need: int = 2
+    mismatch: Literal["review", "quarantine"] = "review"
+    unknown: Literal["provisional", "review", "quarantine"] = "review"
+
+
+class Guard(Model):
+    """Limits that hold a whole batch before Kafka until a person releases or rejects it."""
+
+    rows: tuple[int, int] | None = None
+    change: str | None = None
+    per_event: dict[str, int] = {}
+    missing_file_by: str | None = None
+    breach: Literal["hold"] = "hold"
+
+
+class Source(Model):
+    """Where a system's reports come from: an adapter, its own options, and how often it is read.
+
+    `every` is in seconds; `identity` is an expression giving the list of values that make a report the same report.
+    """
+
+    name: str
+    adapter: str
+    options: dict[str, Any] = {}
+    every: float = 5.0
+    identity: Expression | None = None
+    after: Literal["move", "keep", "delete"] = "move"
+    mode: Literal["changes", "snapshot"] = "changes"
+    key: Expression | None = None
+    compare: tuple[str, ...] = ()
+    shares_state_with: str | None = None
+    as_of: Expression | None = None
+    on_change: Literal["report", "publish", "review"] = "report"
+    on_new: Literal["report", "publish", "review"] = "report"
+    on_missing: Literal["report", "publish", "review"] = "review"
+    guard: Guard | None = None
+    identify: Verify | None = None
+    text: dict[str, Any] = {}
+
+
+class Case(Model):
+    """One kind of change in a source: the first case whose `when` is true makes the event, or ignores the row."""
+
+    event: str | None = None
+    when: Expression | None = None
+    map: dict[str, Expression] = {}
+    cancels: dict[str, Expression] | None = None
+    corrects: dict[str, Expression] | None = None
+    ignore: str | None = None
+
+
+class Publication(Model):
+    """How the rows of one source become events. The short form (`event`, `map`) is one case without `when`."""
+
+    source: str  # the name of a source of this system
+    subject: Expression = ""
+    id: Expression | None = None
+    sequence: Expression | None = None
+    defaults: dict[str, Expression] = {}
+    cases: tuple[Case, ...] = ()
+    otherwise: str = "quarantine"  # quarantine | ignore
+
+
+SendItem = str | dict[str, Expression]
+
+
+class Subscription(Model):
+    """A rule: which events a system is told of, when, what exactly, and why."""
+
+    id: str
+    system: str
+    on: tuple[str, ...]
+    when: Expression | None = None
+    send: tuple[SendItem, ...] = ()
+    require: tuple[str, ...] = ()
+    because: Because | None = None
+    within: Within | None = None
+    unknown: Literal["skip", "send", "ask"] = "skip"
+    deliver: Literal["on-report", "on-effective-date"] | None = None
+    protected: Protected | None = None
+    unidentified: bool = False
+    to: tuple[str, ...] = ()  # receivers; empty = all of the system's
+    enabled: bool = True
+
+
+class Retry(Model):
+    """When a delivery that failed is tried again: `delays` in seconds, then every `then` seconds."""
+
+    delays: tuple[float, ...] = (5.0, 60.0, 300.0, 1800.0, 7200.0)
+    then: float = 14400.0
+    give_up: Literal["never"] | int = "never"
+
+
+class Window(Model):
+    """When a receiver takes deliveries: `opens`/`closes` are `HH:MM` in the city's time zone."""
+
+    opens: str | None = None
+    closes: str | None = None
+    calendar: str | None = None
+
+
+class Flush(Model):
+    """When a batch is handed to the sink: at `rows` deliveries or after `seconds`."""
+
+    rows: int | None = None
+    seconds: float | None = None
+
+
+class Acknowledged(Model):
+    """How a receiver's answer comes back (reserved)."""
+
+    from_: dict[str, Any] = Field(alias="from")
+    match: dict[str, Expression] = {}
+    lists: Literal["errors", "all"] = "errors"
+    by: dict[str, Any] | None = None
+
+
+class Receiver(Model):
+    """One way into a system: an adapter, its own options, and how deliveries behave on it."""
+
+    name: str
+    system: str
+    adapter: str
+    options: dict[str, Any] = {}
+    parallel: int = 1
+    retry: Retry = Retry()
+    maintenance: tuple[Any, ...] | dict[str, Any] | str | None = None
+    window: Window | None = None
+    flush: Flush = Flush()
+    max_rows: int | None = None
+    deliver: Literal["on-report", "on-effective-date"] = "on-report"
+    on_dead: Literal["pass", "stop"] = "pass"
+    order_until: Literal["delivered", "confirmed"] = "delivered"
+    acknowledged: Acknowledged | None = None
+    effects: Literal["inward", "outward"] = "inward"
+    late: Literal["restate", "deliver", "review"] = "restate"
+    enabled: bool = True
+
+    @property
+    def key(self) -> str:
+        """Return `<system>.<receiver>`, the receiver's name in keys, leases and lists."""
+        return f"{self.system}.{self.name}"
+
+
+class System(Model):
+    """One departmental system: what it publishes, what it subscribes to, how it receives."""
+
+    system: str
+    title: Text = {}
+    owner: str = ""
+    ids: Ids | None = None
+    protected: Protected | None = None
+    text: dict[str, Any] = {}
+    sources: dict[str, Source] = {}
+    publishes: tuple[Publication, ...] = ()
+    subscribes: tuple[Subscription, ...] = ()
+    receives: dict[str, Receiver] = {}
+
+
+class Protection(Model):
+    """The list of protected residents and how much it is trusted."""
+
+    list_: str | None = Field(default=None, alias="list")
+    max_age: float = 93600.0  # seconds
+    empty: Literal["refuse", "accept"] = "refuse"
+    max_drop: str = "5%"
+    on_stale: Literal["hold"] = "hold"
+
+
+class TableRow(Model):
+    """One line of tables/*.csv; `from_`/`until` bound it in time (texts, empty = open)."""
+
+    code: str
+    value: str
+    from_: str = Field(default="", alias="from")
+    until: str = ""
+
+
+class City(Model):
+    """The whole folder. `folder` is absolute; `ledger_url` and `bootstrap` come from the environment.
+
+    `bootstrap` None means the managed local Kafka under `var/`; `ledger_url` is always a SQLAlchemy URL.
+    """
+
+    city: str = "city"
+    folder: str = "."
+    timezone: str = "Asia/Tokyo"
+    calendar: str = "city"
+    authority: dict[str, tuple[str, ...]] = {}
+    protection: Protection | None = None
+    prefix: str = "hub"  # kafka.prefix
+    approval: dict[str, Any] = {}
+    alerts: dict[str, Any] = {}
+    systems: dict[str, System] = {}
+    tables: dict[str, tuple[TableRow, ...]] = {}
+    layouts: dict[str, Any] = {}
+    calendars: dict[str, Any] = {}
+    ledger_url: str = ""
+    bootstrap: str | None = None
+
+    def receivers(self) -> list[Receiver]:
+        """Return every receiver of every system, in file and written order."""
+        return [receiver for system in self.systems.values() for receiver in system.receives.values()]
+
+    def subscriptions(self) -> list[Subscription]:
+        """Return every subscription of every system, in file and written order."""
+        return [rule for system in self.systems.values() for rule in system.subscribes]

@@ -1,0 +1,1 @@
+"""The stages: intake, dispatch, delivery. They see ports and never concrete parts."""
