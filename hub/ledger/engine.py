@@ -1,0 +1,134 @@
+"""Opening the ledger: one class for SQLite and PostgreSQL, transactions, clocks, and faults in the hub's words.
+
+Every method is synchronous: stages call the ledger in worker threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event as sa_event
+from sqlalchemy.engine import Connection, Engine, make_url
+
+from hub.errors import ConfigurationError, LedgerUnavailable, Problem
+
+_SQLITE_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA cache_size=-65536",
+    "PRAGMA wal_autocheckpoint=8000",
+    "PRAGMA temp_store=MEMORY",
+)
+
+
+class Ledger:
+    """The ledger's database.
+
+    `read()` and `write()` give a SQLAlchemy connection in a transaction; a fault of the database (away, locked, disk full)
+    comes out as `LedgerUnavailable`. On SQLite writers of one process queue on a lock here rather than in the database.
+    """
+
+    def __init__(self, url: str, *, lock_timeout: float = 30.0) -> None:
+        self.url = url
+        self._write_lock = threading.Lock()
+        self.engine = _engine(url, lock_timeout)
+        self.sqlite = self.engine.dialect.name == "sqlite"
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Give a connection for reading; nothing is committed."""
+        with _translated(), self.engine.connect() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Give a connection in a write transaction; commits at the end, rolls back on any error."""
+        if not self.sqlite:
+            with _translated(), self.engine.begin() as connection:
+                yield connection
+            return
+        with self._write_lock, _translated(), self.engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.exec_driver_sql("ROLLBACK")
+                raise
+            connection.exec_driver_sql("COMMIT")
+
+    @property
+    def clock(self) -> str:
+        """Return the SQL expression of the database's clock in milliseconds since 1970."""
+        if self.sqlite:
+            return "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
+        return "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)"
+
+    def now(self, connection: Connection) -> int:
+        """Return the database's time in milliseconds."""
+        return int(connection.exec_driver_sql(f"SELECT {self.clock}").scalar_one())
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self.engine.dispose()
+
+
+def _engine(url: str, lock_timeout: float) -> Engine:
+    try:
+        parsed = make_url(url)
+    except sa.exc.ArgumentError as error:
+        raise ConfigurationError(
+            [Problem("HUB_LEDGER", f"not a database address: {error}", "for example postgresql://user@host/hub")]
+        ) from None
+    if parsed.get_backend_name() == "postgresql":
+        if parsed.drivername == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        return sa.create_engine(
+            parsed, pool_size=10, max_overflow=10, pool_pre_ping=True, connect_args={"connect_timeout": 5}
+        )
+    if parsed.get_backend_name() != "sqlite":
+        raise ConfigurationError(
+            [Problem("HUB_LEDGER", f"the ledger cannot live in {parsed.get_backend_name()}", "use SQLite or PostgreSQL")]
+        )
+    if parsed.database and parsed.database != ":memory:":
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(parsed, connect_args={"timeout": lock_timeout, "check_same_thread": False})
+    sa_event.listen(engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # transactions begin where the ledger says so
+    for pragma in _SQLITE_PRAGMAS:
+        connection.execute(pragma)
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
+        raise unavailable(error) from error
+    except sa.exc.DBAPIError as error:
+        if error.connection_invalidated:
+            raise unavailable(error) from error
+        raise
+
+
+def unavailable(error: Exception) -> LedgerUnavailable:
+    """Return the hub's error for a database that is away, locked or full."""
+    cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+    if "locked" in cause:
+        mend = "another program holds the database; it is waited for"
+    elif "full" in cause or "No space" in cause:
+        mend = "make room on the disk"
+    elif "no such table" in cause:
+        mend = "run `hub db upgrade`"
+    else:
+        mend = "see that the database is up and HUB_LEDGER names it"
+    return LedgerUnavailable(f"the ledger does not answer: {cause}", mend=mend, code="ledger")

@@ -1,0 +1,44 @@
+"""Statuses as the ledger stores them: small integers; the words are contract's.
+
+A delivery's code is `status × 16 + reason`, so that one column says both.
+"""
+
+from __future__ import annotations
+
+EVENT = ("accepted", "duplicate", "echo", "conflict", "unmatched", "awaiting-identity", "awaiting-review", "held-batch")
+DELIVERY = (
+    "planned", "scheduled", "sending", "waiting", "held", "unknown", "delivered", "confirmed",
+    "warning", "dead", "suppressed", "cancelled", "superseded",
+)  # fmt: skip
+REASONS: dict[str, tuple[str, ...]] = {
+    "dead": ("rejected", "expired", "exhausted", "unconfirmed"),
+    "suppressed": ("disabled", "protected", "covered"),
+    "held": (
+        "earlier-waiting", "window", "maintenance", "paused", "breaker", "id-unknown",
+        "protection-unknown", "incomplete", "approval", "ask",
+    ),
+}  # fmt: skip
+
+
+def event_code(status: str) -> int:
+    """Return the integer of an event status."""
+    return EVENT.index(status)
+
+
+def delivery_code(status: str, reason: str | None = None) -> int:
+    """Return the integer of a delivery status and its reason (None: the status has none, or none is given)."""
+    reasons = REASONS.get(status, ())
+    return DELIVERY.index(status) * 16 + (reasons.index(reason) + 1 if reason else 0)
+
+
+def delivery_words(code: int) -> tuple[str, str | None]:
+    """Return `(status, reason)` of a stored code."""
+    status = DELIVERY[code >> 4]
+    return status, REASONS[status][(code & 15) - 1] if code & 15 else None
+
+
+DELIVERED = delivery_code("delivered")
+WAITING = delivery_code("waiting")
+EARLIER_WAITING = delivery_code("held", "earlier-waiting")
+UNKNOWN = delivery_code("unknown")
+DEAD_REJECTED = delivery_code("dead", "rejected")

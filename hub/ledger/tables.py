@@ -1,0 +1,225 @@
+"""The ledger's tables: narrow integers where rows are many, text where people ask.
+
+An event's `pos` is its place in Kafka as one integer: generation (11 bits), partition (12 bits), offset (40 bits). It is the
+primary key and the order of events within a partition; `pos >> 40` is the *stream*. Receivers, sources and types are
+interned in `name`. A delivery is `(receiver, pos, job)`: job 0 is the first sending, any other a replay job.
+
+A delivery without a row in `outcome` or `pending` is *planned*: its event's `plan` names it and its receiver's cursor has
+not passed it. `outcome` is append-only; `pending` holds only what is neither finished nor merely next.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+OFFSET_BITS = 40
+PARTITION_BITS = 12
+
+metadata = MetaData()
+
+
+def position_of(generation: int, partition: int, offset: int) -> int:
+    """Return the event position of a Kafka record."""
+    return (((generation << PARTITION_BITS) | partition) << OFFSET_BITS) | offset
+
+
+def stream_of(generation: int, partition: int) -> int:
+    """Return the stream number of a partition in one generation of the topic."""
+    return (generation << PARTITION_BITS) | partition
+
+
+def partition_of(stream: int) -> int:
+    """Return the Kafka partition of a stream."""
+    return stream & ((1 << PARTITION_BITS) - 1)
+
+
+meta = Table("meta", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
+
+name = Table(
+    "name",
+    metadata,
+    Column("no", Integer, primary_key=True, autoincrement=True),
+    Column("kind", Text, nullable=False),  # source | type
+    Column("name", Text, nullable=False),
+    UniqueConstraint("kind", "name"),
+)
+
+ruleset = Table(
+    "ruleset",
+    metadata,
+    Column("no", Integer, primary_key=True, autoincrement=True),
+    Column("hash", Text, nullable=False, unique=True),
+    Column("activated_at", BigInteger, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+)
+
+# One row a generation and partition: dispatch compares and sets `next_offset` in the transaction that holds the events.
+position = Table(
+    "position",
+    metadata,
+    Column("stream", Integer, primary_key=True, autoincrement=False),
+    Column("next_offset", BigInteger, nullable=False),
+)
+
+generation = Table(
+    "generation",
+    metadata,
+    Column("no", Integer, primary_key=True, autoincrement=False),
+    Column("topic", Text, nullable=False),
+    Column("uuid", Text, nullable=False, unique=True),
+    Column("partitions", Integer, nullable=False),
+    Column("adopted_at", BigInteger, nullable=False),
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("pos", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", Text, nullable=False),
+    Column("source", Integer, nullable=False),
+    Column("type", Integer, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("recorded_at", BigInteger, nullable=False),  # milliseconds since 1970
+    Column("status", SmallInteger, nullable=False),
+    Column("ruleset", Integer, nullable=False),
+    Column("batch_id", Text),
+    Column("plan", LargeBinary, nullable=False),  # JSON: [[receiver, rule, values?, hold?, detail?], …]
+    Column("body", LargeBinary, nullable=False),  # the Kafka value, once
+)
+Index("event_by_subject", event.c.subject, event.c.pos)
+Index("event_by_time", event.c.recorded_at)
+
+dedup = Table(
+    "dedup",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("source", Integer, primary_key=True, autoincrement=False),
+    Column("pos", BigInteger, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("seen", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+fact = Table(
+    "fact",
+    metadata,
+    Column("subject", Text, primary_key=True),
+    Column("pos", BigInteger, primary_key=True, autoincrement=False),
+    Column("valid_from", Text, nullable=False),
+    Column("delta", LargeBinary, nullable=False),  # JSON in the shape of `facts`
+    Column("voided_by", BigInteger),
+    sqlite_with_rowid=False,
+)
+
+household = Table(
+    "household",
+    metadata,
+    Column("subject", Text, primary_key=True),
+    Column("no", Text, nullable=False),
+    Column("head", SmallInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+Index("household_by_no", household.c.no)
+
+# A receiver's row is its lease, its place in the event log and what it is in the middle of: one conditional update
+# of it locks the row and checks the epoch.
+receiver = Table(
+    "receiver",
+    metadata,
+    Column("no", Integer, primary_key=True, autoincrement=True),
+    Column("key", Text, nullable=False, unique=True),  # system.receiver
+    Column("owner", Text, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("until", BigInteger, nullable=False),  # milliseconds by the database's clock
+    Column("cursor", Text, nullable=False),  # JSON {stream: pos}: everything up to pos is settled
+    Column("next_no", BigInteger, nullable=False),
+    Column("next_batch", BigInteger, nullable=False),
+    Column("intent_batch", BigInteger),  # a batch handed to the sink whose outcome is not recorded yet
+    Column("intent_token", LargeBinary),  # JSON of a prepared sink; absent: `sending`
+    Column("intent_members", LargeBinary),  # JSON [[pos, job, no], …]
+    Column("state", Text, nullable=False),  # JSON: why it stands still, for people
+)
+
+outcome = Table(
+    "outcome",
+    metadata,
+    Column("receiver", Integer, primary_key=True, autoincrement=False),
+    Column("pos", BigInteger, primary_key=True, autoincrement=False),
+    Column("job", Integer, primary_key=True, autoincrement=False),
+    Column("status", SmallInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("no", BigInteger, nullable=False),
+    Column("batch", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+pending = Table(
+    "pending",
+    metadata,
+    Column("receiver", Integer, primary_key=True, autoincrement=False),
+    Column("pos", BigInteger, primary_key=True, autoincrement=False),
+    Column("job", Integer, primary_key=True, autoincrement=False),
+    Column("subject", Text, nullable=False),
+    Column("status", SmallInteger, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("due", BigInteger),  # milliseconds; absent: nothing to wait for but a person or another delivery
+    Column("attempts", Integer, nullable=False),
+    Column("no", BigInteger, nullable=False),  # 0: not attempted yet
+    Column("payload", LargeBinary),  # an edited projected CloudEvent
+    sqlite_with_rowid=False,
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("receiver", Integer, primary_key=True, autoincrement=False),
+    Column("pos", BigInteger, primary_key=True, autoincrement=False),
+    Column("job", Integer, primary_key=True, autoincrement=False),
+    Column("n", Integer, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),  # transient | rejected | unknown
+    Column("code", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("no", Integer, primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False),
+    Column("status", Text, nullable=False),  # open | resubmitted | discarded
+    Column("stage", Text, nullable=False),  # intake | publish | http | dispatch
+    Column("system", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("raw", LargeBinary, nullable=False),
+    Column("digest", LargeBinary, nullable=False, unique=True),  # of stage, system, source, code and raw: a repeat is counted
+    Column("seen", Integer, nullable=False),
+    Column("resolved_at", BigInteger),
+    Column("note", Text),
+)
+
+source_position = Table(
+    "source_position",
+    metadata,
+    Column("system", Text, primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("position", Text, nullable=False),  # JSON of the adapter
+    Column("read_at", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),  # JSON: the last fault, for people
+)
