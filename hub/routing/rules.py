@@ -1,0 +1,145 @@
+"""A city's rules as one value: ordered, content-addressed, and complete enough to plan and project years later."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import orjson
+
+from hub.settings.models import Protected, TableRow
+
+if TYPE_CHECKING:
+    from hub.settings.models import City, Subscription
+
+SendItem = str | dict[str, str]
+
+_COLUMNS = ("code", "value", "from", "until")
+
+
+class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A subscription as it stands in a rule set.
+
+    `receivers` are indices into `RuleSet.receivers`; `within` is `{days, from, roll}`; `protected` is the rule's own
+    `{mode, send_flag}` or else its system's; `deliver` None leaves the choice to the receiver.
+    """
+
+    id: str
+    system: str
+    on: tuple[str, ...]
+    when: str | None = None
+    send: tuple[SendItem, ...] = ()
+    require: tuple[str, ...] = ()
+    purpose: str = ""
+    provision: str = ""
+    within: dict[str, Any] | None = None
+    unknown: str = "skip"
+    deliver: str | None = None
+    protected: dict[str, Any] = {}
+    unidentified: bool = False
+    receivers: tuple[int, ...] = ()
+    enabled: bool = True
+
+    @property
+    def name(self) -> str:
+        """Return `<system>.<rule id>`, unique in a city."""
+        return f"{self.system}.{self.id}"
+
+
+class ReceiverEntry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A receiver as far as planning needs it; `key` is `<system>.<receiver>`."""
+
+    key: str
+    system: str
+    deliver: str = "on-report"
+    enabled: bool = True
+
+
+class _Contents(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a rule set is made of, and nothing of where it was written."""
+
+    systems: tuple[str, ...] = ()
+    receivers: tuple[ReceiverEntry, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    tables: dict[str, tuple[tuple[str, str, str, str], ...]] = {}  # as in _COLUMNS
+
+
+class RuleSet:
+    """All rules of a city in file order, with the receivers and lookup tables they need.
+
+    `hash` is the SHA-256 of `dump()` as JSON with sorted keys, so equal content has the same hash wherever it stands.
+    A rule's number is its index in `rules`, a receiver's its index in `receivers`. `places` names each rule's line for
+    people; it is not part of the content, and after `load` it is `<system>.<rule id>`.
+    """
+
+    def __init__(self, contents: _Contents, places: tuple[str, ...] = ()) -> None:
+        self._contents = contents
+        self.systems = contents.systems
+        self.rules = contents.rules
+        self.receiver_entries = contents.receivers
+        self.receivers: tuple[str, ...] = tuple(entry.key for entry in contents.receivers)
+        self.tables: dict[str, tuple[TableRow, ...]] = {
+            name: tuple(TableRow.model_validate(dict(zip(_COLUMNS, row, strict=True))) for row in rows)
+            for name, rows in contents.tables.items()
+        }
+        self.places = places or tuple(rule.name for rule in contents.rules)
+        self.hash = hashlib.sha256(orjson.dumps(self.dump(), option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+    @classmethod
+    def of(cls, city: City) -> RuleSet:
+        """Return the rule set of a loaded city."""
+        receivers = city.receivers()
+        number = {receiver.key: index for index, receiver in enumerate(receivers)}
+        subscriptions = city.subscriptions()
+        contents = _Contents(
+            systems=tuple(city.systems),
+            receivers=tuple(
+                ReceiverEntry(key=each.key, system=each.system, deliver=each.deliver, enabled=each.enabled)
+                for each in receivers
+            ),
+            rules=tuple(_rule(each, city, number) for each in subscriptions),
+            tables={
+                name: tuple((row.code, row.value, row.from_, row.until) for row in rows)
+                for name, rows in city.tables.items()
+            },
+        )
+        return cls(contents, tuple(each.place or f"{each.system}.{each.id}" for each in subscriptions))
+
+    def dump(self) -> dict[str, Any]:
+        """Return plain JSON that `load` takes back; what has its default is left out."""
+        plain: dict[str, Any] = msgspec.to_builtins(self._contents)
+        return plain
+
+    @classmethod
+    def load(cls, plain: dict[str, Any]) -> RuleSet:
+        """Return the rule set `plain` was dumped from; raises msgspec.ValidationError for anything else."""
+        return cls(msgspec.convert(plain, _Contents))
+
+    def sendable(self, receiver: int, rule: int) -> bool:
+        """Say whether both owners' `enabled` flags let this rule feed this receiver."""
+        return self.rules[rule].enabled and self.receiver_entries[receiver].enabled
+
+
+def _rule(subscription: Subscription, city: City, number: dict[str, int]) -> Rule:
+    system = city.systems[subscription.system]
+    names = subscription.to or tuple(system.receives)
+    because = subscription.because
+    protected = subscription.protected or system.protected or Protected()
+    return Rule(
+        id=subscription.id,
+        system=subscription.system,
+        on=subscription.on,
+        when=subscription.when,
+        send=subscription.send,
+        require=subscription.require,
+        purpose=because.purpose if because else "",
+        provision=because.provision if because else "",
+        within=subscription.within.model_dump(by_alias=True) if subscription.within else None,
+        unknown=subscription.unknown,
+        deliver=subscription.deliver,
+        protected=protected.model_dump(),
+        unidentified=subscription.unidentified,
+        receivers=tuple(number[key] for name in names if (key := f"{subscription.system}.{name}") in number),
+        enabled=subscription.enabled,
+    )
