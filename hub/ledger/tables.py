@@ -223,3 +223,13 @@ source_position = Table(
     Column("read_at", BigInteger, nullable=False),
     Column("state", Text, nullable=False),  # JSON: the last fault, for people
 )
+
+# Tokens are random, so a plain hash keeps them: it is all that is stored.
+token = Table(
+    "token",
+    metadata,
+    Column("hash", Text, primary_key=True),  # SHA-256 in hex
+    Column("system", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+)

@@ -1,0 +1,204 @@
+"""The quarantine: input that cannot become an event, whole, with the place it came from and why.
+
+An entry is known by the digest of its stage, system, source, code and raw bytes, so that reading a file again after a
+crash counts the entry once more instead of doubling it. A repeat never opens what a person has closed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection
+
+from hub.errors import NotFound, UsageError
+from hub.ledger.engine import Ledger
+from hub.ledger.tables import quarantine
+
+RAW_LIMIT = 1 << 20  # bytes of raw input kept of one entry
+STATUSES = ("open", "resubmitted", "discarded")
+_CHUNK_ROWS = 250
+_CHUNK_BYTES = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One refused input: `stage` is intake, publish, http or dispatch; `place` is `file:line` or an offset."""
+
+    stage: str
+    system: str
+    source: str
+    place: str
+    code: str
+    message: str
+    raw: bytes
+
+    @property
+    def digest(self) -> bytes:
+        """Return what makes two entries the same one (32 bytes)."""
+        parts = [part.encode("utf-8", "surrogatepass") for part in (self.stage, self.system, self.source, self.code)]
+        digest = hashlib.sha256()
+        for part in (*parts, self.raw):
+            digest.update(len(part).to_bytes(8, "big"))
+            digest.update(part)
+        return digest.digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One entry as stored. Times are in milliseconds since 1970; `raw` is empty in listings."""
+
+    no: int
+    at: int
+    status: str
+    stage: str
+    system: str
+    source: str
+    place: str
+    code: str
+    message: str
+    seen: int
+    resolved_at: int | None
+    note: str | None
+    raw: bytes = b""
+
+
+def add(ledger: Ledger, entries: Sequence[Entry]) -> list[int]:
+    """Store the entries in one transaction and return their numbers, in order. Raises `LedgerUnavailable`."""
+    if not entries:
+        return []
+    with ledger.write() as connection:
+        return record(connection, entries, ledger.now(connection))
+
+
+def record(connection: Connection, entries: Sequence[Entry], at: int) -> list[int]:
+    """Store the entries in the caller's transaction and return their numbers, in order; `at` is in milliseconds."""
+    digests = [entry.digest for entry in entries]
+    first: dict[bytes, dict[str, Any]] = {}
+    for entry, digest in zip(entries, digests, strict=True):
+        known = first.get(digest)
+        if known is None:
+            first[digest] = _columns(entry, digest, at)
+        else:
+            known["seen"] += 1
+    numbers: dict[bytes, int] = {}
+    for chunk in _chunks(list(first.values())):
+        numbers.update(_upsert(connection, chunk))
+    return [numbers[digest] for digest in digests]
+
+
+def _columns(entry: Entry, digest: bytes, at: int) -> dict[str, Any]:
+    message = entry.message
+    if len(entry.raw) > RAW_LIMIT:
+        message += f" (the first {RAW_LIMIT:,} of {len(entry.raw):,} bytes are kept)"
+    return {
+        "at": at,
+        "status": "open",
+        "stage": entry.stage,
+        "system": _storable(entry.system),
+        "source": _storable(entry.source),
+        "place": _storable(entry.place),
+        "code": entry.code,
+        "message": _storable(message),
+        "raw": entry.raw[:RAW_LIMIT],
+        "digest": digest,
+        "seen": 1,
+    }
+
+
+def _storable(text: str) -> str:
+    # PostgreSQL refuses U+0000, and no database takes a lone surrogate; a message may quote both.
+    return text.replace("\x00", "\\u0000").encode("utf-8", "backslashreplace").decode()
+
+
+def _chunks(rows: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    chunk: list[dict[str, Any]] = []
+    size = 0
+    for row in rows:
+        if chunk and (len(chunk) == _CHUNK_ROWS or size + len(row["raw"]) > _CHUNK_BYTES):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(row)
+        size += len(row["raw"])
+    yield chunk
+
+
+def _upsert(connection: Connection, rows: list[dict[str, Any]]) -> dict[bytes, int]:
+    insert: Any = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(quarantine).values(rows)
+    statement = insert.on_conflict_do_update(
+        index_elements=[quarantine.c.digest], set_={"seen": quarantine.c.seen + insert.excluded.seen}
+    ).returning(quarantine.c.digest, quarantine.c.no)
+    return {bytes(digest): int(no) for digest, no in connection.execute(statement)}
+
+
+def listing(
+    ledger: Ledger,
+    *,
+    system: str | None = None,
+    source: str | None = None,
+    stage: str | None = None,
+    status: str | None = "open",
+    code: str | None = None,
+    since: int | None = None,
+    until: int | None = None,
+    limit: int = 100,
+    cursor: str | None = None,
+) -> tuple[list[Item], str | None]:
+    """Return the newest entries first and the cursor of what follows (None: that was all).
+
+    `status` None lists every status; `since` and `until` are milliseconds, `until` excluded. Raises `UsageError` for a
+    cursor that is none.
+    """
+    columns = [column for column in quarantine.c if column.name not in {"raw", "digest"}]
+    query = sa.select(*columns).order_by(quarantine.c.no.desc()).limit(limit + 1)
+    wanted = {"system": system, "source": source, "stage": stage, "status": status, "code": code}
+    for name, value in wanted.items():
+        if value is not None:
+            query = query.where(quarantine.c[name] == value)
+    if since is not None:
+        query = query.where(quarantine.c.at >= since)
+    if until is not None:
+        query = query.where(quarantine.c.at < until)
+    if cursor is not None:
+        if not (cursor.isascii() and cursor.isdigit()):
+            raise UsageError(f"not a cursor of this list: {cursor}", mend="use the value of `next`")
+        query = query.where(quarantine.c.no < int(cursor))
+    with ledger.read() as connection:
+        items = [Item(**row) for row in connection.execute(query).mappings()]
+    return items[:limit], str(items[limit - 1].no) if len(items) > limit else None
+
+
+def show(ledger: Ledger, no: int) -> Item:
+    """Return one entry with its raw bytes. Raises `NotFound`."""
+    columns = [column for column in quarantine.c if column.name != "digest"]
+    with ledger.read() as connection:
+        row = connection.execute(sa.select(*columns).where(quarantine.c.no == no)).mappings().first()
+    if row is None:
+        raise NotFound(f"no quarantine entry {no}")
+    return Item(**{**row, "raw": bytes(row["raw"])})
+
+
+def resolve(ledger: Ledger, no: int, status: str, note: str = "") -> None:
+    """Close an entry as `resubmitted` or `discarded`, or open it again. Raises `NotFound`, `UsageError`."""
+    if status not in STATUSES:
+        raise UsageError(f"no quarantine status {status}", mend="one of: " + ", ".join(STATUSES))
+    with ledger.write() as connection:
+        at = None if status == "open" else ledger.now(connection)
+        changed = connection.execute(
+            sa.update(quarantine)
+            .where(quarantine.c.no == no)
+            .values(status=status, resolved_at=at, note=_storable(note) or None)
+        ).rowcount
+    if not changed:
+        raise NotFound(f"no quarantine entry {no}")
+
+
+def count(ledger: Ledger, status: str = "open") -> int:
+    """Return how many entries have the status."""
+    query = sa.select(sa.func.count()).select_from(quarantine).where(quarantine.c.status == status)
+    with ledger.read() as connection:
+        return int(connection.execute(query).scalar_one())

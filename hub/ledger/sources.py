@@ -1,0 +1,130 @@
+"""How far each source has been read, what came of it, and its last fault."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection
+
+from hub.errors import HubError
+from hub.ledger.engine import Ledger
+from hub.ledger.tables import source_position
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What became of rows: each row is an event, ignored, or quarantined (several events, if several publications)."""
+
+    rows: int = 0
+    events: int = 0
+    ignored: int = 0
+    quarantined: int = 0
+
+    def __add__(self, other: Tally) -> Tally:
+        """Return the sums."""
+        return Tally(
+            self.rows + other.rows,
+            self.events + other.events,
+            self.ignored + other.ignored,
+            self.quarantined + other.quarantined,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """A source as the ledger knows it: `position` is the adapter's (None: never read), times are in milliseconds.
+
+    `fault` is `{"code", "message", "place", "mend", "since"}` while the last reading failed; `tally` is over all time.
+    """
+
+    system: str
+    source: str
+    position: dict[str, Any] | None = None
+    read_at: int = 0
+    fault: dict[str, Any] | None = None
+    tally: Tally = Tally()
+
+
+def load(ledger: Ledger, system: str, source: str) -> SourceState:
+    """Return the state of a source; of one never read, an empty state."""
+    with ledger.read() as connection:
+        return _state(connection, system, source)
+
+
+def listing(ledger: Ledger) -> list[SourceState]:
+    """Return every source the ledger knows, by system and name."""
+    query = sa.select(source_position).order_by(source_position.c.system, source_position.c.source)
+    with ledger.read() as connection:
+        return [_read(row) for row in connection.execute(query).mappings()]
+
+
+def save(ledger: Ledger, system: str, source: str, position: dict[str, Any] | None) -> None:
+    """Set the position alone: a rewind (None: from the start). What was counted stays."""
+    with ledger.write() as connection:
+        _store(connection, replace(_state(connection, system, source), position=position))
+
+
+def advance(
+    connection: Connection, system: str, source: str, *, position: dict[str, Any], tally: Tally, at: int
+) -> None:
+    """Record in the caller's transaction that everything up to the position is durable; a fault is over with it."""
+    state = _state(connection, system, source)
+    _store(connection, replace(state, position=position, read_at=at, fault=None, tally=state.tally + tally))
+
+
+def set_fault(ledger: Ledger, system: str, source: str, error: HubError | None) -> None:
+    """Record why a source cannot be read, with the time it began, or that it can be again (None)."""
+    with ledger.write() as connection:
+        state = _state(connection, system, source)
+        fault = None
+        if error is not None:
+            since = state.fault["since"] if state.fault else ledger.now(connection)
+            fault = {
+                "code": error.code,
+                "message": error.message,
+                "place": error.place,
+                "mend": error.mend,
+                "since": since,
+            }
+        if fault != state.fault:
+            _store(connection, replace(state, fault=fault))
+
+
+def _state(connection: Connection, system: str, source: str) -> SourceState:
+    query = sa.select(source_position).where(source_position.c.system == system, source_position.c.source == source)
+    row = connection.execute(query).mappings().first()
+    return SourceState(system, source) if row is None else _read(row)
+
+
+def _read(row: Any) -> SourceState:
+    state = orjson.loads(row["state"])
+    return SourceState(
+        row["system"],
+        row["source"],
+        orjson.loads(row["position"]),
+        row["read_at"],
+        state.get("fault"),
+        Tally(**state.get("tally", {})),
+    )
+
+
+def _store(connection: Connection, state: SourceState) -> None:
+    insert: Any = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(source_position)
+    statement = insert.values(
+        system=state.system,
+        source=state.source,
+        position=orjson.dumps(state.position).decode(),
+        read_at=state.read_at,
+        state=orjson.dumps({"fault": state.fault, "tally": state.tally}).decode(),
+    )
+    excluded = statement.excluded
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=[source_position.c.system, source_position.c.source],
+            set_={"position": excluded.position, "read_at": excluded.read_at, "state": excluded.state},
+        )
+    )
