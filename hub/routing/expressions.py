@@ -1,0 +1,284 @@
+"""CEL expressions, compiled once and evaluated many times.
+
+    compiled = compile_expression('facts.insurance.kokuho.active', roots={"facts"}, env=Environment({}))
+    compiled.evaluate({"facts": {"insurance": {"kokuho": {"active": True}}}})  # True
+
+Missing = absent or null. A missing path makes the whole expression unknown: `evaluate` raises `Missing`. A path tested
+by `has()` is guarded: its absence alone makes nothing unknown, only its use does. Any other error is an
+`ExpressionFault`; nothing is ever printed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import cel
+import orjson
+
+from hub.errors import HubError
+from hub.routing.functions import STATE, Functions, functions_of
+from hub.routing.syntax import ExpressionError, Outline, Path, Reader, did_you_mean, error_at
+from hub.settings.models import TableRow
+
+__all__ = ["Compiled", "Environment", "ExpressionError", "ExpressionFault", "Missing", "compile_expression"]
+
+_PLAIN = frozenset({str, bool, float})
+_RESULTS = (str, bool, int, float, list, dict)
+_KINDS = {str: "a text", bool: "true or false", int: "a whole number", float: "a number", list: "a list", dict: "a map"}
+_LARGEST = 2**63
+_CEL_ERROR = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
+_UNDEFINED = re.compile(r"Undefined variable or function: '([^']*)'")
+
+
+class Missing(Exception):  # noqa: N818 - an answer ("unknown"), not an error
+    """A value the expression needs is absent or null: its answer is unknown. `path` says which."""
+
+    def __init__(self, path: Path, message: str = "") -> None:
+        super().__init__(message or f"{'.'.join(path)} is missing")
+        self.path = path
+
+
+class ExpressionFault(HubError):
+    """An expression that could not be evaluated on these values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What expressions may use besides their values: the city's tables, and who is who in which system.
+
+    `resident(system, local_id)` gives a resident's number, `local_id(system, resident)` the system's own number for a
+    resident, both None when not known. `today()` gives `YYYY-MM-DD` and stands in where `evaluate` is given no date.
+    """
+
+    tables: Mapping[str, tuple[TableRow, ...]] = field(default_factory=dict)
+    resident: Callable[[str, str], str | None] | None = None
+    local_id: Callable[[str, str], str | None] | None = None
+    today: Callable[[], str] | None = None
+    functions: Functions = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "functions", functions_of(self.tables, self.resident, self.local_id, self.today))
+
+
+class Compiled:
+    """An expression ready to be evaluated, from any thread.
+
+    `paths` are all static paths it reads, `guarded` those it tests with `has()` (and what lies beneath them), `names` the
+    roots it uses, `calls` the functions and methods. `pure` is False when the answer depends on more than the values of
+    `paths`: `resident()`, `local_id()`, or a `lookup()` without a date in a table whose lines have dates.
+    """
+
+    __slots__ = (
+        "_guarded_slots", "_needed", "_ordered", "_presence", "_program", "_used", "_variables", "calls", "guarded",
+        "_today", "names", "open", "paths", "place", "pure", "source",
+    )  # fmt: skip
+
+    def __init__(self, outline: Outline, program: Any, functions: Functions, place: str) -> None:
+        self.source = outline.text
+        self.place = place
+        tested = frozenset(outline.presence.values())
+        self.paths: frozenset[Path] = frozenset(outline.variables.values()) | tested
+        self.guarded: frozenset[Path] = frozenset(path for path in self.paths if _beneath(path, tested))
+        self.names: frozenset[str] = frozenset(path[0] for path in self.paths)
+        self.calls: frozenset[str] = frozenset(outline.calls)
+        self.open: frozenset[Path] = frozenset(outline.open)
+        self.pure = functions.pure(outline)
+        self._today = functions.today
+        self._program = program
+        self._variables = outline.variables
+        self._ordered = tuple(sorted(self.paths))
+        slots = [(name, path, path in self.open) for name, path in outline.variables.items()]
+        self._needed = tuple(slot for slot in slots if slot[1] not in self.guarded)
+        self._guarded_slots = tuple(slot for slot in slots if slot[1] in self.guarded)
+        self._presence = tuple(outline.presence.items())
+        self._used = {f"__{name}": functions.callables[name] for name in self.calls if name in functions.callables}
+
+    def __repr__(self) -> str:
+        return f"Compiled({self.source!r})"
+
+    def values(self, scope: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Return the values of its paths, in one fixed order, hashable and typed (1, true and 1.0 differ; missing = None).
+
+        While `pure` holds, equal tuples give equal answers.
+        """
+        return tuple([_typed(find(scope, path)) for path in self._ordered])
+
+    def evaluate(self, scope: Mapping[str, Any], *, today: str | None = None) -> Any:
+        """Return the expression's value: a text, number, boolean, list, map or None.
+
+        `scope` maps each root to its value; `today` (`YYYY-MM-DD`) dates `lookup()`.
+        Raises Missing (unknown) or ExpressionFault.
+        """
+        variables: dict[str, Any] = {}
+        for name, path, strip in self._needed:
+            value = find(scope, path)
+            if value is None:
+                raise Missing(path)
+            variables[name] = value if type(value) in _PLAIN else self._plain(value, path, strip)
+        for name, path, strip in self._guarded_slots:
+            value = find(scope, path)
+            if value is not None:
+                variables[name] = self._plain(value, path, strip)
+        for name, path in self._presence:
+            variables[name] = find(scope, path) is not None
+        if self._used:
+            return self._with_functions(variables, today)
+        try:
+            result = self._program.execute(variables)
+        except Exception as error:  # noqa: BLE001 - CEL raises whatever Python class lies nearest
+            raise self._told(error, variables) from None
+        return self._checked(result)
+
+    def _with_functions(self, variables: dict[str, Any], today: str | None) -> Any:
+        STATE.begin(today or self._today)
+        failed: Exception | None = None
+        result = None
+        try:
+            result = self._program.execute({**variables, **self._used})
+        except Exception as error:  # noqa: BLE001 - as above
+            failed = error
+        if STATE.fault:
+            raise self._fault(STATE.fault)
+        if STATE.unknown:
+            raise Missing((STATE.unknown[0],), STATE.unknown[1])
+        if failed is None:
+            return self._checked(result)
+        if STATE.empty and isinstance(failed, TypeError):
+            raise Missing((STATE.empty,), f"{STATE.empty}() had nothing to work on")
+        raise self._told(failed, variables)
+
+    def _plain(self, value: Any, path: Path, strip: bool) -> Any:
+        try:
+            return plain(value, strip=strip)
+        except ValueError as error:
+            raise self._fault(f"{'.'.join(path)} {error}") from None
+
+    def _checked(self, result: Any) -> Any:
+        if result is None or isinstance(result, _RESULTS):
+            return result
+        raise self._fault(
+            f"it gives a {type(result).__name__}; only texts, numbers, true/false, lists and maps may leave"
+        )
+
+    def _fault(self, message: str) -> ExpressionFault:
+        return ExpressionFault(f"{message}, in: {self.source}", place=self.place, code="expression")
+
+    def _told(self, error: Exception, variables: dict[str, Any]) -> Exception:
+        """Return what an error of CEL means: something missing, or a fault in words."""
+        if isinstance(error, (KeyError, IndexError)):
+            base = next(iter(self.open)) if len(self.open) == 1 else ()
+            return Missing((*base, str(error.args[0])))
+        text = str(error)
+        undefined = _UNDEFINED.search(text)
+        if undefined and undefined[1] in self._variables:
+            return Missing(self._variables[undefined[1]])
+        if undefined or isinstance(error, TypeError):
+            kinds = [
+                f"{'.'.join(path)} is {_KINDS.get(type(variables[name]), 'of another kind')}"
+                for name, path in self._variables.items()
+                if name in variables
+            ]
+            return self._fault("the kinds of values do not fit" + (f": {', '.join(kinds)}" if kinds else ""))
+        return self._fault(text.split(". Check ")[0])
+
+
+def _beneath(path: Path, tested: frozenset[Path]) -> bool:
+    return any(path[: len(other)] == other for other in tested)
+
+
+def find(scope: Mapping[str, Any], path: Path) -> Any:
+    """Return the value at a path of nested mappings, or None when it is absent or null."""
+    value: Any = scope
+    for key in path:
+        if type(value) is dict:
+            value = value.get(key)
+        elif isinstance(value, Mapping):
+            try:
+                value = value[key]
+            except KeyError:
+                return None
+        else:
+            return None
+    return value
+
+
+def plain(value: Any, *, strip: bool = False) -> Any:
+    """Return a value as expressions see it: dates as texts, whole decimals as integers; `strip` drops nulls in maps.
+
+    Raises ValueError for what expressions cannot hold.
+    """
+    kind = type(value)
+    if kind in _PLAIN or value is None:
+        return value
+    if kind is int:
+        if not -_LARGEST <= value < _LARGEST:
+            raise ValueError("is a number of more than 64 bits")
+        return value
+    if isinstance(value, Mapping):
+        return {key: plain(item, strip=strip) for key, item in value.items() if not (strip and item is None)}
+    if isinstance(value, (list, tuple)):
+        return [plain(item, strip=strip) for item in value]
+    if isinstance(value, (date, datetime)):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return plain(int(value)) if value == value.to_integral_value() else float(value)
+    raise ValueError(f"is of a kind expressions cannot hold ({kind.__name__})")
+
+
+def _typed(value: Any) -> Any:
+    if value is None or type(value) is str:
+        return value
+    return orjson.dumps(plain(value))
+
+
+def compile_expression(
+    text: str, *, roots: Collection[str], env: Environment | None = None, place: str = ""
+) -> Compiled:
+    """Compile an expression that may use the names `roots` and the functions of `docs/reference/expressions.md`.
+
+    `place` (`file:line:column`) is carried into messages. Raises ExpressionError with line and column within the text.
+    """
+    functions = (env or Environment()).functions
+    try:
+        outline = Reader(text, roots, functions.arity).read()
+        _check_tables(outline, functions)
+        program = _program(outline)
+    except ExpressionError as error:
+        error.place = place
+        raise
+    return Compiled(outline, program, functions, place)
+
+
+def _check_tables(outline: Outline, functions: Functions) -> None:
+    for table, at in outline.tables:
+        if table not in functions.tables:
+            mend = did_you_mean(table, list(functions.tables)) or f"write tables/{table}.csv"
+            raise error_at(outline.text, at, f"there is no table {table}", mend)
+
+
+def _program(outline: Outline) -> Any:
+    rewritten = outline.rewritten
+    try:
+        return cel.compile(rewritten)
+    except ValueError as error:
+        found = _CEL_ERROR.search(str(error))
+        if found is None:
+            raise error_at(outline.text, 0, str(error)) from None
+        line, column = int(found[1]), int(found[2])
+        offset = sum(len(part) + 1 for part in rewritten.split("\n")[: line - 1]) + column - 1
+        raise error_at(outline.text, outline.original(offset), _words(found[3], outline)) from None
+
+
+def _words(message: str, outline: Outline) -> str:
+    message = message.removeprefix("Syntax error: ").split(" expecting ")[0]
+    if "<EOF>" in message and "extraneous" not in message:
+        return "the expression ends too early"
+    for name, path in (*outline.variables.items(), *outline.presence.items()):
+        message = message.replace(f"'{name}'", f"'{'.'.join(path)}'")
+    unexpected = re.search(r"(?:mismatched|extraneous) input ('.*')", message)
+    return f"unexpected {unexpected[1].replace('__', '')}" if unexpected else message

@@ -1,0 +1,405 @@
+"""Reading an expression's text: its tokens, the paths and functions it names, and the text CEL is given.
+
+CEL takes ASCII names only and is slow to be handed nested values, so every static path such as `facts.insurance.kokuho`
+or `row["氏名"]` becomes one variable, and `has(path)` becomes one boolean. Positions are mapped back for messages.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+
+from hub.errors import HubError
+
+Path = tuple[str, ...]
+
+_TOKEN = re.compile(
+    r"""
+    (?P<space>\s+|//[^\n]*)
+  | (?P<string>(?:[rR][bB]?|[bB][rR]?)?(?:\"\"\"|'''|"|'))
+  | (?P<number>0[xX][0-9a-fA-F]+[uU]?|(?:[0-9]+\.[0-9]+|\.[0-9]+|[0-9]+)(?:[eE][+-]?[0-9]+)?[uU]?)
+  | (?P<name>[^\W\d]\w*)
+  | (?P<sign>&&|\|\||==|!=|<=|>=|.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_MEMBER = re.compile(r"\w+")
+_ASCII_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_ESCAPES = re.compile(r"\\(?:([abfnrtv\\'\"`?])|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-3][0-7]{2}))")
+_SIMPLE = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+_CLOSING = {"(": ")", "[": "]", "{": "}"}
+_WORDS = {"true", "false", "null", "in"}
+_MENDS = {
+    "=": "write == to compare",
+    "&": "write && for 'and'",
+    "|": "write || for 'or'",
+    "and": "write &&",
+    "or": "write ||",
+    "not": "write !",
+    "None": "write null",
+    "True": "write true",
+    "False": "write false",
+}
+
+MACROS = {"all", "exists", "exists_one", "map", "filter"}
+BUILT_IN = {"size", "int", "uint", "double", "string", "type", "timestamp", "duration", "dyn", "max", "min", "has"}
+METHODS = {"startsWith", "endsWith", "contains", "matches", "size"} | {
+    "getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear",
+    "getHours", "getMinutes", "getSeconds", "getMilliseconds",
+}  # fmt: skip
+
+
+class ExpressionError(HubError):
+    """An expression that cannot be compiled; `line` and `column` (1-based) are within its own text."""
+
+    def __init__(self, message: str, *, line: int = 1, column: int = 1, mend: str = "", place: str = "") -> None:
+        super().__init__(message, place=place, mend=mend, code="expression")
+        self.line = line
+        self.column = column
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A piece of the text: its kind (`space string number name sign`), the text itself, and where it begins."""
+
+    kind: str
+    text: str
+    at: int
+
+
+@dataclass(slots=True)
+class Outline:
+    """What an expression is made of.
+
+    `variables` maps each CEL variable to its path, `presence` each boolean that stands for `has(path)`. `open` are the
+    paths from which the expression goes on dynamically. `tables` are the tables named in `lookup("…", …)`, with their
+    places. `calls` are all functions and methods called.
+    """
+
+    text: str
+    tokens: list[Token]
+    variables: dict[str, Path] = field(default_factory=dict)
+    presence: dict[str, Path] = field(default_factory=dict)
+    open: set[Path] = field(default_factory=set)
+    tables: list[tuple[str, int]] = field(default_factory=list)
+    dated: bool = True  # every lookup() says its date
+    calls: set[str] = field(default_factory=set)
+    pieces: list[str] = field(default_factory=list)
+    starts: list[tuple[int, int]] = field(default_factory=list)
+    length: int = 0
+
+    @property
+    def rewritten(self) -> str:
+        """Return the text for CEL."""
+        return "".join(self.pieces)
+
+    def emit(self, piece: str, at: int) -> None:
+        """Add a piece that stands for the text at `at`."""
+        self.starts.append((self.length, at))
+        self.pieces.append(piece)
+        self.length += len(piece)
+
+    def original(self, offset: int) -> int:
+        """Return where in the text the rewritten text's offset comes from."""
+        index = bisect_right(self.starts, (offset, len(self.text))) - 1
+        if index < 0 or offset >= self.length:
+            return len(self.text)
+        start, at = self.starts[index]
+        return at + (offset - start if self.pieces[index] == self.text[at : at + len(self.pieces[index])] else 0)
+
+    def variable_of(self, path: Path) -> str:
+        """Return the variable that holds the path's value."""
+        return _named(self.variables, path, "__v")
+
+    def presence_of(self, path: Path) -> str:
+        """Return the variable that says whether the path has a value."""
+        return _named(self.presence, path, "__h")
+
+
+def _named(names: dict[str, Path], path: Path, prefix: str) -> str:
+    for name, known in names.items():
+        if known == path:
+            return name
+    name = f"{prefix}{len(names)}"
+    names[name] = path
+    return name
+
+
+def error_at(text: str, offset: int, message: str, mend: str = "") -> ExpressionError:
+    """Return an error that points at an offset of the text."""
+    before = text[:offset]
+    return ExpressionError(
+        message, line=before.count("\n") + 1, column=offset - (before.rfind("\n") + 1) + 1, mend=mend
+    )
+
+
+def did_you_mean(name: str, known: Collection[str]) -> str:
+    """Return the mend for an unknown name: the nearest known one, else all of them."""
+    near = get_close_matches(name, known, n=1, cutoff=0.6)
+    if near:
+        return f"did you mean {near[0]}?"
+    return "known: " + ", ".join(sorted(known)) if known else ""
+
+
+def tokens_of(text: str) -> list[Token]:
+    """Return the tokens of an expression; their texts joined are the expression. Raises ExpressionError."""
+    tokens: list[Token] = []
+    at = 0
+    operand = False  # a dot after an operand is a member, never the start of a number
+    while at < len(text):
+        match = _TOKEN.match(text, at)
+        assert match is not None  # noqa: S101 - `sign` takes any character
+        kind, end = str(match.lastgroup), match.end()
+        if kind == "number" and operand and match.group().startswith("."):
+            kind, end = "sign", at + 1
+        elif kind == "string":
+            end = _string_end(text, at, match.group())
+        elif kind != "space" and tokens and _after_dot(tokens) and (member := _MEMBER.match(text, at)):
+            kind, end = "name", member.end()
+        tokens.append(Token(kind, text[at:end], at))
+        if kind != "space":
+            operand = kind in {"name", "string", "number"} or text[at:end] in {")", "]", "}"}
+        at = end
+    return tokens
+
+
+def _after_dot(tokens: list[Token]) -> bool:
+    for token in reversed(tokens):
+        if token.kind != "space":
+            return token.text == "."
+    return False
+
+
+def _string_end(text: str, at: int, opening: str) -> int:
+    quote = opening.lstrip("rRbB")
+    raw = "r" in opening.lower()[: len(opening) - len(quote)]
+    position = at + len(opening)
+    while position < len(text):
+        if text.startswith(quote, position):
+            return position + len(quote)
+        if text[position] == "\n" and len(quote) == 1:
+            break
+        position += 2 if text[position] == "\\" and not raw else 1
+    raise error_at(text, at, "a text is not closed", f"add the closing {quote}")
+
+
+def literal(token: str) -> str | None:
+    """Return the value of a text literal; None for bytes."""
+    body = token.lstrip("rRbB")
+    prefix = token[: len(token) - len(body)].lower()
+    if "b" in prefix:
+        return None
+    width = 3 if body[:3] in {'"""', "'''"} else 1
+    inner = body[width:-width]
+    return inner if "r" in prefix else _ESCAPES.sub(_unescape, inner)
+
+
+def _unescape(match: re.Match[str]) -> str:
+    simple, hex2, hex4, hex8, octal = match.groups()
+    if simple is not None:
+        return _SIMPLE.get(simple, simple)
+    return chr(int(octal, 8) if octal else int(hex2 or hex4 or hex8, 16))
+
+
+def quoted(text: str) -> str:
+    """Return a text as a CEL literal."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+
+
+@dataclass(slots=True)
+class _Frame:
+    """An open bracket: what called it, how many values stand in it, and the names a macro binds in it."""
+
+    bracket: Token
+    call: Token | None = None
+    method: bool = False
+    commas: int = 0
+    empty: bool = True
+    bound: str | None = None
+
+
+class Reader:
+    """Walks the tokens once and fills an `Outline`. `functions` maps each function to its fewest and most values."""
+
+    def __init__(self, text: str, roots: Collection[str], functions: Mapping[str, tuple[int, int]]) -> None:
+        self.text = text
+        self.roots = roots
+        self.functions = functions
+        self.outline = Outline(text, tokens_of(text))
+        self.tokens = [token for token in self.outline.tokens if token.kind != "space"]
+        self.frames: list[_Frame] = []
+        self.index = 0
+
+    def read(self) -> Outline:
+        """Return the outline; raises ExpressionError."""
+        if not self.tokens:
+            raise error_at(self.text, 0, "the expression is empty", "write a value, a path or a condition")
+        while self.index < len(self.tokens):
+            token = self.tokens[self.index]
+            if self.index:
+                self._gap(token)
+            if self.frames and token.text not in {")", "]", "}"}:
+                self.frames[-1].empty = False
+            if token.kind == "name":
+                self._name(token)
+            elif token.kind == "sign":
+                self._sign(token)
+            else:
+                self._emit(token)
+        if self.frames:
+            bracket = self.frames[-1].bracket
+            raise error_at(self.text, bracket.at, f"{bracket.text} is not closed", f"add {_CLOSING[bracket.text]}")
+        return self.outline
+
+    def _gap(self, token: Token) -> None:
+        before = self.tokens[self.index - 1]
+        gap = self.text[before.at + len(before.text) : token.at]
+        if gap:
+            self.outline.emit("\n" if "\n" in gap else " ", before.at + len(before.text))
+
+    def _emit(self, token: Token, text: str | None = None) -> None:
+        self.outline.emit(token.text if text is None else text, token.at)
+        self.index += 1
+
+    def _peek(self, ahead: int = 1) -> Token:
+        index = self.index + ahead
+        return self.tokens[index] if index < len(self.tokens) else Token("end", "", len(self.text))
+
+    def _name(self, token: Token) -> None:
+        bound = {frame.bound for frame in self.frames}
+        if token.text in _WORDS or token.text in bound:
+            self._emit(token)
+        elif self._peek().text == "(":
+            self._function(token)
+        elif token.text in self.roots:
+            path, after = self._path(self.index)
+            self.outline.emit(self.outline.variable_of(path), token.at)
+            self._leave(path, after)
+        else:
+            known = [*self.roots, *(name for name in bound if name)]
+            mend = _MENDS.get(token.text) or did_you_mean(token.text, known)
+            if "row" in self.roots and not token.text.isascii():
+                mend = f"a column is written row.{token.text}"
+            raise error_at(self.text, token.at, f"{token.text} is not known here", mend)
+
+    def _path(self, index: int) -> tuple[Path, int]:
+        """Return the static path that begins at a token, and the index of the token after it."""
+        path = [self.tokens[index].text]
+        index += 1
+        while index + 1 < len(self.tokens):
+            sign, member = self.tokens[index], self.tokens[index + 1]
+            after = self.tokens[index + 2].text if index + 2 < len(self.tokens) else ""
+            if sign.text == "." and member.kind == "name" and after != "(":
+                path.append(member.text)
+                index += 2
+            elif sign.text == "[" and member.kind == "string" and after == "]" and literal(member.text) is not None:
+                path.append(str(literal(member.text)))
+                index += 3
+            else:
+                break
+        return tuple(path), index
+
+    def _leave(self, path: Path, after: int) -> None:
+        self.index = after
+        following = self._peek(0).text
+        if following == "[" or (following == "." and self._peek().text in MACROS):
+            self.outline.open.add(path)
+
+    def _function(self, token: Token) -> None:
+        if token.text == "has" and self._peek(2).text in self.roots:
+            self._has(token)
+            return
+        if token.text not in self.functions and token.text not in BUILT_IN:
+            mend = did_you_mean(token.text, [*self.functions, *BUILT_IN])
+            raise error_at(self.text, token.at, f"there is no function {token.text}()", mend)
+        self.outline.calls.add(token.text)
+        if token.text == "lookup":
+            self._table()
+        self._emit(token, f"__{token.text}" if token.text in self.functions else None)
+        self._push(self._peek(0), _Frame(self._peek(0), call=token))
+
+    def _table(self) -> None:
+        table = self._peek(2)
+        if table.kind == "string" and self._peek(3).text == ",":
+            self.outline.tables.append((str(literal(table.text)), table.at))
+
+    def _has(self, token: Token) -> None:
+        path, after = self._path(self.index + 2)
+        if after >= len(self.tokens) or self.tokens[after].text != ")":
+            raise error_at(self.text, token.at, "has() takes one path", "write has(facts.insurance.kokuho), say")
+        self.outline.emit(self.outline.presence_of(path), token.at)
+        self.index = after + 1
+
+    def _push(self, token: Token, frame: _Frame) -> None:
+        self.frames.append(frame)
+        self._emit(token)
+
+    def _sign(self, token: Token) -> None:
+        if token.text in _CLOSING:
+            if token.text == "{" and self.index and self.tokens[self.index - 1].kind == "name":
+                raise error_at(self.text, token.at, "CEL messages are not known here", 'write a map: {"name": value}')
+            self._push(token, _Frame(token))
+        elif token.text in {")", "]", "}"}:
+            self._close(token)
+        elif token.text == ".":
+            self._member(token)
+        elif token.text in {"=", "&", "|"} or not token.text.isascii():
+            mend = _MENDS.get(token.text, "full-width signs stand only inside texts; write it half-width")
+            raise error_at(self.text, token.at, f"{token.text} is not a sign of expressions", mend)
+        else:
+            if token.text == "," and self.frames:
+                self.frames[-1].commas += 1
+            self._emit(token)
+
+    def _member(self, token: Token) -> None:
+        """Write a member that follows a value (not a static path): a method, or a name CEL may not take."""
+        member = self._peek()
+        if member.kind != "name" or not self.index:
+            raise error_at(self.text, token.at, "a name must stand before and after the dot")
+        if self._peek(2).text == "(":
+            self._method(token, member)
+        elif _ASCII_NAME.match(member.text) and member.text not in _WORDS:
+            self.outline.emit(f".{member.text}", token.at)
+            self.index += 2
+        else:
+            self.outline.emit(f"[{quoted(member.text)}]", token.at)
+            self.index += 2
+
+    def _method(self, dot: Token, name: Token) -> None:
+        if name.text not in METHODS and name.text not in MACROS and name.text not in self.functions:
+            mend = did_you_mean(name.text, [*METHODS, *MACROS])
+            raise error_at(self.text, name.at, f"there is no method {name.text}()", mend)
+        self.outline.calls.add(name.text)
+        own = name.text in self.functions
+        self.outline.emit(f".__{name.text}" if own else f".{name.text}", dot.at)
+        self.index += 2
+        frame = _Frame(self._peek(0), call=name, method=True)
+        if name.text in MACROS and self._peek().kind == "name" and self._peek(2).text == ",":
+            frame.bound = self._peek().text
+            if frame.bound in self.roots or frame.bound.startswith("__") or not frame.bound.isascii():
+                raise error_at(
+                    self.text, self._peek().at, f"{frame.bound} cannot be a macro's own name", "take another, x say"
+                )
+        self._push(self._peek(0), frame)
+
+    def _close(self, token: Token) -> None:
+        if not self.frames or _CLOSING[self.frames[-1].bracket.text] != token.text:
+            raise error_at(self.text, token.at, f"{token.text} closes nothing")
+        frame = self.frames.pop()
+        if frame.call is not None and frame.call.text in self.functions:
+            self._arity(frame.call, frame.method + (0 if frame.empty else frame.commas + 1))
+        self._emit(token)
+
+    def _arity(self, call: Token, given: int) -> None:
+        fewest, most = self.functions[call.text]
+        if call.text == "lookup" and given == fewest:
+            self.outline.dated = False
+        if call.text == "local_id" and given == 1 and "subject" in self.roots:
+            self.outline.emit(f", {self.outline.variable_of(('subject',))}", call.at)
+            given = 2
+        if not fewest <= given <= most:
+            wanted = str(fewest) if fewest == most else f"{fewest} to {most}"
+            raise error_at(self.text, call.at, f"{call.text}() takes {wanted} values, not {given}")
