@@ -145,10 +145,10 @@ def _three_generations(random: Random) -> list[_Draft]:
 _SHAPES: tuple[tuple[float, Callable[[Random], list[_Draft]]], ...] = (
     (0.22, _alone(19, 45)),
     (0.10, _alone(46, 64)),
-    (0.19, _alone(65, 92)),
+    (0.17, _alone(65, 92)),
     (0.07, _couple(24, 45)),
     (0.06, _couple(46, 64)),
-    (0.16, _couple(65, 88)),
+    (0.15, _couple(65, 88)),
     (0.12, _family),
     (0.03, _single_parent),
     (0.05, _grown_child),

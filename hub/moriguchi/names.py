@@ -1,7 +1,7 @@
 """Tables from which sample residents' names and addresses are composed; nobody's data stands behind them.
 
 A surname is two kanji with their readings, a given name likewise: many results exist as names, as any plausible
-one does, but no resident was taken from anywhere. Towns and postal codes are Japan Post's public list for 守口市 (27209),
+one does, but no resident was taken from anywhere. Towns and postal codes are from Japan Post's public list of 守口市,
 neighbouring municipalities are 全国地方公共団体コード with their check digit.
 """
 
