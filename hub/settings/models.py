@@ -6,20 +6,32 @@ Expressions stay texts here (`hub.routing` compiles them); adapters' own setting
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Text = dict[str, str]  # {"ja": …, "en": …}
 Expression = str
+Count = Annotated[int, Field(ge=1)]
+Clock = Annotated[str, Field(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$")]  # HH:MM
+Percent = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?%$")]
 
 
 class Model(BaseModel):
-    """A frozen part of the city; unknown keys are refused, `place` is where it stands."""
+    """A frozen part of the city; unknown keys are refused, `place` is where it stands.
+
+    `written` is the YAML node it was read from (None when it was made otherwise); `place_of` asks it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     place: str = Field(default="", exclude=True)
+    written: Any = Field(default=None, exclude=True, repr=False)
+
+    def place_of(self, *path: str | int) -> str:
+        """Return the place of a value as written, `place_of("map", "name")`, or the nearest known one."""
+        place: str = self.written.place_of(*path) if self.written is not None else self.place
+        return place
 
 
 class Because(Model):
@@ -32,7 +44,7 @@ class Because(Model):
 class Within(Model):
     """A deadline: `days` from `from_` (`effective`, `notified`, `known`), rolled from closed days by `roll`."""
 
-    days: int
+    days: int = Field(ge=0)
     from_: Literal["effective", "notified", "known"] = Field(default="known", alias="from")
     roll: Literal["none", "next-open", "previous-open"] = "none"
 
@@ -67,9 +79,9 @@ class Guard(Model):
     """Limits that hold a whole batch before Kafka until a person releases or rejects it."""
 
     rows: tuple[int, int] | None = None
-    change: str | None = None
+    change: Percent | None = None
     per_event: dict[str, int] = {}
-    missing_file_by: str | None = None
+    missing_file_by: Clock | None = None
     breach: Literal["hold"] = "hold"
 
 
@@ -82,7 +94,7 @@ class Source(Model):
     name: str
     adapter: str
     options: dict[str, Any] = {}
-    every: float = 5.0
+    every: float = Field(default=5.0, gt=0)
     identity: Expression | None = None
     after: Literal["move", "keep", "delete"] = "move"
     mode: Literal["changes", "snapshot"] = "changes"
@@ -118,7 +130,7 @@ class Publication(Model):
     sequence: Expression | None = None
     defaults: dict[str, Expression] = {}
     cases: tuple[Case, ...] = ()
-    otherwise: str = "quarantine"  # quarantine | ignore
+    otherwise: Literal["quarantine", "ignore"] = "quarantine"
 
 
 SendItem = str | dict[str, Expression]
@@ -148,22 +160,22 @@ class Retry(Model):
 
     delays: tuple[float, ...] = (5.0, 60.0, 300.0, 1800.0, 7200.0)
     then: float = 14400.0
-    give_up: Literal["never"] | int = "never"
+    give_up: Literal["never"] | Count = "never"
 
 
 class Window(Model):
     """When a receiver takes deliveries: `opens`/`closes` are `HH:MM` in the city's time zone."""
 
-    opens: str | None = None
-    closes: str | None = None
+    opens: Clock | None = None
+    closes: Clock | None = None
     calendar: str | None = None
 
 
 class Flush(Model):
     """When a batch is handed to the sink: at `rows` deliveries or after `seconds`."""
 
-    rows: int | None = None
-    seconds: float | None = None
+    rows: Count | None = None
+    seconds: float | None = Field(default=None, gt=0)
 
 
 class Acknowledged(Model):
@@ -182,12 +194,12 @@ class Receiver(Model):
     system: str
     adapter: str
     options: dict[str, Any] = {}
-    parallel: int = 1
+    parallel: Count = 1
     retry: Retry = Retry()
     maintenance: tuple[Any, ...] | dict[str, Any] | str | None = None
     window: Window | None = None
     flush: Flush = Flush()
-    max_rows: int | None = None
+    max_rows: Count | None = None
     deliver: Literal["on-report", "on-effective-date"] = "on-report"
     on_dead: Literal["pass", "stop"] = "pass"
     order_until: Literal["delivered", "confirmed"] = "delivered"
@@ -223,7 +235,7 @@ class Protection(Model):
     list_: str | None = Field(default=None, alias="list")
     max_age: float = 93600.0  # seconds
     empty: Literal["refuse", "accept"] = "refuse"
-    max_drop: str = "5%"
+    max_drop: Percent = "5%"
     on_stale: Literal["hold"] = "hold"
 
 
@@ -255,7 +267,7 @@ class City(Model):
     tables: dict[str, tuple[TableRow, ...]] = {}
     layouts: dict[str, Any] = {}
     calendars: dict[str, Any] = {}
-    ledger_url: str = ""
+    ledger_url: str = Field(default="", repr=False)  # may hold a password
     bootstrap: str | None = None
 
     def receivers(self) -> list[Receiver]:

@@ -1,0 +1,180 @@
+"""The one way into a city's folder: `load_city(folder)`."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from hub.errors import ConfigurationError
+from hub.settings.models import City, Protection, System
+from hub.settings.reader import Reader, keys_of
+from hub.settings.secret import SecretAbsent, is_reference, reveal
+from hub.settings.shapes import Shape, Wrong, duration, mapped, one_or_more, word
+from hub.settings.systems import read_system
+from hub.settings.tables import read_table
+from hub.settings.yaml import Node, parse_yaml, read_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+CITY_FILE = "hub.yaml"
+INIT_MEND = "write one with `hub init {folder}`, or name the city's folder with --city or HUB_CITY"
+ENVIRONMENT_KEYS = frozenset(
+    {"folder", "prefix", "systems", "tables", "layouts", "calendars", "ledger_url", "bootstrap"}
+)
+CITY_NAME = re.compile(r"[a-z][a-z0-9-]*", re.ASCII)  # it stands in the types on the wire
+TOPIC_PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)  # Kafka's legal characters
+
+
+def load_city(folder: Path | str, *, environ: Mapping[str, str] = os.environ) -> City:
+    """Read a city's folder into frozen models.
+
+    Raises `ConfigurationError` with every problem of every file, in the files' order. `environ` gives `HUB_KAFKA`,
+    `HUB_LEDGER` and the secrets.
+    """
+    root = Path(folder).resolve()
+    reader = Reader(root, environ)
+    if not (root / CITY_FILE).is_file():
+        reader.note(CITY_FILE, f"there is no {CITY_FILE} in {folder}", INIT_MEND.format(folder=folder), code="no-city")
+        raise ConfigurationError(reader.problems)
+    city = read_city(reader)
+    parts = {
+        "systems": read_systems(reader),
+        "tables": {path.stem: read_table(reader, path) for path in files(reader, "tables", ".csv")},
+        "layouts": read_plain(reader, "layouts"),
+        "calendars": read_plain(reader, "calendars"),
+        "ledger_url": ledger_url(reader),
+        "bootstrap": environ.get("HUB_KAFKA", "").strip() or None,
+    }
+    if city is None or reader.problems:
+        raise ConfigurationError(reader.problems)
+    return city.model_copy(update={"folder": str(root), **parts})
+
+
+def read_city(reader: Reader) -> City | None:
+    """Return the city of hub.yaml alone, or None with the problems noted. An empty file means every default."""
+    path = reader.folder / CITY_FILE
+    node = read(reader, path)
+    if node is None and [problem.code for problem in reader.problems] == ["empty"]:
+        reader.problems.clear()
+        node = parse_yaml("{}", CITY_FILE)
+    if node is None or not reader.mapping(node, CITY_FILE):
+        return None
+    reader.known(node, [*(key for key in keys_of(City) if key not in ENVIRONMENT_KEYS), "kafka"], CITY_FILE)
+    protection = reader.nested(Protection, node.items.get("protection"), {"max_age": duration})
+    head = node.only([key for key in keys_of(City) if key not in ENVIRONMENT_KEYS and key != "protection"])
+    city = reader.build(City, head, CITY_FILE, city_shapes(reader), prefix=prefix(reader, node), written=node)
+    return city and city.model_copy(update={"protection": protection})
+
+
+def city_shapes(reader: Reader) -> dict[str, Shape]:
+    """Return the shapes of hub.yaml's keys."""
+    return {
+        "city": city_name,
+        "timezone": timezone,
+        "calendar": word,
+        "authority": mapped(one_or_more(word)),
+        "approval": reader.options,
+        "alerts": reader.options,
+    }
+
+
+def city_name(node: Node) -> str:
+    """Return the city's name, which stands in every event type on the wire."""
+    name = word(node)
+    if not CITY_NAME.fullmatch(name):
+        raise Wrong(node, f"`{name}` cannot be a city's name", "use small letters, digits and -, a letter first")
+    return name
+
+
+def timezone(node: Node) -> str:
+    """Return the name of a time zone that exists."""
+    name = word(node)
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise Wrong(node, f"there is no time zone `{name}`", "write Asia/Tokyo") from None
+    return name
+
+
+def prefix(reader: Reader, node: Node) -> str | None:
+    """Return `kafka.prefix`, with which the topics' names begin; None with the problem noted."""
+    written = node.items.get("kafka")
+    if written is None:
+        return "hub"
+    if not reader.mapping(written, "`kafka`"):
+        return None
+    reader.known(written, ["prefix"], "`kafka`")
+    name = reader.take(written, ["prefix"], {"prefix": word}).get("prefix", "hub")
+    if not TOPIC_PREFIX.fullmatch(name):
+        mend = "use letters, digits, . _ and -"
+        reader.note(written.place_of("prefix"), f"topics' names cannot begin with `{name}`", mend)
+        return None
+    return str(name)
+
+
+def read_systems(reader: Reader) -> dict[str, System]:
+    """Return the systems by name, sorted."""
+    found: dict[str, System] = {}
+    for path in files(reader, "systems", ".yaml"):
+        node = read(reader, path)
+        system = read_system(reader, node) if node is not None else None
+        if system is not None:
+            found[system.system] = system
+    return found
+
+
+def read_plain(reader: Reader, kind: str) -> dict[str, Any]:
+    """Return layouts or calendars by file name, as they are written."""
+    nodes = ((path.stem, read(reader, path)) for path in files(reader, kind, ".yaml"))
+    return {name: node.value for name, node in nodes if node is not None}
+
+
+def files(reader: Reader, kind: str, suffix: str) -> Iterator[Path]:
+    """Yield the files of a kind sorted by name; nearly the right ending is a problem, others are passed over."""
+    folder = reader.folder / kind
+    if not folder.is_dir():
+        return
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or not path.is_file():
+            continue
+        if path.suffix == suffix:
+            yield path
+        elif path.suffix.lower() in (suffix, ".yml", ".yaml"):
+            name = path.relative_to(reader.folder).as_posix()
+            reader.note(
+                name, f"files of {kind}/ end in {suffix}", f"rename it to {path.stem}{suffix}", code="file-name"
+            )
+
+
+def read(reader: Reader, path: Path) -> Node | None:
+    """Read one YAML file, or None with the problems noted."""
+    try:
+        return read_yaml(path, folder=reader.folder)
+    except ConfigurationError as error:
+        reader.problems.extend(error.problems)
+        return None
+
+
+def ledger_url(reader: Reader) -> str:
+    """Return the ledger's SQLAlchemy URL: `HUB_LEDGER` (itself maybe `file:PATH`), or SQLite in the city's `var/`."""
+    url = reader.environ.get("HUB_LEDGER", "").strip()
+    if not url:
+        return f"sqlite:///{reader.folder}/var/ledger.db"
+    if is_reference(url):
+        try:
+            url = reveal(url, reader.folder, reader.environ)
+        except SecretAbsent as absent:
+            reader.note("HUB_LEDGER", str(absent), absent.mend, code="secret-absent")
+    return with_driver(url)
+
+
+def with_driver(url: str) -> str:
+    """Return a database URL that names its driver: PostgreSQL goes through psycopg."""
+    for scheme in ("postgresql://", "postgres://"):
+        if url.startswith(scheme):
+            return "postgresql+psycopg://" + url.removeprefix(scheme)
+    return url

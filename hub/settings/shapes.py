@@ -1,0 +1,148 @@
+"""The shapes one value may be written in: durations, lists that may be one word, expressions that may be plain values.
+
+Each function takes a node and returns what the model holds, or raises `Wrong` naming the place and the mend.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+from hub.settings.yaml import Node
+
+Shape = Callable[[Node], Any]
+
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+DURATION = re.compile(r"(?:every\s+)?([0-9]+(?:\.[0-9]+)?)\s*([smhd])", re.ASCII)
+DURATION_MEND = "write a number and s, m, h or d: 30s, 10m, 26h, 14d"
+
+
+class Wrong(ValueError):  # noqa: N818 — an answer about one value
+    """A value of the wrong shape."""
+
+    def __init__(self, node: Node, message: str, mend: str = "") -> None:
+        super().__init__(message)
+        self.node = node
+        self.mend = mend
+
+
+def seconds_of(text: str) -> float:
+    """Return the seconds of a duration: `5s`, `1m`, `2h`, `14d`, `every 4h`; raise `ValueError`."""
+    match = DURATION.fullmatch(text.strip())
+    if not match:
+        raise ValueError(f"`{text}` is not a duration; {DURATION_MEND}")
+    return float(match[1]) * SECONDS[match[2]]
+
+
+def duration(node: Node) -> float:
+    """Return the seconds of a duration; a bare number is refused, since nobody could tell its unit."""
+    if not isinstance(node.value, str):
+        raise Wrong(node, f"`{node.value}` has no unit of time", DURATION_MEND)
+    try:
+        return seconds_of(node.value)
+    except ValueError:
+        raise Wrong(node, f"`{node.value}` is not a duration", DURATION_MEND) from None
+
+
+def days(node: Node) -> int:
+    """Return the whole days of a duration such as `14d`."""
+    whole, rest = divmod(duration(node), SECONDS["d"])
+    if rest:
+        raise Wrong(node, f"`{node.value}` is not a number of whole days", "write it in days: 14d")
+    return int(whole)
+
+
+def seconds(node: Node) -> Any:
+    """Return seconds written as a number, or as a duration."""
+    return node.value if type(node.value) in (int, float) else duration(node)
+
+
+def truth(node: Node) -> bool:
+    """Return true or false; `yes`, `no`, `on`, `off` are text in YAML 1.2."""
+    if not isinstance(node.value, bool):
+        raise Wrong(node, f"`{node.value}` is neither true nor false", "write true or false")
+    return node.value
+
+
+def listed(of: Shape) -> Shape:
+    """Return a shape for a list of `of`, in brackets or as lines."""
+
+    def shape(node: Node) -> tuple[Any, ...]:
+        if not isinstance(node.value, list):
+            raise Wrong(node, "this must be a list", f"write it in brackets: [{json_of(node.value)}]")
+        return tuple(of(item) for item in node.items.values())
+
+    return shape
+
+
+def one_or_more(of: Shape) -> Shape:
+    """Return a shape for one `of` or a list of them."""
+
+    def shape(node: Node) -> tuple[Any, ...]:
+        return listed(of)(node) if isinstance(node.value, list) else (of(node),)
+
+    return shape
+
+
+def mapped(of: Shape) -> Shape:
+    """Return a shape for a mapping whose values are `of`."""
+
+    def shape(node: Node) -> dict[str, Any]:
+        if not isinstance(node.value, dict):
+            raise Wrong(node, "this must be a mapping", "write `name: value` lines, or {name: value}")
+        return {str(key): of(item) for key, item in node.items.items()}
+
+    return shape
+
+
+def word(node: Node) -> str:
+    """Return a text; numbers and truth values are refused with the mend."""
+    if not isinstance(node.value, str):
+        mend = f'put it in quotes: "{json_of(node.value)}"' if is_scalar(node.value) else ""
+        raise Wrong(node, "this must be text", mend)
+    return node.value
+
+
+def expression(node: Node) -> str:
+    """Return an expression as text; a plain number or truth value is the expression of itself."""
+    if isinstance(node.value, str) and not node.value.strip():
+        raise Wrong(node, "an expression is missing here", "write one, or remove the key")
+    if isinstance(node.value, str):
+        return node.value
+    if node.value is None or not is_scalar(node.value):
+        mend = "put an expression that begins with { or [ in quotes" if node.value is not None else "write one"
+        raise Wrong(node, "this must be an expression", mend)
+    return json_of(node.value)
+
+
+def send_item(node: Node) -> str | dict[str, str]:
+    """Return an item of `send`: a field's name, a dotted name, or {name: expression}."""
+    return mapped(expression)(node) if isinstance(node.value, dict) else word(node)
+
+
+def title(node: Node) -> dict[str, str]:
+    """Return a title by language; a plain text is the Japanese one."""
+    if isinstance(node.value, str):
+        return {"ja": node.value}
+    titles: dict[str, str] = mapped(word)(node)
+    return titles
+
+
+def count_range(node: Node) -> tuple[Any, ...]:
+    """Return a pair [least, most]."""
+    pair = tuple(node.value) if isinstance(node.value, list) else ()
+    if len(pair) != 2 or not all(type(bound) is int for bound in pair) or pair[0] > pair[1]:
+        raise Wrong(node, "this must be two numbers, the least and the most", "write [10, 5000]")
+    return pair
+
+
+def is_scalar(value: Any) -> bool:
+    """Say whether a value is neither a list nor a mapping."""
+    return not isinstance(value, dict | list)
+
+
+def json_of(value: Any) -> str:
+    """Return a plain value as JSON, which CEL reads alike."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

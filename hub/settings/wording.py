@@ -1,0 +1,138 @@
+"""What a YAML parser complains of, in plain words with the mend; and the decoding of files."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from hub.errors import Problem
+
+if TYPE_CHECKING:
+    from ruamel.yaml.error import MarkedYAMLError
+
+BOM = "\ufeff"
+# All that YAML 1.2 does not allow in a file (its production c-printable).
+UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+# (what the parser says, plain words, mend); the first that fits is used.
+PHRASES = (
+    (
+        "mapping values are not allowed",
+        "a `key: value` where none can stand",
+        "check the indentation; put a text that holds `: ` in quotes",
+    ),
+    (
+        "could not find expected ':'",
+        "a line without `key: value`",
+        "put a colon and a space after the key, or the text in quotes",
+    ),
+    (
+        "end of stream",
+        "a quotation mark or bracket that is never closed",
+        "close it",
+    ),
+    (
+        "expected <block end>",
+        "the indentation does not fit the lines above",
+        "let lines of one level begin in the same column",
+    ),
+    (
+        "expected ',' or ']'",
+        "a `[` that is not closed, or a comma missing",
+        "check the commas and the closing `]`",
+    ),
+    (
+        "expected ',' or '}'",
+        "a `{` that is not closed, or a comma missing",
+        "check the commas and the closing `}`",
+    ),
+    (
+        "unknown escape character",
+        "a backslash that means nothing between double quotes",
+        "use single quotes around the text",
+    ),
+    (
+        "cannot start any token",
+        "a text that begins with a sign YAML keeps for itself",
+        "put the text in quotes",
+    ),
+    (
+        "sequence entries are not allowed",
+        "a `- ` where no list can stand",
+        "check the indentation; put the list on its own lines",
+    ),
+    (
+        "undefined tag handle",
+        "a text that begins with `!`",
+        "put the text in quotes",
+    ),
+    (
+        "did not find expected key",
+        "the indentation does not fit the lines above",
+        "let lines of one level begin in the same column",
+    ),
+    (
+        "duplicate anchor",
+        "the same anchor (`&name`) stands twice",
+        "give each its own name",
+    ),
+)
+
+
+def decode(raw: bytes | str, name: str) -> tuple[str, Problem | None]:
+    """Return the text of a file (UTF-8, a byte order mark is fine), or the problem that keeps it from being text."""
+    if isinstance(raw, bytes):
+        try:
+            text = raw.decode("utf-8")
+        except UnicodeDecodeError as error:
+            return "", not_utf8(raw, error.start, name)
+    else:
+        text = raw
+    text = text.removeprefix(BOM)
+    if found := UNPRINTABLE.search(text):
+        line, column = position(text, found.start())
+        sign = f"U+{ord(found.group()):04X}"
+        return "", Problem(f"{name}:{line}:{column}", f"the control character {sign}", "remove it", code="encoding")
+    return text, None
+
+
+def not_utf8(raw: bytes, start: int, name: str) -> Problem:
+    """Return the problem of a file in another encoding, naming the likely one."""
+    line, column = position(raw[:start].decode("utf-8"), start)
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        likely = "UTF-16"
+    else:
+        likely = "cp932 (Shift_JIS)" if decodes(raw, "cp932") else ""
+    message = "the file is not UTF-8" + (f"; it looks like {likely}" if likely else "")
+    return Problem(f"{name}:{line}:{column}", message, "save it as UTF-8", code="encoding")
+
+
+def decodes(raw: bytes, encoding: str) -> bool:
+    """Say whether the bytes are text in the encoding."""
+    try:
+        raw.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def position(text: str, index: int) -> tuple[int, int]:
+    """Return the 1-based line and column of an index into the text."""
+    before = text[:index]
+    return before.count("\n") + 1, len(before) - before.rfind("\n")
+
+
+def plain_words(error: MarkedYAMLError, name: str, text: str) -> Problem:
+    """Return a parser's complaint as a problem people can act on."""
+    mark = error.problem_mark or error.context_mark
+    line, column = (mark.line, mark.column) if mark else (0, 0)
+    place = f"{name}:{line + 1}:{column + 1}"
+    lines = text.splitlines()
+    indent = re.match(r"\s*", lines[line]) if line < len(lines) else None
+    said = f"{error.context or ''} {error.problem or ''}"
+    if (indent and "\t" in indent.group()) or "'\\t'" in said:
+        return Problem(place, "a tab where YAML wants spaces", "write spaces", code="yaml")
+    for phrase, message, mend in PHRASES:
+        if phrase in said:
+            return Problem(place, message, mend, code="yaml")
+    return Problem(place, f"this is not YAML: {said.strip()}", "check this line and the one above", code="yaml")
