@@ -33,6 +33,15 @@ class Tally:
             self.quarantined + other.quarantined,
         )
 
+    def __sub__(self, other: Tally) -> Tally:
+        """Return the differences."""
+        return Tally(
+            self.rows - other.rows,
+            self.events - other.events,
+            self.ignored - other.ignored,
+            self.quarantined - other.quarantined,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class SourceState:

@@ -1,0 +1,66 @@
+"""Intake: reads every source of the city and puts its reports into Kafka.
+
+A source is acknowledged only when all rows of a batch are in Kafka or in quarantine and its new position is stored. A
+crash at any point only reads again: ids derive from content, so what is published twice is one event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from hub.errors import HubError
+from hub.ledger.sources import Tally
+from hub.stages.reader import Reader, Services, SourceRunner, SourceStatus
+
+__all__ = ["Counts", "Intake", "Services", "SourceRunner", "SourceStatus"]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What a drain read, and the sources (`system.name`) that could not be read to the end, with the reason."""
+
+    tally: Tally
+    faults: dict[str, HubError]
+
+
+class Intake:
+    """All sources of a city. One of them failing holds up none of the others."""
+
+    def __init__(self, runners: list[SourceRunner], services: Services) -> None:
+        self._readers = [Reader(runner, services) for runner in runners]
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Read every source at its own pace until asked to stop; what is not finished then is read again."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for reader in self._readers:
+                    group.create_task(reader.run(stop))
+        finally:
+            self._close()
+
+    async def drain(self, *, wait: float = 30.0) -> Counts:
+        """Read every source until it has nothing new, and say which could not be read.
+
+        Raises `Unavailable` when Kafka or the ledger has been away for `wait` seconds.
+        """
+        before = [reader.status.tally for reader in self._readers]
+        try:
+            ends = await asyncio.gather(*(reader.exhaust(wait) for reader in self._readers), return_exceptions=True)
+        finally:
+            self._close()
+        for end in ends:
+            if isinstance(end, BaseException):
+                raise end
+        tally = Tally()
+        for reader, begun in zip(self._readers, before, strict=True):
+            tally += reader.status.tally - begun
+        return Counts(tally, {reader.key: fault for reader in self._readers if (fault := reader.status.fault)})
+
+    def status(self) -> list[SourceStatus]:
+        """Return the state of every source, in the order given."""
+        return [reader.status for reader in self._readers]
+
+    def _close(self) -> None:
+        for reader in self._readers:
+            reader.close()

@@ -1,0 +1,92 @@
+"""Receiving events over HTTP: all of a batch or nothing of it, checked before any of it is in Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from hub.errors import Malformed, Unavailable
+from hub.events.envelope import event_from
+from hub.stages.clock import new_batch_id, timestamp, utc_now
+from hub.stages.ports import Producer
+from hub.stages.records import Record, fault, record_of, refuse_own, wording
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One wrong part of a batch: its index, where in it, and what is wrong. `code` is as in quarantine."""
+
+    index: int
+    place: str
+    code: str
+    message: str
+
+
+@dataclass(slots=True)
+class Receipt:
+    """What became of a batch. If anything was refused, nothing of it was published.
+
+    `accepted` and `duplicates` are ids and do not overlap, but for an id repeated within the batch.
+    """
+
+    accepted: list[str] = field(default_factory=list)
+    duplicates: list[str] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Reception:
+    """Takes events for one city. `known(system, ids)` tells which ids the ledger has; best effort."""
+
+    producer: Producer
+    topic: str
+    city: str
+    known: Callable[[str, Sequence[str]], set[str]]
+    clock: Callable[[], datetime] = utc_now
+
+    async def receive(self, documents: Sequence[Any], system: str, *, batch: bool) -> Receipt:
+        """Publish the events of a system, given as read from JSON; return when Kafka has them.
+
+        Of a `batch` every event without one gets the same new `batchid`. Raises `BrokerUnavailable`; safe to repeat.
+        """
+        now = self.clock()
+        batch_id = new_batch_id("api", now) if batch else None
+        ids, records, refused = await asyncio.to_thread(self._check, documents, system, timestamp(now), batch_id)
+        if refused:
+            return Receipt(refused=refused)
+        known = await asyncio.to_thread(self._known, system, ids)
+        await self.producer.publish(self.topic, records)
+        receipt = Receipt()
+        for id_ in ids:
+            (receipt.duplicates if id_ in known else receipt.accepted).append(id_)
+            known.add(id_)
+        return receipt
+
+    def _check(
+        self, documents: Sequence[Any], system: str, now: str, batch_id: str | None
+    ) -> tuple[list[str], list[Record], list[Refusal]]:
+        ids: list[str] = []
+        records: list[Record] = []
+        refused: list[Refusal] = []
+        for index, document in enumerate(documents):
+            try:
+                event = event_from(document, city=self.city, system=system, now=now)
+                refuse_own(event)
+                if batch_id is not None:
+                    event.extensions.setdefault("batchid", batch_id)
+                records.append(record_of(event, self.city))
+                ids.append(event.id)
+            except Malformed as error:
+                refused.append(Refusal(index, error.place, error.code, wording(error)))
+            except Exception as error:  # noqa: BLE001 - the caller keeps the event and learns which one it is
+                refused.append(Refusal(index, "", "fault", fault("http", error).message))
+        return ids, records, refused
+
+    def _known(self, system: str, ids: Sequence[str]) -> set[str]:
+        try:
+            return set(self.known(system, ids))
+        except Unavailable:
+            return set()  # Kafka takes events while the ledger is away

@@ -1,0 +1,141 @@
+"""From rows to Kafka records, and putting records into Kafka whatever one of them may do."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, field
+
+from hub.adapters.contract import Row, SourceBatch
+from hub.errors import HubError, Malformed, Unavailable
+from hub.events.envelope import Event, encode
+from hub.events.text import LARGEST_EVENT
+from hub.ledger.quarantine import Entry
+from hub.ledger.sources import Tally
+from hub.stages.ports import Producer, RowMapper
+
+Record = tuple[bytes, bytes]
+FACTS_ONLY = "hubfactsonly"  # an attribute: the event is learned from, and nobody is told
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A batch ready for Kafka: records in order, the row each came from, and what is quarantined instead."""
+
+    records: list[Record] = field(default_factory=list)
+    origins: list[Row] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    rows: int = 0
+    ignored: int = 0
+
+    @property
+    def tally(self) -> Tally:
+        """Return the counts."""
+        return Tally(self.rows, len(self.records), self.ignored, len(self.entries))
+
+    def drop(self, indexes: Container[int]) -> None:
+        """Leave out the records at these places."""
+        kept = [number for number in range(len(self.records)) if number not in indexes]
+        self.records = [self.records[number] for number in kept]
+        self.origins = [self.origins[number] for number in kept]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Whose rows these are, for quarantine; `city` goes into the events' types."""
+
+    system: str
+    source: str
+    city: str
+
+    def entry(self, row: Row, error: HubError) -> Entry:
+        """Return the quarantine entry of one row."""
+        place = f"{row.place} {error.place}".strip() if error.place != row.place else row.place
+        return Entry("intake", self.system, self.source, place, error.code, wording(error), row.raw)
+
+
+def wording(error: HubError) -> str:
+    """Return what is wrong and how to mend it, without the place."""
+    return error.message + (f" ({error.mend})" if error.mend else "")
+
+
+def fault(step: str, error: Exception) -> Malformed:
+    """Return the hub's error for a record that an unexpected error was bisected down to."""
+    return Malformed(f"{step}: {type(error).__name__}: {error}", code="fault")
+
+
+def prepare(batch: SourceBatch, mappers: Sequence[RowMapper], origin: Origin, *, now: str) -> Prepared:
+    """Map and encode every row; whatever a row does wrong quarantines that row alone. Raises `Unavailable`."""
+    prepared = Prepared(rows=len(batch.rows))
+    for row in batch.rows:
+        if row.error is not None:
+            prepared.entries.append(origin.entry(row, row.error))
+            continue
+        for mapper in mappers:
+            _prepare_row(prepared, row, mapper, origin, (batch.batch_id, now))
+    return prepared
+
+
+def _prepare_row(prepared: Prepared, row: Row, mapper: RowMapper, origin: Origin, stamp: tuple[str, str]) -> None:
+    batch_id, now = stamp
+    try:
+        event = mapper.map(row.values, as_of_time=now)
+        if not isinstance(event, Event):
+            prepared.ignored += 1
+            return
+        if batch_id:
+            event.extensions.setdefault("batchid", batch_id)
+        prepared.records.append(record_of(event, origin.city))
+        prepared.origins.append(row)
+    except Malformed as error:
+        prepared.entries.append(origin.entry(row, error))
+    except Unavailable:
+        raise
+    except Exception as error:  # noqa: BLE001 - a fault of the hub's own must not hold up the rows behind it
+        prepared.entries.append(origin.entry(row, fault("intake", error)))
+
+
+def refuse_own(event: Event) -> None:
+    """Raise `Malformed` if a system's event carries an attribute that only the hub may set."""
+    if FACTS_ONLY in event.extensions:
+        raise Malformed(f"{FACTS_ONLY} is the hub's own attribute", code="attribute", mend="leave it out")
+
+
+def record_of(event: Event, city: str) -> Record:
+    """Return an event's key and value.
+
+    Raises `Malformed`: `too-large` above 256 KiB, `attribute` for an attribute the hub reads that it cannot read.
+    """
+    extensions = event.extensions
+    if not isinstance(extensions.get("batchid", ""), str):
+        raise Malformed("batchid must be text", code="attribute", mend="write it in quotes")
+    if not isinstance(extensions.get(FACTS_ONLY, False), bool):
+        raise Malformed(f"{FACTS_ONLY} must be true or false", code="attribute")
+    value = encode(event, city)
+    if len(value) > LARGEST_EVENT:
+        mend = f"at most {LARGEST_EVENT} bytes are taken"
+        raise Malformed(f"the event has {len(value)} bytes", code="too-large", mend=mend)
+    return event.subject.encode(), value
+
+
+async def publish_sound(producer: Producer, topic: str, records: Sequence[Record]) -> dict[int, Exception]:
+    """Publish in order; return the records that no call could publish (index → why), found by halving.
+
+    Raises `Unavailable`, and the error itself when none of several records could be published: it is not theirs.
+    """
+    refused: dict[int, Exception] = {}
+    spans = [(0, len(records))] if records else []
+    while spans:
+        start, end = spans.pop()
+        try:
+            await producer.publish(topic, records[start:end])
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - bisected down to its record
+            if end - start == 1:
+                refused[start] = error
+            else:
+                middle = (start + end) // 2
+                spans += [(middle, end), (start, middle)]
+    if len(refused) == len(records) > 1:
+        raise next(iter(refused.values()))
+    return refused
