@@ -11,40 +11,28 @@ by `has()` is guarded: its absence alone makes nothing unknown, only its use doe
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from decimal import Decimal
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import cel
-import orjson
 
-from hub.errors import HubError
+from hub.routing.direct import direct
 from hub.routing.functions import STATE, Functions, functions_of
-from hub.routing.syntax import ExpressionError, Outline, Path, Reader, did_you_mean, error_at
-from hub.settings.models import TableRow
+from hub.routing.outline import Outline, Reader
+from hub.routing.tokens import ExpressionError, did_you_mean, error_at
+from hub.routing.values import PLAIN, ExpressionFault, Missing, Path, find, plain, typed
+
+if TYPE_CHECKING:
+    from hub.settings.models import TableRow
+    from collections.abc import Callable, Collection, Mapping
 
 __all__ = ["Compiled", "Environment", "ExpressionError", "ExpressionFault", "Missing", "compile_expression"]
 
-_PLAIN = frozenset({str, bool, float})
 _RESULTS = (str, bool, int, float, list, dict)
 _KINDS = {str: "a text", bool: "true or false", int: "a whole number", float: "a number", list: "a list", dict: "a map"}
-_LARGEST = 2**63
 _CEL_ERROR = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 _UNDEFINED = re.compile(r"Undefined variable or function: '([^']*)'")
-
-
-class Missing(Exception):  # noqa: N818 - an answer ("unknown"), not an error
-    """A value the expression needs is absent or null: its answer is unknown. `path` says which."""
-
-    def __init__(self, path: Path, message: str = "") -> None:
-        super().__init__(message or f"{'.'.join(path)} is missing")
-        self.path = path
-
-
-class ExpressionFault(HubError):
-    """An expression that could not be evaluated on these values."""
+_CONVERSION = re.compile(r"Function '(\w+)' error: (.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +56,31 @@ class Environment:
 class Compiled:
     """An expression ready to be evaluated, from any thread.
 
-    `paths` are all static paths it reads, `guarded` those it tests with `has()` (and what lies beneath them), `names` the
-    roots it uses, `calls` the functions and methods. `pure` is False when the answer depends on more than the values of
-    `paths`: `resident()`, `local_id()`, or a `lookup()` without a date in a table whose lines have dates.
+    `paths` are all static paths it reads, `guarded` those it tests with `has()` and what lies beneath them, `open`
+    those it goes on from dynamically, `names` the roots it uses, `calls` the functions and methods. `pure` is False when the
+    answer depends on more than the values of `paths`: `resident()`, `local_id()`, or a `lookup()` without a date in a
+    table whose lines have dates.
     """
 
     __slots__ = (
-        "_guarded_slots", "_needed", "_ordered", "_presence", "_program", "_used", "_variables", "calls", "guarded",
-        "_today", "names", "open", "paths", "place", "pure", "source",
-    )  # fmt: skip
+        "_direct",
+        "_guarded_slots",
+        "_needed",
+        "_ordered",
+        "_presence",
+        "_program",
+        "_today",
+        "_used",
+        "_variables",
+        "calls",
+        "guarded",
+        "names",
+        "open",
+        "paths",
+        "place",
+        "pure",
+        "source",
+    )
 
     def __init__(self, outline: Outline, program: Any, functions: Functions, place: str) -> None:
         self.source = outline.text
@@ -90,6 +94,7 @@ class Compiled:
         self.pure = functions.pure(outline)
         self._today = functions.today
         self._program = program
+        self._direct = direct(outline, functions.callables)
         self._variables = outline.variables
         self._ordered = tuple(sorted(self.paths))
         slots = [(name, path, path in self.open) for name, path in outline.variables.items()]
@@ -102,11 +107,11 @@ class Compiled:
         return f"Compiled({self.source!r})"
 
     def values(self, scope: Mapping[str, Any]) -> tuple[Any, ...]:
-        """Return the values of its paths, in one fixed order, hashable and typed (1, true and 1.0 differ; missing = None).
+        """Return the values of its paths in one fixed order, hashable and typed: 1, true and 1.0 differ, missing is None.
 
         While `pure` holds, equal tuples give equal answers.
         """
-        return tuple([_typed(find(scope, path)) for path in self._ordered])
+        return tuple([typed(find(scope, path)) for path in self._ordered])
 
     def evaluate(self, scope: Mapping[str, Any], *, today: str | None = None) -> Any:
         """Return the expression's value: a text, number, boolean, list, map or None.
@@ -114,59 +119,68 @@ class Compiled:
         `scope` maps each root to its value; `today` (`YYYY-MM-DD`) dates `lookup()`.
         Raises Missing (unknown) or ExpressionFault.
         """
-        variables: dict[str, Any] = {}
-        for name, path, strip in self._needed:
-            value = find(scope, path)
-            if value is None:
-                raise Missing(path)
-            variables[name] = value if type(value) in _PLAIN else self._plain(value, path, strip)
-        for name, path, strip in self._guarded_slots:
-            value = find(scope, path)
-            if value is not None:
-                variables[name] = self._plain(value, path, strip)
-        for name, path in self._presence:
-            variables[name] = find(scope, path) is not None
         if self._used:
-            return self._with_functions(variables, today)
+            return self._with_functions(scope, today)
+        return self._result(scope)
+
+    def _result(self, scope: Mapping[str, Any]) -> Any:
+        if self._direct is not None:
+            try:
+                return self._direct(scope)
+            except ValueError as error:
+                raise self._fault(f"a value {error}") from None
+        variables = self._bound(scope)
         try:
             result = self._program.execute(variables)
         except Exception as error:  # noqa: BLE001 - CEL raises whatever Python class lies nearest
             raise self._told(error, variables) from None
-        return self._checked(result)
+        if result is None or isinstance(result, _RESULTS):
+            return result
+        raise self._fault(f"it gives a {type(result).__name__}, not a text, number, true/false, list or map")
 
-    def _with_functions(self, variables: dict[str, Any], today: str | None) -> Any:
+    def _bound(self, scope: Mapping[str, Any]) -> dict[str, Any]:
+        """Return CEL's variables; raises Missing for a path that is needed and not there."""
+        variables: dict[str, Any] = dict(self._used)
+        for name, path, strip in self._needed:
+            value = find(scope, path)
+            if value is None:
+                raise Missing(path)
+            variables[name] = value if type(value) in PLAIN else self._plain(value, path, strip=strip)
+        for name, path, strip in self._guarded_slots:
+            value = find(scope, path)
+            if value is not None:
+                variables[name] = self._plain(value, path, strip=strip)
+        for name, path in self._presence:
+            variables[name] = find(scope, path) is not None
+        return variables
+
+    def _with_functions(self, scope: Mapping[str, Any], today: str | None) -> Any:
+        """Evaluate, then look what the functions noted: it explains whatever CEL made of their null."""
         STATE.begin(today or self._today)
-        failed: Exception | None = None
+        failed: ExpressionFault | None = None
         result = None
         try:
-            result = self._program.execute({**variables, **self._used})
-        except Exception as error:  # noqa: BLE001 - as above
-            failed = error
+            result = self._result(scope)
+        except ExpressionFault as fault:
+            failed = fault
         if STATE.fault:
             raise self._fault(STATE.fault)
         if STATE.unknown:
             raise Missing((STATE.unknown[0],), STATE.unknown[1])
         if failed is None:
-            return self._checked(result)
-        if STATE.empty and isinstance(failed, TypeError):
+            return result
+        if STATE.empty and failed.code == "kinds":
             raise Missing((STATE.empty,), f"{STATE.empty}() had nothing to work on")
-        raise self._told(failed, variables)
+        raise failed
 
-    def _plain(self, value: Any, path: Path, strip: bool) -> Any:
+    def _plain(self, value: Any, path: Path, *, strip: bool) -> Any:
         try:
             return plain(value, strip=strip)
         except ValueError as error:
             raise self._fault(f"{'.'.join(path)} {error}") from None
 
-    def _checked(self, result: Any) -> Any:
-        if result is None or isinstance(result, _RESULTS):
-            return result
-        raise self._fault(
-            f"it gives a {type(result).__name__}; only texts, numbers, true/false, lists and maps may leave"
-        )
-
-    def _fault(self, message: str) -> ExpressionFault:
-        return ExpressionFault(f"{message}, in: {self.source}", place=self.place, code="expression")
+    def _fault(self, message: str, code: str = "expression") -> ExpressionFault:
+        return ExpressionFault(f"{message}, in: {self.source}", place=self.place, code=code)
 
     def _told(self, error: Exception, variables: dict[str, Any]) -> Exception:
         """Return what an error of CEL means: something missing, or a fault in words."""
@@ -183,57 +197,16 @@ class Compiled:
                 for name, path in self._variables.items()
                 if name in variables
             ]
-            return self._fault("the kinds of values do not fit" + (f": {', '.join(kinds)}" if kinds else ""))
-        return self._fault(text.split(". Check ")[0])
+            said = f": {', '.join(kinds)}" if kinds else ""
+            return self._fault(f"the kinds of values do not fit{said}", "kinds")
+        conversion = _CONVERSION.search(text)
+        if conversion and "parse error" in conversion[2]:
+            return self._fault(f"{conversion[1]}() cannot read the text")
+        return self._fault(text.partition(". Check ")[0])
 
 
 def _beneath(path: Path, tested: frozenset[Path]) -> bool:
     return any(path[: len(other)] == other for other in tested)
-
-
-def find(scope: Mapping[str, Any], path: Path) -> Any:
-    """Return the value at a path of nested mappings, or None when it is absent or null."""
-    value: Any = scope
-    for key in path:
-        if type(value) is dict:
-            value = value.get(key)
-        elif isinstance(value, Mapping):
-            try:
-                value = value[key]
-            except KeyError:
-                return None
-        else:
-            return None
-    return value
-
-
-def plain(value: Any, *, strip: bool = False) -> Any:
-    """Return a value as expressions see it: dates as texts, whole decimals as integers; `strip` drops nulls in maps.
-
-    Raises ValueError for what expressions cannot hold.
-    """
-    kind = type(value)
-    if kind in _PLAIN or value is None:
-        return value
-    if kind is int:
-        if not -_LARGEST <= value < _LARGEST:
-            raise ValueError("is a number of more than 64 bits")
-        return value
-    if isinstance(value, Mapping):
-        return {key: plain(item, strip=strip) for key, item in value.items() if not (strip and item is None)}
-    if isinstance(value, (list, tuple)):
-        return [plain(item, strip=strip) for item in value]
-    if isinstance(value, (date, datetime)):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return plain(int(value)) if value == value.to_integral_value() else float(value)
-    raise ValueError(f"is of a kind expressions cannot hold ({kind.__name__})")
-
-
-def _typed(value: Any) -> Any:
-    if value is None or type(value) is str:
-        return value
-    return orjson.dumps(plain(value))
 
 
 def compile_expression(

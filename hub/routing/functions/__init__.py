@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hub.routing.functions import dates, text
 from hub.routing.functions.lookup import Resolver, Unknown, local_id_in, lookup_in, resident_in
-from hub.settings.models import TableRow
 
 if TYPE_CHECKING:
-    from hub.routing.syntax import Outline
+    from hub.settings.models import TableRow
+    from collections.abc import Callable, Mapping
+    from hub.routing.outline import Outline
 
 __all__ = ["STATE", "Functions", "functions_of"]
 
@@ -110,13 +110,21 @@ def _arity(function: Callable[..., Any]) -> tuple[int, int]:
     return sum(1 for each in parameters if each.default is each.empty), len(parameters)
 
 
+_KINDS = {"str": (str, "a text"), "int": (int, "a whole number")}
+
+
 def _noting(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """Return the function with null in, null out, and every error noted instead of raised."""
+    parameters = inspect.signature(function).parameters.values()
+    kinds = [_KINDS.get(str(parameter.annotation)) for parameter in parameters]
 
     def call(*values: Any) -> Any:
         result = None
         if None not in values:
             try:
+                for value, kind in zip(values, kinds, strict=False):
+                    if kind is not None and (not isinstance(value, kind[0]) or value is True or value is False):
+                        raise TypeError(f"needs {kind[1]}, not {value!r}")  # noqa: TRY301 - noted like any other
                 result = function(*values)
             except Unknown as unknown:
                 STATE.unknown = (name, str(unknown))

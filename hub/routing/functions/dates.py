@@ -1,7 +1,8 @@
 """Functions on dates. Dates are texts `YYYY-MM-DD`, which compare rightly.
 
-Eras: 明治 counts from 明治6年 (1873-01-01), when the solar calendar began; 大正 from 1912-07-30, 昭和 from 1926-12-25, 平成 from
-1989-01-08, 令和 from 2019-05-01 (元号を改める政令). 1912-07-30 and 1926-12-25 belong to both eras, as in the family registers.
+Eras (元号を改める政令): 明治 is read from 明治6年 (1873-01-01), when the solar calendar began; 大正 from 1912-07-30,
+昭和 from 1926-12-25, 平成 from 1989-01-08, 令和 from 2019-05-01. 1912-07-30 and 1926-12-25 belong to both their eras,
+as in the family registers.
 Ages: 年齢計算ニ関スル法律 and 民法143条2項: an age is reached at the end of the day before the birthday.
 """
 
@@ -142,8 +143,10 @@ def era(day: str, pattern: str = "GGE年M月D日") -> str:
 
 
 def birthday_on(birth: str, n: int) -> str:
-    """Return the day the n-th birthday falls on: the day after the age is reached, so March 1 for a February 29 birth
-    in a year without one."""
+    """Return the day the n-th birthday falls on: the day after that age is reached.
+
+    A birth on February 29 has it on March 1 in years without that day.
+    """
     return _birthday(iso(birth), n).isoformat()
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from hub.routing.functions.dates import iso
-from hub.settings.models import TableRow
+
+if TYPE_CHECKING:
+    from hub.settings.models import TableRow
 
 Resolver = Callable[[str, str], str | None]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import jaconv
 
-_POSTAL = re.compile(r"\s*〒\s*([0-9０-９]{3})\s*[-‐‑–—―−ー－ｰ]?\s*([0-9０-９]{4})(?![0-9０-９])\s*")  # noqa: RUF039
+_POSTAL = re.compile(r"\s*〒\s*([0-9０-９]{3})\s*[-‐‑–—―−ー－ｰ]?\s*([0-9０-９]{4})(?![0-9０-９])\s*")
 
 
 def kana(text: str) -> str:
@@ -22,7 +22,7 @@ def zenkaku(text: str) -> str:
 
 
 def hankaku(text: str) -> str:
-    """Return the text in half-width characters: katakana, letters, digits, signs and spaces; kanji and hiragana stay."""
+    """Return the text in half-width characters: katakana, letters, digits, signs, spaces; the rest stays."""
     return str(jaconv.z2h(text, kana=True, ascii=True, digit=True))
 
 
@@ -39,7 +39,7 @@ def pad(value: Any, width: int, fill: str = "0") -> str:
 
 
 def address(text: str) -> dict[str, str] | None:
-    """Return an address `{text, postal_code?}`; the postal code is taken from a leading 〒, an empty text gives null."""
+    """Return an address `{text, postal_code?}`; a leading 〒 gives the postal code, an empty text null."""
     found = _POSTAL.match(text)
     rest = text[found.end() :] if found else text
     if not rest.strip():
