@@ -1,0 +1,216 @@
+"""The managed local Kafka: one real broker on loopback, its data in the city's `var/kafka/`.
+
+It runs in a session of its own and outlives the command that started it. A command that needs Kafka takes a `lease`;
+a broker started by a lease is temporary and ends with its last user, one started by `start` stays until `stop`.
+Commands starting at once share one broker: whoever looks at it or changes it holds `var/kafka/lock`; users hold
+`var/kafka/users` shared, which the system lets go of even when they are killed.
+
+The ports are chosen once and kept. When another program holds one at a start, others are chosen and kept from then
+on, which is said on stderr: a process that still uses the old address must be started again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import secrets
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO
+
+from hub.errors import BrokerUnavailable
+from hub.kafka import diagnosis, properties
+from hub.kafka.jars import Say, install, locked, say_on_stderr
+from hub.kafka.java import find_java
+from hub.kafka.metadata import serves
+from hub.kafka.ports import choose_ports, free
+from hub.kafka.process import alive, end, spawn, wait
+
+START_LIMIT = 60.0  # seconds until a broker that does not serve is given up
+STOP_LIMIT = 30.0
+_ROOM = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The broker as its starter wrote it down; `token` is on its command line and tells it from any other process."""
+
+    pid: int
+    token: str
+    bootstrap: str
+    temporary: bool
+    started: float  # seconds since 1970
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What is known of the local broker; `bootstrap` and `pid` only while it runs."""
+
+    running: bool
+    serving: bool
+    temporary: bool
+    bootstrap: str | None
+    pid: int | None
+    started: float | None
+    version: str
+    folder: str
+    log: str
+
+
+class LocalBroker:
+    """The local broker of one city; `var` is the city's own folder."""
+
+    def __init__(self, var: Path, *, say: Say = say_on_stderr) -> None:
+        self.folder = var.resolve() / "kafka"
+        self.log = self.folder / "broker.log"
+        self._state = self.folder / "broker.json"
+        self._say = say
+
+    def start(self) -> Status:
+        """Return once the broker serves and stays; a running one is kept. Raises BrokerUnavailable with the mend."""
+        with self._alone():
+            running = self._running() or self._launch(temporary=False)
+            self._await(running)
+            if running.temporary:
+                self._write(Running(**{**asdict(running), "temporary": False}))
+        return self.status()
+
+    def stop(self) -> bool:
+        """End the broker, whoever uses it; return whether one ran."""
+        with self._alone():
+            return self._stop()
+
+    def status(self) -> Status:
+        """Return what is known now; starts and changes nothing."""
+        version, _ = locked()
+        running = self._running()
+        return Status(
+            running=running is not None,
+            serving=running is not None and serves(running.bootstrap),
+            temporary=running is not None and running.temporary,
+            bootstrap=running.bootstrap if running else None,
+            pid=running.pid if running else None,
+            started=running.started if running else None,
+            version=version,
+            folder=str(self.folder),
+            log=str(self.log),
+        )
+
+    @property
+    def bootstrap(self) -> str | None:
+        """Return the bootstrap servers of the running broker, None when none runs."""
+        running = self._running()
+        return running.bootstrap if running else None
+
+    @contextmanager
+    def lease(self) -> Iterator[str]:
+        """Yield the bootstrap servers of a serving broker; one started for this ends with its last user."""
+        with self._alone():
+            users = self._open("users")
+            fcntl.flock(users, fcntl.LOCK_SH)
+            try:
+                running = self._running() or self._launch(temporary=True)
+                self._await(running)
+            except BaseException:
+                self._leave(users)
+                raise
+        try:
+            yield running.bootstrap
+        finally:
+            with self._alone():
+                self._leave(users)
+
+    def _leave(self, users: IO[str]) -> None:
+        with users, suppress(BlockingIOError):
+            running = self._running()
+            if running is not None and running.temporary:
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while somebody else uses it
+                self._stop()
+
+    def _launch(self, *, temporary: bool) -> Running:
+        jars = install(say=self._say)
+        program, version = find_java()
+        if shutil.disk_usage(self.folder).free < _ROOM:
+            raise BrokerUnavailable(f"the disk of {self.folder} is full", mend="Kafka needs 64 MB free to start")
+        port, controller = choose_ports(self.folder / "ports.json", self._say)
+        config = properties.write(self.folder, port=port, controller=controller)
+        java = [str(program), *properties.jvm(version, log=self.log), "-cp", f"{jars}/*"]
+        self._format(java, config)
+        self._say("Apache Kafka: starting")
+        if self.log.exists():
+            self.log.replace(self.log.with_suffix(".log.1"))
+        token = secrets.token_hex(8)
+        pid = spawn([*java, f"-Dhub.broker={token}", "kafka.Kafka", str(config)], self.log)
+        running = Running(pid, token, f"127.0.0.1:{port}", temporary, time.time())
+        self._write(running)
+        return running
+
+    def _format(self, java: list[str], config: Path) -> None:
+        """Prepare an empty data folder; one that was left half prepared is prepared again."""
+        data = self.folder / "data"
+        if (data / "meta.properties").exists():
+            return
+        shutil.rmtree(data, ignore_errors=True)
+        scratch = config.with_name("format.properties")
+        scratch.write_text(config.read_text().replace(f"log.dirs={data}", f"log.dirs={data}.new"))
+        shutil.rmtree(f"{data}.new", ignore_errors=True)
+        command = [*java, "kafka.tools.StorageTool", "format", "-t", properties.cluster_id(), "-c", str(scratch)]
+        done = subprocess.run(  # noqa: S603
+            [*command, *properties.FEATURES], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        )
+        if done.returncode:
+            raise diagnosis.failed(done.stdout + done.stderr, self.log)
+        Path(f"{data}.new").replace(data)
+
+    def _await(self, running: Running) -> None:
+        """Return when the broker answers; one that does not is ended, so that the next start begins anew."""
+        ready = wait(lambda: serves(running.bootstrap) or not alive(running.pid, running.token), START_LIMIT)
+        if ready and alive(running.pid, running.token):
+            return
+        end(running.pid, running.token, grace=5.0)
+        self._state.unlink(missing_ok=True)
+        said = self.log.read_text(errors="replace") if self.log.exists() else ""
+        raise diagnosis.failed(said, self.log, port_free=free(int(running.bootstrap.rsplit(":", 1)[1])))
+
+    def _stop(self) -> bool:
+        running = self._running()
+        if running is not None:
+            end(running.pid, running.token, grace=STOP_LIMIT)
+        self._state.unlink(missing_ok=True)
+        return running is not None
+
+    def _running(self) -> Running | None:
+        """Return the broker if it lives: a file left by one that was killed, or a reused process id, is no broker."""
+        try:
+            running = Running(**json.loads(self._state.read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
+        return running if alive(running.pid, running.token) else None
+
+    def _write(self, running: Running) -> None:
+        fresh = self._state.with_suffix(".new")
+        fresh.write_text(json.dumps(asdict(running)))
+        fresh.replace(self._state)
+
+    def _open(self, name: str) -> IO[str]:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            return (self.folder / name).open("a")
+        except OSError as fault:
+            raise BrokerUnavailable(
+                f"{self.folder} cannot be written: {fault.strerror}", mend="mend its rights, or set HUB_KAFKA"
+            ) from fault
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        with self._open("lock") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            try:
+                yield
+            except OSError as fault:
+                raise diagnosis.failed(str(fault), self.log) from fault
