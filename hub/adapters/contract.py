@@ -10,8 +10,8 @@ Errors: sources and sinks raise (or return, per delivery) `hub.errors.Malformed`
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 from zoneinfo import ZoneInfo
@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 import orjson
 from pydantic import BaseModel, ConfigDict
 
-from hub.errors import HubError, Malformed
+from hub.errors import HubError, Malformed, UsageError
 
 
 class AdapterSettings(BaseModel):
@@ -48,13 +48,24 @@ class Features:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where an adapter works: the city's folder, its time zone and secrets already read. No global state."""
+    """Where an adapter works: the city's folder, its time zone and secrets already read. No global state.
+
+    `fields` are the names `send` gives this receiver over all its rules, in written order: file sinks keep their header
+    stable by it. `prefix` is that of the Kafka topics.
+    """
 
     folder: Path
     timezone: ZoneInfo
     system: str
     name: str  # of the source or receiver
     city: str = "city"
+    fields: tuple[str, ...] = ()
+    prefix: str = "hub"
+
+    @property
+    def key(self) -> str:
+        """Return `<system>.<name>`."""
+        return f"{self.system}.{self.name}"
 
 
 # --- sources -------------------------------------------------------------------------------------------------------
@@ -98,7 +109,7 @@ class Source(Protocol):
         ...
 
     def acknowledge(self, batch: SourceBatch) -> None:
-        """Say that all rows of the batch are durable: called once per batch, in order, after Kafka or quarantine has them."""
+        """Say that all rows of the batch are durable, in Kafka or quarantine: called once per batch, in order."""
         ...
 
 
@@ -108,8 +119,9 @@ class Source(Protocol):
 class Delivery:
     """One thing one receiver is to be told.
 
-    `key` is the delivery key, `no` grows per receiver, `action` is new | correct | cancel | seed, `body` is the projected
-    CloudEvent as UTF-8 JSON. `type` is the short type. `sequence`, `corrects`, `restored`, `batchid` stand in the body.
+    `key` is the delivery key, `no` grows per receiver, `action` is new | correct | cancel | seed, `body` is the
+    projected CloudEvent as UTF-8 JSON. `type` is the short type. `sequence`, `corrects`, `restored`, `batchid` stand
+    in the body.
     """
 
     __slots__ = ("_event", "action", "body", "event_id", "key", "no", "subject", "time", "type")
@@ -158,6 +170,11 @@ class Outcome:
     key: str
     error: HubError | None = None
     detail: str = ""
+
+
+def delivered(deliveries: Sequence[Delivery]) -> list[Outcome]:
+    """Return the outcomes of deliveries that all took effect, in order."""
+    return [Outcome(delivery.key) for delivery in deliveries]
 
 
 @runtime_checkable
@@ -223,12 +240,40 @@ class Adapter(Protocol):
         ...
 
 
+class Transport:
+    """A base for adapters: one that only reads or only writes leaves the other side as it is here."""
+
+    SourceSettings: ClassVar[type[AdapterSettings] | None] = None
+    SinkSettings: ClassVar[type[AdapterSettings] | None] = None
+
+    @classmethod
+    def source(cls, settings: Any, site: Site) -> Source:  # noqa: ARG003
+        """Open a source; raises `UsageError`, as this transport has none."""
+        raise UsageError(f"{cls.__name__} has no source", place=site.key)
+
+    @classmethod
+    def sink(cls, settings: Any, site: Site, port: Any = None) -> Sink | PreparedSink:  # noqa: ARG003
+        """Open a sink; raises `UsageError`, as this transport has none."""
+        raise UsageError(f"{cls.__name__} has no sink", place=site.key)
+
+
 @dataclass(frozen=True, slots=True)
 class Expressions:
     """What app.py lends to sinks whose settings hold expressions: `compile(text)` gives a function of a delivery.
 
     The function takes a `Delivery` and a `Batch`, sees `event`, `data`, `subject`, `delivery`, `batch`, and returns a
-    plain value; it raises `Malformed` naming the expression when it cannot.
+    plain value, or None when something it names is absent; it raises `Malformed` naming the expression when it cannot.
     """
 
-    compile: Any = field(default=None)
+    compile: Callable[[str], Callable[[Delivery, Batch], Any]]
+
+
+class Publisher(Protocol):
+    """What app.py lends to the `kafka` sink: a way into Kafka topics."""
+
+    async def publish(self, topic: str, key: bytes, value: bytes, headers: Sequence[tuple[str, bytes]]) -> None:
+        """Return when the record is in the topic on all replicas.
+
+        Raises `BrokerUnavailable` when it certainly is not there, `OutcomeUnknown` when that cannot be known.
+        """
+        ...

@@ -1,0 +1,143 @@
+"""What file transports share: durable writes, atomic renames, one writer a file, reading a folder in name order.
+
+A file is durable when its bytes and the folder that names it have both been synced; a rename is seen whole or not at
+all. Errors stay `OSError` here, except where a sentence about the city's files is clearer.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from hub.errors import Transient
+
+DONE = "done"
+UNFINISHED = (".tmp", ".part", ".partial", ".filepart", ".crdownload", "~")  # names writers use until a file is whole
+
+
+@contextmanager
+def named(what: str, path: Path) -> Iterator[None]:
+    """Turn an `OSError` into a `Transient` that names the path: disks fill and shares go away, and come back."""
+    try:
+        yield
+    except OSError as error:
+        raise Transient(f"cannot {what} {path}: {error.strerror or error}", code="file") from error
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write every byte; the system may take them in several steps."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def write_durable(path: Path, data: bytes) -> None:
+    """Write a file anew and sync its bytes; its name is durable after `sync_folder`."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    try:
+        write_all(descriptor, data)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder and its parents where they are missing, durably."""
+    missing = [folder, *folder.parents]
+    missing = missing[: next(index for index, path in enumerate(missing) if path.exists())]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in missing:
+        sync_folder(path.parent)
+
+
+def open_locked(path: Path) -> int:
+    """Open a file to read and append, created where missing, as its only writer; closing it lets go of the lock.
+
+    Raises `Transient` while another process writes it.
+    """
+    make_folder(path.parent)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise Transient(f"another process is writing {path}", code="file-locked") from None
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def move_aside(path: Path) -> Path:
+    """Move a file into `done/` beside it, never over another one: `a.csv`, `a.2.csv`, … Return where it went."""
+    folder = path.parent / DONE
+    make_folder(folder)
+    target = _free_name(folder, path)
+    path.rename(target)  # over the empty file that holds the name for us
+    sync_folder(folder)
+    sync_folder(path.parent)
+    return target
+
+
+def _free_name(folder: Path, path: Path) -> Path:
+    number = 1
+    while True:
+        target = folder / (path.name if number == 1 else f"{path.stem}.{number}{path.suffix}")
+        try:
+            os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
+        except FileExistsError:
+            number += 1
+        else:
+            return target
+
+
+def listing(folder: Path, pattern: str, faults: list[Transient]) -> Iterator[Path]:
+    """Yield the files a pattern from the folder names, in name order; folders that cannot be read go into `faults`.
+
+    Hidden files, `done/` and names that writers use until a file is whole are left alone. The part of the pattern
+    before the first `*`, `?` or `[` is created where missing.
+    """
+    base, parts = _split(folder, pattern)
+    try:
+        with named("make the folder", base):
+            make_folder(base)
+    except Transient as fault:
+        faults.append(fault)
+        return
+    yield from _matching(base, parts, faults)
+
+
+def _split(folder: Path, pattern: str) -> tuple[Path, list[str]]:
+    base, parts = folder, list(Path(pattern).parts)
+    while len(parts) > 1 and not any(sign in parts[0] for sign in "*?["):
+        base /= parts.pop(0)
+    return base, parts
+
+
+def _matching(folder: Path, parts: list[str], faults: list[Transient]) -> Iterator[Path]:
+    try:
+        with named("read the folder", folder), os.scandir(folder) as entries:
+            found = sorted((entry.name, entry.is_dir()) for entry in entries if fnmatchcase(entry.name, parts[0]))
+    except Transient as fault:
+        faults.append(fault)
+        return
+    for name, is_folder in found:
+        if name.startswith(".") or name.lower().endswith(UNFINISHED):
+            continue
+        if len(parts) == 1 and not is_folder:
+            yield folder / name
+        elif len(parts) > 1 and is_folder and name != DONE:
+            yield from _matching(folder / name, parts[1:], faults)

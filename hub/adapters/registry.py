@@ -1,0 +1,106 @@
+"""Finds adapters by the entry-point group `hub.adapters`, checks their settings, opens sources and sinks.
+
+Nothing is loaded before it is asked for. A plug-in may bring any name, a reserved one too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from hub.adapters.contract import Adapter, AdapterSettings, PreparedSink, Sink, Site, Source
+from hub.errors import ConfigurationError, Problem
+
+GROUP = "hub.adapters"
+RESERVED = ("fixed_width", "chat", "mail", "sftp", "s3", "rest", "ocr", "rpa", "jobs", "feed")
+
+Place = str | Callable[..., str]  # a place, or a function of the setting's path such as `receiver.place_of`
+
+
+@cache
+def _entries() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=GROUP)}
+
+
+def names() -> list[str]:
+    """Return the names of all adapters that are installed, sorted."""
+    return sorted(_entries())
+
+
+def find(name: str, *, place: Place = "") -> type[Adapter]:
+    """Return the adapter of that name; raises `ConfigurationError` for an unknown or reserved one."""
+    entry = _entries().get(name)
+    if entry is not None:
+        adapter: type[Adapter] = entry.load()
+        return adapter
+    if name in RESERVED:
+        raise _problem(place, ("adapter",), f"the adapter `{name}` is not there yet", f"use one of: {_listed()}")
+    raise _problem(place, ("adapter",), f"there is no adapter `{name}`", _mend(name, names()))
+
+
+def settings(name: str, side: str, options: Mapping[str, Any], *, place: Place = "") -> AdapterSettings:
+    """Check a source's or sink's options (`side` is `source` or `sink`) against its adapter's settings.
+
+    Raises `ConfigurationError` listing every problem.
+    """
+    adapter = find(name, place=place)
+    model = adapter.SourceSettings if side == "source" else adapter.SinkSettings
+    if model is None:
+        raise _problem(place, ("adapter",), f"the adapter `{name}` has no {side}", f"use one of: {_listed(side)}")
+    given = dict(options)
+    if given.get("after") == "move" and "after" not in model.model_fields:
+        del given["after"]  # the default of every source, without meaning where nothing can be moved
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise ConfigurationError([_describe(found, name, model, place) for found in error.errors()]) from None
+
+
+def open_source(name: str, options: Mapping[str, Any], site: Site, *, place: Place = "") -> Source:
+    """Open a source by its adapter's name and options (with `after`, what happens to a read file)."""
+    checked = settings(name, "source", options, place=place or site.key)
+    return find(name).source(checked, site)
+
+
+def open_sink(
+    name: str, options: Mapping[str, Any], site: Site, port: Any = None, *, place: Place = ""
+) -> Sink | PreparedSink:
+    """Open a sink; `port` is an `Expressions`, or a `Publisher` for `kafka`."""
+    checked = settings(name, "sink", options, place=place or site.key)
+    return find(name).sink(checked, site, port)
+
+
+def _describe(found: ErrorDetails, name: str, model: type[AdapterSettings], place: Place) -> Problem:
+    path = tuple(part for part in found["loc"] if part not in ("str", "dict", "function-after", "constrained-str"))
+    shown = ".".join(str(part) for part in path)
+    if found["type"] == "extra_forbidden":
+        message, mend = f"`{name}` has no setting `{shown}`", _mend(str(path[-1]), list(model.model_fields))
+    elif found["type"] == "missing":
+        message, mend = f"`{name}` needs the setting `{shown}`", f"add `{shown}:`"
+    else:
+        said = found["msg"].removeprefix("Value error, ")
+        message, mend = (f"`{shown}`: {said}" if shown else f"`{name}`: {said}"), ""
+    return Problem(_place(place, path), message, mend, code="adapter-setting")
+
+
+def _problem(place: Place, path: tuple[str, ...], message: str, mend: str) -> ConfigurationError:
+    return ConfigurationError([Problem(_place(place, path), message, mend, code="adapter")])
+
+
+def _place(place: Place, path: tuple[Any, ...]) -> str:
+    return place if isinstance(place, str) else place(*path)
+
+
+def _mend(name: str, known: list[str]) -> str:
+    close = get_close_matches(name, known, 1)
+    return f"did you mean `{close[0]}`?" if close else f"one of: {', '.join(known)}"
+
+
+def _listed(side: str = "") -> str:
+    return ", ".join(name for name in names() if not side or getattr(find(name).features, side))
