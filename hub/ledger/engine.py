@@ -6,11 +6,13 @@ Every method is synchronous: stages call the ledger in worker threads.
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy import event as sa_event
 from sqlalchemy.engine import Connection, Engine, make_url
@@ -93,7 +95,11 @@ def _engine(url: str, lock_timeout: float) -> Engine:
         )
     if parsed.get_backend_name() != "sqlite":
         raise ConfigurationError(
-            [Problem("HUB_LEDGER", f"the ledger cannot live in {parsed.get_backend_name()}", "use SQLite or PostgreSQL")]
+            [
+                Problem(
+                    "HUB_LEDGER", f"the ledger cannot live in {parsed.get_backend_name()}", "use SQLite or PostgreSQL"
+                )
+            ]
         )
     if parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
@@ -108,11 +114,22 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
         connection.execute(pragma)
 
 
+# The hot path speaks to the drivers directly, so their own faults are met beside SQLAlchemy's.
+_FAULTS = (
+    sa.exc.OperationalError,
+    sa.exc.InterfaceError,
+    sa.exc.TimeoutError,
+    sqlite3.OperationalError,
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+)
+
+
 @contextlib.contextmanager
 def _translated() -> Iterator[None]:
     try:
         yield
-    except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
+    except _FAULTS as error:
         raise unavailable(error) from error
     except sa.exc.DBAPIError as error:
         if error.connection_invalidated:

@@ -40,5 +40,6 @@ def delivery_words(code: int) -> tuple[str, str | None]:
 DELIVERED = delivery_code("delivered")
 WAITING = delivery_code("waiting")
 EARLIER_WAITING = delivery_code("held", "earlier-waiting")
+BREAKER = delivery_code("held", "breaker")
 UNKNOWN = delivery_code("unknown")
 DEAD_REJECTED = delivery_code("dead", "rejected")

@@ -208,7 +208,9 @@ quarantine = Table(
     Column("code", Text, nullable=False),
     Column("message", Text, nullable=False),
     Column("raw", LargeBinary, nullable=False),
-    Column("digest", LargeBinary, nullable=False, unique=True),  # of stage, system, source, code and raw: a repeat is counted
+    Column(
+        "digest", LargeBinary, nullable=False, unique=True
+    ),  # of stage, system, source, code and raw: a repeat is counted
     Column("seen", Integer, nullable=False),
     Column("resolved_at", BigInteger),
     Column("note", Text),

@@ -1,0 +1,342 @@
+"""The delivery desk: leases, cursors, intents, outcomes and pending deliveries of receivers.
+
+A receiver's row is its lease. Every settlement begins with one conditional update of that row: it takes the row's lock,
+checks the epoch, and moves the cursor; when the epoch has moved, nothing of that receiver is written and the others of
+the same transaction go through.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from hub.ledger.engine import Ledger
+from hub.ledger.log import EventLog, Logged
+from hub.ledger.status import BREAKER, EARLIER_WAITING
+from hub.ledger.tables import position, receiver
+
+LEASE = 10_000  # milliseconds
+_FOLLOWING = frozenset({EARLIER_WAITING, BREAKER})
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A delivery that is neither finished nor merely next. `due` is in milliseconds (None: not waiting for time)."""
+
+    pos: int
+    job: int
+    subject: str
+    status: int
+    detail: str
+    since: int
+    due: int | None
+    attempts: int
+    no: int
+    payload: bytes | None = None
+
+    @property
+    def follows(self) -> bool:
+        """Tell whether it waits only for an earlier one or for its receiver, not for a person or a time."""
+        return self.due is None and self.status in _FOLLOWING
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One failed attempt, kept for ever."""
+
+    pos: int
+    job: int
+    n: int
+    at: int
+    kind: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Deliveries that ended alike at one moment: positions and their `no`s, side by side."""
+
+    status: int
+    job: int
+    at: int
+    batch: int
+    positions: Sequence[int]
+    numbers: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A batch handed to the sink whose outcome is not recorded yet: `members` are `[pos, job, no]`."""
+
+    batch: int
+    token: dict[str, Any] | None
+    members: list[list[int]]
+
+
+@dataclass(slots=True)
+class Settlement:
+    """What one receiver's owner writes at once. `intent`: None leaves it, False clears it, an Intent records it."""
+
+    receiver: int
+    owner: str
+    epoch: int
+    cursor: dict[int, int]
+    next_no: int
+    next_batch: int
+    state: str = "{}"
+    intent: Intent | bool | None = None
+    finished: list[Finished] = field(default_factory=list)
+    holds: list[Hold] = field(default_factory=list)
+    released: list[tuple[int, int]] = field(default_factory=list)  # (pos, job) that leave `pending`
+    failures: list[Failure] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Lease:
+    """A receiver as its owner takes it over."""
+
+    no: int
+    key: str
+    epoch: int
+    cursor: dict[int, int]
+    next_no: int
+    next_batch: int
+    intent: Intent | None
+    state: str
+
+
+class Desk:
+    """The delivery side of a ledger. Synchronous: stages call it in worker threads."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+
+    # --- receivers and leases ----------------------------------------------------------------------------------
+
+    def register(self, keys: Sequence[str]) -> dict[str, int]:
+        """Return the numbers of receivers, adding new ones, whose cursor stands at the end of the log."""
+        with self.ledger.write() as connection:
+            known = self._numbers(connection)
+            fresh = [key for key in keys if key not in known]
+            if fresh:
+                cursor = self._ends(connection)
+                for key in fresh:
+                    connection.execute(
+                        sa.text(
+                            "INSERT INTO receiver(key, owner, epoch, until, cursor, next_no, next_batch, state) "
+                            "VALUES (:key, '', 0, 0, :cursor, 1, 1, '{}') ON CONFLICT (key) DO NOTHING"
+                        ),
+                        {"key": key, "cursor": cursor},
+                    )
+                known = self._numbers(connection)
+        return {key: known[key] for key in keys}
+
+    @staticmethod
+    def _numbers(connection: Connection) -> dict[str, int]:
+        return {key: no for key, no in connection.execute(sa.select(receiver.c.key, receiver.c.no))}
+
+    @staticmethod
+    def _ends(connection: Connection) -> str:
+        rows = connection.execute(sa.select(position.c.stream, position.c.next_offset)).all()
+        return _cursor_text({stream: (stream << 40) + offset - 1 for stream, offset in rows})
+
+    def renew(self, owner: str, wanted: Sequence[int], *, acquire: bool = True) -> tuple[dict[int, int], list[Lease]]:
+        """Renew the owner's leases and take over those that are free.
+
+        Returns `(receiver → epoch of every lease held now, leases newly taken)`.
+        """
+        if not wanted:
+            return {}, []
+        clock = self.ledger.clock
+        numbers = ",".join(str(int(no)) for no in wanted)
+        with self.ledger.write() as connection:
+            connection.exec_driver_sql(
+                f"UPDATE receiver SET until = {clock} + {LEASE} "  # noqa: S608 - numbers only
+                f"WHERE no IN ({numbers}) AND owner = {_quoted(owner)} AND until > {clock}"
+            )
+            taken: list[int] = []
+            if acquire:
+                rows = connection.exec_driver_sql(
+                    f"UPDATE receiver SET owner = {_quoted(owner)}, epoch = epoch + 1, until = {clock} + {LEASE} "
+                    f"WHERE no IN ({numbers}) AND until <= {clock} RETURNING no"
+                )
+                taken = [row[0] for row in rows]
+            held = connection.execute(
+                sa.select(receiver).where(
+                    receiver.c.owner == owner, receiver.c.no.in_(list(wanted)), receiver.c.until > sa.text(clock)
+                )
+            ).all()
+        fresh = set(taken)
+        return {row.no: row.epoch for row in held}, [_lease(row) for row in held if row.no in fresh]
+
+    def lease(self, number: int, owner: str, epoch: int) -> Lease | None:
+        """Return the lease as the ledger has it, or None when it is no longer this owner's."""
+        with self.ledger.read() as connection:
+            row = connection.execute(
+                sa.select(receiver).where(receiver.c.no == number, receiver.c.owner == owner, receiver.c.epoch == epoch)
+            ).first()
+        return _lease(row) if row is not None else None
+
+    def release(self, owner: str) -> None:
+        """Give back every lease of an owner that stops."""
+        with self.ledger.write() as connection:
+            connection.execute(sa.update(receiver).where(receiver.c.owner == owner).values(until=0, owner=""))
+
+    def fetch(self, positions: Sequence[int]) -> dict[int, Logged]:
+        """Return events by their positions."""
+        return EventLog(self.ledger).fetch(positions)
+
+    # --- what waits --------------------------------------------------------------------------------------------
+
+    def holds(self, number: int) -> list[Hold]:
+        """Return a receiver's pending deliveries in event order."""
+        with self.ledger.read() as connection:
+            rows = connection.execute(
+                sa.text(
+                    "SELECT pos, job, subject, status, detail, since, due, attempts, no, payload FROM pending "
+                    "WHERE receiver = :no ORDER BY pos, job"
+                ),
+                {"no": number},
+            )
+            return [Hold(*row[:9], bytes(row[9]) if row[9] is not None else None) for row in rows]
+
+    # --- settling ----------------------------------------------------------------------------------------------
+
+    def settle(self, settlements: Sequence[Settlement]) -> set[int]:
+        """Write what owners did, in one transaction; return the receivers left out because their lease has moved."""
+        fenced: set[int] = set()
+        with self.ledger.write() as connection:
+            raw: Any = connection.connection.driver_connection
+            write = _SqliteWriter(raw) if self.ledger.sqlite else _PostgresWriter(raw)
+            for one in sorted(settlements, key=lambda settlement: settlement.receiver):
+                if not write.head(one):
+                    fenced.add(one.receiver)
+                    continue
+                write.rows(one)
+        return fenced
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _cursor_text(cursor: dict[int, int]) -> str:
+    return orjson.dumps(cursor, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def _lease(row: Any) -> Lease:
+    intent = None
+    if row.intent_batch is not None:
+        token = orjson.loads(bytes(row.intent_token)) if row.intent_token is not None else None
+        intent = Intent(row.intent_batch, token, orjson.loads(bytes(row.intent_members)))
+    cursor = {int(stream): pos for stream, pos in orjson.loads(row.cursor).items()}
+    return Lease(row.no, row.key, row.epoch, cursor, row.next_no, row.next_batch, intent, row.state)
+
+
+_HEAD = "UPDATE receiver SET cursor = ?, next_no = ?, next_batch = ?, state = ?"
+_WHERE = " WHERE no = ? AND epoch = ? AND owner = ?"
+_INTENT = ", intent_batch = ?, intent_token = ?, intent_members = ?"
+_PENDING = (
+    "INSERT INTO pending(receiver, pos, job, subject, status, detail, since, due, attempts, no, payload) "
+    "VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (receiver, pos, job) DO UPDATE SET status = excluded.status, "
+    "detail = excluded.detail, due = excluded.due, attempts = excluded.attempts, no = excluded.no"
+)
+_RELEASE = "DELETE FROM pending WHERE receiver = ? AND pos = ? AND job = ?"
+_FAILURE = (
+    "INSERT INTO attempt(receiver, pos, job, n, at, kind, code, message) VALUES (?,?,?,?,?,?,?,?) "
+    "ON CONFLICT (receiver, pos, job, n) DO NOTHING"
+)
+
+
+class _Writer:
+    """The statements of a settlement; the two dialects differ in marks and in how many rows go in at once."""
+
+    def __init__(self, raw: Any) -> None:
+        self.raw = raw
+
+    def run(self, statement: str, values: Sequence[Any]) -> int:
+        raise NotImplementedError
+
+    def many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+        raise NotImplementedError
+
+    def finished(self, number: int, done: Finished) -> None:
+        raise NotImplementedError
+
+    def head(self, one: Settlement) -> bool:
+        values: list[Any] = [_cursor_text(one.cursor), one.next_no, one.next_batch, one.state]
+        statement = _HEAD
+        if one.intent is False:
+            statement += _INTENT
+            values += [None, None, None]
+        elif isinstance(one.intent, Intent):
+            statement += _INTENT
+            token = orjson.dumps(one.intent.token) if one.intent.token is not None else None
+            values += [one.intent.batch, token, orjson.dumps(one.intent.members)]
+        return self.run(statement + _WHERE, [*values, one.receiver, one.epoch, one.owner]) == 1
+
+    def rows(self, one: Settlement) -> None:
+        number = one.receiver
+        for done in one.finished:
+            self.finished(number, done)
+        if one.released:
+            self.many(_RELEASE, [(number, pos, job) for pos, job in one.released])
+        if one.holds:
+            self.many(
+                _PENDING,
+                [
+                    (number, h.pos, h.job, h.subject, h.status, h.detail, h.since, h.due, h.attempts, h.no, h.payload)
+                    for h in one.holds
+                ],
+            )
+        if one.failures:
+            self.many(
+                _FAILURE,
+                [(number, f.pos, f.job, f.n, f.at, f.kind, f.code, f.message) for f in one.failures],
+            )
+
+
+class _SqliteWriter(_Writer):
+    def run(self, statement: str, values: Sequence[Any]) -> int:
+        return int(self.raw.execute(statement, values).rowcount)
+
+    def many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+        self.raw.executemany(statement, rows)
+
+    def finished(self, number: int, done: Finished) -> None:
+        fixed = (number, done.job, done.status, done.at, done.batch)
+        self.raw.executemany(
+            "INSERT INTO outcome(receiver, pos, job, status, at, batch, no) VALUES (?,?,?,?,?,?,?)",
+            [
+                (fixed[0], pos, fixed[1], fixed[2], fixed[3], fixed[4], no)
+                for pos, no in zip(done.positions, done.numbers, strict=True)
+            ],
+        )
+
+
+class _PostgresWriter(_Writer):
+    def run(self, statement: str, values: Sequence[Any]) -> int:
+        return int(self.raw.execute(statement.replace("?", "%s"), values).rowcount)
+
+    def many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+        with self.raw.cursor() as cursor:
+            cursor.executemany(statement.replace("?", "%s"), rows)
+
+    def finished(self, number: int, done: Finished) -> None:
+        self.raw.execute(
+            "INSERT INTO outcome(receiver, pos, job, status, at, batch, no) "
+            "SELECT %b, pos, %b, %b, %b, %b, no FROM unnest(%b::bigint[], %b::bigint[]) AS t(pos, no)",
+            (number, done.job, done.status, done.at, done.batch, list(done.positions), list(done.numbers)),
+        )
+
+
+def now_ms() -> int:
+    """Return the time in milliseconds since 1970."""
+    return time.time_ns() // 1_000_000

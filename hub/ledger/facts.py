@@ -1,0 +1,105 @@
+"""What the hub knows of residents, bitemporal: each fact row says what one event says, from when, and who said it.
+
+The facts at a date, as known at a position, are the merge of the standing rows in order of `(valid_from, pos)`.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from hub.events.facts import empty, merge
+from hub.ledger.log import EventLog
+
+Path = tuple[str, ...]
+
+
+class _Known:
+    """The fact rows of one resident, and their fold."""
+
+    __slots__ = ("folded", "last", "rows")
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, int, dict[str, Any]]] = []
+        self.folded: dict[str, Any] = {}
+        self.last = ""
+
+    def add(self, valid_from: str, pos: int, delta: dict[str, Any]) -> None:
+        self.rows.append((valid_from, pos, delta))
+        if valid_from >= self.last and self.folded:
+            self.folded = merge(self.folded, delta)
+            self.last = valid_from
+        else:
+            self.rows.sort(key=lambda row: row[:2])
+            self.folded = self._fold(self.rows)
+            self.last = self.rows[-1][0]
+
+    @staticmethod
+    def _fold(rows: Iterable[tuple[str, int, dict[str, Any]]]) -> dict[str, Any]:
+        facts = empty()
+        for _, _, delta in rows:
+            facts = merge(facts, delta)
+        return facts
+
+    def at(self, date: str) -> dict[str, Any]:
+        if date >= self.last:
+            return self.folded
+        return self._fold(row for row in self.rows if row[0] <= date)
+
+
+class FactBook:
+    """The facts dispatch needs, loaded a batch at a time and remembered while the partition is ours."""
+
+    def __init__(self, log: EventLog, *, keep: int = 20_000) -> None:
+        self._log = log
+        self._keep = keep
+        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._nobody = empty()
+
+    def load(self, subjects: set[str]) -> None:
+        """Bring in the rows of residents that are not remembered."""
+        missing = [subject for subject in subjects if subject not in self._known]
+        for subject in missing:
+            self._known[subject] = _Known()
+        for subject, pos, valid_from, delta in self._log.facts(missing):
+            self._known[subject].add(valid_from, pos, orjson.loads(delta))
+        for subject in subjects:
+            self._known.move_to_end(subject)
+
+    def trim(self) -> None:
+        """Forget the residents not met for longest."""
+        while len(self._known) > self._keep:
+            self._known.popitem(last=False)
+
+    def at(self, subject: str, date: str) -> dict[str, Any]:
+        """Return a loaded resident's facts at a date (do not change them)."""
+        known = self._known.get(subject)
+        return known.at(date) if known is not None and known.rows else self._nobody
+
+    def learn(self, subject: str, pos: int, valid_from: str, delta: dict[str, Any]) -> None:
+        """Add what an event of the running batch says."""
+        self._known.setdefault(subject, _Known()).add(valid_from, pos, delta)
+
+    def forget(self) -> None:
+        """Forget everything: the batch failed, or partitions have moved."""
+        self._known.clear()
+
+
+def kept(delta: dict[str, Any], used: frozenset[Path]) -> dict[str, Any]:
+    """Return the part of a delta that some rule or form may use; `used` are paths such as `("resident", "kana")`."""
+    part: dict[str, Any] = {}
+    for group, value in delta.items():
+        paths = [path for path in used if path[0] == group]
+        if not paths:
+            continue
+        if not isinstance(value, dict) or any(len(path) == 1 for path in paths):
+            part[group] = value
+        else:
+            names = {path[1] for path in paths}
+            inner = {name: each for name, each in value.items() if name in names}
+            if inner:
+                part[group] = inner
+    return part

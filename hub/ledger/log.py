@@ -1,0 +1,241 @@
+"""The event log: what dispatch writes in one transaction, and what delivery reads back.
+
+One poll is one transaction: new events with their plans, the facts learned, and the positions, compared and set. A
+dispatcher that has lost its partition fails there with `Fenced` and nothing of it is kept.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg.errors
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from hub.errors import ConfigurationError, Fenced, Problem
+from hub.ledger.engine import Ledger
+from hub.ledger.tables import OFFSET_BITS, generation, position, stream_of
+
+EventRow = tuple[int, str, int, int, str, int, int, int, str | None, bytes, bytes]
+_EVENT_COLUMNS = "pos, id, source, type, subject, recorded_at, status, ruleset, batch_id, plan, body"
+_EVENT_TYPES = ["int8", "text", "int4", "int4", "text", "int8", "int2", "int4", "text", "bytea", "bytea"]
+
+
+class IdTaken(Exception):  # noqa: N818 - not an error of the hub: the batch is planned again with what is known now
+    """Another dispatcher recorded one of the batch's ids between the look-up and the insert."""
+
+
+@dataclass(slots=True)
+class DispatchBatch:
+    """What one poll adds. `positions` maps stream → (expected, next) offsets."""
+
+    positions: dict[int, tuple[int, int]] = field(default_factory=dict)
+    events: list[EventRow] = field(default_factory=list)
+    ids: list[tuple[str, int, int, bytes, int]] = field(default_factory=list)  # id, source, pos, digest, seen
+    repeats: list[tuple[int, str, int]] = field(default_factory=list)  # times, id, source
+    facts: list[tuple[str, int, str, bytes]] = field(default_factory=list)  # subject, pos, valid_from, delta
+    households: list[tuple[str, str, int]] = field(default_factory=list)  # subject, no, head
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """An event as delivery reads it."""
+
+    pos: int
+    ruleset: int
+    plan: bytes
+    body: bytes
+
+
+class EventLog:
+    """The event log of a ledger."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+
+    # --- the topic ---------------------------------------------------------------------------------------------
+
+    def open_generation(self, topic: str, uuid: str, partitions: int, *, adopt: bool = False) -> int:
+        """Return the generation of a topic; a topic that was recreated is refused until `adopt`.
+
+        Raises ConfigurationError naming `hub kafka adopt` when the ledger knows the topic under another UUID.
+        """
+        with self.ledger.write() as connection:
+            known = connection.execute(sa.select(generation).order_by(generation.c.no.desc())).all()
+            for row in known:
+                if row.uuid == uuid:
+                    return int(row.no)
+            if known and not adopt:
+                raise ConfigurationError(
+                    [
+                        Problem(
+                            f"kafka topic {topic}",
+                            "this topic is not the one the ledger has been reading: it was deleted and made anew, or "
+                            "HUB_KAFKA names another broker",
+                            "name the right broker, or run `hub kafka adopt` to go on with this topic",
+                        )
+                    ]
+                )
+            number = int(known[0].no) + 1 if known else 1
+            connection.execute(
+                sa.insert(generation).values(
+                    no=number, topic=topic, uuid=uuid, partitions=partitions, adopted_at=int(time.time() * 1000)
+                )
+            )
+            connection.execute(
+                sa.insert(position),
+                [{"stream": stream_of(number, part), "next_offset": 0} for part in range(partitions)],
+            )
+            return number
+
+    def positions(self) -> dict[int, int]:
+        """Return the next offset of every stream."""
+        with self.ledger.read() as connection:
+            rows = connection.execute(sa.select(position.c.stream, position.c.next_offset)).all()
+        return {stream: offset for stream, offset in rows}
+
+    def adopt_positions(self, starts: dict[int, int]) -> None:
+        """Set the next offsets of streams by decision of a person (`hub kafka adopt`)."""
+        with self.ledger.write() as connection:
+            for stream, offset in starts.items():
+                connection.execute(sa.update(position).where(position.c.stream == stream).values(next_offset=offset))
+
+    # --- dispatch ----------------------------------------------------------------------------------------------
+
+    def known(self, ids: Iterable[tuple[str, int]]) -> dict[tuple[str, int], tuple[int, bytes]]:
+        """Return `(pos, digest)` of those `(id, source)` that the ledger has."""
+        wanted = list({event_id for event_id, _ in ids})
+        found: dict[tuple[str, int], tuple[int, bytes]] = {}
+        with self.ledger.read() as connection:
+            for event_id, source, pos, digest in _select_in(
+                connection, self.ledger.sqlite, "SELECT id, source, pos, digest FROM dedup WHERE id", wanted
+            ):
+                found[event_id, source] = (pos, bytes(digest))
+        return found
+
+    def body(self, pos: int) -> bytes:
+        """Return an event's body; raises KeyError."""
+        with self.ledger.read() as connection:
+            row = connection.execute(sa.text("SELECT body FROM event WHERE pos = :pos"), {"pos": pos}).first()
+        if row is None:
+            raise KeyError(pos)
+        return bytes(row[0])
+
+    def facts(self, subjects: Sequence[str]) -> list[tuple[str, int, str, bytes]]:
+        """Return the standing fact rows `(subject, pos, valid_from, delta)` of residents, in event order."""
+        query = "SELECT subject, pos, valid_from, delta FROM fact WHERE voided_by IS NULL AND subject"
+        with self.ledger.read() as connection:
+            rows = _select_in(connection, self.ledger.sqlite, query, list(subjects))
+        return sorted(rows, key=lambda row: row[1])
+
+    def household(self, number: str) -> list[tuple[str, int]]:
+        """Return `(subject, is head)` of a household's members."""
+        with self.ledger.read() as connection:
+            rows = connection.execute(
+                sa.text("SELECT subject, head FROM household WHERE no = :no ORDER BY subject"), {"no": number}
+            )
+            return [(row[0], row[1]) for row in rows]
+
+    def commit(self, batch: DispatchBatch) -> None:
+        """Write one poll in one transaction; raises Fenced when a position has moved, IdTaken when an id has."""
+        try:
+            with self.ledger.write() as connection:
+                self._move(connection, batch.positions)
+                raw = connection.connection.driver_connection
+                if self.ledger.sqlite:
+                    _insert_sqlite(raw, batch)
+                else:
+                    _insert_postgres(raw, batch)
+        except (sqlite3.IntegrityError, psycopg.errors.UniqueViolation) as error:
+            raise IdTaken(str(error)) from error
+
+    def _move(self, connection: Connection, positions: dict[int, tuple[int, int]]) -> None:
+        for stream, (expected, following) in sorted(positions.items()):
+            moved = connection.execute(
+                sa.text(
+                    "UPDATE position SET next_offset = :following WHERE stream = :stream AND next_offset = :expected"
+                ),
+                {"stream": stream, "expected": expected, "following": following},
+            )
+            if moved.rowcount != 1:
+                raise Fenced(f"stream {stream} is no longer at offset {expected}: another dispatcher has it")
+
+    # --- delivery ----------------------------------------------------------------------------------------------
+
+    def read(self, stream: int, after: int, upto: int, limit: int) -> list[Logged]:
+        """Return up to `limit` events of a stream with `after < pos <= upto`, in order."""
+        with self.ledger.read() as connection:
+            rows = connection.execute(
+                sa.text(
+                    "SELECT pos, ruleset, plan, body FROM event WHERE pos > :after AND pos <= :upto ORDER BY pos LIMIT :n"
+                ),
+                {"after": max(after, (stream << OFFSET_BITS) - 1), "upto": upto, "n": limit},
+            )
+            return [Logged(row[0], row[1], bytes(row[2]), bytes(row[3])) for row in rows]
+
+    def fetch(self, positions: Sequence[int]) -> dict[int, Logged]:
+        """Return events by their positions."""
+        with self.ledger.read() as connection:
+            rows = _select_in(
+                connection, self.ledger.sqlite, "SELECT pos, ruleset, plan, body FROM event WHERE pos", list(positions)
+            )
+            return {row[0]: Logged(row[0], row[1], bytes(row[2]), bytes(row[3])) for row in rows}
+
+
+def _select_in(connection: Connection, sqlite: bool, query: str, values: list[Any]) -> list[Any]:
+    """Run `query` + ` IN values`, whatever their number."""
+    if not values:
+        return []
+    raw: Any = connection.connection.driver_connection
+    if not sqlite:
+        with raw.cursor(binary=True) as cursor:
+            cursor.execute(query + " = ANY(%s)", (values,))
+            return list(cursor.fetchall())
+    rows: list[Any] = []
+    for start in range(0, len(values), 900):
+        part = values[start : start + 900]
+        marks = ",".join("?" * len(part))
+        rows.extend(raw.execute(f"{query} IN ({marks})", part).fetchall())
+    return rows
+
+
+def _insert_sqlite(raw: Any, batch: DispatchBatch) -> None:
+    raw.executemany(f"INSERT INTO event({_EVENT_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?)", batch.events)
+    raw.executemany("INSERT INTO dedup(id, source, pos, digest, seen) VALUES (?,?,?,?,?)", batch.ids)
+    if batch.repeats:
+        raw.executemany("UPDATE dedup SET seen = seen + ? WHERE id = ? AND source = ?", batch.repeats)
+    if batch.facts:
+        raw.executemany("INSERT INTO fact(subject, pos, valid_from, delta) VALUES (?,?,?,?)", batch.facts)
+    if batch.households:
+        raw.executemany(_HOUSEHOLD.replace("%s", "?"), batch.households)
+
+
+_HOUSEHOLD = (
+    "INSERT INTO household(subject, no, head) VALUES (%s, %s, %s) "
+    "ON CONFLICT (subject) DO UPDATE SET no = excluded.no, head = excluded.head"
+)
+
+
+def _insert_postgres(raw: Any, batch: DispatchBatch) -> None:
+    with raw.cursor() as cursor:
+        _copy(cursor, "event", _EVENT_COLUMNS, _EVENT_TYPES, batch.events)
+        _copy(cursor, "dedup", "id, source, pos, digest, seen", ["text", "int4", "int8", "bytea", "int4"], batch.ids)
+        if batch.repeats:
+            cursor.executemany("UPDATE dedup SET seen = seen + %s WHERE id = %s AND source = %s", batch.repeats)
+        if batch.facts:
+            _copy(cursor, "fact", "subject, pos, valid_from, delta", ["text", "int8", "text", "bytea"], batch.facts)
+        if batch.households:
+            cursor.executemany(_HOUSEHOLD, batch.households)
+
+
+def _copy(cursor: Any, table: str, columns: str, types: list[str], rows: Sequence[tuple[Any, ...]]) -> None:
+    if not rows:
+        return
+    with cursor.copy(f"COPY {table} ({columns}) FROM STDIN (FORMAT BINARY)") as copy:
+        copy.set_types(types)
+        for row in rows:
+            copy.write_row(row)

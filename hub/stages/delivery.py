@@ -1,0 +1,126 @@
+"""Delivery: one owner a receiver, by lease; it alone calls the sink and says what became of each delivery.
+
+A receiver reads the event log like a consumer group. What fails goes to `pending` and holds that resident's later
+deliveries; a receiver that does not answer stands still with its breaker open and probes with the head of what waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from hub.errors import HubError
+from hub.ledger.desk import LEASE, Desk, Lease
+from hub.stages.entries import ActiveRules
+from hub.stages.log import LogReader
+from hub.stages.receiver import ReceiverPort, Worker
+from hub.stages.writer import Writer
+
+log = logging.getLogger(__name__)
+RENEW = LEASE / 1000 / 4  # seconds
+
+
+@dataclass(slots=True)
+class _Running:
+    worker: Worker
+    task: asyncio.Task[None]
+
+
+class Delivery:
+    """The delivery stage of one process."""
+
+    def __init__(
+        self, desk: Desk, reader: LogReader, ports: Sequence[ReceiverPort], rules: Callable[[int], ActiveRules]
+    ) -> None:
+        self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self._desk = desk
+        self._reader = reader
+        self._rules = rules
+        self._writer = Writer(desk)
+        self._ports = {port.no: port for port in ports}
+        self._running: dict[int, _Running] = {}
+        self.fault: HubError | None = None
+
+    @property
+    def workers(self) -> list[Worker]:
+        """Return the workers of the receivers this process owns."""
+        return [running.worker for running in self._running.values()]
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Own and serve receivers until `stop`; then finish what is under way and give the leases back."""
+        watch = asyncio.create_task(self._watch_log(stop))
+        try:
+            while not stop.is_set():
+                await self._renew()
+                await _wait(stop, RENEW if self.fault is None else 1.0)
+        finally:
+            watch.cancel()
+            await self._end()
+
+    async def _renew(self) -> None:
+        loop = asyncio.get_running_loop()
+        asked = loop.time()
+        try:
+            held, taken = await asyncio.to_thread(self._desk.renew, self.owner, list(self._ports))
+        except HubError as error:
+            self.fault = error
+            log.warning("leases cannot be renewed: %s", error)
+            return
+        self.fault = None
+        fresh = {lease.no for lease in taken}
+        for no, running in list(self._running.items()):
+            if running.task.done() or no not in held or no in fresh or held[no] != running.worker.epoch:
+                await self._stop(no)
+            else:
+                running.worker.valid_until = asked + LEASE / 1000
+        for lease in taken:
+            self._start(lease, asked)
+        for no in held.keys() - self._running.keys():
+            restarted = await asyncio.to_thread(self._desk.lease, no, self.owner, held[no])
+            if restarted is not None:
+                self._start(restarted, asked)
+
+    def _start(self, lease: Lease, asked: float) -> None:
+        worker = Worker(self._ports[lease.no], lease, self.owner, self._desk, self._writer, self._reader, self._rules)
+        worker.valid_until = asked + LEASE / 1000
+        self._running[lease.no] = _Running(worker, asyncio.create_task(worker.run(), name=lease.key))
+
+    async def _stop(self, no: int, grace: float = 0.0) -> None:
+        running = self._running.pop(no)
+        running.worker.stop()
+        if not running.task.done():
+            await asyncio.wait([running.task], timeout=grace)
+        if not running.task.done():
+            running.task.cancel()
+        await asyncio.gather(running.task, return_exceptions=True)
+
+    async def _watch_log(self, stop: asyncio.Event) -> None:
+        """Look for what other processes have dispatched."""
+        while not stop.is_set():
+            try:
+                await self._reader.refresh()
+            except HubError as error:
+                log.debug("the log cannot be read: %s", error)
+            await asyncio.sleep(0.1)
+
+    async def _end(self) -> None:
+        for running in self._running.values():
+            running.worker.stop()
+        await asyncio.gather(*(self._stop(no, grace=5.0) for no in list(self._running)))
+        try:
+            await asyncio.wait_for(asyncio.to_thread(self._desk.release, self.owner), 3)
+        except (HubError, TimeoutError) as error:
+            log.warning("leases were not given back, they run out by themselves: %s", error)
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return

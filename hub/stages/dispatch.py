@@ -1,0 +1,306 @@
+"""Dispatch: one poll of Kafka becomes one transaction of new events, their plans, the facts learned and the positions.
+
+Exactly once: the positions are compared and set in that transaction, so a poll that was handled before, or by another
+process, changes nothing. Identity is `(source, id)`: the same pair again is counted on the original, the same pair with
+other content is quarantined as `id-reused`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import msgspec
+import orjson
+
+from hub.errors import Fenced, HubError, Malformed, Unavailable
+from hub.events.facts import delta as facts_delta
+from hub.events.wire import Lazy, Wire, decode, system_of, type_of
+from hub.ledger.desk import now_ms
+from hub.ledger.facts import FactBook, kept
+from hub.ledger.log import DispatchBatch, EventLog, IdTaken
+from hub.ledger.names import Names
+from hub.ledger.status import event_code
+from hub.ledger.tables import position_of, stream_of
+from hub.routing.plan import View
+from hub.stages.entries import ActiveRules, Chunk, Entry, Item, pack_plan
+
+ACCEPTED = event_code("accepted")
+UNMATCHED = event_code("unmatched")
+
+
+class Record(Protocol):
+    """A Kafka record as the bus hands it on."""
+
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+
+
+@dataclass(slots=True)
+class Refused:
+    """A record that cannot be an event: it goes to quarantine with its stage and offset."""
+
+    partition: int
+    offset: int
+    raw: bytes
+    error: HubError
+
+
+@dataclass(slots=True)
+class Counts:
+    """What dispatch has done since it started."""
+
+    events: int = 0
+    duplicates: int = 0
+    quarantined: int = 0
+    planned: int = 0
+    unmatched: int = 0
+
+
+@dataclass(slots=True)
+class _Poll:
+    """One poll on its way into the ledger."""
+
+    at: int
+    batch: DispatchBatch = field(default_factory=DispatchBatch)
+    chunks: dict[int, Chunk] = field(default_factory=dict)
+    refused: list[Refused] = field(default_factory=list)
+    counts: Counts = field(default_factory=Counts)
+
+
+class Dispatcher:
+    """Plans records into the ledger. Synchronous: called in one worker thread, one poll at a time."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        rules: ActiveRules,
+        generation: int,
+        *,
+        quarantine: Callable[[list[Refused]], None],
+        topic: str = "hub.events",
+    ) -> None:
+        self._log = log
+        self._rules = rules
+        self._generation = generation
+        self._quarantine = quarantine
+        self._topic = topic
+        self._sources = Names(log.ledger, "source")
+        self._types = Names(log.ledger, "type")
+        self._book = FactBook(log)
+        self._fact_paths = rules.router.fact_paths
+        self._next: dict[int, int] = {}
+        self.counts = Counts()
+
+    def assign(self, partitions: Sequence[int]) -> dict[int, int]:
+        """Return where to read the partitions from: the ledger's positions. Forgets all that was remembered."""
+        positions = self._log.positions()
+        streams = {partition: stream_of(self._generation, partition) for partition in partitions}
+        self._book.forget()
+        for stream in streams.values():
+            self._next[stream] = positions.get(stream, 0)
+        return {partition: self._next[stream] for partition, stream in streams.items()}
+
+    def handle(self, records: Sequence[Record]) -> list[Chunk]:
+        """Commit one poll and return its stretches of the log.
+
+        Raises Unavailable (nothing was kept; wait and seek back) and Fenced (another process has the partition). Any
+        other error is bisected down to its record, which is quarantined.
+        """
+        try:
+            return self._commit(records, Counts())
+        except (Unavailable, Fenced):
+            self._book.forget()
+            raise
+        except Exception as error:  # noqa: BLE001 - bisected: a fault in one record must not stop the rest
+            self._book.forget()
+            if len(records) == 1:
+                record = records[0]
+                fault = Malformed(f"{type(error).__name__}: {error}", code="fault")
+                return self._commit([], Counts(), [self._refuse(record, fault)], passed=record)
+            middle = len(records) // 2
+            return [*self.handle(records[:middle]), *self.handle(records[middle:])]
+
+    def _commit(
+        self,
+        records: Sequence[Record],
+        counts: Counts,
+        refused: list[Refused] | None = None,
+        passed: Record | None = None,
+    ) -> list[Chunk]:
+        poll = _Poll(now_ms(), counts=counts, refused=refused or [])
+        decoded = self._decode(records, poll)
+        while True:
+            try:
+                self._plan(decoded, poll)
+                self._positions([*records, *([passed] if passed else [])], poll)
+                if poll.refused:
+                    self._quarantine(poll.refused)
+                self._log.commit(poll.batch)
+                break
+            except IdTaken:  # another dispatcher was first with one of the ids: look again, plan again
+                self._book.forget()
+                poll = _Poll(now_ms(), refused=[each for each in poll.refused if each.error.code != "id-reused"])
+        self._book.trim()
+        for stream, (_, following) in poll.batch.positions.items():
+            self._next[stream] = following
+        self._count(poll)
+        return list(poll.chunks.values())
+
+    def _count(self, poll: _Poll) -> None:
+        done = poll.counts
+        self.counts.events += len(poll.batch.events)
+        self.counts.duplicates += done.duplicates
+        self.counts.planned += done.planned
+        self.counts.unmatched += done.unmatched
+        self.counts.quarantined += len(poll.refused)
+
+    # --- reading -----------------------------------------------------------------------------------------------
+
+    def _refuse(self, record: Record, error: HubError) -> Refused:
+        return Refused(record.partition, record.offset, record.value or b"", error)
+
+    def _decode(self, records: Sequence[Record], poll: _Poll) -> list[tuple[Record, Wire]]:
+        decoded = []
+        for record in records:
+            try:
+                wire = decode(record.value or b"")
+                type_of(wire.type)
+            except Malformed as error:
+                poll.refused.append(self._refuse(record, error))
+            else:
+                decoded.append((record, wire))
+        return decoded
+
+    def _positions(self, records: Sequence[Record], poll: _Poll) -> None:
+        """Note how far each stream has come, and open a chunk also where nothing was planned."""
+        for record in records:
+            stream = stream_of(self._generation, record.partition)
+            expected = self._next[stream]
+            _, following = poll.batch.positions.get(stream, (expected, expected))
+            poll.batch.positions[stream] = (expected, max(following, record.offset + 1))
+        for stream, (_, following) in poll.batch.positions.items():
+            chunk = self._chunk(poll, stream)
+            chunk.upto = (stream << 40) + following - 1
+
+    def _chunk(self, poll: _Poll, stream: int) -> Chunk:
+        chunk = poll.chunks.get(stream)
+        if chunk is None:
+            after = (stream << 40) + self._next[stream] - 1
+            chunk = poll.chunks[stream] = Chunk(stream, after, after, 0)
+        return chunk
+
+    # --- planning ----------------------------------------------------------------------------------------------
+
+    def _plan(self, decoded: list[tuple[Record, Wire]], poll: _Poll) -> None:
+        numbers = {wire.source: 0 for _, wire in decoded}
+        for source in numbers:
+            numbers[source] = self._sources.number(source)
+        known: dict[tuple[str, int], tuple[int, bytes, Wire | None]] = {
+            key: (pos, digest, None)
+            for key, (pos, digest) in self._log.known((wire.id, numbers[wire.source]) for _, wire in decoded).items()
+        }
+        fresh: list[tuple[int, Wire, int, bytes]] = []
+        seen: dict[tuple[str, int], int] = {}
+        for record, wire in decoded:
+            source = numbers[wire.source]
+            key = (wire.id, source)
+            digest = _digest(wire)
+            pos = position_of(self._generation, record.partition, record.offset)
+            earlier = known.get(key)
+            if earlier is None:
+                known[key] = (pos, digest, wire)
+                fresh.append((pos, wire, source, record.value or b""))
+                poll.batch.ids.append((wire.id, source, pos, digest, 1))
+            elif earlier[1] == digest or self._same(wire, earlier):
+                seen[key] = seen.get(key, 0) + 1
+                poll.counts.duplicates += 1
+            else:
+                poll.refused.append(self._refuse(record, _reused(wire)))
+        poll.batch.repeats = [(times, event_id, source) for (event_id, source), times in seen.items()]
+        if self._fact_paths:
+            self._book.load({wire.subject for _, wire, _, _ in fresh})
+        for pos, wire, source, body in fresh:
+            self._plan_one(pos, wire, source, body, poll)
+
+    def _same(self, wire: Wire, earlier: tuple[int, bytes, Wire | None]) -> bool:
+        """Compare by value what differs in bytes (key order, spacing)."""
+        pos, _, original = earlier
+        return _content(wire) == _content(original or decode(self._log.body(pos)))
+
+    def _plan_one(self, pos: int, wire: Wire, source: int, body: bytes, poll: _Poll) -> None:
+        rules = self._rules
+        short, version = type_of(wire.type)
+        items: list[Item] = []
+        data = Lazy(wire.data)
+        subject = wire.subject
+        effective = data.get("effective_on") or wire.time[:10]
+        delta = self._learnt(short, data)
+        if not wire.hubfactsonly:
+            facts, after = self._facts(short, subject, effective, delta)
+            view = View(short, version, subject, _attributes(wire, short), data)
+            items = [
+                Item(one.receiver, one.rule, one.values, one.hold, one.detail, one.suppressed)
+                for one in rules.router.plan(view, facts, after)
+            ]
+        if delta:
+            self._book.learn(subject, pos, effective, delta)
+            poll.batch.facts.append((subject, pos, effective, orjson.dumps(delta)))
+        status = ACCEPTED if items or wire.hubfactsonly else UNMATCHED
+        poll.counts.planned += len(items)
+        poll.counts.unmatched += status == UNMATCHED
+        number = self._types.number(short)
+        row = (pos, wire.id, source, number, subject, poll.at, status, rules.no, wire.batchid, pack_plan(items))
+        poll.batch.events.append((*row, body))
+        self._chunk(poll, pos >> 40).add(Entry(pos, wire, rules), items)
+
+    def _learnt(self, short: str, data: Lazy) -> dict[str, Any]:
+        if not self._fact_paths:
+            return {}
+        return kept(facts_delta(short, data), self._fact_paths)
+
+    def _facts(
+        self, short: str, subject: str, effective: str, delta: dict[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, Any] | None]:
+        router = self._rules.router
+        if not router.fact_paths_of(short):
+            return {}, None
+        facts = self._book.at(subject, effective)
+        return facts, None
+
+
+def _attributes(wire: Wire, short: str) -> dict[str, Any]:
+    return {
+        "id": wire.id,
+        "source": wire.source,
+        "system": system_of(wire.source),
+        "type": short,
+        "subject": wire.subject,
+        "time": wire.time,
+    }
+
+
+def _digest(wire: Wire) -> bytes:
+    """Return 8 bytes of the content as it stands: equal bytes are equal content; unequal ones are compared by value."""
+    digest = hashlib.blake2b(f"{wire.type}\n{wire.subject}\n".encode(), digest_size=8)
+    for name, raw in wire.data.items():
+        digest.update(name.encode())
+        digest.update(raw)
+    return digest.digest()
+
+
+def _content(wire: Wire) -> bytes:
+    data = {name: msgspec.json.decode(raw) for name, raw in wire.data.items()}
+    return orjson.dumps([wire.type, wire.subject, data], option=orjson.OPT_SORT_KEYS)
+
+
+def _reused(wire: Wire) -> Malformed:
+    return Malformed(
+        f"the id {wire.id} was used before by {system_of(wire.source)} for other content",
+        code="id-reused",
+        mend="see whether the system's database was restored; give the report a new id if it is a new fact",
+    )

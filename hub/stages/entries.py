@@ -1,0 +1,157 @@
+"""Events as delivery holds them, and what each receiver is to be sent of one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from hub.adapters.contract import Delivery
+from hub.events.wire import Wire, decode, head, system_of, type_of
+from hub.routing.plan import Router
+from hub.routing.projection import Projection
+from hub.routing.rules import RuleSet
+
+KEY_LIMIT = 200
+
+
+class ActiveRules:
+    """A rule set as it runs: its number in the ledger, its router and projections, its receivers' numbers."""
+
+    def __init__(self, no: int, ruleset: RuleSet, numbers: Mapping[str, int]) -> None:
+        self.no = no
+        self.ruleset = ruleset
+        self.router = Router(ruleset)
+        self.projections = tuple(Projection(rule) for rule in ruleset.rules)
+        self.numbers = tuple(numbers[key] for key in ruleset.receivers)
+        self.keys = {numbers[key]: key for key in ruleset.receivers}
+        self.key_bytes = {no: f"{key}:0".encode() for no, key in self.keys.items()}
+
+
+class Item:
+    """One planned delivery as it stands in an event's plan."""
+
+    __slots__ = ("detail", "hold", "receiver", "rule", "suppressed", "values")
+
+    def __init__(
+        self,
+        receiver: int,
+        rule: int,
+        values: dict[str, Any] | None = None,
+        hold: str | None = None,
+        detail: str = "",
+        suppressed: str | None = None,
+    ) -> None:
+        self.receiver = receiver
+        self.rule = rule
+        self.values = values
+        self.hold = hold
+        self.detail = detail
+        self.suppressed = suppressed
+
+
+class Entry:
+    """One event in the log with the rules it was planned by."""
+
+    __slots__ = ("_data", "_head", "_prefix", "_prefix_json", "pos", "rules", "wire")
+
+    def __init__(self, pos: int, wire: Wire, rules: ActiveRules) -> None:
+        self.pos = pos
+        self.wire = wire
+        self.rules = rules
+        self._head: bytes | None = None
+        self._prefix = ""
+        self._prefix_json = b""
+        self._data: dict[str, bytes] = {}
+
+    @classmethod
+    def of(cls, pos: int, body: bytes, rules: ActiveRules) -> Entry:
+        """Return the entry of a stored event."""
+        return cls(pos, decode(body), rules)
+
+    def _open(self) -> bytes:
+        self._head = head(self.wire) + b',"deliverykey":"'
+        self._prefix = f"{system_of(self.wire.source)}/{self.wire.id}:"
+        self._prefix_json = orjson.dumps(self._prefix)[1:-1]
+        return self._head
+
+    def data(self, item: Item) -> bytes:
+        """Return the projected `data` of a planned delivery; receivers with the same projection share the bytes."""
+        projection = self.rules.projections[item.rule]
+        if item.values is not None:
+            return projection.data(self.wire.data, item.values)
+        found = self._data.get(projection.key)
+        if found is None:
+            found = self._data[projection.key] = projection.data(self.wire.data, None)
+        return found
+
+    def key(self, receiver: int, job: int) -> str:
+        """Return the delivery key of a receiver (contract.md: at most 200 characters, longer ids are hashed)."""
+        if self._head is None:
+            self._open()
+        key = f"{self._prefix}{self.rules.keys[receiver]}:{job}"
+        return key if len(key) <= KEY_LIMIT else short_key(self.wire, self.rules.keys[receiver], job)
+
+    def delivery(self, item: Item, no: int, job: int = 0) -> Delivery:
+        """Return what the receiver is sent."""
+        opened = self._head or self._open()
+        wire = self.wire
+        rules = self.rules
+        receiver = rules.numbers[item.receiver]
+        key = f"{self._prefix}{rules.keys[receiver]}:{job}"
+        if len(key) > KEY_LIMIT:
+            key = short_key(wire, rules.keys[receiver], job)
+            key_json = orjson.dumps(key)[1:-1]
+        elif job:
+            key_json = orjson.dumps(key)[1:-1]
+        else:
+            key_json = self._prefix_json + rules.key_bytes[receiver]
+        body = b"".join((opened, key_json, b'","action":"new","data":', self.data(item), b"}"))
+        return Delivery(key, no, wire.id, type_of(wire.type)[0], wire.subject, wire.time, body)
+
+
+def short_key(wire: Wire, receiver: str, job: int) -> str:
+    """Return the key of an event whose id is too long: the id, or the whole name, as 32 hex digits."""
+    system = system_of(wire.source)
+    digest = hashlib.sha256(f"{system}/{wire.id}".encode()).hexdigest()[:32]
+    key = f"{system}/{digest}:{receiver}:{job}"
+    return key if len(key) <= KEY_LIMIT else f"{digest}:{receiver}:{job}"
+
+
+@dataclass(slots=True)
+class Chunk:
+    """A stretch of one stream, `after < pos <= upto`, with each receiver's planned deliveries in order."""
+
+    stream: int
+    after: int
+    upto: int
+    events: int
+    planned: dict[int, list[tuple[Entry, Item]]] = field(default_factory=dict)
+
+    def add(self, entry: Entry, items: Sequence[Item]) -> None:
+        """Add an event's plan."""
+        numbers = entry.rules.numbers
+        planned = self.planned
+        for item in items:
+            planned.setdefault(numbers[item.receiver], []).append((entry, item))
+        self.events += 1
+
+
+def pack_plan(items: Sequence[Item]) -> bytes:
+    """Return a plan as stored on the event's row: JSON, `[receiver, rule]` or with values, hold, detail, suppressed."""
+    return orjson.dumps(
+        [
+            (item.receiver, item.rule)
+            if item.values is None and item.hold is None and item.suppressed is None
+            else (item.receiver, item.rule, item.values, item.hold, item.detail, item.suppressed)
+            for item in items
+        ]
+    )
+
+
+def unpack_plan(plan: bytes) -> list[Item]:
+    """Return the planned deliveries of a stored plan."""
+    return [Item(*fields) for fields in orjson.loads(plan)]

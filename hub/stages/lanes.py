@@ -1,0 +1,79 @@
+"""What waits at one receiver: lanes by resident, in event order; only a lane's head may be delivered."""
+
+from __future__ import annotations
+
+import heapq
+from bisect import insort
+from collections.abc import Iterable, Iterator
+
+from hub.ledger.desk import Hold
+
+
+class Lanes:
+    """Pending deliveries by resident. A resident with anything here blocks its later deliveries at this receiver."""
+
+    def __init__(self, holds: Iterable[Hold] = ()) -> None:
+        self._lanes: dict[str, list[Hold]] = {}
+        self._due: list[tuple[int, str]] = []
+        for hold in holds:
+            self._lanes.setdefault(hold.subject, []).append(hold)
+        for lane in self._lanes.values():
+            lane.sort(key=_order)
+            self._schedule(lane[0])
+
+    def __contains__(self, subject: object) -> bool:
+        return subject in self._lanes
+
+    def __len__(self) -> int:
+        return sum(len(lane) for lane in self._lanes.values())
+
+    def __iter__(self) -> Iterator[Hold]:
+        for lane in self._lanes.values():
+            yield from lane
+
+    def _schedule(self, hold: Hold) -> None:
+        if hold.due is not None:
+            heapq.heappush(self._due, (hold.due, hold.subject))
+
+    def add(self, hold: Hold) -> None:
+        """Add a delivery, or put it back with a new state."""
+        lane = self._lanes.setdefault(hold.subject, [])
+        lane[:] = [each for each in lane if _order(each) != _order(hold)]
+        insort(lane, hold, key=_order)
+        if lane[0] is hold:
+            self._schedule(hold)
+
+    def remove(self, subject: str, pos: int, job: int, now: int) -> None:
+        """Take a finished delivery out; the next of its lane may go at once unless it waits for something itself."""
+        lane = self._lanes.get(subject, [])
+        lane[:] = [each for each in lane if _order(each) != (pos, job)]
+        if not lane:
+            self._lanes.pop(subject, None)
+        elif lane[0].due is not None:
+            self._schedule(lane[0])
+        elif lane[0].follows:
+            heapq.heappush(self._due, (now, subject))
+
+    def wake(self, now: int) -> None:
+        """Make the head of every lane that only waited for the receiver due now."""
+        for subject, lane in self._lanes.items():
+            if lane[0].due is not None or lane[0].follows:
+                heapq.heappush(self._due, (now, subject))
+
+    def next_due(self) -> int | None:
+        """Return when the next head is due (milliseconds)."""
+        return self._due[0][0] if self._due else None
+
+    def take(self, now: int, limit: int) -> list[Hold]:
+        """Return up to `limit` heads that are due; they stay in their lanes until `remove` or `add`."""
+        taken: dict[str, Hold] = {}
+        while self._due and self._due[0][0] <= now and len(taken) < limit:
+            _, subject = heapq.heappop(self._due)
+            lane = self._lanes.get(subject)
+            if lane and (lane[0].due is not None or lane[0].follows):
+                taken[subject] = lane[0]
+        return list(taken.values())
+
+
+def _order(hold: Hold) -> tuple[int, int]:
+    return hold.pos, hold.job

@@ -1,0 +1,119 @@
+"""Reading the event log: the newest stretches from memory, the rest from the ledger, shared by all receivers.
+
+Dispatch hands over what it has just committed (`append`); a receiver that is behind reads from the ledger, and
+receivers at the same place share what was read. Memory is bounded whatever waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Callable
+
+from hub.ledger.log import EventLog
+from hub.ledger.tables import OFFSET_BITS
+from hub.stages.entries import ActiveRules, Chunk, Entry, unpack_plan
+
+TAIL_EVENTS = 12_000  # kept in memory over all streams
+READ_EVENTS = 2_000  # read from the ledger at once
+READ_CHUNKS = 12  # remembered for receivers at the same place
+
+
+class LogReader:
+    """The log as receivers read it. All methods run on the event loop."""
+
+    def __init__(self, log: EventLog, rules: Callable[[int], ActiveRules]) -> None:
+        self._log = log
+        self._rules = rules  # by number; may read the ledger
+        self._tails: dict[int, deque[Chunk]] = {}
+        self._tail_events = 0
+        self._order: deque[Chunk] = deque()
+        self._read: OrderedDict[tuple[int, int], asyncio.Future[Chunk]] = OrderedDict()
+        self.ends: dict[int, int] = {}  # stream → last committed pos
+        self._changed = asyncio.Event()
+
+    def append(self, chunk: Chunk) -> None:
+        """Take over what dispatch has just committed."""
+        tail = self._tails.setdefault(chunk.stream, deque())
+        if tail and tail[-1].upto != chunk.after:
+            self._drop(chunk.stream)
+            tail = self._tails.setdefault(chunk.stream, deque())
+        tail.append(chunk)
+        self._order.append(chunk)
+        self._tail_events += chunk.events
+        self._advance(chunk.stream, chunk.upto)
+        while self._tail_events > TAIL_EVENTS and len(self._order) > 1:
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        oldest = self._order.popleft()
+        tail = self._tails.get(oldest.stream)
+        if tail and tail[0] is oldest:
+            tail.popleft()
+            self._tail_events -= oldest.events
+
+    def _drop(self, stream: int) -> None:
+        for chunk in self._tails.pop(stream, ()):
+            self._tail_events -= chunk.events
+
+    def _advance(self, stream: int, upto: int) -> None:
+        if upto > self.ends.get(stream, -1):
+            self.ends[stream] = upto
+            self._changed.set()
+
+    async def refresh(self) -> None:
+        """Look in the ledger how far the streams have come (another process may dispatch)."""
+        for stream, offset in (await asyncio.to_thread(self._log.positions)).items():
+            self._advance(stream, (stream << OFFSET_BITS) + offset - 1)
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until the log grows or the time is over."""
+        event = self._changed
+        try:
+            async with asyncio.timeout(seconds):
+                await event.wait()
+        except TimeoutError:
+            return
+        if self._changed is event:
+            self._changed = asyncio.Event()
+
+    def behind(self, cursor: dict[int, int]) -> list[int]:
+        """Return the streams in which a cursor has not reached the end."""
+        return [stream for stream, end in self.ends.items() if cursor.get(stream, -1) < end]
+
+    async def next(self, stream: int, after: int) -> Chunk | None:
+        """Return the stretch that holds the first event behind `after`, or None at the end."""
+        after = max(after, (stream << OFFSET_BITS) - 1)
+        end = self.ends.get(stream, -1)
+        if after >= end:
+            return None
+        tail = self._tails.get(stream)
+        if tail and after >= tail[0].after:
+            for chunk in reversed(tail):
+                if chunk.after <= after:
+                    return chunk
+        upto = min(end, tail[0].after) if tail else end
+        return await self._from_ledger(stream, after, upto)
+
+    async def _from_ledger(self, stream: int, after: int, upto: int) -> Chunk:
+        key = (stream, after)
+        future = self._read.get(key)
+        if future is None:
+            future = asyncio.ensure_future(asyncio.to_thread(self._load, stream, after, upto))
+            self._read[key] = future
+            while len(self._read) > READ_CHUNKS:
+                self._read.popitem(last=False)
+        try:
+            return await asyncio.shield(future)
+        except BaseException:
+            self._read.pop(key, None)
+            raise
+
+    def _load(self, stream: int, after: int, upto: int) -> Chunk:
+        rows = self._log.read(stream, after, upto, READ_EVENTS)
+        whole = len(rows) < READ_EVENTS
+        chunk = Chunk(stream, after, upto if whole else rows[-1].pos, 0)
+        for row in rows:
+            rules = self._rules(row.ruleset)
+            chunk.add(Entry.of(row.pos, row.body, rules), unpack_plan(row.plan))
+        return chunk

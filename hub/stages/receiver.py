@@ -1,0 +1,511 @@
+"""The owner of one receiver: gathers what is next, hands it to the sink, records what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+import random
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from hub.adapters.contract import Batch, Delivery, Features, Outcome
+from hub.errors import (
+    Fenced,
+    HubError,
+    LedgerUnavailable,
+    Malformed,
+    OutcomeUnknown,
+    Rejected,
+    Transient,
+)
+from hub.ledger.desk import Desk, Failure, Finished, Hold, Intent, Lease, Settlement, now_ms
+from hub.ledger.status import BREAKER, DEAD_REJECTED, DELIVERED, EARLIER_WAITING, UNKNOWN, WAITING, delivery_code
+from hub.settings.models import Receiver
+from hub.stages.entries import ActiveRules, Entry, Item, unpack_plan
+from hub.stages.lanes import Lanes
+from hub.stages.log import LogReader
+from hub.stages.writer import Writer
+
+log = logging.getLogger(__name__)
+
+PROBES = (1.0, 2.0, 5.0, 10.0, 15.0)  # seconds between probes of a system that does not answer
+OPEN_AFTER = 5  # refusals in a row that may pass, without a success, before the breaker opens
+LANE_ROWS = 256  # deliveries taken at once for a sink that takes them one by one
+BATCH_ROWS = 4_000  # for a sink that takes batches, unless it says less
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiverPort:
+    """A receiver as app.py lends it: its number, its settings, how to open its sink, its features and its time zone."""
+
+    no: int
+    settings: Receiver
+    open: Callable[[], Any]
+    features: Features
+    timezone: dt.tzinfo
+
+
+@dataclass(slots=True)
+class Work:
+    """One delivery under way. `hold` is set when it comes from `pending`."""
+
+    entry: Entry
+    item: Item
+    job: int
+    no: int
+    hold: Hold | None = None
+
+    @property
+    def subject(self) -> str:
+        """Return the resident."""
+        return self.entry.wire.subject
+
+
+@dataclass(slots=True)
+class _Breaker:
+    since: int
+    error: str
+    probes: int = 0
+
+
+@dataclass(slots=True)
+class _Record:
+    """What is to be settled: endings by `(status, job)`, what waits, what no longer does, and what failed."""
+
+    batch: int = 0
+    finished: dict[tuple[int, int], tuple[list[int], list[int]]] = field(default_factory=dict)
+    holds: list[Hold] = field(default_factory=list)
+    released: list[tuple[int, int]] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+
+    def finish(self, status: int, job: int, pos: int, no: int) -> None:
+        """Note an ending."""
+        positions, numbers = self.finished.setdefault((status, job), ([], []))
+        positions.append(pos)
+        numbers.append(no)
+
+
+class Worker:
+    """Serves one receiver while its lease lasts."""
+
+    def __init__(
+        self,
+        port: ReceiverPort,
+        lease: Lease,
+        owner: str,
+        desk: Desk,
+        writer: Writer,
+        reader: LogReader,
+        rules: Callable[[int], ActiveRules],
+    ) -> None:
+        self.port = port
+        self.key = lease.key
+        self.epoch = lease.epoch
+        self.valid_until = 0.0
+        self.busy = True
+        self.fault = ""
+        self._lease = lease
+        self._owner = owner
+        self._desk = desk
+        self._writer = writer
+        self._reader = reader
+        self._rules = rules
+        self._sink: Any = None
+        self._stopping = False
+        self._wake = asyncio.Event()
+        self._failures_in_a_row = 0
+        self._breaker: _Breaker | None = None
+        self._lanes = Lanes()
+        self._cursor: dict[int, int] = {}
+        self._saved: dict[int, int] = {}
+        self._next_no = 1
+        self._next_batch = 1
+        self._carry = _Record()  # gathered, not settled yet: goes with the next settlement, which moves the cursor
+
+    def stop(self) -> None:
+        """Ask the worker to end after what it is doing."""
+        self._stopping = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Serve until stopped or fenced; after a fault start again from what the ledger says."""
+        try:
+            while not self._stopping:
+                try:
+                    await self._serve()
+                except Fenced:
+                    return
+                except HubError as error:
+                    await self._stand(error, 1.0 if isinstance(error, LedgerUnavailable) else 5.0)
+                except Exception as error:
+                    log.exception("%s: a fault of the hub; starting again from the ledger", self.key)
+                    await self._stand(HubError(f"{type(error).__name__}: {error}"), 5.0)
+        finally:
+            await self._close()
+
+    async def _stand(self, error: HubError, seconds: float) -> None:
+        """Stand still for a while, then read the lease again."""
+        self.fault = str(error)
+        log.warning("%s stands still: %s", self.key, error)
+        await self._close()
+        await self._pause(seconds)
+        try:
+            lease = await asyncio.to_thread(self._desk.lease, self.port.no, self._owner, self.epoch)
+        except LedgerUnavailable:
+            return
+        if lease is None:
+            raise Fenced(f"{self.key} has another owner")
+        self._lease = lease
+
+    async def _close(self) -> None:
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            await sink.close()
+
+    async def _serve(self) -> None:
+        await self._take_over()
+        while not self._stopping:
+            works = await self._gather()
+            if works:
+                self.busy = True
+                await self._deliver(works)
+            elif self._cursor != self._saved:
+                await self._settle(_Record())
+            else:
+                await self._idle()
+
+    # --- taking over -------------------------------------------------------------------------------------------
+
+    async def _take_over(self) -> None:
+        lease = self._lease
+        self._cursor = dict(lease.cursor)
+        self._saved = dict(lease.cursor)
+        self._next_no, self._next_batch = lease.next_no, lease.next_batch
+        self._carry, self._breaker = _Record(), None
+        self._lanes = Lanes(await asyncio.to_thread(self._desk.holds, self.port.no))
+        self._lanes.wake(now_ms()) if orjson.loads(lease.state).get("breaker") else None
+        self._sink = self.port.open()
+        if lease.intent is not None:
+            await self._finish_intent(lease.intent)
+        self.fault = ""
+
+    async def _finish_intent(self, intent: Intent) -> None:
+        """Finish what a former owner was in the middle of when it ended."""
+        works = await self._rebuild(intent.members)
+        batch = self._batch(works, intent.batch)
+        if intent.token is not None:
+            outcomes = await self._sink.recover(batch, intent.token)
+        elif self.port.features.confirms:
+            answers = await self._sink.confirm(batch)
+            outcomes = [answer or _unknown(each) for answer, each in zip(answers, batch.deliveries, strict=True)]
+        else:
+            outcomes = [_unknown(each) for each in batch.deliveries]
+        await self._record(works, outcomes, batch.no)
+
+    async def _rebuild(self, members: Sequence[Sequence[int]]) -> list[Work]:
+        entries = await self._entries([member[0] for member in members])
+        holds = {(hold.pos, hold.job): hold for hold in self._lanes}
+        return [Work(*self._planned(entries[pos]), job, no, holds.get((pos, job))) for pos, job, no in members]
+
+    async def _entries(self, positions: Sequence[int]) -> dict[int, tuple[Entry, list[Item]]]:
+        logged = await asyncio.to_thread(self._desk.fetch, positions)
+        return {
+            pos: (Entry.of(pos, row.body, self._rules(row.ruleset)), unpack_plan(row.plan))
+            for pos, row in logged.items()
+        }
+
+    def _planned(self, found: tuple[Entry, list[Item]]) -> tuple[Entry, Item]:
+        entry, items = found
+        numbers = entry.rules.numbers
+        return entry, next(item for item in items if numbers[item.receiver] == self.port.no)
+
+    # --- gathering ---------------------------------------------------------------------------------------------
+
+    async def _gather(self) -> list[Work]:
+        """Return what is next: what has waited and is due, then the log, as far as nothing earlier holds it."""
+        settings, features = self.port.settings, self.port.features
+        limit = settings.flush.rows or (LANE_ROWS if features.batch == 1 else min(features.batch, BATCH_ROWS))
+        limit = min(limit, settings.max_rows or limit)
+        works = await self._due(limit)
+        if self._breaker is None:
+            for stream in self._reader.behind(self._cursor):
+                await self._from_log(stream, works, limit)
+        return works
+
+    async def _due(self, limit: int) -> list[Work]:
+        holds = self._lanes.take(now_ms(), 1 if self._breaker else limit)
+        if not holds:
+            return []
+        entries = await self._entries([hold.pos for hold in holds])
+        return [Work(*self._planned(entries[hold.pos]), hold.job, hold.no, hold) for hold in holds]
+
+    async def _from_log(self, stream: int, works: list[Work], limit: int) -> None:
+        while len(works) < limit and len(self._carry.holds) < limit:
+            after = self._cursor.get(stream, -1)
+            chunk = await self._reader.next(stream, after)
+            if chunk is None:
+                return
+            planned = chunk.planned.get(self.port.no, ())
+            start = bisect_right(planned, after, key=_position) if planned and after > chunk.after else 0
+            stop = min(len(planned), start + limit - len(works))
+            for entry, item in planned[start:stop]:
+                self._take(entry, item, works)
+            self._cursor[stream] = chunk.upto if stop == len(planned) else planned[stop - 1][0].pos
+
+    def _take(self, entry: Entry, item: Item, works: list[Work]) -> None:
+        if item.suppressed is not None:
+            self._carry.finish(delivery_code("suppressed", item.suppressed), 0, entry.pos, 0)
+        elif item.hold is not None:
+            self._hold(entry, delivery_code("held", item.hold), item.detail)
+        elif entry.wire.subject in self._lanes:
+            self._hold(entry, EARLIER_WAITING, "")
+        else:
+            works.append(Work(entry, item, 0, 0))
+
+    def _hold(self, entry: Entry, status: int, detail: str) -> None:
+        hold = Hold(entry.pos, 0, entry.wire.subject, status, detail, now_ms(), None, 0, 0)
+        self._lanes.add(hold)
+        self._carry.holds.append(hold)
+
+    # --- delivering --------------------------------------------------------------------------------------------
+
+    def _batch(self, works: list[Work], number: int) -> Batch:
+        deliveries = []
+        for work in works:
+            if not work.no:
+                work.no = self._next_no
+                self._next_no += 1
+            deliveries.append(work.entry.delivery(work.item, work.no, work.job))
+        return Batch(self.key, number, dt.datetime.now(self.port.timezone).date().isoformat(), deliveries)
+
+    async def _deliver(self, works: list[Work]) -> None:
+        batch = self._batch(works, self._next_batch)
+        self._next_batch += 1
+        self._check_lease()
+        features = self.port.features
+        try:
+            if features.prepared:
+                token = await self._sink.prepare(batch)
+                await self._settle(_Record(), intent=self._intent(works, batch, token))
+                self._check_lease()
+                outcomes = await self._sink.commit(batch, token)
+            else:
+                if not features.idempotent:
+                    await self._settle(_Record(), intent=self._intent(works, batch, None))
+                    self._check_lease()
+                outcomes = await self._call(works, batch)
+        except Transient as error:
+            if features.prepared and self._intent_open:
+                raise  # the batch may stand half-way: it is finished from its intent
+            outcomes = [Outcome(delivery.key, error) for delivery in batch.deliveries]
+        await self._record(works, outcomes, batch.no)
+
+    async def _call(self, works: list[Work], batch: Batch) -> list[Outcome]:
+        if self.port.features.batch != 1:
+            return list(await self._sink.deliver(batch))
+        return await self._call_lanes(works, batch)
+
+    async def _call_lanes(self, works: list[Work], batch: Batch) -> list[Outcome]:
+        """Call a one-by-one sink: residents side by side, each resident's deliveries in order, none past a failure."""
+        lanes: dict[str, list[int]] = {}
+        for index, work in enumerate(works):
+            lanes.setdefault(work.subject, []).append(index)
+        outcomes: list[Outcome | None] = [None] * len(works)
+        gate = asyncio.Semaphore(self.port.settings.parallel)
+        away = asyncio.Event()
+
+        async def lane(indices: list[int]) -> None:
+            async with gate:
+                for index in indices:
+                    if away.is_set() or self._stopping:
+                        return
+                    outcome = await self._one(batch, batch.deliveries[index])
+                    outcomes[index] = outcome
+                    if isinstance(outcome.error, Transient) and not outcome.error.reached:
+                        away.set()
+                    if outcome.error is not None and not isinstance(outcome.error, Rejected | Malformed):
+                        return
+
+        await asyncio.gather(*(lane(indices) for indices in lanes.values()))
+        return [
+            outcome or Outcome(each.key, _NotTried(""))
+            for outcome, each in zip(outcomes, batch.deliveries, strict=True)
+        ]
+
+    async def _one(self, batch: Batch, delivery: Delivery) -> Outcome:
+        try:
+            outcomes = await self._sink.deliver(Batch(batch.receiver, batch.no, batch.date, [delivery]))
+        except (Transient, Rejected, Malformed, OutcomeUnknown) as error:
+            return Outcome(delivery.key, error)
+        return outcomes[0]  # type: ignore[no-any-return]
+
+    def _check_lease(self) -> None:
+        if asyncio.get_running_loop().time() > self.valid_until - 1:
+            raise Fenced(f"the lease of {self.key} could not be renewed in time")
+
+    def _intent(self, works: list[Work], batch: Batch, token: dict[str, Any] | None) -> Intent:
+        return Intent(batch.no, token, [[work.entry.pos, work.job, work.no] for work in works])
+
+    # --- recording ---------------------------------------------------------------------------------------------
+
+    async def _record(self, works: list[Work], outcomes: Sequence[Outcome], batch: int) -> None:
+        record = _Record(batch)
+        now = now_ms()
+        untried: list[Work] = []
+        blocked: set[str] = set()
+        for work, outcome in zip(works, outcomes, strict=True):
+            if outcome.error is None and work.subject not in blocked:
+                self._end(work, DELIVERED, record, now)
+            elif isinstance(outcome.error, _NotTried) or work.subject in blocked:
+                untried.append(work)
+            elif isinstance(outcome.error, Rejected | Malformed):
+                self._end(work, DEAD_REJECTED, record, now)
+                record.failures.append(_failure(work, "rejected", outcome.error, now))
+            else:
+                blocked.add(work.subject)
+                self._wait(work, outcome.error, record, now)
+        was_open = self._breaker is not None
+        self._judge(outcomes, now)
+        for work in untried:
+            self._again(work, record, now, waits=work.subject in blocked)
+        await self._settle(record, intent=False if self._intent_open else None)
+        if was_open and self._breaker is None:
+            self._lanes.wake(now_ms())
+
+    def _end(self, work: Work, status: int, record: _Record, now: int) -> None:
+        record.finish(status, work.job, work.entry.pos, work.no)
+        if work.hold is not None:
+            record.released.append((work.entry.pos, work.job))
+            self._lanes.remove(work.subject, work.entry.pos, work.job, now)
+
+    def _wait(self, work: Work, error: HubError | None, record: _Record, now: int) -> None:
+        """Put a failed delivery into `pending`: waiting with a time, or unknown until it is confirmed."""
+        hold = work.hold
+        attempts = hold.attempts if hold else 0
+        if isinstance(error, OutcomeUnknown):
+            status, due, kind = UNKNOWN, None, "unknown"
+            attempts += 1
+        else:
+            reached = isinstance(error, Transient) and error.reached
+            delay = self._delay(attempts, error) if reached else self._probe_delay()
+            attempts += reached
+            status, due, kind = WAITING, now + int(delay * 1000), "transient"
+        since = hold.since if hold else now
+        again = Hold(work.entry.pos, work.job, work.subject, status, str(error), since, due, attempts, work.no)
+        self._lanes.add(again)
+        record.holds.append(again)
+        record.failures.append(_failure(work, kind, error, now))
+
+    def _again(self, work: Work, record: _Record, now: int, *, waits: bool) -> None:
+        """Keep what was not tried: behind its lane's head, or behind the receiver's breaker, or due at once."""
+        if work.hold is not None and not waits:
+            self._lanes.add(work.hold)
+            return
+        status = EARLIER_WAITING if waits else BREAKER
+        due = None if waits or self._breaker else now
+        hold = Hold(work.entry.pos, work.job, work.subject, status, "", now, due, 0, work.no)
+        self._lanes.add(hold)
+        record.holds.append(hold)
+
+    def _delay(self, attempts: int, error: HubError | None) -> float:
+        if isinstance(error, Transient) and error.retry_after is not None:
+            return error.retry_after
+        retry = self.port.settings.retry
+        delay = retry.delays[attempts] if attempts < len(retry.delays) else retry.then
+        return delay * random.uniform(0.9, 1.1)  # noqa: S311 - spreads retries, hides nothing
+
+    def _probe_delay(self) -> float:
+        probes = self._breaker.probes if self._breaker else 0
+        return PROBES[min(probes, len(PROBES) - 1)]
+
+    def _judge(self, outcomes: Sequence[Outcome], now: int) -> None:
+        """Open the breaker when the system does not answer or only refuses; close it at the first success."""
+        for outcome in outcomes:
+            error = outcome.error
+            if error is None or isinstance(error, Rejected | Malformed):
+                self._failures_in_a_row = 0
+                self._breaker = None
+            elif isinstance(error, Transient):
+                self._failures_in_a_row += 1
+                if not error.reached or self._failures_in_a_row >= OPEN_AFTER:
+                    self._breaker = self._breaker or _Breaker(now, str(error))
+                    self._breaker.error = str(error)
+        if self._breaker is not None:
+            self._breaker.probes += 1
+
+    @property
+    def _intent_open(self) -> bool:
+        return self._lease.intent is not None
+
+    async def _settle(self, record: _Record, *, intent: Intent | bool | None = None) -> None:
+        """Write what happened; afterwards the ledger's cursor stands where ours does."""
+        carry, self._carry = self._carry, _Record()
+        now = now_ms()
+        cursor = dict(self._cursor)
+        settlement = Settlement(
+            receiver=self.port.no,
+            owner=self._owner,
+            epoch=self.epoch,
+            cursor=cursor,
+            next_no=self._next_no,
+            next_batch=self._next_batch,
+            state=self._state(),
+            intent=intent,
+            finished=[
+                Finished(status, job, now, one.batch, positions, numbers)
+                for one in (carry, record)
+                for (status, job), (positions, numbers) in one.finished.items()
+            ],
+            holds=[*carry.holds, *record.holds],
+            released=record.released,
+            failures=record.failures,
+        )
+        if not await self._writer.settle(settlement):
+            raise Fenced(f"{self.key} has another owner")
+        self._saved = cursor
+        if intent is not None:
+            self._lease.intent = intent if isinstance(intent, Intent) else None
+
+    def _state(self) -> str:
+        if self._breaker is None:
+            return "{}"
+        breaker = {"since": self._breaker.since, "error": self._breaker.error}
+        return orjson.dumps({"breaker": breaker}).decode()
+
+    # --- waiting -----------------------------------------------------------------------------------------------
+
+    async def _idle(self) -> None:
+        self.busy = False
+        due = self._lanes.next_due()
+        seconds = 1.0 if due is None else min(1.0, max(0.0, (due - now_ms()) / 1000))
+        await self._reader.wait(seconds) if self._breaker is None else await self._pause(seconds)
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+
+class _NotTried(HubError):
+    """The call was never made: an earlier one of its lane failed, or the system went away."""
+
+
+def _position(planned: tuple[Entry, Item]) -> int:
+    return planned[0].pos
+
+
+def _unknown(delivery: Delivery) -> Outcome:
+    return Outcome(delivery.key, OutcomeUnknown("the hub ended while this was being sent", code="sending"))
+
+
+def _failure(work: Work, kind: str, error: HubError | None, now: int) -> Failure:
+    attempts = work.hold.attempts if work.hold else 0
+    code = error.code if error else ""
+    return Failure(work.entry.pos, work.job, attempts + 1, now, kind, code, str(error))
