@@ -75,6 +75,7 @@ class Serials:
         self._next = first
 
     def take(self, count: int = 1) -> int:
+        """Return the first of `count` unused numbers."""
         self._next += count
         return self._next - count
 
