@@ -6,7 +6,7 @@ The facts at a date, as known at a position, are the merge of the standing rows 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -58,6 +58,7 @@ class FactBook:
         self._keep = keep
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._nobody = empty()
+        self._homes: dict[str, tuple[str, int]] = {}  # of the running batch: subject → household, head
 
     def load(self, subjects: set[str]) -> None:
         """Bring in the rows of residents that are not remembered."""
@@ -70,7 +71,8 @@ class FactBook:
             self._known.move_to_end(subject)
 
     def trim(self) -> None:
-        """Forget the residents not met for longest."""
+        """End a batch that is written: forget the residents not met for longest."""
+        self._homes.clear()
         while len(self._known) > self._keep:
             self._known.popitem(last=False)
 
@@ -86,6 +88,56 @@ class FactBook:
     def forget(self) -> None:
         """Forget everything: the batch failed, or partitions have moved."""
         self._known.clear()
+        self._homes.clear()
+
+    def settle(self, homes: Iterable[tuple[str, str, int]]) -> None:
+        """Note who lives where after an event of the running batch: `(subject, household or "", is head)`."""
+        self._homes.update((subject, (number, head)) for subject, number, head in homes)
+
+    def household(self, number: str | None) -> dict[str, Any]:
+        """Return `facts.household`: as of now, not of the event's date."""
+        if not number:
+            return {}
+        members = {subject: head for subject, head in self._log.household(number) if subject not in self._homes}
+        members.update({subject: head for subject, (no, head) in self._homes.items() if no == number})
+        heads = [subject for subject, head in members.items() if head]
+        found: dict[str, Any] = {"no": number, "size": len(members), "members": sorted(members)}
+        return {**found, "head": heads[0]} if heads else found
+
+
+_HEAD = frozenset({"世帯主", "本人"})  # 続柄 as registers write it for the head
+
+
+def homes(name: str, subject: str, data: Mapping[str, Any]) -> list[tuple[str, str, int]]:
+    """Return who lives where after one event, as `(subject, household or "" for none, is head)`."""
+    if name in {"resident.died", "resident.moved-out"}:
+        return [(subject, "", 0)]
+    number = data.get("to_household") if name == "household.changed" else data.get("household_no")
+    if not number:
+        return []
+    if name == "household.changed":
+        new_head = data.get("new_head")
+        found = [(subject, number, int(subject == new_head or data.get("relationship") in _HEAD))]
+        if new_head and new_head != subject:
+            found.append((new_head, number, 1))
+        old_head = data.get("old_head")
+        if old_head and old_head not in {subject, new_head}:
+            found.append((old_head, number, 0))
+        return found
+    return [(subject, number, int(data.get("head") == subject or data.get("relationship") in _HEAD))]
+
+
+_GROUPS = ("resident", "insurance", "benefits", "contracts", "household", "protected")
+
+
+def kept_paths(used: frozenset[Path]) -> frozenset[Path]:
+    """Return what is to be kept when rules use these paths: `()` is everything; a household needs its number."""
+    paths = {path for path in used if path}
+    if () in used:
+        paths |= {(group,) for group in _GROUPS}
+    if any(path[0] == "household" for path in paths):
+        paths.add(("resident", "household_no"))
+    return frozenset(paths)
 
 
 def kept(delta: dict[str, Any], used: frozenset[Path]) -> dict[str, Any]:

@@ -17,9 +17,10 @@ import orjson
 
 from hub.errors import Fenced, HubError, Malformed, Unavailable
 from hub.events.facts import delta as facts_delta
+from hub.events.facts import merge
 from hub.events.wire import Lazy, Wire, decode, system_of, type_of
 from hub.ledger.desk import now_ms
-from hub.ledger.facts import FactBook, kept
+from hub.ledger.facts import FactBook, homes, kept, kept_paths
 from hub.ledger.log import DispatchBatch, EventLog, IdTaken
 from hub.ledger.names import Names
 from hub.ledger.status import event_code
@@ -92,7 +93,8 @@ class Dispatcher:
         self._sources = Names(log.ledger, "source")
         self._types = Names(log.ledger, "type")
         self._book = FactBook(log)
-        self._fact_paths = rules.router.fact_paths
+        self._fact_paths = kept_paths(rules.router.fact_paths)
+        self._households = any(path[0] == "household" for path in self._fact_paths)
         self._next: dict[int, int] = {}
         self.counts = Counts()
 
@@ -242,7 +244,7 @@ class Dispatcher:
         delta = self._learnt(short, data)
         if not wire.hubfactsonly:
             facts, after = self._facts(short, subject, effective, delta)
-            view = View(short, version, subject, _attributes(wire, short), data)
+            view = View(short, version, subject, _attributes(wire), data)
             items = [
                 Item(one.receiver, one.rule, one.values, one.hold, one.detail, one.suppressed)
                 for one in rules.router.plan(view, facts, after)
@@ -250,6 +252,9 @@ class Dispatcher:
         if delta:
             self._book.learn(subject, pos, effective, delta)
             poll.batch.facts.append((subject, pos, effective, orjson.dumps(delta)))
+        if self._households and (moved := homes(short, subject, data)):
+            self._book.settle(moved)
+            poll.batch.households += moved
         status = ACCEPTED if items or wire.hubfactsonly else UNMATCHED
         poll.counts.planned += len(items)
         poll.counts.unmatched += status == UNMATCHED
@@ -266,22 +271,23 @@ class Dispatcher:
     def _facts(
         self, short: str, subject: str, effective: str, delta: dict[str, Any]
     ) -> tuple[dict[str, Any], dict[str, Any] | None]:
+        """Return the resident's facts just before the event at its date, and with it applied where a rule asks."""
         router = self._rules.router
         if not router.fact_paths_of(short):
             return {}, None
         facts = self._book.at(subject, effective)
-        return facts, None
+        if router.uses_household(short):
+            facts = {**facts, "household": self._book.household(facts["resident"].get("household_no"))}
+        return facts, merge(facts, delta) if router.uses_after(short) else None
 
 
-def _attributes(wire: Wire, short: str) -> dict[str, Any]:
-    return {
-        "id": wire.id,
-        "source": wire.source,
-        "system": system_of(wire.source),
-        "type": short,
-        "subject": wire.subject,
-        "time": wire.time,
-    }
+def _attributes(wire: Wire) -> dict[str, Any]:
+    attributes = {"id": wire.id, "source": wire.source, "system": system_of(wire.source), "time": wire.time}
+    if wire.sequence is not None:
+        attributes["sequence"] = msgspec.json.decode(wire.sequence)
+    if wire.batchid is not None:
+        attributes["batchid"] = wire.batchid
+    return attributes
 
 
 def _digest(wire: Wire) -> bytes:
