@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from hub.errors import ConfigurationError
+from hub.errors import ConfigurationError, Problem
 from hub.settings.models import City, Protection, System
 from hub.settings.reader import Reader, keys_of
 from hub.settings.secret import SecretAbsent, is_reference, reveal
-from hub.settings.shapes import Shape, Wrong, duration, mapped, one_or_more, word
+from hub.settings.shapes import Shape, Wrong, duration, mapped, one_or_more, percent, word
 from hub.settings.systems import read_system
 from hub.settings.tables import read_table
-from hub.settings.yaml import Node, parse_yaml, read_yaml
+from hub.settings.yaml import Node, parse_yaml, scan_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,6 +26,7 @@ ENVIRONMENT_KEYS = frozenset(
     {"folder", "prefix", "systems", "tables", "layouts", "calendars", "ledger_url", "bootstrap"}
 )
 CITY_NAME = re.compile(r"[a-z][a-z0-9-]*", re.ASCII)  # it stands in the types on the wire
+PLACE = re.compile(r"(?P<file>.*?)(:(?P<line>[0-9]+):(?P<column>[0-9]+))?", re.DOTALL)
 TOPIC_PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)  # Kafka's legal characters
 
 
@@ -50,8 +51,20 @@ def load_city(folder: Path | str, *, environ: Mapping[str, str] = os.environ) ->
         "bootstrap": environ.get("HUB_KAFKA", "").strip() or None,
     }
     if city is None or reader.problems:
-        raise ConfigurationError(reader.problems)
+        raise ConfigurationError(in_order(reader.problems))
     return city.model_copy(update={"folder": str(root), **parts})
+
+
+def in_order(problems: list[Problem]) -> list[Problem]:
+    """Return the problems file by file as they were read, each file's by line and column."""
+    places = [PLACE.fullmatch(problem.place) for problem in problems]
+    files = list(dict.fromkeys(place["file"] for place in places if place))
+
+    def order(problem: Problem) -> tuple[int, int, int]:
+        place = PLACE.fullmatch(problem.place)
+        return (files.index(place["file"]), int(place["line"] or 0), int(place["column"] or 0)) if place else (0, 0, 0)
+
+    return sorted(problems, key=order)
 
 
 def read_city(reader: Reader) -> City | None:
@@ -64,7 +77,7 @@ def read_city(reader: Reader) -> City | None:
     if node is None or not reader.mapping(node, CITY_FILE):
         return None
     reader.known(node, [*(key for key in keys_of(City) if key not in ENVIRONMENT_KEYS), "kafka"], CITY_FILE)
-    protection = reader.nested(Protection, node.items.get("protection"), {"max_age": duration})
+    protection = reader.nested(Protection, node.items.get("protection"), {"max_age": duration, "max_drop": percent})
     head = node.only([key for key in keys_of(City) if key not in ENVIRONMENT_KEYS and key != "protection"])
     city = reader.build(City, head, CITY_FILE, city_shapes(reader), prefix=prefix(reader, node), written=node)
     return city and city.model_copy(update={"protection": protection})
@@ -151,12 +164,10 @@ def files(reader: Reader, kind: str, suffix: str) -> Iterator[Path]:
 
 
 def read(reader: Reader, path: Path) -> Node | None:
-    """Read one YAML file, or None with the problems noted."""
-    try:
-        return read_yaml(path, folder=reader.folder)
-    except ConfigurationError as error:
-        reader.problems.extend(error.problems)
-        return None
+    """Return what makes sense of one YAML file, with its problems noted; None if nothing does."""
+    node, problems = scan_yaml(path, folder=reader.folder)
+    reader.problems.extend(problems)
+    return node
 
 
 def ledger_url(reader: Reader) -> str:

@@ -16,6 +16,23 @@ Count = Annotated[int, Field(ge=1)]
 Clock = Annotated[str, Field(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$")]  # HH:MM
 Percent = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?%$")]
 
+# Adapters that are planned but not there yet: `hub check` says "not yet", never "unknown".
+RESERVED_ADAPTERS = frozenset(
+    {
+        "ai_ocr",
+        "chat",
+        "excel",
+        "fixed_width",
+        "mail",
+        "object_storage",
+        "online_application",
+        "print",
+        "pull",
+        "rpa",
+        "sftp",
+    }
+)
+
 
 class Model(BaseModel):
     """A frozen part of the city; unknown keys are refused, `place` is where it stands.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hub.settings.models import Case, Guard, Publication, Source, Verify
 from hub.settings.reader import Reader, meant
-from hub.settings.shapes import Shape, count_range, duration, expression, mapped, one_or_more, word
+from hub.settings.shapes import Shape, count_range, duration, expression, mapped, one_or_more, percent, word
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,7 +24,7 @@ SOURCE_SHAPES: dict[str, Shape] = {
     "shares_state_with": word,
     "as_of": expression,
 }
-GUARD_SHAPES: dict[str, Shape] = {"rows": count_range}
+GUARD_SHAPES: dict[str, Shape] = {"rows": count_range, "change": percent}
 VERIFY_SHAPES: dict[str, Shape] = {"id": expression, "verify": mapped(expression)}
 PUBLICATION_SHAPES: dict[str, Shape] = {
     "subject": expression,

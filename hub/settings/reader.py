@@ -89,7 +89,7 @@ class Reader:
         keys = [key for key in keys_of(model) if key not in given]
         self.known(node, keys, what)
         taken = self.take(node, keys, shapes)
-        failed = {key for key in node.keys if key not in taken} | {key for key in given if given[key] is None}
+        failed = {key for key in node.items if key not in taken} | {key for key in given if given[key] is None}
         try:
             built = model(**{key: value for key, value in given.items() if value is not None}, **taken)
         except ValidationError as error:
@@ -139,7 +139,8 @@ class Reader:
             try:
                 taken[key] = shapes[key](part) if key in shapes else part.value
             except Wrong as wrong:
-                self.note(wrong.node.place, f"`{key}`: {wrong}", wrong.mend)
+                for each in (wrong, *wrong.others):
+                    self.note(each.node.place, f"`{key}`: {each}", each.mend)
         return taken
 
     def invalid(self, node: Node, detail: ErrorDetails, what: str, place: str) -> None:

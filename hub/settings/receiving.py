@@ -18,6 +18,7 @@ from hub.settings.models import (
 from hub.settings.reader import Reader, meant, written
 from hub.settings.shapes import (
     Shape,
+    attempts,
     days,
     duration,
     expression,
@@ -45,7 +46,7 @@ SUBSCRIPTION_SHAPES: dict[str, Shape] = {
     "unidentified": truth,
     "enabled": truth,
 }
-RETRY_SHAPES: dict[str, Shape] = {"delays": listed(duration), "then": duration}
+RETRY_SHAPES: dict[str, Shape] = {"delays": listed(duration), "then": duration, "give_up": attempts}
 RECEIVER_SHAPES: dict[str, Shape] = {"adapter": word, "enabled": truth}
 
 

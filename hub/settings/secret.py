@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+from pydantic_core import CoreSchema, core_schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from pydantic import GetCoreSchemaHandler
+
 
 class Secret(str):
-    """A text whose `repr` hides it; everything else treats it as the plain `str` it is."""
+    """A text whose `repr` hides it; everything else treats it as the plain `str` it is.
+
+    As the type of a pydantic field it takes any text and keeps it hidden (a field of type `str` would not).
+    """
 
     __slots__ = ()
 
     def __repr__(self) -> str:
         return "Secret('***')"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Take a text as it is and hide it."""
+        return core_schema.no_info_after_validator_function(cls, core_schema.str_schema())
 
 
 class SecretAbsent(ValueError):  # noqa: N818 — an answer about one value

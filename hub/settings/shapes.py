@@ -15,17 +15,19 @@ from hub.settings.yaml import Node
 Shape = Callable[[Node], Any]
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+PERCENT = re.compile(r"[0-9]+(\.[0-9]+)?%", re.ASCII)
 DURATION = re.compile(r"(?:every\s+)?([0-9]+(?:\.[0-9]+)?)\s*([smhd])", re.ASCII)
 DURATION_MEND = "write a number and s, m, h or d: 30s, 10m, 26h, 14d"
 
 
 class Wrong(ValueError):  # noqa: N818 — an answer about one value
-    """A value of the wrong shape."""
+    """A value of the wrong shape; `others` are wrong in the same list or mapping."""
 
     def __init__(self, node: Node, message: str, mend: str = "") -> None:
         super().__init__(message)
         self.node = node
         self.mend = mend
+        self.others: list[Wrong] = []
 
 
 def seconds_of(text: str) -> float:
@@ -72,7 +74,7 @@ def listed(of: Shape) -> Shape:
     def shape(node: Node) -> tuple[Any, ...]:
         if not isinstance(node.value, list):
             raise Wrong(node, "this must be a list", f"write it in brackets: [{json_of(node.value)}]")
-        return tuple(of(item) for item in node.items.values())
+        return tuple(each(of, node).values())
 
     return shape
 
@@ -92,9 +94,24 @@ def mapped(of: Shape) -> Shape:
     def shape(node: Node) -> dict[str, Any]:
         if not isinstance(node.value, dict):
             raise Wrong(node, "this must be a mapping", "write `name: value` lines, or {name: value}")
-        return {str(key): of(item) for key, item in node.items.items()}
+        return each(of, node)
 
     return shape
+
+
+def each(of: Shape, node: Node) -> dict[str, Any]:
+    """Return the parts of a list or mapping by their shape; raise one `Wrong` for all that are wrong."""
+    made: dict[str, Any] = {}
+    wrong: list[Wrong] = []
+    for key, part in node.items.items():
+        try:
+            made[str(key)] = of(part)
+        except Wrong as error:
+            wrong.extend((error, *error.others))
+    if wrong:
+        wrong[0].others = wrong[1:]
+        raise wrong[0]
+    return made
 
 
 def word(node: Node) -> str:
@@ -128,6 +145,20 @@ def title(node: Node) -> dict[str, str]:
         return {"ja": node.value}
     titles: dict[str, str] = mapped(word)(node)
     return titles
+
+
+def percent(node: Node) -> str:
+    """Return a share such as "5%"."""
+    if not isinstance(node.value, str) or not PERCENT.fullmatch(node.value):
+        raise Wrong(node, f"`{node.value}` is not a share", 'write "5%"')
+    return node.value
+
+
+def attempts(node: Node) -> Any:
+    """Return after how many attempts to give up, or `never`."""
+    if node.value != "never" and not (type(node.value) is int and node.value > 0):
+        raise Wrong(node, f"`{node.value}` is not a number of attempts", "write never, or a number such as 20")
+    return node.value
 
 
 def count_range(node: Node) -> tuple[Any, ...]:

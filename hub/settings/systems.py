@@ -14,24 +14,6 @@ from hub.settings.shapes import title, word
 if TYPE_CHECKING:
     from hub.settings.yaml import Node
 
-# Adapters that are planned but not there yet: `hub check` says "not yet", never "unknown".
-RESERVED_ADAPTERS = frozenset(
-    {
-        "ai_ocr",
-        "chat",
-        "excel",
-        "fixed_width",
-        "mail",
-        "object_storage",
-        "online_application",
-        "print",
-        "pull",
-        "rpa",
-        "sftp",
-        "webhook",
-    }
-)
-
 
 def read_system(reader: Reader, node: Node) -> System | None:
     """Return the system of one file, or None with the problems noted; wrong parts are left out of it."""

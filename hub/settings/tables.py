@@ -25,6 +25,7 @@ class Lines(Protocol):
         ...
 
 
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # its byte order marks, which cp932 would read as text
 COLUMNS = ("code", "value", "from", "until")
 DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
@@ -56,7 +57,7 @@ def decode(reader: Reader, path: Path, name: str) -> str | None:
     except OSError as error:
         reader.note(name, f"the file cannot be read: {error.strerror}", code="unreadable")
         return None
-    for encoding in ("utf-8-sig", "cp932"):
+    for encoding in ("utf-8-sig", "cp932") if not raw.startswith(UTF_16) else ():
         try:
             return raw.decode(encoding)
         except UnicodeDecodeError:

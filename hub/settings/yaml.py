@@ -89,26 +89,36 @@ def read_yaml(path: Path, *, folder: Path | None = None) -> Node:
 
     Places name the file relative to `folder` (the city's), or by its own name.
     """
+    node, problems = scan_yaml(path, folder=folder)
+    if problems or node is None:
+        raise ConfigurationError(problems)
+    return node
+
+
+def scan_yaml(path: Path, *, folder: Path | None = None) -> tuple[Node | None, list[Problem]]:
+    """Read as much of a file as makes sense, with its problems; the node is None after one that ends the file."""
     name = path.relative_to(folder).as_posix() if folder else path.name
     try:
-        raw = path.read_bytes()
+        return scan_text(path.read_bytes(), name)
     except OSError as error:
-        raise ConfigurationError(
-            [Problem(name, f"the file cannot be read: {error.strerror}", code="unreadable")]
-        ) from None
-    return parse_yaml(raw, name)
+        return None, [Problem(name, f"the file cannot be read: {error.strerror}", code="unreadable")]
 
 
 def parse_yaml(raw: bytes | str, name: str) -> Node:
     """Read YAML text; `name` stands for the file in places. Raise `ConfigurationError` with every problem found."""
+    node, problems = scan_text(raw, name)
+    if problems or node is None:
+        raise ConfigurationError(problems)
+    return node
+
+
+def scan_text(raw: bytes | str, name: str) -> tuple[Node | None, list[Problem]]:
+    """Read as much of a text as makes sense, with its problems."""
     text, problem = decode(raw, name)
     if problem:
-        raise ConfigurationError([problem])
+        return None, [problem]
     builder = Builder(name, text)
-    node = builder.build()
-    if builder.problems or node is None:
-        raise ConfigurationError(builder.problems)
-    return node
+    return builder.build(), builder.problems
 
 
 class Stop(Exception):  # noqa: N818 — never leaves this module
@@ -182,7 +192,7 @@ class Builder:
             return resolve(event.value)
         except Refused as refused:
             self.note(self.at(event), str(refused), refused.mend, code="scalar")
-            return None
+            return event.value
 
     def sequence(self, node: Node, depth: int) -> None:
         """Read the items of a list."""
