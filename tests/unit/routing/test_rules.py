@@ -19,7 +19,10 @@ def city(**changes):
         systems={
             "juki": System(system="juki"),
             "kokuho": System(
-                system="kokuho", subscribes=(Subscription(**rule),), receives=receivers, protected=Protected(mode="full")
+                system="kokuho",
+                subscribes=(Subscription(**rule),),
+                receives=receivers,
+                protected=Protected(mode="full"),
             ),
         },
         tables={"jiyu": (TableRow(code="01", value="転居", until="2026-03-31"),)},

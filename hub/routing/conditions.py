@@ -1,0 +1,248 @@
+"""The `when` tests of one event type, arranged so that an event pays only for those that could be true.
+
+Three things keep a city of thousands of rules as fast as one of sixty. Tests that read the same values form a group,
+and a group's answer is remembered by those values. A group is reached through a tree of the paths it needs, so that
+values the event or the resident does not have cost nothing. Within a group, tests that begin with `path == "text"` are
+looked up by the text rather than tried one by one. None of the three changes an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from hub.routing.expressions import Compiled, ExpressionFault, Missing
+from hub.routing.tokens import Token, literal, tokens_of
+from hub.routing.values import Path, find
+
+Sources = Mapping[str, Any]
+
+REMEMBERED: Final = 50_000  # answers kept by one router before it starts over
+
+
+class Verdict(NamedTuple):
+    """What a test says: `answer` is `true`, `false`, `unknown` or `fault`.
+
+    `missing` are the dotted paths that left it unknown, `fault` the message of an expression that went wrong.
+    """
+
+    answer: str
+    missing: tuple[str, ...] = ()
+    fault: str = ""
+
+
+_TRUE = Verdict("true")
+_FALSE = Verdict("false")
+
+
+def needed_by(compiled: Compiled) -> tuple[Path, ...]:
+    """Return the paths an expression is unknown without, sorted."""
+    return tuple(sorted(compiled.paths - compiled.guarded))
+
+
+def judge(compiled: Compiled, sources: Sources, today: str | None) -> Verdict:
+    """Judge one test on its own, without index or memory: the meaning the fast path agrees with."""
+    missing = tuple(".".join(path) for path in needed_by(compiled) if find(sources, path) is None)
+    if missing:
+        return Verdict("unknown", missing)
+    try:
+        value = compiled.evaluate(sources, today=today)
+    except Missing as error:
+        return Verdict("unknown", (".".join(error.path),))
+    except ExpressionFault as error:
+        return Verdict("fault", fault=error.message)
+    if type(value) is not bool:
+        return Verdict("fault", fault=f"it gives {value!r}, not true or false, in: {compiled.source}")
+    return _TRUE if value else _FALSE
+
+
+class Claim(NamedTuple):
+    """A rule that speaks for an event: plainly (`hold` None), or only once a person has looked (`hold` = `ask`)."""
+
+    rule: int
+    hold: str | None = None
+    detail: str = ""
+
+
+class Test(NamedTuple):
+    """A rule's test: `unknown` is `skip`, `send` or `ask`, `place` names the rule in what people read."""
+
+    rule: int
+    compiled: Compiled
+    unknown: str
+    place: str
+
+    def claim(self, verdict: Verdict) -> Claim | None:
+        """Return what a verdict makes of the rule: it speaks, a person must look, or (None) it is silent."""
+        if verdict.answer == "true":
+            return Claim(self.rule)
+        if verdict.answer == "fault":
+            return Claim(self.rule, "ask", f"{self.place}: {verdict.fault}")
+        if verdict.answer == "false" or self.unknown == "skip":
+            return None
+        if self.unknown == "send":
+            return Claim(self.rule)
+        return Claim(self.rule, "ask", f"{self.place}: `when` is unknown: {', '.join(verdict.missing)} is missing")
+
+
+class Memory:
+    """Answers by typed values, bounded: a full memory starts over, which costs less than keeping count of use."""
+
+    __slots__ = ("answers",)
+
+    def __init__(self) -> None:
+        self.answers: dict[tuple[Any, ...], Any] = {}
+
+    def keep(self, key: tuple[Any, ...], answer: Any) -> None:
+        """Remember an answer."""
+        if len(self.answers) >= REMEMBERED:
+            self.answers.clear()
+        self.answers[key] = answer
+
+
+def opening_equality(source: str) -> tuple[Path, str] | None:
+    """Return the path and text of a test that begins with `path == "text"` and goes on, if at all, with `&&`.
+
+    Such a test is false for any other text, whatever follows: CEL does not look further. Only the first term will do,
+    since an error in an earlier one would be the answer.
+    """
+    tokens = [token for token in tokens_of(source) if token.kind != "space"]
+    equals = next((at for at, token in enumerate(tokens) if token.text == "=="), None)
+    if equals is None or not _conjunction(tokens):
+        return None
+    end = next((at for at, token in enumerate(tokens) if token.text == "&&"), len(tokens))
+    path, text = _path(tokens[:equals]), tokens[equals + 1 : end]
+    if path is None or len(text) != 1 or text[0].kind != "string" or (value := literal(text[0].text)) is None:
+        return None
+    return path, value
+
+
+def _conjunction(tokens: list[Token]) -> bool:
+    depth = 0
+    for token in tokens:
+        if token.kind == "sign":
+            depth += (token.text in "([{") - (token.text in ")]}")
+            if depth == 0 and token.text in {"||", "?"}:
+                return False
+    return True
+
+
+def _path(tokens: list[Token]) -> Path | None:
+    names, dots = tokens[::2], tokens[1::2]
+    if all(name.kind == "name" for name in names) and all(dot.text == "." for dot in dots) and len(names) > len(dots):
+        return tuple(name.text for name in names)
+    return None
+
+
+class Group:
+    """All tests of one event type that read exactly the same paths, and need the same of them."""
+
+    def __init__(self, number: tuple[int, int], tests: list[Test], memory: Memory) -> None:
+        self.number = number
+        self.tests = tests
+        self.paths = tuple(sorted(tests[0].compiled.paths))
+        self.needed = needed_by(tests[0].compiled)
+        self.pure = all(test.compiled.pure for test in tests)
+        self._curious = [test for test in tests if test.unknown != "skip"]
+        self._read = tests[0].compiled.values
+        self._places = tuple(self.paths.index(path) for path in self.needed)
+        self._memory = memory
+        self._rest: list[Test] = []
+        self._by_text: dict[int, dict[str, list[Test]]] = {}
+        for test in tests:
+            opening = opening_equality(test.compiled.source)
+            if opening is not None and opening[0] in self.needed:
+                texts = self._by_text.setdefault(self.paths.index(opening[0]), {})
+                texts.setdefault(opening[1], []).append(test)
+            else:
+                self._rest.append(test)
+
+    @property
+    def trigger(self) -> Path | None:
+        """Return a path without which no rule of the group speaks, or None when one may."""
+        return max(self.needed, key=len) if self.needed and not self._curious else None
+
+    def claims(self, sources: Sources, today: str | None) -> tuple[Claim, ...]:
+        """Return the claims of the group's rules for these values."""
+        try:
+            values = self._read(sources)
+        except (ValueError, TypeError):  # a value expressions cannot hold: each test says so itself
+            return self._judged(self.tests, sources, today)
+        if not self.pure:
+            return self._judged(self._candidates(values), sources, today)
+        key = (self.number, *values)
+        found: tuple[Claim, ...] | None = self._memory.answers.get(key)
+        if found is None:
+            found = self._judged(self._candidates(values), sources, today)
+            self._memory.keep(key, found)
+        return found
+
+    def _candidates(self, values: tuple[Any, ...]) -> Iterator[Test]:
+        if any(values[place] is None for place in self._places):
+            yield from self._curious
+            return
+        yield from self._rest
+        for place, by_text in self._by_text.items():
+            value = values[place]
+            if type(value) is str:
+                yield from by_text.get(value, ())
+            else:  # how other types compare is the expression's affair
+                for tests in by_text.values():
+                    yield from tests
+
+    @staticmethod
+    def _judged(tests: Iterable[Test], sources: Sources, today: str | None) -> tuple[Claim, ...]:
+        verdicts: dict[str, Verdict] = {}
+        claims = []
+        for test in tests:
+            source = test.compiled.source
+            if source not in verdicts:
+                verdicts[source] = judge(test.compiled, sources, today)
+            if claim := test.claim(verdicts[source]):
+                claims.append(claim)
+        return tuple(claims)
+
+
+class _Node:
+    """A step of the paths that groups need; `groups` are those whose path ends here."""
+
+    __slots__ = ("children", "groups")
+
+    def __init__(self) -> None:
+        self.children: dict[str, _Node] = {}
+        self.groups: list[Group] = []
+
+
+class Index:
+    """Finds the groups of one event type that could have anything to say."""
+
+    def __init__(self, groups: list[Group]) -> None:
+        self.always = [group for group in groups if group.trigger is None]
+        self._root = _Node()
+        for group in groups:
+            if group.trigger is not None:
+                node = self._root
+                for name in group.trigger:
+                    node = node.children.setdefault(name, _Node())
+                node.groups.append(group)
+
+    def claims(self, sources: Sources, today: str | None) -> list[Claim]:
+        """Return the claims of all groups, in no order."""
+        found: list[Claim] = []
+        for group in self.always:
+            found.extend(group.claims(sources, today))
+        for group in self._reached(self._root, sources):
+            found.extend(group.claims(sources, today))
+        return found
+
+    def _reached(self, node: _Node, values: Mapping[str, Any]) -> list[Group]:
+        """Return the groups whose path is there, going over the shorter of what is asked and what is there."""
+        children = node.children
+        reached: list[Group] = []
+        for name in children if len(children) <= len(values) else [name for name in values if name in children]:
+            if name in values and (value := values[name]) is not None:
+                child = children[name]
+                reached += child.groups
+                if child.children and isinstance(value, Mapping):
+                    reached += self._reached(child, value)
+        return reached
