@@ -1,4 +1,4 @@
-"""Simple expressions, evaluated without CEL: a path, a text, a list or call of such, and a comparison with a text.
+"""Simple expressions, evaluated without CEL: a path, a text, a list or call of such, a text compared or sought.
 
 These are most of what mappings and rules say. Their meaning is CEL's own; whatever is not recognised is left to it.
 """
@@ -6,7 +6,7 @@ These are most of what mappings and rules say. Their meaning is CEL's own; whate
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hub.routing.tokens import Token, literal
 from hub.routing.values import PLAIN, Missing, Path, find, plain
@@ -48,6 +48,9 @@ class _Parser:
             sign = self.next().text
             texts = self.tokens[0].kind == "string" or self.peek().kind == "string"
             left = _comparison(left, self.operand(), equal=sign == "==") if texts else _give_up()
+        elif self.peek().text == "in" and self.tokens[0].kind == "string" and self.peek(1).text in self.roots:
+            self.next()
+            left = _membership(str(literal(self.tokens[0].text)), self.path(self.next()))
         if self.index < len(self.tokens):
             raise _NotSimple
         return left
@@ -127,6 +130,18 @@ def _value(path: Path) -> Step:
         return value if type(value) in PLAIN else plain(value)
 
     return value_of
+
+
+def _membership(text: str, path: Path) -> Step:
+    def holds(scope: Mapping[str, Any]) -> bool:
+        value = find(scope, path)
+        if value is None:
+            raise Missing(path)
+        if not isinstance(value, (Mapping, list, tuple)):
+            raise ValueError("is neither a list nor a map, so nothing is `in` it")  # noqa: TRY004 - see `direct`
+        return text in value
+
+    return holds
 
 
 def _presence(path: Path) -> Step:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cel
 
@@ -23,8 +23,9 @@ from hub.routing.tokens import ExpressionError, did_you_mean, error_at
 from hub.routing.values import PLAIN, ExpressionFault, Missing, Path, find, plain, typed
 
 if TYPE_CHECKING:
-    from hub.settings.models import TableRow
     from collections.abc import Callable, Collection, Mapping
+
+    from hub.settings.models import TableRow
 
 __all__ = ["Compiled", "Environment", "ExpressionError", "ExpressionFault", "Missing", "compile_expression"]
 
@@ -57,9 +58,9 @@ class Compiled:
     """An expression ready to be evaluated, from any thread.
 
     `paths` are all static paths it reads, `guarded` those it tests with `has()` and what lies beneath them, `open`
-    those it goes on from dynamically, `names` the roots it uses, `calls` the functions and methods. `pure` is False when the
-    answer depends on more than the values of `paths`: `resident()`, `local_id()`, or a `lookup()` without a date in a
-    table whose lines have dates.
+    those it goes on from dynamically, `names` the roots it uses, `calls` the functions and methods. `pure` is False
+    when the answer depends on more than the values of `paths`: `resident()`, `local_id()`, or a `lookup()` without a
+    date in a table whose lines have dates.
     """
 
     __slots__ = (
@@ -107,17 +108,17 @@ class Compiled:
         return f"Compiled({self.source!r})"
 
     def values(self, scope: Mapping[str, Any]) -> tuple[Any, ...]:
-        """Return the values of its paths in one fixed order, hashable and typed: 1, true and 1.0 differ, missing is None.
+        """Return the values of its paths in a fixed order, hashable and typed: 1, true and 1.0 differ, missing is None.
 
         While `pure` holds, equal tuples give equal answers.
         """
         return tuple([typed(find(scope, path)) for path in self._ordered])
 
-    def evaluate(self, scope: Mapping[str, Any], *, today: str | None = None) -> Any:
+    def evaluate(self, scope: Mapping[str, Any], *, today: str | Callable[[], str] | None = None) -> Any:
         """Return the expression's value: a text, number, boolean, list, map or None.
 
-        `scope` maps each root to its value; `today` (`YYYY-MM-DD`) dates `lookup()`.
-        Raises Missing (unknown) or ExpressionFault.
+        `scope` maps each root to its value; `today` (`YYYY-MM-DD`, or a function giving it) dates `lookup()`.
+        Raises Missing (unknown) or ExpressionFault, whose code is the function at fault, `kinds` or `expression`.
         """
         if self._used:
             return self._with_functions(scope, today)
@@ -154,7 +155,7 @@ class Compiled:
             variables[name] = find(scope, path) is not None
         return variables
 
-    def _with_functions(self, scope: Mapping[str, Any], today: str | None) -> Any:
+    def _with_functions(self, scope: Mapping[str, Any], today: str | Callable[[], str] | None) -> Any:
         """Evaluate, then look what the functions noted: it explains whatever CEL made of their null."""
         STATE.begin(today or self._today)
         failed: ExpressionFault | None = None
@@ -164,7 +165,7 @@ class Compiled:
         except ExpressionFault as fault:
             failed = fault
         if STATE.fault:
-            raise self._fault(STATE.fault)
+            raise self._fault(STATE.fault[1], STATE.fault[0])
         if STATE.unknown:
             raise Missing((STATE.unknown[0],), STATE.unknown[1])
         if failed is None:
@@ -201,7 +202,7 @@ class Compiled:
             return self._fault(f"the kinds of values do not fit{said}", "kinds")
         conversion = _CONVERSION.search(text)
         if conversion and "parse error" in conversion[2]:
-            return self._fault(f"{conversion[1]}() cannot read the text")
+            return self._fault(f"{conversion[1]}() cannot read the text", conversion[1])
         return self._fault(text.partition(". Check ")[0])
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from dataclasses import dataclass, field
-
-from hub.routing.tokens import Token, did_you_mean, error_at, literal, quoted, tokens_of
 from typing import TYPE_CHECKING
 
+from hub.routing.tokens import Token, did_you_mean, error_at, literal, quoted, tokens_of
+
 if TYPE_CHECKING:
-    from hub.routing.values import Path
     from collections.abc import Collection, Mapping
+
+    from hub.routing.values import Path
 
 _ASCII_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _CLOSING = {"(": ")", "[": "]", "{": "}"}

@@ -15,9 +15,10 @@ from hub.routing.functions import dates, text
 from hub.routing.functions.lookup import Resolver, Unknown, local_id_in, lookup_in, resident_in
 
 if TYPE_CHECKING:
-    from hub.settings.models import TableRow
     from collections.abc import Callable, Mapping
+
     from hub.routing.outline import Outline
+    from hub.settings.models import TableRow
 
 __all__ = ["STATE", "Functions", "functions_of"]
 
@@ -40,16 +41,16 @@ _PURE: dict[str, Callable[..., Any]] = {
 
 
 class _State(threading.local):
-    """What the functions of one evaluation noted: a fault, an unknown number, the function that gave null."""
+    """What the functions of one evaluation noted, each with the function's name: a fault, an unknown number, a null."""
 
-    fault: str = ""
+    fault: tuple[str, str] | None = None
     unknown: tuple[str, str] | None = None
     empty: str = ""
     today: str | Callable[[], str] | None = None
 
     def begin(self, today: str | Callable[[], str] | None) -> None:
         """Forget the last evaluation."""
-        self.fault = ""
+        self.fault = None
         self.unknown = None
         self.empty = ""
         self.today = today
@@ -129,7 +130,7 @@ def _noting(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
             except Unknown as unknown:
                 STATE.unknown = (name, str(unknown))
             except Exception as error:  # noqa: BLE001 - nothing may reach CEL, see the module's words
-                STATE.fault = STATE.fault or f"{name}(): {error}"
+                STATE.fault = STATE.fault or (name, f"{name}(): {error}")
         if result is None:
             STATE.empty = STATE.empty or name
         return result

@@ -1,0 +1,254 @@
+"""From a row of a legacy system to an event, as the system's `publishes` says.
+
+A column the row does not have is Malformed, with the columns there are. A value that is null or an empty text leaves
+its field absent. Texts stay as received; `subject` and `id` become texts, `sequence` a whole number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from hub.errors import Malformed
+from hub.events.catalogue import TYPES
+from hub.events.envelope import Event, event_from, identity
+from hub.routing.expressions import Compiled, Environment, ExpressionFault, Missing, compile_expression
+from hub.routing.tokens import did_you_mean
+from hub.routing.values import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from hub.settings.models import Case, Publication, Source, System
+
+ROOTS = frozenset({"row"})
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """A row that makes no event, and why."""
+
+    reason: str
+
+
+class Expression:
+    """One expression of a mapping; whatever goes wrong in it is Malformed, with its place."""
+
+    def __init__(self, text: str, env: Environment, place: str) -> None:
+        self._compiled: Compiled = compile_expression(text, roots=ROOTS, env=env, place=place)
+
+    def value(self, row: Mapping[str, Any], today: Callable[[], str]) -> Any:
+        """Return the value, None when it is unknown. Raises Malformed: `column`, `expression`, or a function's name."""
+        try:
+            return self._compiled.evaluate({"row": row}, today=today)
+        except Missing as missing:
+            if len(missing.path) > 1 and missing.path[0] == "row" and missing.path[1] not in row:
+                raise self._no_column(missing.path[1], row) from None
+            return None
+        except ExpressionFault as fault:
+            raise Malformed(fault.message, place=fault.place, code=fault.code) from None
+
+    def needed(self, row: Mapping[str, Any], today: Callable[[], str], what: str) -> Any:
+        """Return a value there must be. Raises Malformed, also `empty`."""
+        value = self.value(row, today)
+        if value is None or value == "":
+            raise Malformed(f"{what} is empty, in: {self._compiled.source}", place=self._compiled.place, code="empty")
+        return value
+
+    def refused(self, message: str, code: str) -> Malformed:
+        """Return a Malformed that points at this expression."""
+        return Malformed(f"{message}, in: {self._compiled.source}", place=self._compiled.place, code=code)
+
+    def _no_column(self, column: str, row: Mapping[str, Any]) -> Malformed:
+        mend = did_you_mean(column, [str(name) for name in row])
+        columns = ", ".join(str(name) for name in row)
+        if mend.endswith("?"):
+            mend += f" columns: {columns}"
+        return Malformed(
+            f"there is no column {column}", place=self._compiled.place, mend=mend or "the row is empty", code="column"
+        )
+
+
+class CaseMapper:
+    """One kind of change: when it applies, and the data it makes."""
+
+    def __init__(self, case: Case, publication: Publication, env: Environment, source: str) -> None:
+        self.event = case.event
+        self.ignore = case.ignore
+        self._source = source
+        self._when = Expression(case.when, env, case.place_of("when")) if case.when else None
+        type_ = TYPES.get(case.event or "")
+        fields = type_.fields if type_ is not None else {}
+        # A default stands for the types that have the field: one list serves cases of different types.
+        written = {name: (text, publication) for name, text in publication.defaults.items()}
+        kept = {name: pair for name, pair in written.items() if case.event == "event.corrected" or name in fields}
+        self._data = {
+            name: Expression(text, env, model.place_of(key, name))
+            for key, part in (("defaults", kept), ("map", {name: (text, case) for name, text in case.map.items()}))
+            for name, (text, model) in part.items()
+        }
+        self._parted = {name for name, field in fields.items() if field.kind == "address"}
+        key, target = ("corrects", case.corrects) if case.corrects is not None else ("cancels", case.cancels)
+        self._corrects = key == "corrects"
+        self._target = {name: Expression(text, env, case.place_of(key, name)) for name, text in (target or {}).items()}
+
+    def applies(self, row: Mapping[str, Any], today: Callable[[], str]) -> bool:
+        """Say whether the row is of this kind; a test that is unknown says no. Raises Malformed."""
+        if self._when is None:
+            return True
+        answer = self._when.value(row, today)
+        if answer is None or isinstance(answer, bool):
+            return bool(answer)
+        raise self._when.refused("the test gives neither true nor false", "expression")
+
+    def data(self, row: Mapping[str, Any], subject: str, today: Callable[[], str]) -> dict[str, Any]:
+        """Return the event's data. Raises Malformed."""
+        data = {}
+        for name, expression in self._data.items():
+            value = expression.value(row, today)
+            if isinstance(value, dict) and (name in self._parted or self._corrects):
+                value = {part: item for part, item in value.items() if item is not None and item != ""} or None
+            if value is not None and value != "":
+                data[name] = value
+        if not self._target:
+            return data
+        if self._corrects:
+            dates: dict[str, Any] = {name: data[name] for name in ("effective_on", "notified_on") if name in data}
+            data = {**dates, "data": data}
+        return {**data, **self._aim(row, subject, today)}
+
+    def _aim(self, row: Mapping[str, Any], subject: str, today: Callable[[], str]) -> dict[str, Any]:
+        """Return what names the event that is taken back or corrected."""
+        aim = {}
+        for name, expression in self._target.items():
+            if name == "reason":
+                reason = expression.value(row, today)
+                aim.update({"reason": reason} if reason else {})
+                continue
+            value = expression.needed(row, today, name)
+            aim[name] = _whole(value, expression) if name == "sequence" else value
+        if "sequence" in aim:
+            aim.setdefault("subject", subject)
+        if "identity" in aim:
+            aim.setdefault("source", self._source)
+        return aim
+
+
+class Mapper:
+    """Maps the rows of one source of one system, as one of its publications says; `city` is the city's name.
+
+    Raises ExpressionError when an expression cannot be compiled. Usable from any thread.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        publication: Publication,
+        source: Source,
+        env: Environment,
+        city: str,
+        *,
+        timezone: str = "Asia/Tokyo",
+    ) -> None:
+        self._system = system.system
+        self._city = city
+        self._zone = ZoneInfo(timezone)
+        self._publication = publication
+        self._subject = _optional(publication, "subject", env)
+        self._id = _optional(publication, "id", env)
+        self._sequence = _optional(publication, "sequence", env)
+        self._identity = _optional(source, "identity", env)
+        self._cases = [CaseMapper(case, publication, env, f"/systems/{system.system}") for case in publication.cases]
+        types = {case.event for other in system.publishes if other.source == publication.source for case in other.cases}
+        self._many_types = len(types - {None}) > 1
+
+    def map(self, row: dict[str, Any], *, as_of_time: str) -> Event | Ignored:
+        """Return the row's event, or why there is none.
+
+        `as_of_time` (RFC 3339) is when the row was read: the event's `time`, and the day `lookup()` is asked for.
+        Raises Malformed: `column`, `empty`, `no-case`, `expression`, a function's name, or as `event_from`.
+        """
+
+        def today() -> str:
+            return datetime.fromisoformat(as_of_time).astimezone(self._zone).date().isoformat()
+
+        case = next((each for each in self._cases if each.applies(row, today)), None)
+        if case is None:
+            return self._otherwise()
+        if case.event is None:
+            return Ignored(case.ignore or "")
+        return self._event(case.event, case, row, as_of_time, today)
+
+    def _otherwise(self) -> Ignored:
+        if self._publication.otherwise == "ignore":
+            return Ignored("no case fits the row")
+        raise Malformed(
+            "no case fits the row",
+            place=self._publication.place_of("cases"),
+            mend="add a case for it, or an `ignore` with its reason",
+            code="no-case",
+        )
+
+    def _event(self, type_: str, case: CaseMapper, row: dict[str, Any], time: str, today: Callable[[], str]) -> Event:
+        if self._subject is None:
+            raise Malformed(
+                "who the row is about cannot be asked yet", place=self._publication.place, mend="write `subject:`",
+                code="empty",
+            )  # fmt: skip
+        subject = _text(self._subject.needed(row, today, "the subject"), self._subject)
+        event: dict[str, Any] = {
+            "specversion": "1.0",
+            "id": self._id_of(type_, row, today),
+            "type": type_,
+            "subject": subject,
+            "data": case.data(row, subject, today),
+        }
+        if self._sequence is not None:
+            event["sequence"] = _whole(self._sequence.needed(row, today, "the sequence"), self._sequence)
+        try:
+            return event_from(event, city=self._city, system=self._system, now=time)
+        except Malformed as error:
+            error.place = error.place or self._publication.place
+            raise
+
+    def _id_of(self, type_: str, row: dict[str, Any], today: Callable[[], str]) -> str:
+        """Return the event's id: its own, or made of what makes the report the same report (contract.md, Ids)."""
+        if self._id is not None:
+            return _text(self._id.needed(row, today, "the id"), self._id)
+        values: Any = _whole_row(row)
+        if self._identity is not None:
+            values = self._identity.needed(row, today, "the identity")
+            values = values if isinstance(values, list) else [values]
+        if self._many_types:
+            values = [*(values if isinstance(values, list) else [values]), type_]
+        return identity(self._system, values)
+
+
+def _optional(model: Publication | Source, key: str, env: Environment) -> Expression | None:
+    text = getattr(model, key)
+    return Expression(text, env, model.place_of(key)) if text else None
+
+
+def _whole_row(row: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return {str(name): plain(value) for name, value in row.items()}
+    except ValueError as error:
+        raise Malformed(f"no id can be made of the row: a value {error}", code="identity") from None
+
+
+def _text(value: Any, expression: Expression) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise expression.refused("it gives neither a text nor a whole number", "expression")
+
+
+def _whole(value: Any, expression: Expression) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        return int(value)
+    raise expression.refused("a sequence is a whole number", "expression")
