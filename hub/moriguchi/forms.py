@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hub.moriguchi.generator import SEX
+
 if TYPE_CHECKING:
     from datetime import date
 
@@ -34,7 +36,6 @@ JIYU = {
     "住居表示": "31",
     "異動の取消し": "91",
 }
-SEX = {"male": "男", "female": "女"}
 _ERAS = (("R", "令和", 2019, (2019, 5, 1)), ("H", "平成", 1989, (1989, 1, 8)), ("S", "昭和", 1926, (1926, 12, 25)))
 
 
@@ -102,7 +103,6 @@ def koseki(member: Resident, notice: str, day: date, notified: date, **more: str
             "事件日": era_long(day),
             "届出日": era_long(notified),
             "届出人": "",
-            "配偶者氏名": "",
             "変更前氏名": "",
             "世帯番号": "",
             **more,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 AS_OF = date(2026, 4, 1)  # the day at which ages, insurances and benefits of a generated city hold
 CITY_CODE = "272094"  # 団体コード of 守口市
+SEX = {"male": "男", "female": "女"}  # 性別 as the legacy systems write it
 SYSTEM_OF = {  # who reports what: insurance scheme, benefit or contract → system
     "kokuho": "kokuho",
     "koki": "koki",
@@ -288,6 +289,7 @@ def _moved_in(member: Resident) -> dict[str, Any]:
         "name": member.name,
         "kana": member.kana,
         "birth_date": member.birth_date.isoformat(),
+        "sex": SEX[member.sex],
         "new_address": {"text": member.address, "postal_code": member.postal_code, "municipality_code": CITY_CODE},
         "household_no": member.household_no,
         "relationship": member.relationship,

@@ -173,8 +173,7 @@ def birth(scene: Scene) -> Change:
 def marriage(scene: Scene) -> Change:
     """Let someone marry and keep the name; only 戸籍 writes it down."""
     member = scene.member
-    family, given = names.surname(scene.random)[0], names.given_name(scene.random, _other(member.sex))[0]
-    row = forms.koseki(member, "婚姻届", scene.day, scene.day, 配偶者氏名=f"{family}\u3000{given}")
+    row = forms.koseki(member, "婚姻届", scene.day, scene.day)
     return Change(scene.day, "marriage", (member.number,), (row,))
 
 
@@ -213,10 +212,6 @@ def moved_in(random: Random, day: date, serials: Serials) -> Change:
 def _family(name: str) -> str:
     """Return a name's family part with the full-width space after it."""
     return name.partition("\u3000")[0] + "\u3000"
-
-
-def _other(sex: str) -> str:
-    return "female" if sex == "male" else "male"
 
 
 _CHANGES = {"death": death, "birth": birth, "marriage": marriage, "moved": moved, "moved-out": moved_out}
