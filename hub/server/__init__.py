@@ -1,0 +1,1 @@
+"""The HTTP server: events in, the ledger's views out, health and metrics."""

@@ -1,0 +1,59 @@
+"""The parts of the OpenAPI description that the routes' signatures cannot say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from hub.server import problems
+from hub.server.cloudevents import BATCH, STRUCTURED
+
+_CLOUDEVENT: dict[str, Any] = {
+    "type": "object",
+    "required": ["specversion", "id", "type", "subject", "data"],
+    "properties": {
+        "specversion": {"const": "1.0"},
+        "id": {"type": "string", "maxLength": 500},
+        "source": {"type": "string", "description": "`/systems/<system>` of the token; may be left out"},
+        "type": {"type": "string", "description": "short (`resident.moved`) or as on the wire"},
+        "subject": {"type": "string", "maxLength": 200, "description": "the resident's number"},
+        "time": {"type": "string", "format": "date-time"},
+        "data": {"type": "object", "description": "the type's fields"},
+    },
+    "additionalProperties": {"type": ["string", "integer", "boolean"]},
+}
+_IDS = {"type": "array", "items": {"type": "string"}}
+_PROBLEM = {problems.CONTENT_TYPE: {"schema": problems.SCHEMA}}
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    400: {"description": "Malformed; `errors` lists the wrong parts", "content": _PROBLEM},
+    401: {"description": "No token, or one that is unknown or revoked", "content": _PROBLEM},
+    503: {"description": "Kafka or the ledger is away; repeat after `Retry-After` seconds", "content": _PROBLEM},
+}
+EVENTS_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "Binary mode carries the attributes in `ce-` headers, and `data` as the body.",
+        "content": {
+            STRUCTURED: {"schema": _CLOUDEVENT},
+            BATCH: {"schema": {"type": "array", "items": _CLOUDEVENT}},
+            "application/json": {"schema": {}},
+        },
+    },
+    "responses": {
+        "202": {
+            "description": "Kafka has all events; `duplicates` were known already, as far as could be told",
+            "content": {
+                "application/json": {"schema": {"type": "object", "properties": {"accepted": _IDS, "duplicates": _IDS}}}
+            },
+        },
+        "403": {"description": "The source is another system's", "content": _PROBLEM},
+        "413": {"description": "An event above 256 KiB, or a body too long", "content": _PROBLEM},
+        "415": {"description": "Not a content type of CloudEvents in JSON", "content": _PROBLEM},
+    },
+}
+
+
+def parameters(names: Iterable[str]) -> dict[str, Any]:
+    """Return the description of optional query parameters."""
+    return {"parameters": [{"name": name, "in": "query", "schema": {"type": "string"}} for name in names]}

@@ -1,0 +1,60 @@
+"""What the server asks of the rest of the hub: callables handed in by `app.py`.
+
+Those that are not coroutines are called in worker threads and may block; they raise `Unavailable` while the ledger
+is away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from hub.server.metrics import Metric
+from hub.stages.receive import Receipt
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing the hub needs or does: whether it is well, and what is waited for if not."""
+
+    name: str  # broker, ledger, intake …
+    ok: bool
+    detail: str = ""
+
+
+class Receive(Protocol):
+    """`hub.stages.receive.Reception.receive`."""
+
+    def __call__(self, documents: Sequence[Any], system: str, *, batch: bool) -> Awaitable[Receipt]:
+        """Publish a system's events; raises `BrokerUnavailable`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ServerPorts:
+    """What the routes call.
+
+    `system_of` answers the system a bearer token is bound to. `event(id)` and `deliveries(filters)` give the same JSON
+    as the command line, and raise its errors (`NotFound`, `AmbiguousId`, `UsageError`).
+    """
+
+    system_of: Callable[[str], str | None]
+    receive: Receive
+    event: Callable[[str], Json]
+    deliveries: Callable[[Mapping[str, str]], Json]
+    checks: Callable[[], Sequence[Check]]
+    metrics: Callable[[], Sequence[Metric]]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Sizes in bytes and times in seconds of one request."""
+
+    body: int = 32 * 1024 * 1024
+    read_seconds: float = 60.0
+    publish_seconds: float = 20.0
+    retry_after: int = 5
+    listed_errors: int = 100

@@ -1,0 +1,33 @@
+"""What a token shows: a system sees its own events whole, and of deliveries what it is party to.
+
+A token is bound to one system, and a system is told only what its rules say. So the payload of a delivery, which may
+hold what the hub knows from a third system, is shown to its receiver alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Json = dict[str, Any]
+
+
+def event_for(caller: str, event_id: str, show: Callable[[str], Json]) -> Json:
+    """Return one of the caller's own events, named by its bare id or `<caller>/<id>`. Raises `NotFound`."""
+    own = event_id if event_id.startswith(f"{caller}/") else f"{caller}/{event_id}"
+    shown = show(own)
+    return {**shown, "deliveries": [_cut(caller, delivery) for delivery in shown.get("deliveries", [])]}
+
+
+def deliveries_for(caller: str, filters: Mapping[str, str], listing: Callable[[Mapping[str, str]], Json]) -> Json:
+    """Return the page of the list that the caller may see; it may be shorter than asked for, `next` goes on."""
+    page = listing(filters)
+    return {**page, "items": [_cut(caller, item) for item in page["items"] if _party(caller, item)]}
+
+
+def _party(caller: str, delivery: Json) -> bool:
+    return bool(delivery["system"] == caller or delivery["id"].startswith(f"{caller}/"))
+
+
+def _cut(caller: str, delivery: Json) -> Json:
+    return delivery if delivery["system"] == caller else {**delivery, "payload": None}

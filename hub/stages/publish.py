@@ -1,0 +1,142 @@
+"""`hub publish`: the events of a file or stream into Kafka, in their order; what is no event goes to quarantine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import BinaryIO
+
+from hub.errors import Malformed
+from hub.events.documents import Document, read_documents
+from hub.events.envelope import Event, event_from
+from hub.ledger import quarantine
+from hub.ledger.engine import Ledger
+from hub.ledger.quarantine import Entry
+from hub.stages.clock import new_batch_id, timestamp, utc_now
+from hub.stages.ports import Producer
+from hub.stages.records import FACTS_ONLY, Record, fault, publish_sound, record_of, refuse_own, wording
+
+__all__ = ["FACTS_ONLY", "PublishResult", "publish_stream"]
+
+_CHUNK = 5000
+_CHUNK_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class PublishResult:
+    """What became of a stream: `accepted` events are in Kafka (repeats too), `quarantined` are entry numbers."""
+
+    batch_id: str
+    accepted: int = 0
+    duplicates_in_file: int = 0
+    quarantined: list[int] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)  # of the accepted, in order
+
+
+@dataclass(slots=True)
+class _Chunk:
+    documents: list[Document] = field(default_factory=list)  # of the records
+    events: list[Event] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+
+
+async def publish_stream(
+    stream: BinaryIO,
+    *,
+    city: str,
+    producer: Producer,
+    ledger: Ledger,
+    topic: str,
+    system: str | None = None,
+    name: str = "-",
+    facts_only: bool = False,
+    clock: Callable[[], datetime] = utc_now,
+    progress: Callable[[int], None] | None = None,
+) -> PublishResult:
+    """Publish every CloudEvent of the stream and return when Kafka has them.
+
+    `system` fills an absent source and refuses another; `name` is the file's, for places; `facts_only` marks the events
+    as ones nobody is told of. `progress` hears how many documents were handled. Raises `BrokerUnavailable`, and
+    `LedgerUnavailable` when something must be quarantined; to publish again is harmless.
+    """
+    moment = clock()
+    result = PublishResult(new_batch_id("publish", moment))
+    checker = _Checker(city, system, name, facts_only=facts_only, now=timestamp(moment), batch_id=result.batch_id)
+    documents = read_documents(stream)
+    seen: set[int] = set()
+    while True:
+        chunk = await asyncio.to_thread(checker.next_chunk, documents)
+        if chunk is None:
+            return result
+        refused = await publish_sound(producer, topic, chunk.records)
+        chunk.entries += [checker.entry(chunk.documents[index], fault("produce", e)) for index, e in refused.items()]
+        result.quarantined += await asyncio.to_thread(quarantine.add, ledger, chunk.entries)
+        _count(result, [event for index, event in enumerate(chunk.events) if index not in refused], seen)
+        if progress is not None:
+            progress(len(chunk.records) + len(chunk.entries) - len(refused))
+
+
+def _count(result: PublishResult, events: list[Event], seen: set[int]) -> None:
+    for event in events:
+        known = hash((event.source, event.id))
+        if known in seen:
+            result.duplicates_in_file += 1
+        seen.add(known)
+        result.ids.append(event.id)
+    result.accepted += len(events)
+
+
+class _Checker:
+    """Turns documents into records, or into quarantine entries."""
+
+    def __init__(self, city: str, system: str | None, name: str, *, facts_only: bool, now: str, batch_id: str) -> None:
+        self._city = city
+        self._system = system
+        self._name = name
+        self._facts_only = facts_only
+        self._now = now
+        self._batch_id = batch_id
+
+    def next_chunk(self, documents: Iterator[Document]) -> _Chunk | None:
+        """Return the next few thousand documents, checked; None at the end."""
+        chunk = _Chunk()
+        size = 0
+        for document in documents:
+            size += len(document.raw)
+            try:
+                event = self._event(document)
+                record = record_of(event, self._city)
+            except Malformed as error:
+                chunk.entries.append(self.entry(document, error))
+            except Exception as error:  # noqa: BLE001 - a fault of the hub's own must not hold up the events behind it
+                chunk.entries.append(self.entry(document, fault("publish", error)))
+            else:
+                chunk.documents.append(document)
+                chunk.events.append(event)
+                chunk.records.append(record)
+            if len(chunk.records) + len(chunk.entries) >= _CHUNK or size >= _CHUNK_BYTES:
+                break
+        return chunk if chunk.records or chunk.entries else None
+
+    def _event(self, document: Document) -> Event:
+        if document.error is not None:
+            raise document.error
+        event = event_from(document.value, city=self._city, system=self._system, now=self._now)
+        if self._system is not None:
+            refuse_own(event)
+        if self._facts_only:
+            event.extensions[FACTS_ONLY] = True
+        event.extensions.setdefault("batchid", self._batch_id)
+        return event
+
+    def entry(self, document: Document, error: Malformed) -> Entry:
+        """Return the quarantine entry of a document; its place is `file:line`, or `file: item N` of an array."""
+        number = document.place.removeprefix("line ")
+        place = f"{self._name}:{number}" if number != document.place else f"{self._name}: {document.place}"
+        inside = error.place.removeprefix(document.place).lstrip(", ")
+        if inside:
+            place += f" at {inside}"
+        return Entry("publish", self._system or "", "", place, error.code, wording(error), document.raw)
