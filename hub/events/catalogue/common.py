@@ -31,7 +31,9 @@ class Dated(EventData):
     """What every type has: the day it takes effect and the day the city was notified."""
 
     effective_on: Annotated[RealDate, Says("異動日", "the day it takes effect", "date", format="date")]
-    notified_on: Annotated[RealDate, Says("届出日", "the day the city was notified", "date", format="date")] | None = None
+    notified_on: Annotated[RealDate, Says("届出日", "the day the city was notified", "date", format="date")] | None = (
+        None
+    )
 
 
 FullName = Annotated[Required, Says("氏名", "full name as registered", "name")]

@@ -14,14 +14,12 @@ _FORMS = (frozenset({"event_id"}), frozenset({"source", "identity"}), frozenset(
 class Cancelled(Dated):
     """An earlier event is taken back. The target is named in exactly one of three ways."""
 
-    event_id: Annotated[Required, Says("対象イベントID", "the target's id, or <source system>/<id>", "number")] | None = (
-        None
-    )
+    event_id: (
+        Annotated[Required, Says("対象イベントID", "the target's id, or <source system>/<id>", "number")] | None
+    ) = None
     source: Annotated[Required, Says("対象の発生元", "the target's source; goes with identity")] | None = None
     identity: (
-        Annotated[
-            JsonList | JsonObject, Says("対象の識別値", "the target's identity values; goes with source", "json")
-        ]
+        Annotated[JsonList | JsonObject, Says("対象の識別値", "the target's identity values; goes with source", "json")]
         | None
     ) = None
     subject: (

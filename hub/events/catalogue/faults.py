@@ -13,7 +13,14 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 SHOWN = 5
-_JSON_NAMES = {str: "text", bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
+_JSON_NAMES = {
+    str: "text",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    list: "a list",
+    dict: "an object",
+}
 
 
 def malformed(type_: EventType, fault: ValidationError) -> Malformed:
@@ -37,32 +44,38 @@ def json_name(value: Any) -> str:
 
 
 def _said(type_: EventType, error: "ErrorDetails") -> tuple[str, str]:
-    found, place, siblings = _find(type_.fields, error["loc"])
-    place = ".".join(["data", *place])
-    kind, given = error["type"], error.get("input")
-    if kind == "missing":
-        return f"{place} is missing", f"add {place}" + (f": {found.en}" if found else "")
-    if kind == "extra_forbidden":
-        return f"{place} is not a field of {type_.name}", did_you_mean(str(error["loc"][-1]), siblings)
-    if kind == "string_type":
-        quotes = "write it in quotes" if isinstance(given, (int, float)) else f"give {found.en if found else 'a text'}"
-        return f"{place} must be text, not {json_name(given)}", quotes
-    if kind in ("model_type", "dict_type"):
-        parts = ", ".join(found.fields) if found else ""
-        return f"{place} must be an object, not {json_name(given)}", f"give an object of {parts or 'its values'}"
-    if kind == "string_too_short":
-        return f"{place} is empty", f"give {found.en}" if found else "give a text"
-    if kind in ("date_shape", "date_real"):
-        return f"{place} {error['msg']}", "write a real day as YYYY-MM-DD"
-    if kind == "string_pattern_mismatch":
-        return f"{place} is not written right", f"give {found.en}" if found else f"match {error['ctx']['pattern']}"
-    if kind == "target":
-        return f"data {error['msg']}", "give event_id, or source and identity, or subject and sequence"
-    mend = f"give {found.en}" if found else ""
-    return f"{place}: {error['msg'][0].lower()}{error['msg'][1:]}", mend
+    """Return what is wrong with one field, and its mend."""
+    field, steps, siblings = _find(type_.fields, error["loc"])
+    place = ".".join(["data", *steps])
+    meaning = f"give {field.en}" if field else ""
+    kind, given, plain = error["type"], error.get("input"), error["msg"]
+    said = {
+        "missing": ("is missing", f"add {place}" + (f": {field.en}" if field else "")),
+        "extra_forbidden": (f"is not a field of {type_.name}", did_you_mean(steps[-1] if steps else "", siblings)),
+        "string_type": (f"must be text, not {json_name(given)}", _in_quotes(given) or meaning),
+        "string_too_short": ("is empty", meaning),
+        "string_pattern_mismatch": ("is not written right", meaning),
+        "model_type": (f"must be an object, not {json_name(given)}", _parts(field)),
+        "dict_type": (f"must be an object, not {json_name(given)}", "give an object"),
+        "date_shape": (plain, "write a real day as YYYY-MM-DD"),
+        "date_real": (plain, "write a real day as YYYY-MM-DD"),
+        "target": (plain, "give event_id, or source and identity, or subject and sequence"),
+    }
+    words, mend = said.get(kind, (plain[0].lower() + plain[1:], meaning))
+    return f"{place} {words}", mend
 
 
-def _find(fields: Mapping[str, Field], loc: tuple[int | str, ...]) -> tuple[Field | None, list[str], Mapping[str, Field]]:
+def _in_quotes(given: Any) -> str:
+    return "write it in quotes" if isinstance(given, int | float) else ""
+
+
+def _parts(field: Field | None) -> str:
+    return "give an object of " + ", ".join(field.fields) if field and field.fields else "give an object"
+
+
+def _find(
+    fields: Mapping[str, Field], loc: tuple[int | str, ...]
+) -> tuple[Field | None, list[str], Mapping[str, Field]]:
     """Return the field at the place, the place in words, and the fields beside it.
 
     Steps that name a member of a union, not a field, are left out.

@@ -11,7 +11,9 @@ class ScannedField(EventData):
 
     name: Annotated[Required, Says("項目名", "name of the field on the form")]
     value: Annotated[str, Says("読取値", "what was read")]
-    confidence: Annotated[int | float, Says("確信度", "how sure the reader is, on its own scale", "count")] | None = None
+    confidence: Annotated[int | float, Says("確信度", "how sure the reader is, on its own scale", "count")] | None = (
+        None
+    )
 
 
 class Scanned(Dated):

@@ -132,9 +132,7 @@ class Divorced(_Registered):
 class MailingChanged(Dated):
     """Where letters go changed (送付先); without an address, letters go home again."""
 
-    mailing_address: (
-        Annotated[Address, Says("送付先住所", "where letters go", "address", locating=True)] | None
-    ) = None
+    mailing_address: Annotated[Address, Says("送付先住所", "where letters go", "address", locating=True)] | None = None
     reason: Reason | None = None
 
 
