@@ -37,7 +37,7 @@ class TopicDescription:
     partitions: int
 
 
-class _Uuid(AbstractType[UUID]):
+class _Uuid(AbstractType[UUID]):  # type: ignore[misc]
     @classmethod
     def encode(cls, value: UUID) -> bytes:
         return value.bytes
@@ -47,7 +47,7 @@ class _Uuid(AbstractType[UUID]):
         return UUID(bytes=data.read(16))
 
 
-class _MetadataResponse(Response):
+class _MetadataResponse(Response):  # type: ignore[misc]
     API_KEY = 3
     API_VERSION = 12
     SCHEMA = Schema(
@@ -92,7 +92,7 @@ class _MetadataResponse(Response):
     )
 
 
-class _MetadataStruct(RequestStruct):
+class _MetadataStruct(RequestStruct):  # type: ignore[misc]
     API_KEY = 3
     API_VERSION = 12
     FLEXIBLE_VERSION: ClassVar[bool] = True
@@ -105,7 +105,7 @@ class _MetadataStruct(RequestStruct):
     )
 
 
-class DescribeTopics(Request[_MetadataStruct]):
+class DescribeTopics(Request[_MetadataStruct]):  # type: ignore[misc]
     """Ask for the topics of these names, creating none."""
 
     API_KEY = 3
