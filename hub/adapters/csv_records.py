@@ -1,0 +1,153 @@
+"""Reads CSV records one by one in constant memory, keeping the bytes of each and its line.
+
+A quoted cell may hold line breaks, so one stray quote could swallow all that follows. A record is therefore bounded,
+and when its quotes turn out broken only its first line is given up: reading goes on with the next line.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BufferedReader
+
+from hub.errors import Malformed
+
+LIMIT = 64 * 1024  # bytes of one record
+
+
+@dataclass(slots=True)
+class Record:
+    """One record: its cells, or why there are none; its bytes, its first line, and the offset and line after it."""
+
+    cells: list[str]
+    raw: bytes
+    line: int
+    end: int
+    next_line: int
+    error: Malformed | None = None
+
+
+class _TooLong(Exception):  # noqa: N818 — a signal between the two classes here
+    pass
+
+
+class _Lines:
+    """Hands a file's lines to `csv.reader` and keeps those of the record being read."""
+
+    def __init__(self, file: BufferedReader, encoding: str) -> None:
+        self._file = file
+        self._encoding = encoding
+        self.raw: list[bytes] = []
+        self.size = 0
+        self.undecodable: UnicodeDecodeError | None = None
+
+    def begin(self) -> None:
+        """Start a new record."""
+        self.raw.clear()
+        self.size = 0
+        self.undecodable = None
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        if self.size > LIMIT:
+            raise StopIteration  # the record ends here for csv.reader: an open quote
+        line = self._file.readline(LIMIT + 1)
+        if not line:
+            raise StopIteration
+        self.raw.append(line)
+        self.size += len(line)
+        if len(line) > LIMIT and not line.endswith(b"\n"):
+            self._skip_line()
+            raise _TooLong
+        try:
+            return line.decode(self._encoding)
+        except UnicodeDecodeError as error:
+            self.undecodable = self.undecodable or error
+            return line.decode(self._encoding, "replace")  # only to find where the record ends
+
+    def _skip_line(self) -> None:
+        while (part := self._file.readline(LIMIT)) and not part.endswith(b"\n"):
+            self.size += len(part)
+        self.size += len(part)
+
+
+def records(file: BufferedReader, encoding: str, delimiter: str, *, offset: int = 0, line: int = 1) -> Iterator[Record]:
+    """Yield the records from an offset, which is the begin of the given line. Blank lines are left out.
+
+    Errors of a record stand in it: `csv-quote`, `csv-encoding`, `csv-too-long`.
+    """
+    file.seek(offset)
+    lines = _Lines(file, encoding)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    while True:
+        lines.begin()
+        cells: list[str] = []
+        error = None
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except _TooLong:
+            error = Malformed(f"a line is longer than {LIMIT} bytes", code="csv-too-long")
+        except csv.Error as fault:
+            error = Malformed(f"the quotes are broken: {fault}", code="csv-quote")
+        if error is not None and len(lines.raw) > 1:
+            first = lines.raw[0]
+            file.seek(offset + len(first))
+            record = _record([first], len(first), line, offset)
+            record.error = Malformed("a quote is not closed, or not where it belongs", code="csv-quote")
+        else:
+            record = _record(lines.raw, lines.size, line, offset)
+            record.cells, record.error = cells, error or _undecodable(lines.undecodable, encoding)
+        if record.cells or record.error:
+            yield record
+        offset, line = record.end, record.next_line
+
+
+def _record(raw: list[bytes], size: int, line: int, offset: int) -> Record:
+    return Record([], raw[0] if len(raw) == 1 else b"".join(raw), line, offset + size, line + len(raw))
+
+
+def _undecodable(error: UnicodeDecodeError | None, encoding: str) -> Malformed | None:
+    if error is None:
+        return None
+    shown = error.object[error.start : error.end].hex(" ").upper()
+    return Malformed(
+        f"the bytes {shown} are no {encoding} (byte {error.start + 1} of the line)",
+        mend="set the source's `encoding` to the files' own",
+        code="csv-encoding",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A file's first record: the column names, and the offset and line after it."""
+
+    names: list[str]
+    end: int
+    next_line: int
+
+
+def header(file: BufferedReader, encoding: str, delimiter: str) -> Header:
+    """Read the header. Raises `Malformed` (`csv-empty`, `csv-header`, `csv-encoding`, `csv-quote`, `csv-too-long`)."""
+    file.seek(0)
+    has_mark = file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
+    if has_mark and encoding != "utf-8":
+        raise Malformed(
+            f"the file begins with the mark of UTF-8, but `encoding` is {encoding}",
+            mend="set the source's `encoding` to utf-8, or have the file written anew",
+            code="csv-encoding",
+        )
+    found = next(records(file, encoding, delimiter, offset=len(codecs.BOM_UTF8) if has_mark else 0), None)
+    if found is None:
+        raise Malformed("the file is empty: not even a header", code="csv-empty")
+    if found.error is not None:
+        raise found.error
+    repeated = sorted({name for name in found.cells if found.cells.count(name) > 1})
+    if repeated:
+        raise Malformed(f"the header names a column twice: {', '.join(repeated) or '(no name)'}", code="csv-header")
+    return Header(found.cells, found.end, found.next_line)
