@@ -31,6 +31,7 @@ class Verdict(NamedTuple):
     fault: str = ""
 
 
+_FLAGS = {b"true", b"false"}  # as Compiled.values writes them
 _TRUE = Verdict("true")
 _FALSE = Verdict("false")
 
@@ -100,36 +101,51 @@ class Memory:
         self.answers[key] = answer
 
 
-def opening_equality(source: str) -> tuple[Path, str] | None:
-    """Return the path and text of a test that begins with `path == "text"` and goes on, if at all, with `&&`.
+class Opening(NamedTuple):
+    """A test that begins `path == "text"`, with nothing but paths that must be true (`flags`) and `&&` before it."""
 
-    Such a test is false for any other text, whatever follows: CEL does not look further. Only the first term will do,
-    since an error in an earlier one would be the answer.
+    path: Path
+    text: str
+    flags: tuple[Path, ...] = ()
+
+
+def opening_of(source: str) -> Opening | None:
+    """Return the opening of a test that has one.
+
+    For any other text such a test is false, whatever follows, as long as its flags are true or false: CEL does not look
+    further. Terms of another form may not stand before, since an error in one would be the answer.
     """
-    tokens = [token for token in tokens_of(source) if token.kind != "space"]
-    equals = next((at for at, token in enumerate(tokens) if token.text == "=="), None)
-    if equals is None or not _conjunction(tokens):
-        return None
-    end = next((at for at, token in enumerate(tokens) if token.text == "&&"), len(tokens))
-    path, text = _path(tokens[:equals]), tokens[equals + 1 : end]
-    if path is None or len(text) != 1 or text[0].kind != "string" or (value := literal(text[0].text)) is None:
-        return None
-    return path, value
+    terms = _conjuncts([token for token in tokens_of(source) if token.kind != "space"])
+    flags: list[Path] = []
+    for term in terms:
+        if (flag := _path(term)) is not None:
+            flags.append(flag)
+        elif len(term) > 2 and term[-2].text == "==" and term[-1].kind == "string":
+            path, text = _path(term[:-2]), literal(term[-1].text)
+            return None if path is None or text is None else Opening(path, text, tuple(flags))
+        else:
+            return None
+    return None
 
 
-def _conjunction(tokens: list[Token]) -> bool:
+def _conjuncts(tokens: list[Token]) -> list[list[Token]]:
+    """Split at the `&&` of the top level; an expression that is no conjunction has none."""
+    terms: list[list[Token]] = [[]]
     depth = 0
     for token in tokens:
-        if token.kind == "sign":
-            depth += (token.text in "([{") - (token.text in ")]}")
-            if depth == 0 and token.text in {"||", "?"}:
-                return False
-    return True
+        depth += token.kind == "sign" and (token.text in "([{") - (token.text in ")]}")
+        if depth == 0 and token.text in {"||", "?"}:
+            return []
+        if depth == 0 and token.text == "&&":
+            terms.append([])
+        else:
+            terms[-1].append(token)
+    return terms
 
 
 def _path(tokens: list[Token]) -> Path | None:
     names, dots = tokens[::2], tokens[1::2]
-    if all(name.kind == "name" for name in names) and all(dot.text == "." for dot in dots) and len(names) > len(dots):
+    if len(names) > len(dots) and all(each.kind == "name" for each in names) and all(each.text == "." for each in dots):
         return tuple(name.text for name in names)
     return None
 
@@ -148,14 +164,17 @@ class Group:
         self._places = tuple(self.paths.index(path) for path in self.needed)
         self._memory = memory
         self._rest: list[Test] = []
-        self._by_text: dict[int, dict[str, list[Test]]] = {}
+        self._by_text: dict[tuple[int, tuple[int, ...]], dict[str, list[Test]]] = {}
         for test in tests:
-            opening = opening_equality(test.compiled.source)
-            if opening is not None and opening[0] in self.needed:
-                texts = self._by_text.setdefault(self.paths.index(opening[0]), {})
-                texts.setdefault(opening[1], []).append(test)
-            else:
-                self._rest.append(test)
+            self._file(test)
+
+    def _file(self, test: Test) -> None:
+        opening = opening_of(test.compiled.source)
+        if opening is None or not {opening.path, *opening.flags}.issubset(self.needed):
+            self._rest.append(test)
+            return
+        places = self.paths.index(opening.path), tuple(self.paths.index(flag) for flag in opening.flags)
+        self._by_text.setdefault(places, {}).setdefault(opening.text, []).append(test)
 
     @property
     def trigger(self) -> Path | None:
@@ -182,9 +201,9 @@ class Group:
             yield from self._curious
             return
         yield from self._rest
-        for place, by_text in self._by_text.items():
+        for (place, flags), by_text in self._by_text.items():
             value = values[place]
-            if type(value) is str:
+            if type(value) is str and all(values[flag] in _FLAGS for flag in flags):
                 yield from by_text.get(value, ())
             else:  # how other types compare is the expression's affair
                 for tests in by_text.values():
