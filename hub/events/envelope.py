@@ -17,7 +17,7 @@ import rfc8785
 
 from hub.errors import Malformed
 from hub.events.catalogue import CATALOGUE, Catalogue, EventType
-from hub.events.catalogue.faults import did_you_mean, json_name
+from hub.events.catalogue.faults import json_name
 from hub.events.catalogue.registry import check, short_type, wire_type
 from hub.events.text import parse, plain_json
 
@@ -35,6 +35,9 @@ _REFUSED = re.compile("[\x00-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
 _PERSONAL = frozenset(
     {"name", "kana", "address", "birthdate", "sex", "head", "partner", "informant", "guardian", "answers"}
 )
+
+
+_KINDS: dict[str, type] = {"batchid": str, "datacontenttype": str, "dataschema": str, "hubfactsonly": bool}
 
 
 @dataclass(slots=True)
@@ -197,22 +200,26 @@ def _time(obj: dict[str, Any], now: str) -> str:
 
 
 def _check_extension(name: str, value: Any) -> None:
-    if name == "data_base64":
-        raise _attribute("data_base64 is not taken", "give data as a JSON object")
-    if not _NAME.fullmatch(name):
-        mend = (
-            did_you_mean(name.lower(), dict.fromkeys(_CORE)) if name.lower() in _CORE else f"put {name[:60]} into data"
-        )
-        raise _attribute(f"{name[:60]} is no attribute name: lowercase letters and digits only", mend)
-    if name in _PERSONAL:
-        raise _attribute(f"{name} is personal data, and attributes travel in logs", f"put {name} into data")
+    _check_name(name)
     if isinstance(value, str):
         if len(value) > LONGEST_EXTENSION:
             raise _attribute(f"{name} has {len(value)} characters", f"at most {LONGEST_EXTENSION}")
         _no_controls(name, value)
-    elif not isinstance(value, (bool, int)):
+    elif not isinstance(value, int):
         raise _attribute(f"{name} must be text, a whole number, true or false, not {json_name(value)}")
     elif abs(value) > (LARGEST_SEQUENCE if name == "sequence" else 2**31 - 1):
         raise _attribute(f"{name} is too large a number for an attribute", "write it as text")
-    if name == "datacontenttype" and not (isinstance(value, str) and _JSON_TYPE.fullmatch(value)):
+    if name in _KINDS and type(value) is not _KINDS[name]:
+        raise _attribute(f"{name} must be {json_name(_KINDS[name]())}, not {json_name(value)}")
+    if name == "datacontenttype" and not _JSON_TYPE.fullmatch(value):
         raise _attribute("datacontenttype must be application/json", "leave it out: data is always JSON")
+
+
+def _check_name(name: str) -> None:
+    if name == "data_base64":
+        raise _attribute("data_base64 is not taken", "give data as a JSON object")
+    if name in _PERSONAL:
+        raise _attribute(f"{name} is personal data, and attributes travel in logs", f"put {name} into data")
+    if not _NAME.fullmatch(name):
+        mend = f"did you mean {name.lower()}?" if name.lower() in _CORE else f"put {name[:60]} into data"
+        raise _attribute(f"{name[:60]} is no attribute name: lowercase letters and digits only", mend)

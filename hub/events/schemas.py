@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from hub.events.catalogue import EventType
 
+_MARKS = ("title", "description", "x-locating")
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -48,6 +49,8 @@ def type_schema(type_: EventType, city: str) -> dict[str, Any]:
     """Return the schema of a whole event of one type, its data included."""
     data = type_.model.model_json_schema(ref_template="#/$defs/{model}")
     definitions = data.pop("$defs", {})
+    for schema in (data, *definitions.values()):
+        schema["properties"] = {name: _told(field) for name, field in schema["properties"].items()}
     return {
         "$schema": DIALECT,
         "$id": file_name(type_),
@@ -60,6 +63,16 @@ def type_schema(type_: EventType, city: str) -> dict[str, Any]:
         },
         "$defs": definitions,
     }
+
+
+def _told(field: dict[str, Any]) -> dict[str, Any]:
+    """Return an optional field's schema with what it says on the outside, where readers look, and without a default."""
+    if "anyOf" not in field:
+        return field
+    said = {mark: part[mark] for part in field["anyOf"] for mark in _MARKS if mark in part}
+    kinds = [{key: value for key, value in part.items() if key not in _MARKS} for part in field["anyOf"]]
+    inherited = {key: value for key, value in field.items() if key not in ("default", "anyOf")}
+    return {**inherited, **said, "anyOf": kinds}
 
 
 def file_name(type_: EventType) -> str:

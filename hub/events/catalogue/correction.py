@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import model_validator
+from pydantic import ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
 
 from hub.events.catalogue.base import EventType, JsonList, JsonObject, Required, Says
@@ -13,6 +13,8 @@ _FORMS = (frozenset({"event_id"}), frozenset({"source", "identity"}), frozenset(
 
 class Cancelled(Dated):
     """An earlier event is taken back. The target is named in exactly one of three ways."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": [*sorted(form)]} for form in _FORMS]})
 
     event_id: (
         Annotated[Required, Says("対象イベントID", "the target's id, or <source system>/<id>", "number")] | None

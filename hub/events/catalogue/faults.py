@@ -25,9 +25,9 @@ _JSON_NAMES = {
 
 def malformed(type_: EventType, fault: ValidationError) -> Malformed:
     """Return the fault as Malformed (`data`), naming every field up to five; the mend is the first field's."""
-    errors = fault.errors(include_url=False)
-    said = [_said(type_, error) for error in errors[:SHOWN]]
-    more = [f"and {len(errors) - SHOWN} more"] if len(errors) > SHOWN else []
+    by_place = {_find(type_.fields, error["loc"])[1]: error for error in fault.errors(include_url=False)}
+    said = [_said(type_, error) for error in list(by_place.values())[:SHOWN]]
+    more = [f"and {len(by_place) - SHOWN} more"] if len(by_place) > SHOWN else []
     message = f"{type_.name} v{type_.version}: " + "; ".join([text for text, _ in said] + more)
     return Malformed(message, code="data", mend=said[0][1])
 
@@ -45,13 +45,12 @@ def json_name(value: Any) -> str:
 
 def _said(type_: EventType, error: "ErrorDetails") -> tuple[str, str]:
     """Return what is wrong with one field, and its mend."""
-    field, steps, siblings = _find(type_.fields, error["loc"])
-    place = ".".join(["data", *steps])
+    field, place, siblings = _find(type_.fields, error["loc"])
     meaning = f"give {field.en}" if field else ""
     kind, given, plain = error["type"], error.get("input"), error["msg"]
     said = {
         "missing": ("is missing", f"add {place}" + (f": {field.en}" if field else "")),
-        "extra_forbidden": (f"is not a field of {type_.name}", did_you_mean(steps[-1] if steps else "", siblings)),
+        "extra_forbidden": (f"is not a field of {type_.name}", did_you_mean(place.rpartition(".")[2], siblings)),
         "string_type": (f"must be text, not {json_name(given)}", _in_quotes(given) or meaning),
         "string_too_short": ("is empty", meaning),
         "string_pattern_mismatch": ("is not written right", meaning),
@@ -61,7 +60,7 @@ def _said(type_: EventType, error: "ErrorDetails") -> tuple[str, str]:
         "date_real": (plain, "write a real day as YYYY-MM-DD"),
         "target": (plain, "give event_id, or source and identity, or subject and sequence"),
     }
-    words, mend = said.get(kind, (plain[0].lower() + plain[1:], meaning))
+    words, mend = said.get(kind, (plain.replace("Input should be", "must be"), meaning))
     return f"{place} {words}", mend
 
 
@@ -73,23 +72,19 @@ def _parts(field: Field | None) -> str:
     return "give an object of " + ", ".join(field.fields) if field and field.fields else "give an object"
 
 
-def _find(
-    fields: Mapping[str, Field], loc: tuple[int | str, ...]
-) -> tuple[Field | None, list[str], Mapping[str, Field]]:
-    """Return the field at the place, the place in words, and the fields beside it.
+def _find(fields: Mapping[str, Field], loc: tuple[int | str, ...]) -> tuple[Field | None, str, Mapping[str, Field]]:
+    """Return the field at the place (None: no such field), the place in words, and the fields beside it.
 
-    Steps that name a member of a union, not a field, are left out.
+    Steps that name a member of a union, not a field, are left out; items of lists count from 1.
     """
     found: Field | None = None
-    place: list[str] = []
-    beside = fields
+    place, beside, inner = "data", fields, fields
     for number, step in enumerate(loc):
-        inner = beside if found is None else found.fields
         if isinstance(step, int):
-            place.append(str(step + 1))
+            place += f".{step + 1}"
         elif step in inner:
-            found, beside = inner[step], inner
-            place.append(step)
-        elif number == len(loc) - 1 and (found is None or inner):
-            return None, [*place, step[:60]], inner
+            found, beside, inner = inner[step], inner, inner[step].fields
+            place += f".{step}"
+        elif number == len(loc) - 1 and inner:
+            return None, f"{place}.{step[:60]}", inner
     return found, place, beside
