@@ -14,10 +14,13 @@ if TYPE_CHECKING:
 class Producer(Protocol):
     """A way into Kafka."""
 
-    async def publish(self, topic: str, records: Sequence[tuple[bytes, bytes]]) -> None:
+    async def publish(
+        self, topic: str, records: Sequence[tuple[bytes, bytes]], headers: Sequence[tuple[str, bytes]] = ()
+    ) -> Any:
         """Return when every record (key, value) is in the topic on all replicas, in order per key.
 
-        Raises `BrokerUnavailable`; some of the records may then be there all the same.
+        Raises `BrokerUnavailable`; some of the records may then be there all the same. Raises `Malformed` when the
+        broker refuses a record.
         """
         ...
 

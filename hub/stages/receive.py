@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from hub.errors import Malformed, Unavailable
+from hub.events.codec import HEADERS
 from hub.events.envelope import event_from
 from hub.stages.clock import new_batch_id, timestamp, utc_now
 from hub.stages.ports import Producer
@@ -58,7 +59,7 @@ class Reception:
         if refused:
             return Receipt(refused=refused)
         known = await asyncio.to_thread(self._known, system, ids)
-        await self.producer.publish(self.topic, records)
+        await self.producer.publish(self.topic, records, HEADERS)
         receipt = Receipt()
         for id_ in ids:
             (receipt.duplicates if id_ in known else receipt.accepted).append(id_)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from hub.adapters.contract import Row, SourceBatch
 from hub.errors import HubError, Malformed, Unavailable
+from hub.events.codec import HEADERS
 from hub.events.envelope import Event, encode
 from hub.events.text import LARGEST_EVENT
 from hub.ledger.quarantine import Entry
@@ -59,7 +60,9 @@ def wording(error: HubError) -> str:
 
 
 def fault(step: str, error: Exception) -> Malformed:
-    """Return the hub's error for a record that an unexpected error was bisected down to."""
+    """Return the error of one record, in the hub's words if it came in others."""
+    if isinstance(error, Malformed):
+        return error
     return Malformed(f"{step}: {type(error).__name__}: {error}", code="fault")
 
 
@@ -127,7 +130,7 @@ async def publish_sound(producer: Producer, topic: str, records: Sequence[Record
     while spans:
         start, end = spans.pop()
         try:
-            await producer.publish(topic, records[start:end])
+            await producer.publish(topic, records[start:end], HEADERS)
         except Unavailable:
             raise
         except Exception as error:  # noqa: BLE001 - bisected down to its record
