@@ -2,7 +2,7 @@
 
 Three things keep a city of thousands of rules as fast as one of sixty. Tests that read the same values form a group,
 and a group's answer is remembered by those values. A group is reached through a tree of the paths it needs, so that
-values the event or the resident does not have cost nothing. Within a group, tests that begin with `path == "text"` are
+values the event or the resident does not have cost nothing. Within a group, tests with a term `path == "text"` are
 looked up by the text rather than tried one by one. None of the three changes an answer.
 """
 
@@ -31,7 +31,6 @@ class Verdict(NamedTuple):
     fault: str = ""
 
 
-_FLAGS = {b"true", b"false"}  # as Compiled.values writes them
 _TRUE = Verdict("true")
 _FALSE = Verdict("false")
 
@@ -101,30 +100,18 @@ class Memory:
         self.answers[key] = answer
 
 
-class Opening(NamedTuple):
-    """A test that begins `path == "text"`, with nothing but paths that must be true (`flags`) and `&&` before it."""
+def text_term(compiled: Compiled) -> tuple[Path, str] | None:
+    """Return the path and text of a term `path == "text"` without which the test is false.
 
-    path: Path
-    text: str
-    flags: tuple[Path, ...] = ()
-
-
-def opening_of(source: str) -> Opening | None:
-    """Return the opening of a test that has one.
-
-    For any other text such a test is false, whatever follows, as long as its flags are true or false: CEL does not look
-    further. Terms of another form may not stand before, since an error in one would be the answer.
+    It is a term of the conjunction at the top of the expression. CEL's `&&` is false when any term is, errors or not;
+    only a function of the hub may speak up from a term before, so where one is called the first term alone counts.
     """
-    terms = _conjuncts([token for token in tokens_of(source) if token.kind != "space"])
-    flags: list[Path] = []
-    for term in terms:
-        if (flag := _path(term)) is not None:
-            flags.append(flag)
-        elif len(term) > 2 and term[-2].text == "==" and term[-1].kind == "string":
+    terms = _conjuncts([token for token in tokens_of(compiled.source) if token.kind != "space"])
+    for term in terms[:1] if compiled.calls else terms:
+        if len(term) > 2 and term[-2].text == "==" and term[-1].kind == "string":
             path, text = _path(term[:-2]), literal(term[-1].text)
-            return None if path is None or text is None else Opening(path, text, tuple(flags))
-        else:
-            return None
+            if path is not None and text is not None:
+                return path, text
     return None
 
 
@@ -164,17 +151,14 @@ class Group:
         self._places = tuple(self.paths.index(path) for path in self.needed)
         self._memory = memory
         self._rest: list[Test] = []
-        self._by_text: dict[tuple[int, tuple[int, ...]], dict[str, list[Test]]] = {}
+        self._by_text: dict[int, dict[str, list[Test]]] = {}
         for test in tests:
-            self._file(test)
-
-    def _file(self, test: Test) -> None:
-        opening = opening_of(test.compiled.source)
-        if opening is None or not {opening.path, *opening.flags}.issubset(self.needed):
-            self._rest.append(test)
-            return
-        places = self.paths.index(opening.path), tuple(self.paths.index(flag) for flag in opening.flags)
-        self._by_text.setdefault(places, {}).setdefault(opening.text, []).append(test)
+            term = text_term(test.compiled)
+            if term is None or term[0] not in self.needed:
+                self._rest.append(test)
+            else:
+                texts = self._by_text.setdefault(self.paths.index(term[0]), {})
+                texts.setdefault(term[1], []).append(test)
 
     @property
     def trigger(self) -> Path | None:
@@ -201,9 +185,9 @@ class Group:
             yield from self._curious
             return
         yield from self._rest
-        for (place, flags), by_text in self._by_text.items():
+        for place, by_text in self._by_text.items():
             value = values[place]
-            if type(value) is str and all(values[flag] in _FLAGS for flag in flags):
+            if type(value) is str:
                 yield from by_text.get(value, ())
             else:  # how other types compare is the expression's affair
                 for tests in by_text.values():

@@ -5,7 +5,8 @@ import timeit
 
 import pytest
 
-from hub.routing.conditions import Opening, judge, opening_of
+from hub.routing.conditions import judge, text_term
+from hub.routing.expressions import compile_expression
 from hub.routing.plan import Router, sources_of
 from hub.routing.rules import RuleSet
 
@@ -18,6 +19,10 @@ TESTS = (
     'data.reason == "b" && int(data.kana) > 1',
     'int(data.kana) > 1 && data.reason == "b"',
     'facts.on && data.reason == "a"',
+    'wareki(data.kana) > "2000-01-01" && data.reason == "a"',
+    'data.reason == "a" && wareki(data.kana) > "2000-01-01"',
+    '!(facts.on && data.reason == "a")',
+    'data.kana > 1 && data.reason == "a"',
     'facts.on && data.reason == "b" && data.kana == "a"',
     '!facts.on && data.reason == "a"',
     "facts.on",
@@ -78,22 +83,24 @@ def test_the_index_agrees_with_reading_every_rule(seed):
 
 
 @pytest.mark.parametrize(
-    ("source", "opening"),
+    ("source", "term"),
     [
-        ('data.a == "x"', Opening(("data", "a"), "x")),
-        ('facts.b && data.a == "x" && true', Opening(("data", "a"), "x", (("facts", "b"),))),
+        ('data.a == "x"', (("data", "a"), "x")),
+        ('facts.b && data.n > 1 && data.a == "x" && true', (("data", "a"), "x")),
+        ('data.a == "x" && int(data.n) > 1', (("data", "a"), "x")),
+        ('int(data.n) > 1 && data.a == "x"', None),
         ('data.a == "x" || true', None),
         ('(data.a == "x" || true)', None),
         ('data.a == "x" ? true : false', None),
-        ('data.n > 1 && data.a == "x"', None),
         ('data.a == "x" + "y"', None),
         ('data.a != "x"', None),
         ("data.a == 1", None),
         ('chars(data.a) == "x"', None),
+        ('!(data.a == "x" && data.n > 1)', None),
     ],
 )
-def test_which_tests_open_with_a_text(source, opening):
-    assert opening_of(source) == opening
+def test_which_tests_need_a_text(source, term):
+    assert text_term(compile_expression(source, roots=("data", "facts"))) == term
 
 
 def microseconds(routers, events):
