@@ -1,0 +1,316 @@
+"""The composition root: the only place where concrete parts meet.
+
+`Hub` is one process's view of a city: its ledger, its Kafka, its stages. Commands ask it for what they need; everything
+it opens it closes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+from zoneinfo import ZoneInfo
+
+from hub.adapters import registry
+from hub.adapters.contract import Batch, Delivery, Expressions, Site
+from hub.errors import Malformed
+from hub.ledger import quarantine, schema
+from hub.ledger.desk import Desk, now_ms
+from hub.ledger.engine import Ledger
+from hub.ledger.log import EventLog
+from hub.ledger.progress import Backlog, backlog, deaths
+from hub.ledger.tables import stream_of
+from hub.routing.expressions import Environment, ExpressionFault, Missing, compile_expression
+from hub.routing.mapping import Mapper
+from hub.routing.projection import sent
+from hub.routing.rules import RuleSet
+from hub.settings.models import City, Receiver, System
+from hub.stages.delivery import Delivery as DeliveryStage
+from hub.stages.dispatch import Dispatcher, Refused
+from hub.stages.drain import Drained, drain
+from hub.stages.entries import ActiveRules
+from hub.stages.intake import Counts, Intake, Services, SourceRunner
+from hub.stages.log import LogReader
+from hub.stages.publish import PublishResult, publish_stream
+from hub.stages.receiver import ReceiverPort
+from hub.stages.rulebook import RuleBook
+
+if TYPE_CHECKING:
+    from hub.kafka.bus import Consumer, Producer
+    from hub.kafka.topics import TopicInfo
+
+STAGES = ("intake", "dispatch", "delivery", "console")
+SINK_ROOTS = frozenset({"event", "data", "subject", "delivery", "batch"})
+
+
+class Hub:
+    """A city at work in this process. Opens the ledger at once, Kafka when a stage needs it."""
+
+    def __init__(self, city: City) -> None:
+        self.city = city
+        self.folder = Path(city.folder)
+        self.timezone = ZoneInfo(city.timezone)
+        self.ledger = Ledger(city.ledger_url)
+        self.log = EventLog(self.ledger)
+        self.desk = Desk(self.ledger)
+        self.book = RuleBook(self.ledger, self.desk)
+        self.environment = Environment(city.tables)
+        self.topic = f"{city.prefix}.events"
+
+    def close(self) -> None:
+        """Let go of the ledger."""
+        self.ledger.close()
+
+    # --- Kafka -------------------------------------------------------------------------------------------------
+
+    @contextlib.asynccontextmanager
+    async def kafka(self) -> AsyncIterator[Bus]:
+        """Give the bus of the city: its Kafka (the managed one is started if need be), its topics, its generation.
+
+        Raises BrokerUnavailable, LedgerUnavailable, and ConfigurationError when the topic is another ledger's.
+        """
+        from hub.kafka.bus import Producer  # noqa: PLC0415 - commands that do without Kafka start faster
+        from hub.kafka.local import LocalBroker  # noqa: PLC0415
+        from hub.kafka.topics import ensure_topics  # noqa: PLC0415
+
+        ledger_id = await asyncio.to_thread(schema.ready, self.ledger)
+        broker = None if self.city.bootstrap else LocalBroker(self.folder / "var")
+        with contextlib.ExitStack() as stack:
+            bootstrap = self.city.bootstrap or ""
+            if broker is not None:
+                bootstrap = await asyncio.to_thread(stack.enter_context, broker.lease())
+            topic = await ensure_topics(bootstrap, self.city.prefix, self.city.city, ledger_id)
+            generation = await asyncio.to_thread(self.log.open_generation, topic.name, topic.uuid, topic.partitions)
+            producer = Producer(bootstrap)
+            await producer.start()
+            try:
+                yield Bus(bootstrap, topic, generation, producer)
+            finally:
+                await producer.stop()
+
+    # --- commands ----------------------------------------------------------------------------------------------
+
+    async def publish(self, stream: BinaryIO, *, system: str | None, name: str, facts_only: bool) -> PublishResult:
+        """Publish a stream of CloudEvents; returns when Kafka has them."""
+        async with self.kafka() as bus:
+            return await publish_stream(
+                stream,
+                city=self.city.city,
+                producer=bus.producer,
+                ledger=self.ledger,
+                topic=self.topic,
+                system=system,
+                name=name,
+                facts_only=facts_only,
+            )
+
+    async def drain(self, *, wait: float = 30.0) -> DrainReport:
+        """Read every source, dispatch and deliver until nothing is left that time would mend."""
+        started = now_ms()
+        async with self.kafka() as bus, self._working(bus) as work:
+            read = await self.intake(bus).drain(wait=wait)
+            keys = [receiver.key for receiver in self.city.receivers()]
+            drained = await drain(
+                ends=lambda: self._ends(bus),
+                look=lambda: backlog(self.ledger, keys),
+                busy=lambda: any(worker.busy for worker in work.delivery.workers),
+                wait=wait,
+            )
+        died = await asyncio.to_thread(deaths, self.ledger, started)
+        return DrainReport(read, work.dispatcher, drained, died)
+
+    async def run(self, stop: asyncio.Event, *, only: Sequence[str] = STAGES, say: Callable[[str], None]) -> None:
+        """Run the chosen stages until `stop`."""
+        async with self.kafka() as bus, contextlib.AsyncExitStack() as stack:
+            if "dispatch" in only or "delivery" in only:
+                await stack.enter_async_context(
+                    self._working(bus, dispatching="dispatch" in only, delivering="delivery" in only)
+                )
+            say(f"running: {', '.join(only)}")
+            if "intake" in only:
+                await self.intake(bus).run(stop)
+            await stop.wait()
+
+    async def _ends(self, bus: Bus) -> dict[int, int]:
+        from hub.kafka.topics import end_offsets  # noqa: PLC0415
+
+        offsets = await end_offsets(bus.bootstrap, bus.topic.name)
+        return {stream_of(bus.generation, partition): offset for partition, offset in offsets.items()}
+
+    # --- stages ------------------------------------------------------------------------------------------------
+
+    def intake(self, bus: Bus) -> Intake:
+        """Return the intake of every source of the city."""
+        services = Services(bus.producer, self.ledger, self.topic, self.city.city)
+        return Intake([runner for system in self.city.systems.values() for runner in self._runners(system)], services)
+
+    def _runners(self, system: System) -> list[SourceRunner]:
+        runners = []
+        for name, source in system.sources.items():
+            mappers = tuple(
+                Mapper(system, publication, source, self.environment, self.city.city, timezone=self.city.timezone)
+                for publication in system.publishes
+                if publication.source == name
+            )
+            if mappers:
+                options = {**source.options, "after": source.after}
+                opened = registry.open_source(
+                    source.adapter, options, self._site(system.system, name), place=source.place_of
+                )
+                runners.append(SourceRunner(system.system, name, opened, mappers, source.every))
+        return runners
+
+    @contextlib.asynccontextmanager
+    async def _working(self, bus: Bus, *, dispatching: bool = True, delivering: bool = True) -> AsyncIterator[Work]:
+        """Run dispatch and delivery while the block runs."""
+        rules = await asyncio.to_thread(self.book.activate, RuleSet.of(self.city))
+        reader = LogReader(self.log, self.book.__getitem__)
+        dispatcher = Dispatcher(self.log, rules, bus.generation, quarantine=self._quarantine)
+        delivery = DeliveryStage(self.desk, reader, self._ports(rules, bus), self.book.__getitem__)
+        work = Work(dispatcher, delivery, reader)
+        stop = asyncio.Event()
+        serving = asyncio.create_task(delivery.run(stop)) if delivering else None
+        try:
+            if dispatching:
+                work.consumer = self._consumer(bus, dispatcher, reader)
+                await work.consumer.start()
+            yield work
+        finally:
+            stop.set()
+            if work.consumer is not None:
+                await work.consumer.stop()
+            if serving is not None:
+                await serving
+
+    def _consumer(self, bus: Bus, dispatcher: Dispatcher, reader: LogReader) -> Consumer:
+        from hub.kafka.bus import Consumer  # noqa: PLC0415
+
+        async def handle(records: Sequence[Any]) -> None:
+            for chunk in await asyncio.to_thread(dispatcher.handle, records):
+                reader.append(chunk)
+
+        async def positions(partitions: list[int]) -> dict[int, int]:
+            return await asyncio.to_thread(dispatcher.assign, partitions)
+
+        group = f"{self.city.prefix}.dispatch"
+        return Consumer(bus.bootstrap, bus.topic.name, group, handler=handle, positions=positions)
+
+    def _quarantine(self, refused: list[Refused]) -> None:
+        quarantine.add(
+            self.ledger,
+            [
+                quarantine.Entry(
+                    stage="dispatch",
+                    system="",
+                    source="",
+                    place=f"{self.topic}/{each.partition}@{each.offset}",
+                    code=each.error.code,
+                    message=each.error.message + (f" ({each.error.mend})" if each.error.mend else ""),
+                    raw=each.raw,
+                )
+                for each in refused
+            ],
+        )
+
+    def _ports(self, rules: ActiveRules, bus: Bus) -> list[ReceiverPort]:
+        numbers = {key: no for no, key in rules.keys.items()}
+        return [
+            ReceiverPort(
+                numbers[receiver.key],
+                receiver,
+                _opener(receiver, self._site(receiver.system, receiver.name), self._lent(receiver, bus)),
+                registry.find(receiver.adapter).features,
+                self.timezone,
+            )
+            for receiver in self.city.receivers()
+            if receiver.enabled
+        ]
+
+    def _lent(self, receiver: Receiver, bus: Bus) -> Any:
+        if receiver.adapter == "kafka":
+            return _Publisher(bus.producer)
+        return Expressions(lambda text: self._sink_expression(text, receiver))
+
+    def _sink_expression(self, text: str, receiver: Receiver) -> Callable[[Delivery, Batch], Any]:
+        compiled = compile_expression(text, roots=SINK_ROOTS, env=self.environment, place=receiver.place)
+
+        def value(delivery: Delivery, batch: Batch) -> Any:
+            scope = {
+                "event": {**delivery.event, "type": delivery.type},
+                "data": delivery.data,
+                "subject": delivery.subject,
+                "delivery": {"key": delivery.key, "no": delivery.no, "action": delivery.action},
+                "batch": {"no": batch.no, "date": batch.date},
+            }
+            try:
+                return compiled.evaluate(scope, today=batch.date)
+            except Missing:
+                return None
+            except ExpressionFault as fault:
+                raise Malformed(fault.message, place=fault.place or receiver.place, code="expression") from None
+
+        return value
+
+    def _site(self, system: str, name: str) -> Site:
+        rules = self.city.systems[system].subscribes
+        fields = dict.fromkeys(item.name for rule in rules for item in sent(rule.send))
+        return Site(self.folder, self.timezone, system, name, self.city.city, tuple(fields), self.city.prefix)
+
+
+@dataclass(slots=True)
+class Bus:
+    """The city's Kafka as this process has it."""
+
+    bootstrap: str
+    topic: TopicInfo
+    generation: int
+    producer: Producer
+
+
+@dataclass(slots=True)
+class Work:
+    """The stages running in this process."""
+
+    dispatcher: Dispatcher
+    delivery: DeliveryStage
+    reader: LogReader
+    consumer: Consumer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DrainReport:
+    """What a drain did: read, dispatched, and what is left; `died` deliveries were rejected during it."""
+
+    read: Counts
+    dispatcher: Dispatcher
+    drained: Drained
+    died: int
+    at: datetime = field(default_factory=datetime.now)
+
+    @property
+    def backlog(self) -> Backlog:
+        """Return what is left."""
+        return self.drained.backlog
+
+    @property
+    def clear(self) -> bool:
+        """Tell whether nothing is left and nothing died."""
+        return self.drained.clear and not self.died and not self.read.faults
+
+
+class _Publisher:
+    """The way into Kafka that the `kafka` sink is lent."""
+
+    def __init__(self, producer: Producer) -> None:
+        self._producer = producer
+
+    async def publish(self, topic: str, key: bytes, value: bytes, headers: Sequence[tuple[str, bytes]]) -> None:
+        await self._producer.publish_one(topic, key, value, headers)
+
+
+def _opener(receiver: Receiver, site: Site, lent: Any) -> Callable[[], Any]:
+    return lambda: registry.open_sink(receiver.adapter, receiver.options, site, lent, place=receiver.place_of)

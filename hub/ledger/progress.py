@@ -1,0 +1,74 @@
+"""How far delivery is, asked of the ledger: what `hub drain` waits for and `hub status` shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import orjson
+import sqlalchemy as sa
+
+from hub.ledger.engine import Ledger
+from hub.ledger.status import delivery_code, delivery_words
+from hub.ledger.tables import OFFSET_BITS, attempt, pending, position, receiver
+
+SCHEDULED = delivery_code("scheduled")
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What is not finished. `next_due` is in milliseconds; `behind` are receivers that have not read to the log's end."""
+
+    positions: dict[int, int]  # stream → next offset
+    behind: tuple[str, ...]
+    cursors: int  # a number that grows as receivers read on
+    waiting: dict[str, int]  # status of pending deliveries → how many
+    next_due: int | None
+    follows: bool  # something waits only for an earlier one of its lane, or for its receiver
+
+    @property
+    def clear(self) -> bool:
+        """Tell whether nothing is left but what is scheduled."""
+        return not self.behind and not any(status != "scheduled" for status in self.waiting)
+
+
+def backlog(ledger: Ledger, keys: Sequence[str]) -> Backlog:
+    """Return what these receivers have not finished."""
+    with ledger.read() as connection:
+        positions: dict[int, int] = {
+            row.stream: row.next_offset
+            for row in connection.execute(sa.select(position.c.stream, position.c.next_offset))
+        }
+        rows = connection.execute(
+            sa.select(receiver.c.no, receiver.c.key, receiver.c.cursor, receiver.c.intent_batch).where(
+                receiver.c.key.in_(list(keys))
+            )
+        ).all()
+        counts = connection.execute(
+            sa.select(pending.c.status, sa.func.count(), sa.func.min(pending.c.due))
+            .where(pending.c.receiver.in_([row.no for row in rows]))
+            .group_by(pending.c.status)
+        ).all()
+    ends = {stream: (stream << OFFSET_BITS) + offset - 1 for stream, offset in positions.items() if offset}
+    behind, total = [], 0
+    for row in rows:
+        cursor = {int(stream): pos for stream, pos in orjson.loads(row.cursor).items()}
+        total += sum(cursor.values())
+        if row.intent_batch is not None or any(cursor.get(stream, -1) < end for stream, end in ends.items()):
+            behind.append(row.key)
+    waiting: dict[str, int] = {}
+    for status, count, _ in counts:
+        word = delivery_words(status)[0]
+        waiting[word] = waiting.get(word, 0) + count
+    dues = [due for status, _, due in counts if due is not None and status != SCHEDULED]
+    follows = any(delivery_words(status)[1] in {"earlier-waiting", "breaker"} for status, _, _ in counts)
+    return Backlog(positions, tuple(behind), total, waiting, min(dues, default=None), follows)
+
+
+def deaths(ledger: Ledger, since: int) -> int:
+    """Return how many deliveries have died since a moment in milliseconds."""
+    with ledger.read() as connection:
+        query = (
+            sa.select(sa.func.count()).select_from(attempt).where(attempt.c.kind == "rejected", attempt.c.at >= since)
+        )
+        return int(connection.execute(query).scalar_one())
