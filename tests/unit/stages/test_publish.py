@@ -1,0 +1,125 @@
+"""A published file: good events in order into Kafka, everything else into quarantine with its place."""
+
+import io
+from typing import Any
+
+import orjson
+import pytest
+
+from hub.errors import BrokerUnavailable
+from hub.ledger import quarantine
+from hub.ledger.engine import Ledger
+from hub.ledger.tables import metadata
+from hub.stages.publish import FACTS_ONLY, publish_stream
+
+
+class Topic:
+    def __init__(self) -> None:
+        self.calls: list[int] = []
+        self.bodies: list[dict[str, Any]] = []
+
+    async def publish(self, topic: str, records: Any, headers: Any = ()) -> None:
+        self.calls.append(len(records))
+        self.bodies += [orjson.loads(value) for _, value in records]
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    metadata.create_all(ledger.engine)
+    yield ledger
+    ledger.close()
+
+
+def died(number: int = 1, **more: Any) -> dict[str, Any]:
+    return {
+        "specversion": "1.0",
+        "id": f"e{number}",
+        "source": "/systems/juki",
+        "type": "resident.died",
+        "subject": "1000001",
+        "data": {"name": "守口 太郎", "died_on": "2026-11-20", "effective_on": "2026-11-20"},
+        **more,
+    }
+
+
+def lines(*documents: Any) -> io.BytesIO:
+    return io.BytesIO(b"\n".join(each if isinstance(each, bytes) else orjson.dumps(each) for each in documents))
+
+
+async def publish(stream, ledger, topic, **more):
+    return await publish_stream(
+        stream, city="moriguchi", producer=topic, ledger=ledger, topic="hub.events", name="in.jsonl", **more
+    )
+
+
+async def test_good_lines_go_in_order_and_bad_ones_to_quarantine(ledger):
+    topic = Topic()
+    stream = lines(died(1), b'{"id":', died(2, type="resident.dide"), died(3), b"", died(4, data={"name": "a\x00b"}))
+    result = await publish(stream, ledger, topic)
+    assert [body["id"] for body in topic.bodies] == ["e1", "e3"] == result.ids
+    items, _ = quarantine.listing(ledger)
+    assert [(item.stage, item.code) for item in reversed(items)] == [
+        ("publish", "json"),
+        ("publish", "type-unknown"),
+        ("publish", "text"),
+    ]
+    assert [item.place.split(" ")[0] for item in reversed(items)] == ["in.jsonl:2", "in.jsonl:3", "in.jsonl:6"]
+    assert sorted(result.quarantined) == [1, 2, 3]
+    assert quarantine.show(ledger, 1).raw == b'{"id":'
+
+
+async def test_repeats_are_counted_and_published(ledger):
+    topic = Topic()
+    other = died(1, data={"name": "別", "died_on": "2026-11-20", "effective_on": "2026-11-20"})
+    result = await publish(lines(died(1), died(1), other), ledger, topic)
+    assert (result.accepted, result.duplicates_in_file, len(topic.bodies)) == (3, 2, 3)
+
+
+async def test_a_long_file_goes_in_chunks(ledger):
+    topic = Topic()
+    heard: list[int] = []
+    result = await publish(lines(*[died(n) for n in range(5001)]), ledger, topic, progress=heard.append)
+    assert topic.calls == heard == [5000, 1]
+    assert result.accepted == 5001
+    assert {body["batchid"] for body in topic.bodies} == {result.batch_id}
+
+
+async def test_facts_only_is_said_on_every_event(ledger):
+    topic = Topic()
+    await publish(lines(died(1)), ledger, topic, facts_only=True)
+    assert topic.bodies[0][FACTS_ONLY] is True
+
+
+async def test_as_a_system_fills_the_source_and_refuses_others(ledger):
+    topic = Topic()
+    nobody = {name: value for name, value in died(1).items() if name != "source"}
+    stream = lines(nobody, died(2, source="/systems/koseki"), died(3, **{FACTS_ONLY: True}))
+    result = await publish(stream, ledger, topic, system="juki")
+    assert [body["source"] for body in topic.bodies] == ["/systems/juki"]
+    items, _ = quarantine.listing(ledger)
+    assert [(item.system, item.code) for item in items] == [("juki", "attribute"), ("juki", "source-other")]
+    assert len(result.quarantined) == 2
+
+
+async def test_attributes_the_hub_reads_must_be_readable(ledger):
+    topic = Topic()
+    result = await publish(lines(died(1, batchid=7), died(2, **{FACTS_ONLY: "yes"})), ledger, topic)
+    assert (len(result.quarantined), topic.bodies) == (2, [])
+
+
+async def test_publishing_again_adds_nothing_to_quarantine(ledger):
+    for _ in range(2):
+        result = await publish(lines(b"{"), ledger, Topic())
+    (item,), _ = quarantine.listing(ledger)
+    assert (item.seen, result.quarantined) == (2, [item.no])
+
+
+async def test_kafka_away_is_told(ledger, monkeypatch):
+    async def away(*_):
+        raise BrokerUnavailable("gone")
+
+    topic = Topic()
+    monkeypatch.setattr(topic, "publish", away)
+    with pytest.raises(BrokerUnavailable):
+        await publish(lines(died(1)), ledger, topic)
