@@ -18,6 +18,7 @@ from hub.routing.values import Path, find
 Sources = Mapping[str, Any]
 
 REMEMBERED: Final = 50_000  # answers kept by one router before it starts over
+_FEW: Final = 4  # names that are tried without counting what is there
 
 
 class Verdict(NamedTuple):
@@ -186,12 +187,7 @@ class Group:
             return
         yield from self._rest
         for place, by_text in self._by_text.items():
-            value = values[place]
-            if type(value) is str:
-                yield from by_text.get(value, ())
-            else:  # how other types compare is the expression's affair
-                for tests in by_text.values():
-                    yield from tests
+            yield from by_text.get(values[place], ())  # a text is equal to no value of another type
 
     @staticmethod
     def _judged(tests: Iterable[Test], sources: Sources, today: str | None) -> tuple[Claim, ...]:
@@ -215,12 +211,27 @@ class _Node:
         self.children: dict[str, _Node] = {}
         self.groups: list[Group] = []
 
+    def reached(self, values: Mapping[str, Any], groups: list[Group]) -> None:
+        """Collect the groups whose path is there, going over the shorter of what is asked and what is there."""
+        children = self.children
+        names: Iterable[str] = children
+        if len(children) > _FEW and len(children) > len(values):
+            names = [name for name in values if name in children]
+        for name in names:
+            if name not in values or (value := values[name]) is None:
+                continue
+            child = children[name]
+            if child.groups:
+                groups += child.groups
+            if child.children and (type(value) is dict or isinstance(value, Mapping)):
+                child.reached(value, groups)
+
 
 class Index:
     """Finds the groups of one event type that could have anything to say."""
 
     def __init__(self, groups: list[Group]) -> None:
-        self.always = [group for group in groups if group.trigger is None]
+        self._always = [group for group in groups if group.trigger is None]
         self._root = _Node()
         for group in groups:
             if group.trigger is not None:
@@ -231,21 +242,9 @@ class Index:
 
     def claims(self, sources: Sources, today: str | None) -> list[Claim]:
         """Return the claims of all groups, in no order."""
+        groups = [*self._always]
+        self._root.reached(sources, groups)
         found: list[Claim] = []
-        for group in self.always:
-            found.extend(group.claims(sources, today))
-        for group in self._reached(self._root, sources):
-            found.extend(group.claims(sources, today))
+        for group in groups:
+            found += group.claims(sources, today)
         return found
-
-    def _reached(self, node: _Node, values: Mapping[str, Any]) -> list[Group]:
-        """Return the groups whose path is there, going over the shorter of what is asked and what is there."""
-        children = node.children
-        reached: list[Group] = []
-        for name in children if len(children) <= len(values) else [name for name in values if name in children]:
-            if name in values and (value := values[name]) is not None:
-                child = children[name]
-                reached += child.groups
-                if child.children and isinstance(value, Mapping):
-                    reached += self._reached(child, value)
-        return reached
