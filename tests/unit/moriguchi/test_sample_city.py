@@ -1,0 +1,107 @@
+"""The sample city loads, covers what it promises, and its rules tell whom they should."""
+
+import csv
+from collections import Counter
+from pathlib import Path
+
+import orjson
+import pytest
+
+import hub.moriguchi
+from hub.adapters import registry
+from hub.events.catalogue import TYPES
+from hub.events.facts import delta, empty, merge
+from hub.moriguchi.forms import JIYU
+from hub.moriguchi.standins.suido import PORT
+from hub.routing.plan import Router, View
+from hub.routing.projection import Projection
+from hub.routing.rules import RuleSet
+from hub.settings.load import load_city
+from hub.settings.yaml import read_yaml
+
+CITY = Path(hub.moriguchi.__file__).parent / "city"
+
+
+@pytest.fixture(scope="module")
+def city():
+    return load_city(CITY, environ={})
+
+
+@pytest.fixture(scope="module")
+def router(city):
+    return Router(RuleSet.of(city))
+
+
+def rule_tests():
+    files = sorted((CITY / "tests").glob("*.yaml"))
+    return [(path.stem, case) for path in files for case in read_yaml(path).value]
+
+
+def told(router, case):
+    event = case["event"]
+    facts = merge(empty(), case.get("given", {}).get("facts", {}))
+    view = View(event["type"], 1, event["subject"], {"source": event.get("source", "")}, event["data"])
+    raw = {name: orjson.dumps(value) for name, value in event["data"].items()}
+    found = {}
+    for planned in router.plan(view, facts, merge(facts, delta(event["type"], event["data"]))):
+        rule = router.rules.rules[planned.rule]
+        assert planned.hold is None, (rule.name, planned.detail)
+        found[rule.system] = orjson.loads(Projection(rule).data(raw, planned.values))
+    return found
+
+
+@pytest.mark.parametrize(("file", "case"), rule_tests())
+def test_rules(router, file, case):
+    found = told(router, case)
+    expected = case.get("expect", {})
+    assert {system: found.get(system) for system in expected} == expected
+    assert not set(case.get("not", [])) & set(found)
+
+
+def test_every_subscribing_system_has_a_rule_test_for_and_one_against(city):
+    cases = [case for _, case in rule_tests()]
+    subscribing = {name for name, system in city.systems.items() if system.subscribes}
+    assert subscribing <= {system for case in cases for system in case.get("expect", {})}
+    assert subscribing <= {system for case in cases for system in case.get("not", [])}
+
+
+def test_it_is_as_large_as_promised(city):
+    assert len(city.systems) >= 10
+    assert len(city.subscriptions()) >= 40
+    assert {"csv", "jsonl", "database", "http"} <= {receiver.adapter for receiver in city.receivers()}
+
+
+def test_every_rule_says_why_and_sends_little(city):
+    for rule in city.subscriptions():
+        assert rule.because
+        assert rule.because.purpose, rule.place
+        assert rule.because.provision, rule.place
+        fields = {item for item in rule.send if isinstance(item, str)}
+        for name in rule.on:
+            assert fields <= set(TYPES[name].fields), (rule.place, name)
+            assert len(fields) < len(TYPES[name].fields), rule.place
+
+
+def test_every_type_somebody_waits_for_is_published(city):
+    published = {case.event for system in city.systems.values() for one in system.publishes for case in one.cases}
+    assert {name for rule in city.subscriptions() for name in rule.on} <= published
+
+
+def test_adapters_take_the_settings(city):
+    for system in city.systems.values():
+        for source in system.sources.values():
+            registry.settings(source.adapter, "source", source.options, place=source.place)
+    for receiver in city.receivers():
+        registry.settings(receiver.adapter, "sink", receiver.options, place=receiver.place)
+
+
+def test_the_table_of_reasons_is_the_stand_ins_own(city):
+    table = {row.value: row.code for row in city.tables["jiyu"]}
+    assert JIYU.items() <= table.items()
+    with (CITY / "tables" / "jiyu.csv").open(encoding="utf-8", newline="") as file:
+        codes = Counter(row["code"] for row in csv.DictReader(file))
+    assert max(codes.values()) == 1
+
+
+def test_the_water_service_is_where_its_stand_in_serves(city):
+    assert f":{PORT}/" in city.systems["suido"].receives["main"].options["url"]
