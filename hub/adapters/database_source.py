@@ -1,0 +1,233 @@
+"""Reads rows of a table or query in the order of a growing column, a page and a short transaction at a time.
+
+The position is the value up to which every row has been handed over: where a page ends among rows of one value it stays
+below that value, so that none is ever skipped. With `overlap`, rows that were committed late are looked for again below
+the position; what was handed over already is known by its digest and left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Engine
+
+from hub.adapters.contract import Row, SourceBatch
+from hub.adapters.database_engine import ERRORS, Fault, describe, open_engine, shown, sort
+from hub.errors import Malformed, Transient
+
+PAGE = 1000  # rows
+_READERS: dict[str, Callable[[str], Any]] = {
+    "datetime": datetime.fromisoformat,
+    "date": date.fromisoformat,
+    "decimal": Decimal,
+}
+
+
+@dataclass(slots=True)
+class _Position:
+    """How far it was read: `value` of the cursor column, and the digests of rows above the window's lower end."""
+
+    value: Any = None
+    seen: dict[str, Any] = field(default_factory=dict)  # digest → the row's cursor value
+
+    @classmethod
+    def read(cls, position: Mapping[str, Any] | None) -> _Position:
+        if not position:
+            return cls()
+        kind = position.get("kind", "")
+        return cls(
+            _revive(position["cursor"], kind),
+            {digest: _revive(value, kind) for digest, value in position.get("seen", {}).items()},
+        )
+
+    def dump(self) -> dict[str, Any]:
+        position = {"cursor": _plain(self.value), "kind": _kind(self.value)}
+        seen = {digest: _plain(value) for digest, value in self.seen.items()}
+        return {**position, "seen": seen} if seen else position
+
+
+class DatabaseSource:
+    """The rows of one table or query."""
+
+    def __init__(self, url: URL, *, table: str | None, query: str | None, cursor: str, overlap: float) -> None:
+        self._url = url
+        self._label = table or "query"
+        self._from = _from_clause(table, query)
+        self._cursor = cursor
+        self._overlap = overlap
+        self._opened: Engine | None = None
+
+    def read(self, after: dict[str, Any] | None) -> Iterator[SourceBatch]:
+        """Yield the new rows. Raises `Transient` naming the database when it is away, or the setting that is wrong."""
+        position = _Position.read(after)
+        unit = f"{self._label}@{_plain(position.value) if after else 'start'}"
+        ready: SourceBatch | None = None
+        try:
+            for rows in self._pages(position):
+                if ready is not None:
+                    yield ready
+                ready = SourceBatch(rows, position.dump(), self._label, unit, last=False)
+        except ERRORS as error:
+            raise self._fault(error) from error
+        if ready is not None:
+            ready.last = True
+            yield ready
+
+    def acknowledge(self, batch: SourceBatch) -> None:
+        """Do nothing: the position says it all."""
+
+    def _pages(self, position: _Position) -> Iterator[list[Row]]:
+        """Yield pages of rows not handed over before, having moved the position to stand after them."""
+        low = self._window_start(position.value)
+        while True:
+            page = self._select(low, PAGE)
+            if not page:
+                return
+            if len(page) < PAGE:
+                whole = page
+            else:
+                border = page[-1][self._cursor]
+                whole = [row for row in page if row[self._cursor] != border]
+                if not whole:
+                    yield from self._ties(border, position)
+                    low = border
+                    continue
+            low = whole[-1][self._cursor]
+            rows = self._fresh(whole, position)
+            position.value = low if position.value is None else max(position.value, low)
+            self._forget(position)
+            if rows:
+                yield rows
+            if len(page) < PAGE:
+                return
+
+    def _ties(self, value: Any, position: _Position) -> Iterator[list[Row]]:
+        """Yield more rows of one value than a page holds, the position moving past them with the last only."""
+        column: sa.ColumnClause[Any] = sa.column(self._cursor)
+        query = sa.select(sa.text("*")).select_from(self._from).where(column == value)
+        ready: list[Row] | None = None
+        with self._engine.connect().execution_options(yield_per=PAGE) as connection:
+            for part in connection.execute(query).mappings().partitions():
+                if ready:
+                    yield ready
+                ready = self._fresh([dict(row) for row in part], position)
+        position.value = value if position.value is None else max(position.value, value)
+        self._forget(position)
+        if ready:
+            yield ready
+
+    def _select(self, low: Any, limit: int) -> list[dict[str, Any]]:
+        column: sa.ColumnClause[Any] = sa.column(self._cursor)
+        query = sa.select(sa.text("*")).select_from(self._from).order_by(column).limit(limit)
+        query = query.where(column.is_not(None) if low is None else column > low)
+        with self._engine.connect() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    def _fresh(self, found: list[dict[str, Any]], position: _Position) -> list[Row]:
+        rows = [self._row(values) for values in found]
+        if not self._overlap:
+            return rows
+        fresh = []
+        for row, values in zip(rows, found, strict=True):
+            digest = hashlib.sha256(row.raw).hexdigest()[:24]
+            if digest not in position.seen:
+                position.seen[digest] = values[self._cursor]
+                fresh.append(row)
+        return fresh
+
+    def _forget(self, position: _Position) -> None:
+        if position.seen:
+            low = self._window_start(position.value)
+            position.seen = {digest: value for digest, value in position.seen.items() if low is None or value > low}
+
+    def _window_start(self, value: Any) -> Any:
+        """Return the value above which rows are read: `overlap` below the position, in its own kind and form."""
+        if value is None or not self._overlap:
+            return value
+        if isinstance(value, datetime):
+            return value - timedelta(seconds=self._overlap)
+        if isinstance(value, date):
+            return value - timedelta(days=-(-self._overlap // 86400))
+        if isinstance(value, str):
+            return _text_before(value, self._overlap)
+        return value - (Decimal(str(self._overlap)) if isinstance(value, Decimal) else int(self._overlap))
+
+    def _row(self, values: dict[str, Any]) -> Row:
+        place = f"{self._label}:{self._cursor}={_plain(values[self._cursor])}"
+        try:
+            plain = {name: _column(name, value) for name, value in values.items()}
+        except Malformed as error:
+            error.place = place
+            kept = {name: _plain(value) if _kind(value) else type(value).__name__ for name, value in values.items()}
+            return Row({}, place, orjson.dumps(kept), error)
+        return Row(plain, place, orjson.dumps(plain))
+
+    @property
+    def _engine(self) -> Engine:
+        if self._opened is None:
+            self._opened = open_engine(self._url, read_only=True)
+        return self._opened
+
+    def _fault(self, error: Exception) -> Transient:
+        if sort(error) is Fault.SETTING:
+            message = f"`table`, `query` or `cursor` is wrong for {shown(self._url)}: {describe(error)}"
+            return Transient(message, code="setting")
+        return Transient(f"cannot read {shown(self._url)}: {describe(error)}", code="unreachable")
+
+
+def _from_clause(table: str | None, query: str | None) -> Any:
+    if table is not None:
+        schema, _, name = table.rpartition(".")
+        return sa.table(name, schema=schema or None)
+    text = (query or "").strip().rstrip(";").replace(":", r"\:")  # no bind parameters of ours in a city's query
+    return sa.text(text).columns().subquery("q")
+
+
+def _text_before(text: str, seconds: float) -> str:
+    """Return a time text `seconds` earlier, in the same form but for its fraction and zone, so that it sorts below."""
+    try:
+        moment = datetime.fromisoformat(text).replace(tzinfo=None) - timedelta(seconds=seconds)
+    except ValueError:
+        raise Transient("`overlap` needs a cursor column of numbers or times", code="setting") from None
+    return moment.date().isoformat() if len(text) == len("YYYY-MM-DD") else moment.isoformat(text[10], "seconds")
+
+
+def _column(name: str, value: Any) -> Any:
+    """Return a column's value as a row carries it: dates as `YYYY-MM-DD`, decimals as text. Raises `Malformed`."""
+    if value is None or isinstance(value, (str, int, float, dict, list)):
+        return value
+    if isinstance(value, (datetime, date, time)):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, UUID):
+        return str(value)
+    raise Malformed(f"the column {name} holds {type(value).__name__}, which is no text", code="db-type")
+
+
+def _kind(value: Any) -> str:
+    kinds = {datetime: "datetime", date: "date", Decimal: "decimal", int: "int", float: "float", str: "text"}
+    return kinds.get(type(value), "")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (int, str, float)):
+        return value
+    return value.isoformat() if isinstance(value, (datetime, date)) else str(value)
+
+
+def _revive(value: Any, kind: str) -> Any:
+    readers: dict[str, Callable[[str], Any]] = {
+        "datetime": datetime.fromisoformat,
+        "date": date.fromisoformat,
+        "decimal": Decimal,
+    }
+    return readers[kind](value) if kind in readers else value
