@@ -244,7 +244,7 @@ class Dispatcher:
         delta = self._learnt(short, data)
         if not wire.hubfactsonly:
             facts, after = self._facts(short, subject, effective, delta)
-            view = View(short, version, subject, _attributes(wire), data)
+            view = View(short, version, subject, attributes(wire), data)
             items = [
                 Item(one.receiver, one.rule, one.values, one.hold, one.detail, one.suppressed)
                 for one in rules.router.plan(view, facts, after)
@@ -281,13 +281,14 @@ class Dispatcher:
         return facts, merge(facts, delta) if router.uses_after(short) else None
 
 
-def _attributes(wire: Wire) -> dict[str, Any]:
-    attributes = {"id": wire.id, "source": wire.source, "system": system_of(wire.source), "time": wire.time}
+def attributes(wire: Wire) -> dict[str, Any]:
+    """Return the attributes of an event as expressions see them under `event`."""
+    found = {"id": wire.id, "source": wire.source, "system": system_of(wire.source), "time": wire.time}
     if wire.sequence is not None:
-        attributes["sequence"] = msgspec.json.decode(wire.sequence)
+        found["sequence"] = msgspec.json.decode(wire.sequence)
     if wire.batchid is not None:
-        attributes["batchid"] = wire.batchid
-    return attributes
+        found["batchid"] = wire.batchid
+    return found
 
 
 def _digest(wire: Wire) -> bytes:

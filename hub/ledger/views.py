@@ -1,0 +1,240 @@
+"""Reading the ledger for people and programs: events and what became of their deliveries. Nothing here writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from hub.errors import AmbiguousId, NotFound
+from hub.events.wire import system_of
+from hub.ledger.desk import Hold
+from hub.ledger.engine import Ledger
+from hub.ledger.tables import attempt, dedup, event, fact, name, outcome, pending, receiver
+
+EventRow = Any
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Which events: `since` and `until` are recorded times in milliseconds, `until` excluded."""
+
+    source_systems: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    statuses: tuple[int, ...] = ()
+    subject: str | None = None
+    batch: str | None = None
+    since: int | None = None
+    until: int | None = None
+    after: tuple[int, int] | None = None  # (recorded_at, pos): older than this
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A finished delivery: `status` as stored, `at` in milliseconds."""
+
+    status: int
+    at: int
+    no: int
+    batch: int
+
+
+@dataclass(frozen=True, slots=True)
+class States:
+    """What the ledger says of the deliveries of some events, by `(receiver, pos)`; jobs after the first are left out."""
+
+    ended: dict[tuple[int, int], Ended]
+    holds: dict[tuple[int, int], Hold]
+    failures: dict[tuple[int, int], list[dict[str, Any]]]  # in order of attempts
+    sending: set[tuple[int, int]]
+
+
+class Views:
+    """Questions to a ledger."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+
+    # --- events ------------------------------------------------------------------------------------------------
+
+    def find(self, reference: str) -> int:
+        """Return the position of an event by `<id>` or `<source system>/<id>`.
+
+        Raises NotFound, and AmbiguousId with the candidates when several sources used a bare id.
+        """
+        with self.ledger.read() as connection:
+            found = self._positions(connection, [reference], None)
+            if not found:
+                cuts = [index for index, letter in enumerate(reference) if letter == "/"]
+                for cut in cuts:
+                    found = self._positions(connection, [reference[cut + 1 :]], reference[:cut])
+                    if found:
+                        break
+        if not found:
+            raise NotFound(f"there is no event {reference}", mend="hub events list", code="not-found")
+        if len(found) > 1:
+            raise AmbiguousId(reference, sorted(f"{system}/{reference}" for system in found))
+        return next(iter(found.values()))
+
+    @staticmethod
+    def _positions(connection: Connection, ids: Sequence[str], system: str | None) -> dict[str, int]:
+        query = sa.select(name.c.name, dedup.c.pos).join(name, name.c.no == dedup.c.source).where(dedup.c.id.in_(ids))
+        rows = [(system_of(source), pos) for source, pos in connection.execute(query)]
+        return {found: pos for found, pos in rows if system is None or found == system}
+
+    def event(self, pos: int) -> EventRow:
+        """Return an event's row with `seen`; raises NotFound."""
+        query = (
+            sa.select(event, dedup.c.seen)
+            .join(dedup, sa.and_(dedup.c.id == event.c.id, dedup.c.source == event.c.source))
+            .where(event.c.pos == pos)
+        )
+        with self.ledger.read() as connection:
+            row = connection.execute(query).first()
+        if row is None:
+            raise NotFound(f"there is no event at {pos}")
+        return row
+
+    def events(self, wanted: EventFilter, limit: int) -> list[EventRow]:
+        """Return events, the newest first."""
+        query = sa.select(event).order_by(event.c.recorded_at.desc(), event.c.pos.desc()).limit(limit)
+        with self.ledger.read() as connection:
+            conditions = self._conditions(connection, wanted)
+            return list(connection.execute(query.where(*conditions)))
+
+    def _conditions(self, connection: Connection, wanted: EventFilter) -> list[Any]:
+        conditions: list[Any] = []
+        if wanted.subject is not None:
+            conditions.append(event.c.subject == wanted.subject)
+        if wanted.batch is not None:
+            conditions.append(event.c.batch_id == wanted.batch)
+        if wanted.since is not None:
+            conditions.append(event.c.recorded_at >= wanted.since)
+        if wanted.until is not None:
+            conditions.append(event.c.recorded_at < wanted.until)
+        if wanted.statuses:
+            conditions.append(event.c.status.in_(wanted.statuses))
+        if wanted.after is not None:
+            conditions.append(sa.tuple_(event.c.recorded_at, event.c.pos) < sa.tuple_(*wanted.after))
+        if wanted.types:
+            conditions.append(event.c.type.in_(self._numbers(connection, "type", lambda text: text in wanted.types)))
+        if wanted.source_systems:
+            numbers = self._numbers(connection, "source", lambda text: system_of(text) in wanted.source_systems)
+            conditions.append(event.c.source.in_(numbers))
+        return conditions
+
+    @staticmethod
+    def _numbers(connection: Connection, kind: str, wanted: Any) -> list[int]:
+        rows = connection.execute(sa.select(name.c.no, name.c.name).where(name.c.kind == kind))
+        return [no for no, text in rows if wanted(text)]
+
+    # --- deliveries --------------------------------------------------------------------------------------------
+
+    def states(self, positions: Iterable[int]) -> States:
+        """Return what became of the deliveries of these events."""
+        wanted = list(positions)
+        ended: dict[tuple[int, int], Ended] = {}
+        holds: dict[tuple[int, int], Hold] = {}
+        failures: dict[tuple[int, int], list[dict[str, Any]]] = {}
+        with self.ledger.read() as connection:
+            for part in _parts(wanted):
+                receivers = connection.execute(sa.select(receiver.c.no)).scalars().all()
+                for row in connection.execute(_of(outcome, receivers, part)):
+                    ended[row.receiver, row.pos] = Ended(row.status, row.at, row.no, row.batch)
+                for row in connection.execute(_of(pending, receivers, part)):
+                    holds[row.receiver, row.pos] = _hold(row)
+                for row in connection.execute(_of(attempt, receivers, part).order_by(attempt.c.n, attempt.c.at)):
+                    failures.setdefault((row.receiver, row.pos), []).append(
+                        {"n": row.n, "at": row.at, "kind": row.kind, "code": row.code, "message": row.message}
+                    )
+            intents = connection.execute(
+                sa.select(receiver.c.no, receiver.c.intent_members).where(receiver.c.intent_members.is_not(None))
+            )
+            sending = {(no, member[0]) for no, members in intents for member in orjson.loads(bytes(members))}
+        return States(ended, holds, failures, sending)
+
+    def pending_positions(
+        self, statuses: Sequence[int], receivers: Sequence[int], limit: int, before: int
+    ) -> list[int]:
+        """Return the positions of deliveries that wait in one of these states, the newest first."""
+        return self._newest(pending, receivers, limit, before, pending.c.status.in_(statuses))
+
+    def rejected_positions(self, receivers: Sequence[int], limit: int, before: int) -> list[int]:
+        """Return the positions of deliveries that were refused for good, the newest first."""
+        return self._newest(attempt, receivers, limit, before, attempt.c.kind == "rejected")
+
+    def _newest(
+        self, table: sa.Table, receivers: Sequence[int], limit: int, before: int, condition: sa.ColumnElement[bool]
+    ) -> list[int]:
+        query = (
+            sa.select(table.c.pos)
+            .where(table.c.receiver.in_(receivers), table.c.pos < before, condition)
+            .distinct()
+            .order_by(table.c.pos.desc())
+            .limit(limit)
+        )
+        with self.ledger.read() as connection:
+            return list(connection.execute(query).scalars())
+
+    def by_position(self, positions: Sequence[int]) -> list[EventRow]:
+        """Return events by position, the newest first."""
+        with self.ledger.read() as connection:
+            rows = connection.execute(sa.select(event).where(event.c.pos.in_(positions)).order_by(event.c.pos.desc()))
+            return list(rows)
+
+    def counts(self) -> list[tuple[int, int, int, int | None]]:
+        """Return `(receiver, status, how many, since)` of everything that waits; `since` in milliseconds."""
+        query = sa.select(pending.c.receiver, pending.c.status, sa.func.count(), sa.func.min(pending.c.since)).group_by(
+            pending.c.receiver, pending.c.status
+        )
+        with self.ledger.read() as connection:
+            return [(row[0], row[1], row[2], row[3]) for row in connection.execute(query)]
+
+    def receivers(self) -> list[Any]:
+        """Return the receivers' rows."""
+        with self.ledger.read() as connection:
+            return list(connection.execute(sa.select(receiver).order_by(receiver.c.key)))
+
+    def died(self, since: int) -> dict[int, int]:
+        """Return how many deliveries of each receiver were refused for good since a moment (milliseconds)."""
+        query = (
+            sa.select(attempt.c.receiver, sa.func.count())
+            .where(attempt.c.kind == "rejected", attempt.c.at >= since)
+            .group_by(attempt.c.receiver)
+        )
+        with self.ledger.read() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
+
+    def facts_before(self, subject: str, pos: int) -> list[tuple[str, int, dict[str, Any]]]:
+        """Return the fact rows `(valid_from, pos, delta)` of a resident as they stood just before an event."""
+        query = (
+            sa.select(fact.c.valid_from, fact.c.pos, fact.c.delta)
+            .where(
+                fact.c.subject == subject,
+                fact.c.pos < pos,
+                sa.or_(fact.c.voided_by.is_(None), fact.c.voided_by > pos),
+            )
+            .order_by(fact.c.valid_from, fact.c.pos)
+        )
+        with self.ledger.read() as connection:
+            return [(row[0], row[1], orjson.loads(bytes(row[2]))) for row in connection.execute(query)]
+
+
+def _of(table: sa.Table, receivers: Sequence[int], positions: Sequence[int]) -> sa.Select[Any]:
+    return sa.select(table).where(table.c.receiver.in_(receivers), table.c.pos.in_(positions), table.c.job == 0)
+
+
+def _hold(row: Any) -> Hold:
+    payload = bytes(row.payload) if row.payload is not None else None
+    return Hold(
+        row.pos, row.job, row.subject, row.status, row.detail, row.since, row.due, row.attempts, row.no, payload
+    )
+
+
+def _parts(values: Sequence[int], size: int = 400) -> Iterable[Sequence[int]]:
+    for start in range(0, len(values), size):
+        yield values[start : start + size]

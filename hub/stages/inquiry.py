@@ -1,0 +1,363 @@
+"""Questions of people and programs: an event and what became of it, lists of events and deliveries, the state of all.
+
+Answers are plain JSON in contract.md's shapes; times are RFC 3339 in UTC.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import orjson
+
+from hub.errors import NotFound, UsageError
+from hub.events.facts import empty, merge
+from hub.events.wire import Lazy, type_of
+from hub.ledger import quarantine, sources
+from hub.ledger.engine import Ledger
+from hub.ledger.facts import FactBook
+from hub.ledger.log import EventLog
+from hub.ledger.status import DELIVERY, EVENT, REASONS, delivery_code, delivery_words
+from hub.ledger.views import EventFilter, States, Views
+from hub.routing.plan import View
+from hub.stages.dispatch import attributes
+from hub.stages.entries import Entry, Item, unpack_plan
+from hub.stages.rulebook import RuleBook
+
+Json = dict[str, Any]
+PAGE = 200  # events looked through at once
+LOOKED = 5_000  # events looked through for one page of a filtered list
+WAITING_STATUSES = frozenset({"waiting", "held", "scheduled", "unknown"})
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryFilter:
+    """Which deliveries; `systems` are receiving ones, `since`/`until` when the event was recorded (milliseconds)."""
+
+    systems: tuple[str, ...] = ()
+    statuses: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    resident: str | None = None
+    batch: str | None = None
+    since: int | None = None
+    until: int | None = None
+    error: str | None = None
+
+
+class Inquiry:
+    """Answers from one ledger."""
+
+    def __init__(self, ledger: Ledger, book: RuleBook) -> None:
+        self._ledger = ledger
+        self._views = Views(ledger)
+        self._book = book
+
+    # --- events ------------------------------------------------------------------------------------------------
+
+    def event(self, reference: str, *, lang: str = "ja") -> Json:
+        """Return one event as `hub events show` tells it; raises NotFound and AmbiguousId."""
+        row = self._views.event(self._views.find(reference))
+        entry, items = self._entry(row)
+        states = self._views.states([row.pos])
+        return {
+            "event": _cloud_event(entry),
+            "status": EVENT[row.status],
+            "seen": row.seen,
+            "recorded_at": moment(row.recorded_at),
+            "duplicate_of": None,
+            "corrects": None,
+            "corrected_by": None,
+            "deliveries": [self._delivery(row, entry, item, states) for item in items],
+            "not_told": self.explain(row.pos, lang=lang)["not_told"],
+        }
+
+    def explain(self, reference: str | int, *, lang: str = "ja") -> Json:
+        """Return who is told of an event and why, who is not and why not, by the rules it was planned by."""
+        pos = reference if isinstance(reference, int) else self._views.find(reference)
+        entry, _ = self._entry(self._views.event(pos))
+        wire, data = entry.wire, Lazy(entry.wire.data)
+        short, version = type_of(wire.type)
+        facts = self._facts(wire.subject, pos, data.get("effective_on") or wire.time[:10])
+        view = View(short, version, wire.subject, attributes(wire), data)
+        return entry.rules.router.explain(view, facts, facts, lang).as_dict()
+
+    def _facts(self, subject: str, pos: int, date: str) -> Json:
+        facts = empty()
+        for valid_from, _, delta in self._views.facts_before(subject, pos):
+            if valid_from <= date:
+                facts = merge(facts, delta)
+        household = FactBook(EventLog(self._ledger)).household(facts["resident"].get("household_no"))
+        return {**facts, "household": household}
+
+    def events(self, wanted: EventFilter, *, limit: int = 50, cursor: str | None = None) -> Json:
+        """Return a page of events, the newest first: `{"items": […], "next": cursor or null}`."""
+        rows = self._views.events(replace(wanted, after=_after(cursor)), limit + 1)
+        items = [
+            {
+                **_cloud_event(entry, data=False),
+                "status": EVENT[row.status],
+                "recorded_at": moment(row.recorded_at),
+                "batch": row.batch_id,
+                "deliveries": len(plan),
+            }
+            for row in rows[:limit]
+            for entry, plan in [self._entry(row)]
+        ]
+        return {"items": items, "next": _cursor(rows[limit - 1]) if len(rows) > limit else None}
+
+    def _entry(self, row: Any) -> tuple[Entry, list[Item]]:
+        return Entry.of(row.pos, bytes(row.body), self._book[row.ruleset]), unpack_plan(bytes(row.plan))
+
+    # --- deliveries --------------------------------------------------------------------------------------------
+
+    def deliveries(self, wanted: DeliveryFilter, *, limit: int = 50, cursor: str | None = None) -> Json:
+        """Return a page of deliveries, the newest first. A page may be short and still have a `next`."""
+        unknown = set(wanted.statuses) - set(DELIVERY)
+        if unknown:
+            raise UsageError(f"no such status: {', '.join(sorted(unknown))}", mend="one of " + ", ".join(DELIVERY))
+        if wanted.statuses and set(wanted.statuses) <= WAITING_STATUSES:
+            codes = [code for status in wanted.statuses for code in _codes(status)]
+            return self._few(partial(self._views.pending_positions, codes), wanted, limit, cursor)
+        if set(wanted.statuses) == {"dead"}:
+            return self._few(self._views.rejected_positions, wanted, limit, cursor)
+        events = EventFilter(
+            subject=wanted.resident, types=wanted.types, batch=wanted.batch, since=wanted.since, until=wanted.until
+        )
+        items: list[Json] = []
+        after, looked = _after(cursor), 0
+        while True:
+            rows = self._views.events(replace(events, after=after), PAGE)
+            for row, found in self._page(rows, wanted):
+                if items and len(items) + len(found) > limit:
+                    return {"items": items, "next": _cursor_text(after)}
+                items += found
+                after = (row.recorded_at, row.pos)
+            looked += len(rows)
+            if len(rows) < PAGE:
+                return {"items": items, "next": None}
+            if looked >= LOOKED:
+                return {"items": items, "next": _cursor_text(after)}
+
+    def _few(
+        self,
+        source: Callable[[Sequence[int], int, int], list[int]],
+        wanted: DeliveryFilter,
+        limit: int,
+        cursor: str | None,
+    ) -> Json:
+        """List from a small table of exceptions instead of looking through all events."""
+        numbers = [
+            row.no
+            for row in self._views.receivers()
+            if not wanted.systems or row.key.partition(".")[0] in wanted.systems
+        ]
+        before = after[1] if (after := _after(cursor)) else 2**63 - 1
+        items: list[Json] = []
+        while True:
+            positions = source(numbers, PAGE, before)
+            for row, found in self._page(self._views.by_position(positions), wanted, narrow=True):
+                if items and len(items) + len(found) > limit:
+                    return {"items": items, "next": _cursor_text((0, before))}
+                items += found
+                before = row.pos
+            if len(positions) < PAGE:
+                return {"items": items, "next": None}
+
+    def _page(
+        self, rows: Sequence[Any], wanted: DeliveryFilter, *, narrow: bool = False
+    ) -> list[tuple[Any, list[Json]]]:
+        states = self._views.states([row.pos for row in rows])
+        page = []
+        for row in rows:
+            entry, items = self._entry(row)
+            if narrow and not _concerns(row, entry, wanted):
+                found = []
+            else:
+                told = (self._delivery(row, entry, item, states) for item in items)
+                found = [each for each in told if _matches(each, wanted)]
+            page.append((row, found))
+        return page
+
+    def delivery(self, key: str) -> Json:
+        """Return one delivery by its key, with its attempts; raises NotFound."""
+        reference, _, rest = key.rpartition(":")
+        reference, _, receiver = reference.rpartition(":")
+        if not rest.isdigit() or not reference:
+            raise UsageError(f"not a delivery key: {key}", mend="<source system>/<event id>:<system>.<receiver>:<n>")
+        row = self._views.event(self._views.find(reference))
+        states = self._views.states([row.pos])
+        entry, items = self._entry(row)
+        for item in items:
+            number = entry.rules.numbers[item.receiver]
+            if entry.rules.keys[number] == receiver:
+                failures = states.failures.get((number, row.pos), [])
+                log = [{**each, "at": moment(each["at"])} for each in failures]
+                return {**self._delivery(row, entry, item, states), "log": log}
+        raise NotFound(f"there is no delivery {key}")
+
+    def _delivery(self, row: Any, entry: Entry, item: Item, states: States) -> Json:
+        number = entry.rules.numbers[item.receiver]
+        system, _, receiver = entry.rules.keys[number].partition(".")
+        at = (number, row.pos)
+        ended, hold, failures = states.ended.get(at), states.holds.get(at), states.failures.get(at, [])
+        status, reason = _status(ended, hold, at in states.sending)
+        made = entry.delivery(item, 0)
+        last = failures[-1] if failures else None
+        attempts = max((each["n"] for each in failures), default=0)
+        if hold is not None:
+            attempts = hold.attempts
+        elif status in {"delivered", "confirmed", "warning"}:
+            attempts += 1
+        delivered = ended is not None and status in {"delivered", "confirmed", "warning"}
+        return {
+            "id": made.key,
+            "event_id": entry.wire.id,
+            "type": made.type,
+            "subject": made.subject,
+            "system": system,
+            "receiver": receiver,
+            "no": ended.no if ended and ended.no else hold.no if hold and hold.no else None,
+            "batch": ended.batch if ended and ended.batch else None,
+            "status": status,
+            "reason": reason,
+            "rule": entry.rules.ruleset.rules[item.rule].id,
+            "action": made.action,
+            "attempts": attempts,
+            "next_attempt_at": moment(hold.due) if hold and hold.due else None,
+            "planned_at": moment(row.recorded_at),
+            "delivered_at": moment(ended.at) if ended is not None and delivered else None,
+            "payload": made.event,
+            "error": _error(last, item, hold),
+        }
+
+    # --- the state of all --------------------------------------------------------------------------------------
+
+    def status(self) -> Json:
+        """Return what waits and stands still, from the ledger alone."""
+        waiting: dict[int, Json] = {}
+        for number, code, count, since in self._views.counts():
+            status, reason = delivery_words(code)
+            told = waiting.setdefault(number, {"waiting": {}, "since": None})
+            name = f"{status}:{reason}" if reason else status
+            told["waiting"][name] = told["waiting"].get(name, 0) + count
+            told["since"] = min(filter(None, (told["since"], since)), default=None)
+        died = self._views.died(0)
+        positions = EventLog(self._ledger).positions()
+        ends = {stream: (stream << 40) + offset - 1 for stream, offset in positions.items() if offset}
+        receivers = []
+        for row in self._views.receivers():
+            cursor = {int(stream): pos for stream, pos in orjson.loads(row.cursor).items()}
+            state = orjson.loads(row.state)
+            system, _, name = row.key.partition(".")
+            found = waiting.get(row.no, {"waiting": {}, "since": None})
+            receivers.append(
+                {
+                    "system": system,
+                    "receiver": name,
+                    "behind": sum(max(0, end - max(cursor.get(s, -1), (s << 40) - 1)) for s, end in ends.items()),
+                    "waiting": found["waiting"],
+                    "since": moment(found["since"]) if found["since"] else None,
+                    "dead": died.get(row.no, 0),
+                    "breaker": {**state["breaker"], "since": moment(state["breaker"]["since"])}
+                    if "breaker" in state
+                    else None,
+                }
+            )
+        read = [
+            {
+                "system": each.system,
+                "source": each.source,
+                "read_at": moment(each.read_at) if each.read_at else None,
+                "fault": each.fault,
+                "rows": each.tally.rows,
+                "events": each.tally.events,
+                "quarantined": each.tally.quarantined,
+            }
+            for each in sources.listing(self._ledger)
+        ]
+        events = sum(positions.values())
+        return {"events": events, "receivers": receivers, "sources": read, "quarantine": quarantine.count(self._ledger)}
+
+
+def moment(milliseconds: int) -> str:
+    """Return a time of the ledger as RFC 3339 in UTC."""
+    return (
+        dt.datetime.fromtimestamp(milliseconds / 1000, dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    )
+
+
+def _cloud_event(entry: Entry, *, data: bool = True) -> Json:
+    """Return the event as hub JSON: as published, with the short type."""
+    short, _ = type_of(entry.wire.type)
+    wire = entry.wire
+    event: Json = {"id": wire.id, "source": wire.source, "type": short, "subject": wire.subject, "time": wire.time}
+    event = {
+        "specversion": "1.0",
+        **event,
+        **{k: v for k, v in attributes(wire).items() if k in {"sequence", "batchid"}},
+    }
+    return {**event, "data": dict(Lazy(wire.data))} if data else event
+
+
+def _status(ended: Any, hold: Any, sending: bool) -> tuple[str, str | None]:
+    if ended is not None:
+        return delivery_words(ended.status)
+    if sending:
+        return "sending", None
+    return delivery_words(hold.status) if hold is not None else ("planned", None)
+
+
+def _error(last: Mapping[str, Any] | None, item: Item, hold: Any) -> Json | None:
+    if last is not None:
+        return {"code": last["code"], "message": last["message"], "at": moment(last["at"])}
+    if hold is not None and item.detail:
+        return {"code": item.hold or "", "message": item.detail, "at": moment(hold.since)}
+    return None
+
+
+def _concerns(row: Any, entry: Entry, wanted: DeliveryFilter) -> bool:
+    """Tell whether an event found by its deliveries' state also fits the filters on events."""
+    return (
+        (wanted.resident is None or entry.wire.subject == wanted.resident)
+        and (not wanted.types or type_of(entry.wire.type)[0] in wanted.types)
+        and (wanted.batch is None or row.batch_id == wanted.batch)
+        and (wanted.since is None or row.recorded_at >= wanted.since)
+        and (wanted.until is None or row.recorded_at < wanted.until)
+    )
+
+
+def _matches(delivery: Json, wanted: DeliveryFilter) -> bool:
+    if wanted.systems and delivery["system"] not in wanted.systems:
+        return False
+    if wanted.statuses and delivery["status"] not in wanted.statuses:
+        return False
+    if wanted.error is None:
+        return True
+    error = delivery["error"] or {}
+    return wanted.error in f"{error.get('code', '')} {error.get('message', '')}"
+
+
+def _codes(status: str) -> list[int]:
+    return [delivery_code(status), *(delivery_code(status, reason) for reason in REASONS.get(status, ()))]
+
+
+def _cursor(row: Any) -> str:
+    return _cursor_text((row.recorded_at, row.pos)) or ""
+
+
+def _cursor_text(after: tuple[int, int] | None) -> str | None:
+    return base64.urlsafe_b64encode(orjson.dumps(after)).decode() if after else None
+
+
+def _after(cursor: str | None) -> tuple[int, int] | None:
+    if cursor is None:
+        return None
+    try:
+        recorded, pos = orjson.loads(base64.urlsafe_b64decode(cursor))
+        return int(recorded), int(pos)
+    except (ValueError, TypeError):
+        raise UsageError(f"not a cursor of this list: {cursor}", mend="use the value of `next`") from None
