@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Any
 
 import orjson
-from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 
 import hub
 from hub.errors import BrokerUnavailable
 from hub.server import metrics, openapi
+from hub.server.closed import SecurityHeaders
 from hub.server.cloudevents import documents
-from hub.server.guard import Doorman, SecurityHeaders, body_of
+from hub.server.guard import Caller, Doorman, body_of
 from hub.server.ports import Limits, ServerPorts
 from hub.server.problems import Problem, add_handlers
 from hub.server.visible import deliveries_for, event_for
@@ -26,7 +27,8 @@ _STATUS = {"source-other": HTTPStatus.FORBIDDEN, "too-large": HTTPStatus.REQUEST
 def create_app(ports: ServerPorts, *, limits: Limits | None = None) -> FastAPI:
     """Return the application; its routes call the ports, and nothing else."""
     limits = limits or Limits()
-    app = FastAPI(title="hub", version=hub.__version__, docs_url=None, redoc_url=None, openapi_url="/openapi.json")
+    app = FastAPI(title="hub", version=hub.__version__, docs_url=None, redoc_url=None)
+    app.state.doorman = Doorman(ports.system_of)
     app.add_middleware(SecurityHeaders)
     add_handlers(app, retry_after=limits.retry_after)
     app.include_router(_health(ports))
@@ -36,7 +38,6 @@ def create_app(ports: ServerPorts, *, limits: Limits | None = None) -> FastAPI:
 
 def _version_1(ports: ServerPorts, limits: Limits) -> APIRouter:
     router = APIRouter(prefix="/v1", responses=openapi.PROBLEMS)
-    Caller = Annotated[str, Depends(Doorman(ports.system_of))]  # noqa: N806 - a type
 
     @router.post("/events", status_code=202, summary="Report events", openapi_extra=openapi.EVENTS_BODY)
     async def report(request: Request, caller: Caller) -> Response:

@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from hub.errors import AmbiguousId, HubError, Malformed, NotFound, Unavailable, UsageError
+from hub.server.closed import HEADERS
 
 CONTENT_TYPE = "application/problem+json"
 _STATUS = {
@@ -82,7 +83,8 @@ def answer(error: Exception, retry_after: int) -> Response:
         "detail": found.detail,
         **found.more,
     }
-    return Response(orjson.dumps(body), found.status, found.headers, CONTENT_TYPE)
+    # The answer to an unexpected error passes by the application's middleware.
+    return Response(orjson.dumps(body), found.status, {**HEADERS, **found.headers}, CONTENT_TYPE)
 
 
 def _problem(error: Exception, retry_after: int) -> Problem:

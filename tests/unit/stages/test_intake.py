@@ -77,7 +77,7 @@ class Topic:
         self.away = 0
         self.poison: str | None = None
 
-    async def publish(self, topic: str, records: Any, headers: Any = ()) -> None:
+    async def publish(self, _topic: str, records: Any, _headers: Any = ()) -> None:
         if self.away:
             self.away -= 1
             raise BrokerUnavailable("gone")

@@ -18,7 +18,7 @@ class Topic:
         self.calls: list[int] = []
         self.bodies: list[dict[str, Any]] = []
 
-    async def publish(self, topic: str, records: Any, headers: Any = ()) -> None:
+    async def publish(self, _topic: str, records: Any, _headers: Any = ()) -> None:
         self.calls.append(len(records))
         self.bodies += [orjson.loads(value) for _, value in records]
 
