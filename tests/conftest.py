@@ -1,0 +1,108 @@
+"""Kafka and SQL for tests: real ones, one of each a run, shared by all processes of the run.
+
+They run in containers where a Docker engine answers, else on this machine. Each test has its own topics
+(`topic_prefix`), database (`postgres_url`, `sqlite_url`) or either of both (`ledger_url`).
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy
+
+from hub.kafka.local import LocalBroker
+from tests.services import docker, postgres
+from tests.services.leftovers import leftovers
+from tests.services.shared import shared
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of this run share."""
+    return _run_folder(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap(run_folder: Path) -> Iterator[str]:
+    """Bootstrap servers of a real Apache Kafka."""
+    if docker.docker_answers():
+        with shared(run_folder, "kafka", docker.start_kafka, docker.stop) as state:
+            yield state["bootstrap"]
+    else:
+        with LocalBroker(run_folder / "var").lease() as bootstrap:
+            yield bootstrap
+
+
+@pytest.fixture
+def topic_prefix() -> str:
+    """A prefix for topics and groups that no other test has."""
+    return f"t{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture(scope="session")
+def postgres_server(run_folder: Path) -> Iterator[str]:
+    """SQLAlchemy URL of a PostgreSQL server, as one who may create databases."""
+    place = docker if docker.docker_answers() else postgres
+    with shared(run_folder, "postgres", place.start_postgres, place.stop) as state:
+        yield state["url"]
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """SQLAlchemy URL of a fresh, empty PostgreSQL database."""
+    name = f"t{uuid.uuid4().hex[:12]}"
+    _execute(postgres_server, f"CREATE DATABASE {name} TEMPLATE template0")
+    url = sqlalchemy.make_url(postgres_server).set(database=name)
+    yield url.render_as_string(hide_password=False)
+    _execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """SQLAlchemy URL of a fresh SQLite file."""
+    return f"sqlite:///{tmp_path / 'ledger.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger_url(request: pytest.FixtureRequest) -> str:
+    """SQLAlchemy URL of a fresh database; the test runs once on SQLite and once on PostgreSQL."""
+    return str(request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """Where CI runs, a skipped test is a failed one: everything it needs is there or brought along."""
+    report = yield
+    if os.environ.get("CI") == "true" and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped under CI=true: {report.longrepr}"
+    return report
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a run that leaves a process behind. Of pytest-xdist's processes only the leading one looks."""
+    factory = getattr(session.config, "_tmp_path_factory", None)
+    if factory is None or hasattr(session.config, "workerinput") or factory._basetemp is None:
+        return
+    left = leftovers(_run_folder(factory))
+    if left:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        print("\nprocesses left behind:\n  " + "\n  ".join(left))  # noqa: T201
+
+
+def _run_folder(factory: pytest.TempPathFactory) -> Path:
+    base = factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+def _execute(url: str, statement: str) -> None:
+    engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sqlalchemy.NullPool)
+    with engine.connect() as connection:
+        connection.exec_driver_sql(statement)
+    engine.dispose()

@@ -1,0 +1,148 @@
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from hub.errors import BrokerUnavailable
+from hub.kafka import topics
+from hub.kafka.bus import Consumer, Producer
+from hub.kafka.local import LocalBroker
+from hub.kafka.metadata import serves
+from tests.integration.kafka.until import until
+
+
+@pytest.fixture
+def broker(tmp_path):
+    broker = LocalBroker(tmp_path, say=lambda _: None)
+    yield broker
+    broker.stop()
+
+
+def test_start_and_stop_may_be_repeated_and_a_lease_does_not_end_a_permanent_broker(broker):
+    assert not broker.stop()
+    first = broker.start()
+    assert first.serving
+    assert not first.temporary
+    assert os.getsid(first.pid) == first.pid  # a session of its own
+    with broker.lease() as bootstrap:
+        assert bootstrap == first.bootstrap
+    assert broker.start().pid == first.pid
+    assert broker.stop()
+    assert not broker.stop()
+    assert not broker.status().running
+    assert not serves(first.bootstrap)
+
+
+def test_a_broker_started_by_a_lease_ends_with_its_last_user_unless_it_is_made_permanent(broker):
+    with broker.lease() as first:
+        assert broker.status().temporary
+        with broker.lease() as second:
+            assert first == second
+        assert serves(first)
+    assert not broker.status().running
+
+    with broker.lease():
+        broker.start()
+    assert broker.status().serving
+
+
+async def test_a_killed_broker_starts_again_on_its_data_and_its_clients_go_on(broker, tmp_path):
+    bootstrap = broker.start().bootstrap
+    info = await topics.ensure_topics(bootstrap, "hub", "city", "ledger")
+    producer = Producer(bootstrap, limit=5.0)
+    seen = []
+
+    async def handler(records):
+        seen.extend(record.value for record in records)
+
+    async def positions(partitions):
+        return {}
+
+    consumer = Consumer(bootstrap, info.name, "group", handler=handler, positions=positions)
+    await consumer.start()
+    await producer.publish(info.name, [(b"1", b"before")])
+    await until(lambda: seen == [b"before"])
+
+    os.kill(broker.status().pid, signal.SIGKILL)
+    await until(lambda: not broker.status().running)
+    with pytest.raises(BrokerUnavailable):
+        await producer.publish(info.name, [(b"1", b"away")])
+    assert broker.start().bootstrap == bootstrap
+
+    assert (await topics.topic_info(bootstrap, info.name)) == info
+    await producer.publish(info.name, [(b"1", b"after")])
+    await until(lambda: b"after" in seen, limit=30)
+    assert sorted(set(seen) - {b"away"}) == [b"after", b"before"]
+    assert seen.count(b"before") == seen.count(b"after") == 1
+    await consumer.stop()
+    await producer.stop()
+
+
+def test_a_stale_note_or_a_reused_process_id_is_no_broker(broker):
+    broker.start()
+    broker.stop()
+    note = {"pid": os.getpid(), "token": "0" * 16, "bootstrap": "127.0.0.1:1", "temporary": False, "started": 0}
+    (broker.folder / "broker.json").write_text(json.dumps(note))
+    assert not broker.status().running
+    (broker.folder / "broker.json").write_text('{"pid":')
+    assert not broker.status().running
+    assert broker.start().serving
+
+
+def test_another_port_is_chosen_when_the_remembered_one_is_taken(tmp_path):
+    said = []
+    broker = LocalBroker(tmp_path, say=said.append)
+    before = broker.start().bootstrap
+    broker.stop()
+    with socket.create_server(("127.0.0.1", int(before.rsplit(":", 1)[1]))):
+        after = broker.start().bootstrap
+    broker.stop()
+    assert after != before
+    assert any("in use by another program" in line for line in said)
+
+
+COMMAND = """
+import sys, time
+from pathlib import Path
+from hub.kafka.local import LocalBroker
+broker = LocalBroker(Path(sys.argv[1]), say=lambda _: None)
+with broker.lease() as bootstrap:
+    print(bootstrap, broker.status().pid, flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_commands_that_start_at_once_share_one_broker_and_a_killed_user_does_not_keep_it(tmp_path):
+    commands = [
+        subprocess.Popen(
+            [sys.executable, "-c", COMMAND, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(3)
+    ]
+    told = {command.stdout.readline() for command in commands}
+    broker = LocalBroker(tmp_path)
+    try:
+        assert len(told) == 1
+        assert broker.status().serving
+        commands[0].kill()
+        commands[0].communicate()
+        assert broker.status().serving
+        for command in commands[1:]:
+            command.communicate("\n")
+        assert not broker.status().running
+    finally:
+        broker.stop()
+
+
+def test_a_log_that_cannot_be_read_is_told_with_what_the_broker_said(broker):
+    broker.start()
+    broker.stop()
+    (broker.folder / "data" / "meta.properties").write_text("version=1\ncluster.id=x\nnode.id=99\n")
+    with pytest.raises(BrokerUnavailable, match="did not start") as caught:
+        broker.start()
+    assert "node" in str(caught.value)
+    assert not broker.status().running
