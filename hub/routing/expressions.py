@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import cel
 
-from hub.routing.direct import direct
+from hub.routing.direct import Unusual, direct
 from hub.routing.functions import STATE, Functions, functions_of
 from hub.routing.outline import Outline, Reader
 from hub.routing.tokens import ExpressionError, did_you_mean, error_at
@@ -130,6 +130,8 @@ class Compiled:
                 return self._direct(scope)
             except ValueError as error:
                 raise self._fault(f"a value {error}") from None
+            except Unusual:
+                pass
         variables = self._bound(scope)
         try:
             result = self._program.execute(variables)

@@ -42,20 +42,29 @@ class Expression:
     def value(self, row: Mapping[str, Any], today: Callable[[], str]) -> Any:
         """Return the value, None when it is unknown. Raises Malformed: `column`, `expression`, or a function's name."""
         try:
+            return self._evaluated(row, today)
+        except Missing:
+            return None
+
+    def needed(self, row: Mapping[str, Any], today: Callable[[], str], what: str) -> Any:
+        """Return a value there must be. Raises Malformed, also `empty`."""
+        try:
+            value = self._evaluated(row, today)
+        except Missing as missing:
+            raise self.refused(f"{what} is empty: {missing}", "empty") from None
+        if value is None or value == "":
+            raise self.refused(f"{what} is empty", "empty")
+        return value
+
+    def _evaluated(self, row: Mapping[str, Any], today: Callable[[], str]) -> Any:
+        try:
             return self._compiled.evaluate({"row": row}, today=today)
         except Missing as missing:
             if len(missing.path) > 1 and missing.path[0] == "row" and missing.path[1] not in row:
                 raise self._no_column(missing.path[1], row) from None
-            return None
+            raise
         except ExpressionFault as fault:
             raise Malformed(fault.message, place=fault.place, code=fault.code) from None
-
-    def needed(self, row: Mapping[str, Any], today: Callable[[], str], what: str) -> Any:
-        """Return a value there must be. Raises Malformed, also `empty`."""
-        value = self.value(row, today)
-        if value is None or value == "":
-            raise Malformed(f"{what} is empty, in: {self._compiled.source}", place=self._compiled.place, code="empty")
-        return value
 
     def refused(self, message: str, code: str) -> Malformed:
         """Return a Malformed that points at this expression."""

@@ -12,6 +12,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any
 
 _ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
@@ -61,7 +62,12 @@ def wareki(text: Any) -> str | None:
     Raises ValueError for forms not known, dates that do not exist, and dates outside their era. Six digits without an
     era are refused: they may be of any era, or Gregorian.
     """
-    folded = unicodedata.normalize("NFKC", str(text)).strip()
+    return _read(str(text))
+
+
+@lru_cache(maxsize=8192)  # the dates of a file are few
+def _read(text: str) -> str | None:
+    folded = unicodedata.normalize("NFKC", text).strip()
     if not folded:
         return None
     packed = re.sub(r"\s+", "", folded).upper()
@@ -76,7 +82,7 @@ def wareki(text: Any) -> str | None:
     raise ValueError(f"{text!r} is not a date in any known form")
 
 
-def _in_era(era: Era, found: re.Match[str], text: Any) -> date:
+def _in_era(era: Era, found: re.Match[str], text: str) -> date:
     day = _real(era.zero + _number(found["y"], text), _number(found["m"], text), _number(found["d"], text), text)
     if day < date(1873, 1, 1):
         raise ValueError(f"{text!r} is before 1873, when the calendar was another")
@@ -85,7 +91,7 @@ def _in_era(era: Era, found: re.Match[str], text: Any) -> date:
     return day
 
 
-def _number(text: str, whole: Any) -> int:
+def _number(text: str, whole: str) -> int:
     if text == "元":
         return 1
     if text.isascii() and text.isdigit():
@@ -99,7 +105,7 @@ def _number(text: str, whole: Any) -> int:
         raise ValueError(f"{whole!r} is not a date in any known form") from None
 
 
-def _real(year: int, month: int, day: int, text: Any) -> date:
+def _real(year: int, month: int, day: int, text: str) -> date:
     try:
         return date(year, month, day)
     except ValueError:
