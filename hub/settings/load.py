@@ -26,7 +26,7 @@ ENVIRONMENT_KEYS = frozenset(
     {"folder", "prefix", "systems", "tables", "layouts", "calendars", "ledger_url", "bootstrap"}
 )
 CITY_NAME = re.compile(r"[a-z][a-z0-9-]*", re.ASCII)  # it stands in the types on the wire
-PLACE = re.compile(r"(?P<file>.*?)(:(?P<line>[0-9]+):(?P<column>[0-9]+))?", re.DOTALL)
+PLACE = re.compile(r"(?P<file>.+):(?P<line>[0-9]+):(?P<column>[0-9]+)", re.DOTALL)
 TOPIC_PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)  # Kafka's legal characters
 
 
@@ -38,7 +38,7 @@ def load_city(folder: Path | str, *, environ: Mapping[str, str] = os.environ) ->
     """
     root = Path(folder).resolve()
     reader = Reader(root, environ)
-    if not (root / CITY_FILE).is_file():
+    if not os.path.isfile(root / CITY_FILE):  # noqa: PTH113 — false, not an error, where the folder cannot be looked into
         reader.note(CITY_FILE, f"there is no {CITY_FILE} in {folder}", INIT_MEND.format(folder=folder), code="no-city")
         raise ConfigurationError(reader.problems)
     city = read_city(reader)
@@ -57,14 +57,16 @@ def load_city(folder: Path | str, *, environ: Mapping[str, str] = os.environ) ->
 
 def in_order(problems: list[Problem]) -> list[Problem]:
     """Return the problems file by file as they were read, each file's by line and column."""
-    places = [PLACE.fullmatch(problem.place) for problem in problems]
-    files = list(dict.fromkeys(place["file"] for place in places if place))
+    spots = [spot_of(problem.place) for problem in problems]
+    files = list(dict.fromkeys(file for file, _, _ in spots))
+    keyed = zip(((files.index(file), line, column) for file, line, column in spots), problems, strict=True)
+    return [problem for _, problem in sorted(keyed, key=lambda pair: pair[0])]
 
-    def order(problem: Problem) -> tuple[int, int, int]:
-        place = PLACE.fullmatch(problem.place)
-        return (files.index(place["file"]), int(place["line"] or 0), int(place["column"] or 0)) if place else (0, 0, 0)
 
-    return sorted(problems, key=order)
+def spot_of(place: str) -> tuple[str, int, int]:
+    """Return the parts of a place; a file as a whole stands before its lines."""
+    match = PLACE.fullmatch(place)
+    return (match["file"], int(match["line"]), int(match["column"])) if match else (place, 0, 0)
 
 
 def read_city(reader: Reader) -> City | None:
@@ -151,7 +153,12 @@ def files(reader: Reader, kind: str, suffix: str) -> Iterator[Path]:
     folder = reader.folder / kind
     if not folder.is_dir():
         return
-    for path in sorted(folder.iterdir()):
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError as error:
+        reader.note(kind, f"the folder cannot be read: {error.strerror}", code="unreadable")
+        return
+    for path in paths:
         if path.name.startswith(".") or not path.is_file():
             continue
         if path.suffix == suffix:
