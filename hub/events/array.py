@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 64 * 1024
 _BLANK = b" \t\r\n"
-_TOKEN = re.compile(rb'"(?:[^"\\\n]++|\\.)*+"|["\[\]{},]', re.DOTALL)
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|["\[\]{},]', re.DOTALL)
 
 
 class Piece(NamedTuple):
@@ -29,7 +29,7 @@ class Piece(NamedTuple):
 def split_array(head: bytes, stream: BinaryIO, *, longest: int) -> Iterator[Piece]:
     """Yield the items of the array that begins with `head` (its `[` first) and goes on in the stream."""
     cutter = _Cutter(longest)
-    chunk = head[1:]
+    chunk = head[1:] or stream.readline(_CHUNK)
     while chunk and not cutter.closed:
         yield from cutter.feed(chunk)
         chunk = stream.readline(_CHUNK)
@@ -62,7 +62,7 @@ class _Cutter:
         start = 0
         while not self.closed and (token := _TOKEN.search(self.buffer, self._looked)):
             sign = token.group()
-            if sign == b'"' and self.buffer.find(b"\n", token.start()) < 0:
+            if sign == b'"':  # a text that goes on in the next chunk
                 self._looked = token.start()
                 break
             self._looked = token.end()
