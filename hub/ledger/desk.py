@@ -205,7 +205,7 @@ class Desk:
                 ),
                 {"no": number},
             )
-            return [Hold(*row[:9], bytes(row[9]) if row[9] is not None else None) for row in rows]
+            return [hold_of(row) for row in rows]
 
     # --- settling ----------------------------------------------------------------------------------------------
 
@@ -221,6 +221,14 @@ class Desk:
                     continue
                 write.rows(one)
         return fenced
+
+
+def hold_of(row: Any) -> Hold:
+    """Return a row of `pending` as a Hold."""
+    payload = bytes(row.payload) if row.payload is not None else None
+    return Hold(
+        row.pos, row.job, row.subject, row.status, row.detail, row.since, row.due, row.attempts, row.no, payload
+    )
 
 
 def _quoted(text: str) -> str:

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import sqlalchemy as sa
 from sqlalchemy import event as sa_event
 from sqlalchemy.engine import Connection, Engine, make_url
@@ -41,21 +40,22 @@ class Ledger:
         self._write_lock = threading.Lock()
         self.engine = _engine(url, lock_timeout)
         self.sqlite = self.engine.dialect.name == "sqlite"
+        self._faults = _faults(sqlite=self.sqlite)
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
         """Give a connection for reading; nothing is committed."""
-        with _translated(), self.engine.connect() as connection:
+        with self._translated(), self.engine.connect() as connection:
             yield connection
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
         """Give a connection in a write transaction; commits at the end, rolls back on any error."""
         if not self.sqlite:
-            with _translated(), self.engine.begin() as connection:
+            with self._translated(), self.engine.begin() as connection:
                 yield connection
             return
-        with self._write_lock, _translated(), self.engine.connect() as connection:
+        with self._write_lock, self._translated(), self.engine.connect() as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -63,6 +63,17 @@ class Ledger:
                 connection.exec_driver_sql("ROLLBACK")
                 raise
             connection.exec_driver_sql("COMMIT")
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except self._faults as error:
+            raise unavailable(error) from error
+        except sa.exc.DBAPIError as error:
+            if error.connection_invalidated:
+                raise unavailable(error) from error
+            raise
 
     @property
     def clock(self) -> str:
@@ -114,27 +125,17 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
         connection.execute(pragma)
 
 
-# The hot path speaks to the drivers directly, so their own faults are met beside SQLAlchemy's.
-_FAULTS = (
-    sa.exc.OperationalError,
-    sa.exc.InterfaceError,
-    sa.exc.TimeoutError,
-    sqlite3.OperationalError,
-    psycopg.OperationalError,
-    psycopg.InterfaceError,
-)
+def _faults(*, sqlite: bool) -> tuple[type[Exception], ...]:
+    """Return what a database raises when it is away, locked or full.
 
+    The hot path speaks to the drivers directly, so their own faults are met beside SQLAlchemy's.
+    """
+    drivers: tuple[type[Exception], ...] = (sqlite3.OperationalError,)
+    if not sqlite:
+        import psycopg  # noqa: PLC0415 - a city on SQLite does without it
 
-@contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except _FAULTS as error:
-        raise unavailable(error) from error
-    except sa.exc.DBAPIError as error:
-        if error.connection_invalidated:
-            raise unavailable(error) from error
-        raise
+        drivers = (psycopg.OperationalError, psycopg.InterfaceError)
+    return (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError, *drivers)
 
 
 def unavailable(error: Exception) -> LedgerUnavailable:

@@ -6,13 +6,11 @@ dispatcher that has lost its partition fails there with `Fenced` and nothing of 
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import psycopg.errors
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
@@ -142,16 +140,16 @@ class EventLog:
 
     def commit(self, batch: DispatchBatch) -> None:
         """Write one poll in one transaction; raises Fenced when a position has moved, IdTaken when an id has."""
-        try:
-            with self.ledger.write() as connection:
-                self._move(connection, batch.positions)
-                raw = connection.connection.driver_connection
+        with self.ledger.write() as connection:
+            self._move(connection, batch.positions)
+            raw: Any = connection.connection.driver_connection
+            try:
                 if self.ledger.sqlite:
                     _insert_sqlite(raw, batch)
                 else:
                     _insert_postgres(raw, batch)
-        except (sqlite3.IntegrityError, psycopg.errors.UniqueViolation) as error:
-            raise IdTaken(str(error)) from error
+            except self.ledger.engine.dialect.dbapi.IntegrityError as error:  # type: ignore[union-attr]
+                raise IdTaken(str(error)) from error
 
     def _move(self, connection: Connection, positions: dict[int, tuple[int, int]]) -> None:
         for stream, (expected, following) in sorted(positions.items()):

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from hub.errors import AmbiguousId, NotFound
 from hub.events.wire import system_of
-from hub.ledger.desk import Hold
+from hub.ledger.desk import Hold, hold_of
 from hub.ledger.engine import Ledger
 from hub.ledger.tables import attempt, dedup, event, fact, name, outcome, pending, receiver
 
@@ -146,7 +146,7 @@ class Views:
                 for row in connection.execute(_of(outcome, receivers, part)):
                     ended[row.receiver, row.pos] = Ended(row.status, row.at, row.no, row.batch)
                 for row in connection.execute(_of(pending, receivers, part)):
-                    holds[row.receiver, row.pos] = _hold(row)
+                    holds[row.receiver, row.pos] = hold_of(row)
                 for row in connection.execute(_of(attempt, receivers, part).order_by(attempt.c.n, attempt.c.at)):
                     failures.setdefault((row.receiver, row.pos), []).append(
                         {"n": row.n, "at": row.at, "kind": row.kind, "code": row.code, "message": row.message}
@@ -226,13 +226,6 @@ class Views:
 
 def _of(table: sa.Table, receivers: Sequence[int], positions: Sequence[int]) -> sa.Select[Any]:
     return sa.select(table).where(table.c.receiver.in_(receivers), table.c.pos.in_(positions), table.c.job == 0)
-
-
-def _hold(row: Any) -> Hold:
-    payload = bytes(row.payload) if row.payload is not None else None
-    return Hold(
-        row.pos, row.job, row.subject, row.status, row.detail, row.since, row.due, row.attempts, row.no, payload
-    )
 
 
 def _parts(values: Sequence[int], size: int = 400) -> Iterable[Sequence[int]]:
