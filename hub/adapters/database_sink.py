@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.engine import URL, Connection
 
 from hub.adapters.contract import Batch, Delivery, Outcome
 from hub.adapters.database_engine import ERRORS, Fault, describe, open_engine, shown, sort
@@ -60,7 +60,7 @@ class DatabaseSink:
     def __init__(self, url: URL, target: Target) -> None:
         self._url = url
         self._target = target
-        self._opened: Engine | None = None
+        self._engine = open_engine(url, read_only=False)
         self._conflict: bool | None = None  # whether the database itself finds a row by the key; None: not looked yet
         schema, _, name = target.table.rpartition(".")
         self._schema, self._name = schema or None, name
@@ -79,8 +79,7 @@ class DatabaseSink:
 
     async def close(self) -> None:
         """Close the connection."""
-        if self._opened is not None:
-            await asyncio.to_thread(self._opened.dispose)
+        await asyncio.to_thread(self._engine.dispose)
 
     def _deliver(self, batch: Batch) -> list[Outcome]:
         refused: dict[str, HubError] = {}
@@ -214,12 +213,6 @@ class DatabaseSink:
         unique += [found["column_names"] for found in inspector.get_unique_constraints(self._name, self._schema)]
         matches = any(set(columns) == set(self._target.key) for columns in unique)
         self._conflict = matches and connection.dialect.name in INSERTS
-
-    @property
-    def _engine(self) -> Engine:
-        if self._opened is None:
-            self._opened = open_engine(self._url, read_only=False)
-        return self._opened
 
     def _fault(self, error: Exception) -> HubError:
         if sort(error) is Fault.SETTING:

@@ -17,7 +17,7 @@ from uuid import UUID
 
 import orjson
 import sqlalchemy as sa
-from sqlalchemy.engine import URL, Engine
+from sqlalchemy.engine import URL
 
 from hub.adapters.contract import Row, SourceBatch
 from hub.adapters.database_engine import ERRORS, Fault, describe, open_engine, shown, sort
@@ -63,7 +63,7 @@ class DatabaseSource:
         self._from = _from_clause(table, query)
         self._cursor = cursor
         self._overlap = overlap
-        self._opened: Engine | None = None
+        self._engine = open_engine(url, read_only=True)
 
     def read(self, after: dict[str, Any] | None) -> Iterator[SourceBatch]:
         """Yield the new rows. Raises `Transient` naming the database when it is away, or the setting that is wrong."""
@@ -77,6 +77,8 @@ class DatabaseSource:
                 ready = SourceBatch(rows, position.dump(), self._label, unit, last=False)
         except ERRORS as error:
             raise self._fault(error) from error
+        finally:
+            self._engine.dispose()
         if ready is not None:
             ready.last = True
             yield ready
@@ -169,12 +171,6 @@ class DatabaseSource:
             kept = {name: _plain(value) if _kind(value) else type(value).__name__ for name, value in values.items()}
             return Row({}, place, orjson.dumps(kept), error)
         return Row(plain, place, orjson.dumps(plain))
-
-    @property
-    def _engine(self) -> Engine:
-        if self._opened is None:
-            self._opened = open_engine(self._url, read_only=True)
-        return self._opened
 
     def _fault(self, error: Exception) -> Transient:
         if sort(error) is Fault.SETTING:

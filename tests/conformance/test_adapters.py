@@ -1,0 +1,88 @@
+"""Every transport through the whole conformance kit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hub.adapters import registry
+from hub.adapters.conformance import PREPARED_CHECKS, SINK_CHECKS, SOURCE_CHECKS
+from tests.conformance.helpers import (
+    CsvSinkCase,
+    CsvSourceCase,
+    DatabaseSinkCase,
+    DatabaseSourceCase,
+    HttpCase,
+    JsonlCase,
+    KafkaCase,
+    Server,
+)
+
+SOURCES = {"csv", "csv-keep", "csv-delete", "sqlite", "sqlite-overlap", "postgresql", "postgresql-overlap"}
+SINKS = {"csv", "csv-columns", "jsonl", "sqlite", "postgresql", "http", "http-repeating", "kafka"}
+PREPARED = {"csv", "csv-columns", "jsonl"}
+
+
+@pytest.fixture
+def source(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    kind, _, variant = request.param.partition("-")
+    if kind == "csv":
+        return CsvSourceCase(tmp_path, after=variant or "move")
+    url = f"sqlite:///{tmp_path}/juki.db" if kind == "sqlite" else request.getfixturevalue("postgres_url")
+    return DatabaseSourceCase(url, tmp_path, overlap=50 if variant else 0)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def sink(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    columns = {"columns": {"鍵": "key", "氏名": "data.name"}}
+    if request.param in ("sqlite", "postgresql"):
+        url = (
+            f"sqlite:///{tmp_path}/kokuho.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+        )
+        return DatabaseSinkCase(url, tmp_path)
+    if request.param.startswith("http"):
+        server = request.getfixturevalue("server")
+        server.honours_key = request.param == "http"
+        return HttpCase(tmp_path, server, idempotent=server.honours_key)
+    if request.param.startswith("csv"):
+        return CsvSinkCase(tmp_path, columns if request.param == "csv-columns" else None)
+    return {"jsonl": JsonlCase, "kafka": KafkaCase}[request.param](tmp_path)
+
+
+@pytest.mark.parametrize("check", SOURCE_CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("source", sorted(SOURCES), indirect=True)
+def test_a_source(source: Any, check: Any) -> None:
+    check(source)
+
+
+@pytest.mark.parametrize("check", SINK_CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("sink", sorted(SINKS), indirect=True)
+async def test_a_sink(sink: Any, check: Any) -> None:
+    await check(sink)
+
+
+@pytest.mark.parametrize("check", PREPARED_CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("sink", sorted(PREPARED), indirect=True)
+async def test_a_sink_in_two_steps(sink: Any, check: Any) -> None:
+    await check(sink)
+
+
+def test_every_transport_is_held_to_the_kit() -> None:
+    tried = {
+        "source": {case.partition("-")[0] for case in SOURCES},
+        "sink": {case.partition("-")[0] for case in SINKS},
+        "prepared": {case.partition("-")[0] for case in PREPARED},
+    }
+    for side, kinds in tried.items():
+        kinds = {"database" if kind in ("sqlite", "postgresql") else kind for kind in kinds}
+        assert kinds == {name for name in registry.names() if getattr(registry.find(name).features, side)}
