@@ -1,0 +1,91 @@
+"""A system whose CSV files are read into a real Kafka; run as a program it can die at a named point.
+
+`python -m tests.integration.intake_city FOLDER LEDGER BOOTSTRAP TOPIC POINT` reads the folder once and, at its second
+batch, kills itself with -9: after `publish`, within the transaction (`store`), after `acknowledge`. With the point `none` it ends by itself.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hub.adapters import csv_source
+from hub.adapters.csv_source import CsvSource
+from hub.kafka.bus import Producer
+from hub.ledger import sources
+from hub.ledger.engine import Ledger
+from hub.routing.expressions import Environment
+from hub.routing.mapping import Mapper
+from hub.settings.models import Case, Publication, Source, System
+from hub.stages.intake import Counts, Intake, Services, SourceRunner
+
+CASE = Case(
+    event="resident.died",
+    map={"name": "row.氏名", "died_on": "row.死亡日", "effective_on": "row.死亡日"},
+)
+
+
+def runner(folder: Path) -> SourceRunner:
+    """Return the source of a system that reports deaths."""
+    source = Source(name="main", adapter="csv")
+    publication = Publication(source="main", subject="row.宛名番号", cases=(CASE,))
+    system = System(system="koseki", sources={"main": source}, publishes=(publication,))
+    mapper = Mapper(system, publication, source, Environment(tables={}), "moriguchi")
+    files = CsvSource(folder, "in/*.csv", encoding="cp932", delimiter=",", after="move")
+    return SourceRunner("koseki", "main", files, (mapper,))
+
+
+def write(folder: Path, name: str, rows: list[str]) -> Path:
+    """Write a file of reports."""
+    path = folder / "in" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes("\r\n".join(["宛名番号,氏名,死亡日", *rows, ""]).encode("cp932"))
+    return path
+
+
+async def drain(folder: Path, ledger: Ledger, bootstrap: str, topic: str) -> Counts:
+    """Read everything that is there."""
+    producer = Producer(bootstrap)
+    try:
+        return await Intake([runner(folder)], Services(producer, ledger, topic, "moriguchi")).drain()
+    finally:
+        await producer.stop()
+
+
+def _die_after(owner: Any, name: str) -> None:
+    """Kill this process right after the second call."""
+    call: Callable[..., Any] = getattr(owner, name)
+    calls = []
+
+    def counted() -> None:
+        calls.append(1)
+        if len(calls) == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    async def awaited(*arguments: Any, **named: Any) -> Any:
+        result = await call(*arguments, **named)
+        counted()
+        return result
+
+    def called(*arguments: Any, **named: Any) -> Any:
+        result = call(*arguments, **named)
+        counted()
+        return result
+
+    setattr(owner, name, awaited if asyncio.iscoroutinefunction(call) else called)
+
+
+if __name__ == "__main__":
+    folder, url, bootstrap, topic, point = sys.argv[1:]
+    csv_source.ROWS = 10
+    points = {
+        "publish": (Producer, "publish"),
+        "store": (sources, "advance"),
+        "acknowledge": (CsvSource, "acknowledge"),
+    }
+    if point in points:
+        _die_after(*points[point])
+    asyncio.run(drain(Path(folder), Ledger(url), bootstrap, topic))
