@@ -99,7 +99,12 @@ class Consumer:
         self._committed = 0.0
         self._bootstrap = bootstrap
         self._broker = KafkaBroker(
-            bootstrap, logger=None, apply_types=False, allow_auto_create_topics=False, graceful_timeout=_STOP
+            bootstrap,
+            logger=None,
+            apply_types=False,
+            consumer_only=True,
+            allow_auto_create_topics=False,
+            graceful_timeout=_STOP,
         )
         self._subscriber = self._broker.subscriber(
             topic,

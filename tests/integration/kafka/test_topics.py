@@ -34,7 +34,9 @@ async def test_a_recreated_topic_has_another_uuid_and_no_owner(kafka_bootstrap, 
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka_bootstrap)
     await admin.start()
     await admin.delete_topics([before.name])
-    while await topics.topic_info(kafka_bootstrap, before.name):
+    for _ in range(100):
+        if not await topics.topic_info(kafka_bootstrap, before.name):
+            break
         await asyncio.sleep(0.05)
     await admin.close()
     after = await topics.ensure_topics(kafka_bootstrap, topic_prefix, "city", "two")
@@ -69,7 +71,7 @@ async def test_offsets_say_where_the_log_begins_and_ends(kafka_bootstrap, topic_
 
 async def test_nobody_at_the_address_is_said_within_the_limit():
     assert not await topics.reachable("127.0.0.1:1", 1.0)
-    with pytest.raises(BrokerUnavailable, match="127.0.0.1:1"):
+    with pytest.raises(BrokerUnavailable, match=r"127\.0\.0\.1:1"):
         await topics.end_offsets("127.0.0.1:1", "hub.events", limit=2.0)
 
 
