@@ -27,7 +27,7 @@ def site(folder: Path, *, name: str = "main") -> Site:
 
 
 def path_of(text: str) -> Callable[[Delivery, Batch], Any]:
-    """Compile `delivery.key`, `data.name`, `subject` or a quoted text: enough of an expression for transports."""
+    """Compile `key`, `subject`, `data.name`, `batch.no` or a quoted text: enough of an expression for transports."""
     root, _, rest = text.partition(".")
 
     def value(delivery: Delivery, batch: Batch) -> Any:
@@ -169,11 +169,9 @@ class DatabaseSinkCase(SinkCase):
             return list(result) if result.returns_rows else []
 
     def open(self) -> Any:
-        columns = {"delivery": "delivery.key", "name": "data.name"}
-        # `delivery.key` reads an attribute of the delivery, as `subject` does
-        port = Expressions(lambda text: path_of(text.replace("delivery.key", "key")))
+        columns = {"delivery": "key", "name": "data.name"}
         options = {"url": self.url, "table": "log", "mode": "insert", "columns": columns}
-        return registry.open_sink("database", options, site(self.folder), port)
+        return registry.open_sink("database", options, site(self.folder), EXPRESSIONS)
 
     def seen(self) -> list[str]:
         return [row[0] for row in self.run("SELECT delivery FROM log ORDER BY no")]
@@ -211,10 +209,10 @@ class JsonlCase(PreparedCase):
     def away(self) -> Any:
         return in_place_of_folder(self.folder)
 
-    def refused(self, delivery: Delivery) -> None:
+    def refused(self, delivery: Delivery) -> None:  # noqa: ARG002
         return None
 
-    def meddle(self, token: dict[str, Any]) -> None:
+    def meddle(self, token: dict[str, Any]) -> None:  # noqa: ARG002
         with (self.folder / "events.jsonl").open("ab") as stream:
             stream.write(b'{"deliverykey": "somebody else\'s"}\n')
 
@@ -280,7 +278,7 @@ class KafkaCase(SinkCase):
         yield
         self.publisher.is_away = False
 
-    def refused(self, delivery: Delivery) -> None:
+    def refused(self, delivery: Delivery) -> None:  # noqa: ARG002
         return None
 
 
@@ -300,9 +298,6 @@ class Server:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-
-            def handle_one_request(self) -> None:
-                super().handle_one_request()
 
             def _any(self) -> None:
                 outer.handle(self)

@@ -84,5 +84,5 @@ def test_every_transport_is_held_to_the_kit() -> None:
         "prepared": {case.partition("-")[0] for case in PREPARED},
     }
     for side, kinds in tried.items():
-        kinds = {"database" if kind in ("sqlite", "postgresql") else kind for kind in kinds}
-        assert kinds == {name for name in registry.names() if getattr(registry.find(name).features, side)}
+        names = {"database" if kind in ("sqlite", "postgresql") else kind for kind in kinds}
+        assert names == {name for name in registry.names() if getattr(registry.find(name).features, side)}

@@ -41,7 +41,7 @@ async def prepared_is_not_seen(case: PreparedCase) -> None:
 
 
 async def a_crash_at_any_point_is_finished_once(case: PreparedCase) -> None:
-    """In every state a crash can leave after `prepare`, `recover` finishes the batch once, and again changes nothing."""
+    """In every state a crash can leave after `prepare`, `recover` finishes the batch, and again changes nothing."""
     before = await _earlier(case)
     sink, content = _open(case), batch(deliveries(3), no=2)
     token = through_json(await sink.prepare(content))
@@ -143,7 +143,7 @@ async def visible_means_durable(case: PreparedCase) -> None:
 
 
 async def a_full_disk_doubles_nothing(case: PreparedCase) -> None:
-    """When the disk fills at any byte, the error is `Transient`, nothing is visible, and the batch then goes through."""
+    """When the disk fills at any byte nothing is visible, the error is `Transient`, and then the batch goes through."""
     before = await _earlier(case)
     content = batch(deliveries(2), no=2)
     room = 0

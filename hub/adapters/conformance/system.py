@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 State = Mapping[str, bytes]  # path in the folder → content
 STEPS = 40  # states looked at while bytes are appended
@@ -67,7 +67,7 @@ class SyncTrace(_Patched):
         self._named: dict[str, int] = {}  # path → when it got this name by a rename
         self._problems: list[str] = []
 
-    def __enter__(self) -> SyncTrace:
+    def __enter__(self) -> Self:
         for name in ("fsync", "fdatasync"):
             self.replace(name, self._sync)
         for name in ("rename", "replace", "link"):
@@ -77,7 +77,7 @@ class SyncTrace(_Patched):
     def _sync(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def sync(descriptor: Any) -> None:
             original(descriptor)
-            stat = os.stat(descriptor)
+            stat = os.fstat(descriptor)
             self._clock += 1
             self._synced[stat.st_ino] = (self._clock, stat.st_size)
 
@@ -85,7 +85,7 @@ class SyncTrace(_Patched):
 
     def _name(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def name(source: Any, target: Any, **options: Any) -> None:
-            stat = os.stat(source)
+            stat = Path(source).stat()
             if self._synced.get(stat.st_ino, (0, -1))[1] != stat.st_size:
                 self._problems.append(f"{Path(target).name} got its name before its bytes were synced")
             original(source, target, **options)
@@ -116,7 +116,7 @@ class FullDisk(_Patched):
         super().__init__()
         self._room = room
 
-    def __enter__(self) -> FullDisk:
+    def __enter__(self) -> Self:
         for name in ("write", "pwrite"):
             self.replace(name, self._write)
         return self
