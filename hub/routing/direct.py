@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from hub.routing.outline import Outline
 from hub.routing.tokens import Token, literal
 from hub.routing.values import PLAIN, Missing, Path, find, plain
-
-if TYPE_CHECKING:
-    from hub.routing.outline import Outline
 
 Step = Callable[[Mapping[str, Any]], Any]
 
@@ -209,7 +207,7 @@ def _same(left: Step, right: Step, sign: str) -> Step:
         one, other = left(scope), right(scope)
         if type(one) is not str and type(other) is not str and not (type(one) is type(other) in (bool, int)):
             raise Unusual
-        return (type(one) is type(other) and one == other) is (sign == "==")
+        return (one == other) is (sign == "==")
 
     return compare
 

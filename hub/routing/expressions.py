@@ -11,21 +11,18 @@ by `has()` is guarded: its absence alone makes nothing unknown, only its use doe
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import cel
+from hub.routing.engine import cel
 
 from hub.routing.direct import Unusual, direct
 from hub.routing.functions import STATE, Functions, functions_of
 from hub.routing.outline import Outline, Reader
 from hub.routing.tokens import ExpressionError, did_you_mean, error_at
 from hub.routing.values import PLAIN, ExpressionFault, Missing, Path, find, plain, typed
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
-
-    from hub.settings.models import TableRow
+from hub.settings.models import TableRow
 
 __all__ = ["Compiled", "Environment", "ExpressionError", "ExpressionFault", "Missing", "compile_expression"]
 

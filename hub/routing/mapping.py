@@ -6,9 +6,10 @@ its field absent. Texts stay as received; `subject` and `id` become texts, `sequ
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from hub.errors import Malformed
@@ -17,11 +18,7 @@ from hub.events.envelope import Event, event_from, identity
 from hub.routing.expressions import Compiled, Environment, ExpressionFault, Missing, compile_expression
 from hub.routing.tokens import did_you_mean
 from hub.routing.values import plain
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from hub.settings.models import Case, Publication, Source, System
+from hub.settings.models import Case, Publication, Source, System
 
 ROOTS = frozenset({"row"})
 

@@ -8,15 +8,11 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from hub.routing.tokens import Token, did_you_mean, error_at, literal, quoted, tokens_of
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-
-    from hub.routing.values import Path
+from hub.routing.values import Path
 
 _ASCII_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
@@ -74,12 +70,10 @@ class Outline:
         self.length += len(piece)
 
     def original(self, offset: int) -> int:
-        """Return where in the text the rewritten text's offset comes from."""
-        index = bisect_right(self.starts, (offset, len(self.text))) - 1
-        if index < 0 or offset >= self.length:
+        """Return where in the text the piece of the rewritten text at `offset` comes from."""
+        if offset >= self.length:
             return len(self.text)
-        start, at = self.starts[index]
-        return at + (offset - start if self.pieces[index] == self.text[at : at + len(self.pieces[index])] else 0)
+        return self.starts[bisect_right(self.starts, (offset, len(self.text))) - 1][1]
 
     def variable_of(self, path: Path) -> str:
         """Return the variable that holds the path's value."""

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
 
 from hub.errors import HubError
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
 
 _TOKEN = re.compile(
     r"""

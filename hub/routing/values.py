@@ -25,7 +25,7 @@ class Missing(Exception):  # noqa: N818 - an answer ("unknown"), not an error
         self.path = path
 
 
-class ExpressionFault(HubError):
+class ExpressionFault(HubError):  # noqa: N818 - an ExpressionError is one of compiling
     """An expression that could not be evaluated on these values."""
 
 

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import inspect
 import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hub.routing.functions import dates, text
 from hub.routing.functions.lookup import Resolver, Unknown, local_id_in, lookup_in, resident_in
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from hub.routing.outline import Outline
-    from hub.settings.models import TableRow
+from hub.routing.outline import Outline
+from hub.settings.models import TableRow
 
 __all__ = ["STATE", "Functions", "functions_of"]
 

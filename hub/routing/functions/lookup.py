@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hub.routing.functions.dates import iso
-
-if TYPE_CHECKING:
-    from hub.settings.models import TableRow
+from hub.settings.models import TableRow
 
 Resolver = Callable[[str, str], str | None]
 

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import date, datetime
 from decimal import Decimal
+from threading import Event
 from typing import Any
 
 import pytest
@@ -272,13 +273,20 @@ def test_today_dates_a_lookup() -> None:
 
 
 def test_threads_do_not_see_each_others_faults() -> None:
-    expression = compiled("wareki(row.a) == '2024-04-01' && row.b == row.b")
+    inside, other_is_done = Event(), Event()
 
-    def ask(number: int) -> Any:
-        try:
-            return expression.evaluate({"row": {"a": "R6.4.1" if number % 2 else "x", "b": str(number)}})
-        except ExpressionFault:
-            return "fault"
+    def resolve(_: str, number: str) -> str:
+        if number == "bad":
+            raise ValueError("not a number")
+        inside.set()
+        assert other_is_done.wait(10)
+        return "1000001"
 
-    with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(ask, range(400))) == ["fault", True] * 200
+    expression = compiled("resident('kaigo', row.a)", resident=resolve)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(expression.evaluate, {"row": {"a": "good"}})
+        assert inside.wait(10)
+        with pytest.raises(ExpressionFault, match="not a number"):
+            expression.evaluate({"row": {"a": "bad"}})
+        other_is_done.set()
+        assert answer.result(10) == "1000001"
