@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 AS_OF = date(2026, 4, 1)  # the day at which ages, insurances and benefits of a generated city hold
 CITY_CODE = "272094"  # 団体コード of 守口市
+NEWCOMERS = 500_000_001  # serial from which those are numbered who are born or move in later
 SEX = {"male": "男", "female": "女"}  # 性別 as the legacy systems write it
 SYSTEM_OF = {  # who reports what: insurance scheme, benefit or contract → system
     "kokuho": "kokuho",

@@ -14,7 +14,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from hub.moriguchi import forms, names
-from hub.moriguchi.generator import Resident, age_on, household, resident_number
+from hub.moriguchi.generator import NEWCOMERS, Resident, age_on, household, resident_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -51,7 +51,7 @@ def hazard(age: int) -> float:
 
 
 def life(
-    people: Iterable[Resident], days: int, seed: int = 1, *, start: date, next_serial: int = 500_000_001
+    people: Iterable[Resident], days: int, seed: int = 1, *, start: date, next_serial: int = NEWCOMERS
 ) -> list[Change]:
     """Return what happens to these residents in `days` days from `start`, by day.
 

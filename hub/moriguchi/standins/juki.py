@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from hub.moriguchi.forms import JIYU
-from hub.moriguchi.generator import CITY_CODE, SEX
+from hub.moriguchi.generator import CITY_CODE, NEWCOMERS, SEX, resident_number
 from hub.moriguchi.standins.files import insert, opened
 
 if TYPE_CHECKING:
@@ -50,52 +50,55 @@ class Juki:
                 count += 1
         return count
 
-    def count(self) -> int:
-        """Return how many people it has ever known."""
+    def settled(self) -> int:
+        """Return how many residents it was filled with."""
         with opened(self._path, SCHEMA) as connection:
-            count: int = connection.execute("SELECT count(*) FROM jumin").fetchone()[0]
+            first = (resident_number(NEWCOMERS),)
+            count: int = connection.execute("SELECT count(*) FROM jumin WHERE 宛名番号 < ?", first).fetchone()[0]
+        return count
+
+    def known(self) -> set[str]:
+        """Return the numbers of all it ever knew."""
+        with opened(self._path, SCHEMA) as connection:
+            return {row[0] for row in connection.execute("SELECT 宛名番号 FROM jumin")}
+
+    def untouched(self) -> set[str]:
+        """Return the numbers of those to whom nothing has happened since they were first filled in."""
+        with opened(self._path, SCHEMA) as connection:
+            return {row[0] for row in connection.execute("SELECT 宛名番号 FROM jumin WHERE 履歴番号 = 1")}
+
+    def changes(self) -> int:
+        """Return how many lines the history has."""
+        with opened(self._path, SCHEMA) as connection:
+            count: int = connection.execute("SELECT count(*) FROM rireki").fetchone()[0]
         return count
 
     def next_serial(self) -> int:
         """Return a serial above all 宛名番号 given so far, for newcomers."""
         with opened(self._path, SCHEMA) as connection:
             last = connection.execute("SELECT max(宛名番号) FROM jumin").fetchone()[0]
-        return max(500_000_001, int((last or "0").removeprefix(CITY_CODE)) + 1)
-
-    def history_no(self, number: str) -> int:
-        """Return the resident's last 履歴番号, 0 for someone not known."""
-        with opened(self._path, SCHEMA) as connection:
-            found = connection.execute("SELECT 履歴番号 FROM jumin WHERE 宛名番号 = ?", (number,)).fetchone()
-        return found[0] if found else 0
-
-    def is_untouched(self, number: str) -> bool:
-        """Say whether nothing has happened to the resident since the first fill."""
-        return self.history_no(number) == 1
+        return max(NEWCOMERS, int((last or "0").removeprefix(CITY_CODE)) + 1)
 
     def record(self, rows: Iterable[LegacyRow]) -> list[int]:
         """Write changes down in one transaction; return the 履歴番号 of each."""
         with opened(self._path, SCHEMA) as connection:
             return [_record(connection, row.values) for row in rows]
 
-    def cancel(self, number: str, history_no: int, day: date) -> int:
-        """Take a change back by a line 異動の取消し, and put the former address back; return the line's 履歴番号."""
+    def take_back(self, number: str, day: date) -> int:
+        """Take a resident's last change back by a line 異動の取消し, its address too; return the line's 履歴番号."""
         with opened(self._path, SCHEMA) as connection:
-            wrong = dict(
-                connection.execute(
-                    "SELECT * FROM rireki WHERE 宛名番号 = ? AND 履歴番号 = ?", (number, history_no)
-                ).fetchone()
-            )
-            kept = {name: wrong[name] for name in _KEPT}
+            last = "SELECT * FROM rireki WHERE 宛名番号 = ? ORDER BY 履歴番号 DESC LIMIT 1"
+            wrong = dict(connection.execute(last, (number,)).fetchone())
             return _record(
                 connection,
                 {
-                    **kept,
+                    **{name: wrong[name] for name in _KEPT},
                     "宛名番号": number,
                     "住所": wrong["旧住所"] or wrong["住所"],
                     "異動事由": JIYU["異動の取消し"],
                     "異動日": wrong["異動日"],
                     "届出日": day.isoformat(),
-                    "取消履歴番号": str(history_no),
+                    "取消履歴番号": str(wrong["履歴番号"]),
                 },
             )
 

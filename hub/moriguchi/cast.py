@@ -1,0 +1,95 @@
+"""Chooses, among the generated residents, those to whom something happens in the demonstration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hub.errors import UsageError
+from hub.moriguchi.generator import age_on
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import date
+
+    from hub.moriguchi.generator import Resident
+
+Household = list["Resident"]
+FEWEST = 300  # residents among whom every role can be cast several times over
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Who plays: whole households, the one it is about first or found by `Cast`'s methods."""
+
+    family: Household  # four of them move
+    bereaved: Household  # one of them dies
+    parents: Household  # a child is born to them
+    applicants: Household  # a parent applies for a child
+    mistaken: Household  # a move is written down that never was
+
+    @property
+    def deceased(self) -> Resident:
+        """Return who dies: the household's first member in 後期高齢."""
+        return next(member for member in self.bereaved if "koki" in member.insurance)
+
+    @property
+    def mother(self) -> Resident:
+        """Return the mother of the child to be born."""
+        return next(member for member in self.parents if member.relationship == "妻")
+
+    @property
+    def child(self) -> Resident:
+        """Return the child that is applied for."""
+        return next(member for member in self.applicants if "kodomo_iryo" in member.benefits)
+
+    @property
+    def numbers(self) -> set[str]:
+        """Return the numbers of all who play."""
+        parts = (self.family, self.bereaved, self.parents, self.applicants, self.mistaken)
+        return {member.household_no for household in parts for member in household}
+
+
+def choose(households: Iterable[Household], day: date) -> Cast:
+    """Cast every role with another household, the most telling first. Raises UsageError when the town is too small."""
+    free = list(households)
+    family = _take(free, lambda members: _family(members, day))
+    bereaved = _take(free, _bereaved)
+    parents = _take(free, lambda members: _parents(members, day))
+    applicants = _take(free, lambda members: any("kodomo_iryo" in member.benefits for member in members))
+    mistaken = _take(free, lambda members: 2 * (len(members) == 1) + ("suido" in members[0].contracts))
+    return Cast(family, bereaved, parents, applicants, mistaken)
+
+
+def _take(free: list[Household], telling: Callable[[Household], int]) -> Household:
+    best = max(free, key=telling, default=None)
+    if best is None or not telling(best):
+        raise UsageError("nobody is left for a role of the demonstration", mend="use more residents, or a new folder")
+    free.remove(best)
+    return best
+
+
+def _family(members: Household, day: date) -> int:
+    """Prefer four people in 国保 with a water contract, children at school and a seal registered."""
+    children = [member for member in members if "kodomo_iryo" in member.benefits]
+    if len(members) != 4 or len(children) != 2:
+        return 0
+    at_school = any(7 <= age_on(child.birth_date, day) < 15 for child in children)
+    insured = "kokuho" in members[0].insurance
+    return 1 + 8 * insured + 4 * ("suido" in members[0].contracts) + 2 * at_school + ("inkan" in members[0].contracts)
+
+
+def _bereaved(members: Household) -> int:
+    """Prefer a head in 後期高齢 with a water contract and a seal, who leaves someone behind."""
+    head = members[0]
+    if "koki" not in head.insurance:
+        return 0
+    return 1 + 4 * ("suido" in head.contracts) + 2 * (len(members) == 2) + ("inkan" in head.contracts)
+
+
+def _parents(members: Household, day: date) -> int:
+    """Prefer a couple without children, the wife in her twenties or thirties."""
+    ages = [age_on(member.birth_date, day) for member in members if member.relationship == "妻"]
+    if not ages or not 20 <= ages[0] < 42:
+        return 0
+    return 1 + 2 * (len(members) == 2) + (ages[0] < 38)

@@ -1,0 +1,126 @@
+"""The hub as the demonstration sees it: a small protocol, and one that speaks to it by its own commands."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from hub.errors import HubError, Unavailable, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+PAGE = 1000
+
+
+class Hub(Protocol):
+    """What the demonstration asks of a hub. Lists are the items of the command's `--json`; filters are its options."""
+
+    @property
+    def folder(self) -> Path:
+        """Return the city's folder."""
+        ...
+
+    def publish(self, path: Path, *, facts_only: bool = False) -> None:
+        """Publish a file of CloudEvents (`hub publish`)."""
+        ...
+
+    def drain(self, *, wait: float = 30.0) -> bool:
+        """Run until nothing is left (`hub drain`); False when something still waits."""
+        ...
+
+    def events(self, **filters: str) -> list[dict[str, Any]]:
+        """Return events (`hub events list`)."""
+        ...
+
+    def event(self, id_: str) -> dict[str, Any]:
+        """Return one event with its deliveries and who was not told (`hub events show`)."""
+        ...
+
+    def deliveries(self, **filters: str) -> list[dict[str, Any]]:
+        """Return deliveries (`hub deliveries list`)."""
+        ...
+
+    def quarantine(self) -> list[dict[str, Any]]:
+        """Return what waits in quarantine (`hub quarantine list`)."""
+        ...
+
+
+class CommandHub:
+    """Speaks to a hub through `python -m hub.cli.main … --json`; between `with` its Kafka stays up.
+
+    Raises Unavailable when a service is away (exit 3), UsageError for wrong words or configuration (exit 2).
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._started = False
+
+    @property
+    def folder(self) -> Path:
+        """Return the city's folder."""
+        return self._folder
+
+    def __enter__(self) -> Self:
+        if self._call("kafka", "status")[0] != 0:
+            self._ask("kafka", "start")
+            self._started = True
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._started:
+            self._call("kafka", "stop")
+
+    def publish(self, path: Path, *, facts_only: bool = False) -> None:
+        """Publish a file; lines the hub refuses are in quarantine."""
+        self._ask("publish", str(path), *(["--facts-only"] if facts_only else []), accept=(0, 1))
+
+    def drain(self, *, wait: float = 30.0) -> bool:
+        """Run until nothing is left; False when something still waits."""
+        return self._call("drain", "--wait", f"{wait:g}s", accept=(0, 1))[0] == 0
+
+    def events(self, **filters: str) -> list[dict[str, Any]]:
+        """Return every event the filters let through."""
+        return self._list("events", "list", filters)
+
+    def event(self, id_: str) -> dict[str, Any]:
+        """Return one event."""
+        found: dict[str, Any] = self._ask("events", "show", id_)
+        return found
+
+    def deliveries(self, **filters: str) -> list[dict[str, Any]]:
+        """Return every delivery the filters let through."""
+        return self._list("deliveries", "list", filters)
+
+    def quarantine(self) -> list[dict[str, Any]]:
+        """Return what waits in quarantine."""
+        return self._list("quarantine", "list", {})
+
+    def _list(self, noun: str, verb: str, filters: dict[str, str]) -> list[dict[str, Any]]:
+        options = [word for name, value in filters.items() for word in (f"--{name.replace('_', '-')}", value)]
+        items: list[dict[str, Any]] = []
+        cursor: list[str] = []
+        while True:
+            page = self._ask(noun, verb, *options, "--limit", str(PAGE), *cursor)
+            items += page["items"]
+            if page.get("next") is None:
+                return items
+            cursor = ["--cursor", str(page["next"])]
+
+    def _ask(self, *words: str, accept: tuple[int, ...] = (0,)) -> Any:
+        return json.loads(self._call(*words, accept=accept)[1] or "null")
+
+    def _call(self, *words: str, accept: tuple[int, ...] | None = None) -> tuple[int, str]:
+        command = [sys.executable, "-m", "hub.cli.main", *words, "--city", str(self._folder), "--json"]
+        done = subprocess.run(  # noqa: S603 (the hub's own command)
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, encoding="utf-8", check=False
+        )
+        if accept is not None and done.returncode not in accept:
+            kind = {2: UsageError, 3: Unavailable}.get(done.returncode, HubError)
+            raise kind(f"`hub {' '.join(words)}` ended with {done.returncode}: {done.stderr.strip()[-2000:]}")
+        return done.returncode, done.stdout

@@ -1,0 +1,48 @@
+"""Puts the sample city into a folder: its files, the folders systems exchange files in, and empty stand-ins."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import as_file, files
+from pathlib import Path
+from shutil import copyfile
+
+from hub.moriguchi.town import Town
+
+FOLDERS = ("in/koseki", "in/kokuho", "in/shinsei", "out/kokuho", "var/standins")
+_PORT = re.compile(r"(?<=http://127\.0\.0\.1:)([0-9]+)(?=/v1/notices)")
+
+
+def install_sample(folder: Path) -> list[Path]:
+    """Write the sample city's files where they are missing; return those written.
+
+    A file that is there is left as it is, so a city that was edited stays edited.
+    """
+    written = []
+    with as_file(files("hub.moriguchi") / "city") as city:
+        for source in sorted(path for path in city.rglob("*") if path.is_file()):
+            target = folder / source.relative_to(city)
+            if not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                copyfile(source, target)
+                written.append(target)
+    for name in FOLDERS:
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    Town(folder).found()
+    return written
+
+
+def water_port(folder: Path) -> int:
+    """Return the port the city expects the water service on."""
+    found = _PORT.search(_suido(folder).read_text(encoding="utf-8"))
+    return int(found[1]) if found else 0
+
+
+def set_water_port(folder: Path, port: int) -> None:
+    """Write another port into the city, for when the usual one is taken."""
+    path = _suido(folder)
+    path.write_text(_PORT.sub(str(port), path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def _suido(folder: Path) -> Path:
+    return folder / "systems" / "suido.yaml"

@@ -1,0 +1,226 @@
+"""Tells what became of the reports, in blocks that fit a narrow terminal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from rich.panel import Panel
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from hub.events.catalogue import TYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rich.console import Console
+
+    from hub.moriguchi.generator import Resident
+    from hub.moriguchi.words import Words
+
+MADE = {"delivered", "confirmed", "warning"}
+_MARKS = {**dict.fromkeys(MADE, ("✓", "green")), "suppressed": ("–", "dim"), "dead": ("✗", "red")}
+_LIMIT = 34  # of a value in a before/after table that is not folded
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One event as `hub events show` gives it."""
+
+    answer: Mapping[str, Any]
+
+    @property
+    def event(self) -> Mapping[str, Any]:
+        """Return the CloudEvent."""
+        event: Mapping[str, Any] = self.answer["event"]
+        return event
+
+    @property
+    def system(self) -> str:
+        """Return who reported it."""
+        return str(self.event["source"]).removeprefix("/systems/")
+
+    @property
+    def deliveries(self) -> Sequence[Mapping[str, Any]]:
+        """Return its deliveries."""
+        deliveries: Sequence[Mapping[str, Any]] = self.answer["deliveries"]
+        return deliveries
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One thing that happened: its title, the person it is about and their age, its events in order."""
+
+    key: str
+    person: Resident
+    age: int
+    events: Sequence[Shown]
+    others: Mapping[str, str] = field(default_factory=dict)  # numbers of the others in it, and their names
+
+
+class Storyteller:
+    """Prints scenes and summaries; `titles` names the systems in the reader's language."""
+
+    def __init__(self, out: Console, words: Words, titles: Mapping[str, str]) -> None:
+        self._out = out
+        self._words = words
+        self._titles = titles
+
+    def opening(self, folder: str, *, again: bool) -> None:
+        """Print the title."""
+        words = self._words
+        lines = [Text(words("promise"), style="bold")]
+        if again:
+            lines.append(Text(words("again"), style="dim"))
+        lines.append(Text(folder, style="dim", overflow="fold"))
+        self._out.print(Panel(Text("\n").join(lines), title=words("title"), border_style="cyan"))
+
+    def step(self, key: str, **values: object) -> None:
+        """Print one line of what is being done."""
+        self._out.print(Text.assemble(("▸ ", "cyan"), self._words(key, **values)))
+
+    def note(self, key: str, **values: object) -> None:
+        """Print one line below a step."""
+        self._out.print(Text.assemble("  ", (self._words(key, **values), "dim")))
+
+    # --- scenes ----------------------------------------------------------------------------------------------------
+
+    def scene(self, scene: Scene) -> int:
+        """Print a scene; return how many counters the residents in it were spared."""
+        self._out.print()
+        self._out.print(Rule(Text(self._words(scene.key), style="bold"), align="left", style="cyan"))
+        first, *rest = scene.events
+        self._out.print(self._who(scene))
+        spared = self._full(first)
+        for shown in rest:
+            spared += self._short(shown, scene)
+        label, count = self._words("spared"), self._words("spared-of", count=spared)
+        self._out.print(Text.assemble("  ", (f"{label}: ", ""), (count, "bold green")))
+        return spared
+
+    def _who(self, scene: Scene) -> Text:
+        words, person = self._words, scene.person
+        role = words("head") if person.is_head else person.relationship
+        age = words("age", age=scene.age)
+        return Text.assemble("  ", (_plain(person.name), "bold"), f" {person.number} ({role}{words('and')}{age})")
+
+    def _full(self, shown: Shown) -> int:
+        told = told_of(shown)
+        table = Table.grid(padding=(0, 1))
+        table.add_column(no_wrap=True, style="dim")
+        table.add_column(overflow="fold")
+        table.add_row("  " + self._words("reported"), self._reported(shown))
+        table.add_row("  " + self._words("told"), self._told(told))
+        for label, systems in self._not_told(shown):
+            table.add_row("  " + self._words("not-told"), Text.assemble((label + ": ", "italic"), systems))
+        self._out.print(table)
+        identity = f"{shown.system}/{shown.event['id']}"
+        self._out.print(Text("  " + self._words("explain", id=identity), style="dim", overflow="fold"))
+        return len(spared_by(told))
+
+    def _short(self, shown: Shown, scene: Scene) -> int:
+        told = told_of(shown)
+        name = scene.others.get(shown.event["subject"])
+        who = Text(_plain(name), style="bold") if name else self._reported(shown)
+        line = Text.assemble("  ", (self._words("others") + " ", "dim"), who, " → ", self._told(told))
+        self._out.print(line)
+        return len(spared_by(told))
+
+    def _reported(self, shown: Shown) -> Text:
+        kind = TYPES.get(shown.event["type"])
+        title = getattr(kind, self._words.lang, shown.event["type"])
+        return Text.assemble(self._title(shown.system), ": ", (title, "cyan"))
+
+    def _told(self, told: Mapping[str, str]) -> Text:
+        if not told:
+            return Text(self._words("nobody"), style="dim")
+        parts = []
+        for system, status in told.items():
+            mark, style = _MARKS.get(status, ("…", "yellow"))
+            parts.append(Text.assemble(self._title(system), (mark, style)))
+        return Text(self._words("and")).join(parts)
+
+    def _not_told(self, shown: Shown) -> list[tuple[str, str]]:
+        """Return why systems are not told, each reason with its systems."""
+        grouped: dict[str, list[str]] = {}
+        for item in shown.answer["not_told"]:
+            grouped.setdefault(self._why(item), []).append(self._title(item["system"]))
+        return [(why, self._words("and").join(systems)) for why, systems in grouped.items()]
+
+    def _why(self, item: Mapping[str, Any]) -> str:
+        key = f"why-{item.get('reason')}"
+        return self._words(key) if self._words.has(key) else str(item["why"])
+
+    def _title(self, system: str) -> str:
+        return self._titles.get(system, system)
+
+    # --- summaries -------------------------------------------------------------------------------------------------
+
+    def rows(self, system: str, person: Resident, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+        """Print a legacy system's own row before and after; what changed stands out."""
+        words = self._words
+        title = words("whose", system=self._title(system), name=_plain(person.name))
+        table = Table(title=title, title_justify="left", expand=False)
+        table.add_column(words("item"), no_wrap=True)
+        for column in ("before", "after"):
+            table.add_column(words(column), overflow="fold", max_width=_LIMIT)
+        for name, value in after.items():
+            changed = before.get(name) != value
+            style = "bold green" if changed else "dim"
+            table.add_row(name, Text(str(before.get(name) or "")), Text(str(value or ""), style=style))
+        self._out.print(table)
+
+    def heading(self, key: str) -> None:
+        """Print a heading."""
+        self._out.print()
+        self._out.print(Rule(Text(self._words(key), style="bold"), align="left", style="cyan"))
+
+    def quarantine(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        """Print what is in quarantine: where it stood and why."""
+        words = self._words
+        self.heading("quarantine")
+        if not entries:
+            self._out.print(Text("  " + words("nothing-in-quarantine")))
+        for entry in entries:
+            self._out.print(Text.assemble("  ", (str(entry.get("place", "")), "bold"), overflow="fold"))
+            self._out.print(Text.assemble("    ", (str(entry.get("message", "")), "yellow"), overflow="fold"))
+
+    def totals(self, rows: Sequence[tuple[str, str]]) -> None:
+        """Print the summary's lines."""
+        self.heading("totals")
+        table = Table.grid(padding=(0, 2))
+        table.add_column(overflow="fold")
+        table.add_column(justify="right", style="bold", overflow="fold")
+        for label, value in rows:
+            table.add_row("  " + self._words(label), value)
+        self._out.print(table)
+
+    def ending(self, folder: str, problems: Sequence[str]) -> None:
+        """Print whether all went as it should."""
+        words = self._words
+        self._out.print()
+        if problems:
+            self._out.print(Text(words("not-done", reasons=words("and").join(problems)), style="bold red"))
+        else:
+            self._out.print(Text(words("done"), style="bold green"))
+        self._out.print(Text(words("look", folder=folder), style="dim", overflow="fold"))
+
+
+def told_of(shown: Shown) -> dict[str, str]:
+    """Return the systems an event is told to, each with the status that lags most."""
+    told: dict[str, str] = {}
+    for delivery in shown.deliveries:
+        system, status = delivery["system"], delivery["status"]
+        told[system] = status if told.get(system, "delivered") in MADE else told[system]
+    return told
+
+
+def spared_by(told: Mapping[str, str]) -> set[str]:
+    """Return the systems told by the hub: the counters the resident needs no longer go to after the first."""
+    return {system for system, status in told.items() if status in MADE}
+
+
+def _plain(name: str) -> str:
+    return name.replace("\u3000", " ")
