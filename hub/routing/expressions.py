@@ -15,9 +15,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hub.routing.engine import cel
-
 from hub.routing.direct import Unusual, direct
+from hub.routing.engine import cel
 from hub.routing.functions import STATE, Functions, functions_of
 from hub.routing.outline import Outline, Reader
 from hub.routing.tokens import ExpressionError, did_you_mean, error_at
