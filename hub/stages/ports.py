@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from hub.events.envelope import Event
-
-if TYPE_CHECKING:
-    from hub.routing.mapping import Ignored
+from hub.routing.mapping import Ignored
 
 
 class Producer(Protocol):

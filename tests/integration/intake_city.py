@@ -1,7 +1,8 @@
 """A system whose CSV files are read into a real Kafka; run as a program it can die at a named point.
 
 `python -m tests.integration.intake_city FOLDER LEDGER BOOTSTRAP TOPIC POINT` reads the folder once and, at its second
-batch, kills itself with -9: after `publish`, within the transaction (`store`), after `acknowledge`. With the point `none` it ends by itself.
+batch, kills itself with -9: after `publish`, within the transaction (`store`), after `acknowledge`. With the point
+`none` it ends by itself.
 """
 
 import asyncio
