@@ -107,7 +107,7 @@ def text_term(compiled: Compiled) -> tuple[Path, str] | None:
     It is a term of the conjunction at the top of the expression. CEL's `&&` is false when any term is, errors or not;
     only a function of the hub may speak up from a term before, so where one is called the first term alone counts.
     """
-    terms = _conjuncts([token for token in tokens_of(compiled.source) if token.kind != "space"])
+    terms = conjuncts([token for token in tokens_of(compiled.source) if token.kind != "space"])
     for term in terms[:1] if compiled.calls else terms:
         if len(term) > 2 and term[-2].text == "==" and term[-1].kind == "string":
             path, text = _path(term[:-2]), literal(term[-1].text)
@@ -116,7 +116,7 @@ def text_term(compiled: Compiled) -> tuple[Path, str] | None:
     return None
 
 
-def _conjuncts(tokens: list[Token]) -> list[list[Token]]:
+def conjuncts(tokens: list[Token]) -> list[list[Token]]:
     """Split at the `&&` of the top level; an expression that is no conjunction has none."""
     terms: list[list[Token]] = [[]]
     depth = 0

@@ -1,0 +1,103 @@
+"""What `hub check` finds in a city that could be read: what does not exist, cannot happen, or should be looked at."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from hub.events.catalogue import TYPES
+from hub.routing.lint_expressions import Notes
+from hub.routing.lint_mappings import EXPRESSIONS, MappingLint
+from hub.routing.lint_rules import RuleLint
+from hub.routing.shapes import meant
+from hub.settings.load import in_order
+from hub.settings.secret import Secret
+
+if TYPE_CHECKING:
+    from hub.errors import Problem
+    from hub.settings.models import City, Model
+
+_SECRET_KEY = re.compile(
+    r"(?:password|passwd|passphrase|pwd|token|secret|api[._-]?key|private[._-]?key|authorization|cookie)$"
+)
+_SECRET_URL = re.compile(
+    r"://[^/?#\s:@]*:[^/?#\s@{]+@|[?&](?:password|passwd|token|secret|api[_-]?key|sig)=[^&#\s{]+", re.IGNORECASE
+)
+
+
+def check(city: City) -> list[Problem]:
+    """Return every problem of the city's rules, mappings and names, in the files' order.
+
+    Errors keep the city from running, warnings do not (contract.md, `hub check`). Places are exact where the city was
+    read from its folder.
+    """
+    notes = Notes(city)
+    published = frozenset(
+        case.event for system in city.systems.values() for each in system.publishes for case in each.cases if case.event
+    )
+    _check_city(notes, city)
+    for system in city.systems.values():
+        MappingLint(notes, system).check()
+        RuleLint(notes, system, published).check()
+        if not system.publishes and not system.subscribes and not _brings_protection(city, system.system):
+            message = f"the system `{system.system}` neither publishes nor subscribes"
+            notes.warning(system.place, message, "write `publishes:` or `subscribes:`, or remove the file", "idle")
+        _check_secrets(notes, city, system.system)
+    return in_order(notes.problems)
+
+
+def _brings_protection(city: City, system: str) -> bool:
+    return city.protection is not None and (city.protection.list_ or "").partition(".")[0] == system
+
+
+def _check_city(notes: Notes, city: City) -> None:
+    for pattern, systems in city.authority.items():
+        if not any(fnmatchcase(type_, pattern) for type_ in TYPES):
+            place = city.place_of("authority", pattern)
+            notes.error(place, f"there is no event type `{pattern}`", meant(pattern, TYPES), "type-unknown")
+        for index, system in enumerate(systems):
+            if system not in city.systems:
+                place = city.place_of("authority", pattern, index)
+                notes.error(place, f"there is no system `{system}`", meant(system, city.systems), "system-unknown")
+    if city.protection is not None and city.protection.list_ is not None:
+        sources = [f"{name}.{source}" for name, system in city.systems.items() for source in system.sources]
+        if city.protection.list_ not in sources:
+            message = f"there is no source `{city.protection.list_}`"
+            mend = meant(city.protection.list_, sources) or "name a source as system.source"
+            notes.error(city.protection.place_of("list"), message, mend, "source-unknown")
+    _secrets_in(notes, city, {"alerts": city.alerts})
+
+
+def _check_secrets(notes: Notes, city: City, name: str) -> None:
+    system = city.systems[name]
+    _secrets_in(notes, system, {"text": system.text})
+    for source in system.sources.values():
+        _secrets_in(notes, source, source.options)
+    for receiver in system.receives.values():
+        options = {key: value for key, value in receiver.options.items() if key not in EXPRESSIONS}
+        _secrets_in(notes, receiver, options)
+
+
+def _secrets_in(notes: Notes, model: Model, options: Mapping[str, Any]) -> None:
+    for path, value in _values(options):
+        key = next(str(step) for step in reversed(path) if isinstance(step, str))
+        found = _SECRET_URL.search(value)
+        if found is None and not (value and _SECRET_KEY.search(key.lower())):
+            continue
+        what = f"the address in `{key}` holds a password" if found else f"`{key}` is a secret in plain text"
+        mend = f"write env:NAME or file:PATH as the value of `{key}`, and change the secret: it has been in a file"
+        notes.error(model.place_of(*path), what, mend, "secret")
+
+
+def _values(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Yield every text that stands in the file itself, with its path; what came from elsewhere is a Secret."""
+    if isinstance(value, Mapping):
+        for key, part in value.items():
+            yield from _values(part, (*path, str(key)))
+    elif isinstance(value, (list, tuple)):
+        for index, part in enumerate(value):
+            yield from _values(part, (*path, index))
+    elif isinstance(value, str) and not isinstance(value, Secret):
+        yield path, value

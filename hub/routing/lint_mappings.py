@@ -1,0 +1,149 @@
+"""Sources, publications and receivers' columns under lint: rows become whole events, columns hold what is sent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from hub.events.catalogue import TYPES
+from hub.routing.lint_expressions import Notes, Text
+from hub.routing.projection import sent
+from hub.routing.shapes import meant
+
+if TYPE_CHECKING:
+    from hub.settings.models import Case, Publication, Receiver, Source, System
+
+ROW = frozenset({"row"})
+DELIVERED = frozenset({"event", "data", "subject", "delivery", "batch"})
+EXPRESSIONS = ("columns", "key", "on_cancel")  # options of sinks that map a column to an expression
+TARGETS = ({"event_id"}, {"sequence"}, {"subject", "sequence"}, {"identity"}, {"source", "identity"})
+_IN_URL = re.compile(r"\{([^{}]*)\}")
+
+
+class MappingLint:
+    """Checks what one system publishes, and the columns of what it receives."""
+
+    def __init__(self, notes: Notes, system: System) -> None:
+        self.notes = notes
+        self.system = system
+
+    def check(self) -> None:
+        """Note every problem of the system's sources, publications and receivers."""
+        for source in self.system.sources.values():
+            self._source(source)
+        for publication in self.system.publishes:
+            self._publication(publication)
+        for receiver in self.system.receives.values():
+            self._receiver(receiver)
+
+    def _row(self, text: str | None, place: str, what: str) -> None:
+        if text is None or text == "":
+            return
+        expression = Text(text, place, what)
+        if self.notes.compiled(expression, ROW) is not None:
+            self.notes.sized_texts(expression)
+
+    def _source(self, source: Source) -> None:
+        self._row(source.identity, source.place_of("identity"), "`identity`")
+        self._row(source.key, source.place_of("key"), "`key`")
+        if source.guard is not None:
+            for type_ in source.guard.per_event:
+                self._type(type_, source.guard.place_of("per_event", type_))
+        if source.identify is not None:
+            asked = source.identify
+            self._row(asked.id, asked.place_of("id"), "`id`")
+            for name, text in asked.verify.items():
+                self._row(text, asked.place_of("verify", name), f"`verify: {name}`")
+            if asked.system is not None and asked.system not in self.notes.city.systems:
+                mend = meant(asked.system, self.notes.city.systems)
+                self.notes.error(
+                    asked.place_of("system"), f"there is no system `{asked.system}`", mend, "system-unknown"
+                )
+
+    def _type(self, type_: str, place: str) -> bool:
+        if type_ not in TYPES:
+            self.notes.error(place, f"there is no event type `{type_}`", meant(type_, TYPES), "type-unknown")
+        return type_ in TYPES
+
+    def _publication(self, publication: Publication) -> None:
+        if publication.source not in self.system.sources:
+            mend = meant(publication.source, self.system.sources)
+            place = publication.place_of("from")
+            self.notes.error(place, f"there is no source `{publication.source}`", mend, "source-unknown")
+        for key in ("subject", "id", "sequence"):
+            self._row(getattr(publication, key), publication.place_of(key), f"`{key}`")
+        types = [case.event for case in publication.cases if case.event in TYPES]
+        open_ended = any(case.event == "event.corrected" for case in publication.cases)
+        for name, text in publication.defaults.items():
+            place = publication.place_of("defaults", name)
+            self._row(text, place, f"`defaults: {name}`")
+            if types and not open_ended and not any(name in TYPES[type_].fields for type_ in types if type_):
+                mend = meant(name, {field for type_ in types if type_ for field in TYPES[type_].fields})
+                self.notes.error(place, f"no event type of these cases has a field `{name}`", mend, "field-unknown")
+        for case in publication.cases:
+            self._case(case, publication)
+
+    def _case(self, case: Case, publication: Publication) -> None:
+        self._row(case.when, case.place_of("when"), "`when`")
+        for name, text in case.map.items():
+            self._row(text, case.place_of("map", name), f"`map: {name}`")
+        for key, target in (("cancels", case.cancels), ("corrects", case.corrects)):
+            for name, text in (target or {}).items():
+                self._row(text, case.place_of(key, name), f"`{key}: {name}`")
+        if case.event is None or not self._type(case.event, case.place_of("event")):
+            return
+        self._target(case)
+        if case.event == "event.corrected":
+            return  # `map` gives the whole right payload, of the target's type
+        fields = TYPES[case.event].fields
+        for name in case.map:
+            if name not in fields:
+                place = case.place_of("map", name)
+                self.notes.error(place, f"`{case.event}` has no field `{name}`", meant(name, fields), "field-unknown")
+        given = {*case.map, *publication.defaults}
+        lacking = [name for name, field in fields.items() if not field.optional and name not in given]
+        if lacking:
+            message = f"`{case.event}` needs {', '.join(f'`{name}`' for name in lacking)}, which nothing maps"
+            mend = f"add to `map`: {lacking[0]}: row.…"
+            self.notes.error(case.place_of("event"), message, mend, "field-missing")
+
+    def _target(self, case: Case) -> None:
+        """Check that a cancellation or correction names its target, in one way, and nothing else does."""
+        for event, key in (("event.cancelled", "cancels"), ("event.corrected", "corrects")):
+            target: dict[str, str] | None = getattr(case, key)
+            if target is not None and case.event != event:
+                message = f"`{key}` belongs to `{event}`, not to `{case.event}`"
+                self.notes.error(case.place_of(key), message, f"write `event: {event}`, or remove it", "target")
+            elif case.event == event and (set(target or {}) - {"reason"}) not in TARGETS:
+                message = f"`{event}` must name its target in exactly one way"
+                mend = f"write `{key}: {{event_id: …}}`, `{{sequence: …}}` or `{{source: …, identity: …}}`"
+                self.notes.error(case.place_of(key), message, mend, "target")
+
+    def _receiver(self, receiver: Receiver) -> None:
+        for key in EXPRESSIONS:
+            columns = receiver.options.get(key)
+            for name, text in columns.items() if isinstance(columns, Mapping) else ():
+                self._column(receiver, text, receiver.place_of(key, name), f"`{key}: {name}`")
+        if receiver.adapter == "http" and isinstance(url := receiver.options.get("url"), str):
+            for text in _IN_URL.findall(url):
+                self._column(receiver, text, receiver.place_of("url"), "`url`")
+
+    def _column(self, receiver: Receiver, text: Any, place: str, what: str) -> None:
+        if not isinstance(text, str):
+            return  # a plain value is itself
+        expression = Text(text, place, what)
+        compiled = self.notes.compiled(expression, DELIVERED)
+        if compiled is None:
+            return
+        fed = {
+            item.out[0]
+            for rule in self.system.subscribes
+            if not rule.to or receiver.name in rule.to
+            for item in sent(rule.send)
+        }
+        for path in sorted(compiled.paths):
+            if path[0] == "data" and len(path) > 1 and path[1] not in fed:
+                message = f"{what}: no rule sends `{path[1]}` to this receiver"
+                mend = meant(path[1], fed) or "add it to `send`"
+                self.notes.error(self.notes.place_of(expression, path), message, mend, "field-unknown")
