@@ -29,7 +29,7 @@ class Wire(msgspec.Struct, gc=False):
     data: dict[str, msgspec.Raw]
     time: str = ""
     specversion: str = "1.0"
-    sequence: msgspec.Raw | None = None
+    sequence: int | str | None = None
     batchid: str | None = None
     hubfactsonly: bool = False
 
@@ -88,7 +88,7 @@ def type_of(wire: str) -> tuple[str, int]:
 
 def system_of(source: str) -> str:
     """Return the system a source names: `juki` of `/systems/juki`; any other source is its own name."""
-    return source[len(SYSTEMS) :] if source.startswith(SYSTEMS) else source
+    return source.removeprefix(SYSTEMS)
 
 
 def head(wire: Wire) -> bytes:
@@ -103,7 +103,7 @@ def head(wire: Wire) -> bytes:
     }
     opened = orjson.dumps(parts)[:-1]
     if wire.sequence is not None:
-        opened += b',"sequence":' + bytes(wire.sequence)
+        opened += b',"sequence":' + orjson.dumps(wire.sequence)
     if wire.batchid is not None:
         opened += b',"batchid":' + orjson.dumps(wire.batchid)
     return opened

@@ -285,7 +285,7 @@ def attributes(wire: Wire) -> dict[str, Any]:
     """Return the attributes of an event as expressions see them under `event`."""
     found = {"id": wire.id, "source": wire.source, "system": system_of(wire.source), "time": wire.time}
     if wire.sequence is not None:
-        found["sequence"] = msgspec.json.decode(wire.sequence)
+        found["sequence"] = wire.sequence
     if wire.batchid is not None:
         found["batchid"] = wire.batchid
     return found
