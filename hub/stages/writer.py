@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-
 from hub.ledger.desk import Desk, Settlement
 
 
@@ -37,14 +35,10 @@ class Writer:
         try:
             fenced = await asyncio.to_thread(self._desk.settle, [settlement for settlement, _ in taken])
         except Exception as error:  # noqa: BLE001 - handed to each receiver, which knows what it may do
-            _each(taken, lambda _, future: future.set_exception(error))
-        else:
-            _each(taken, lambda settlement, future: future.set_result(settlement.receiver not in fenced))
-
-
-def _each(
-    taken: list[tuple[Settlement, asyncio.Future[bool]]], answer: Callable[[Settlement, asyncio.Future[bool]], None]
-) -> None:
-    for settlement, future in taken:
-        if not future.done():
-            answer(settlement, future)
+            for _, future in taken:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        for settlement, future in taken:
+            if not future.done():
+                future.set_result(settlement.receiver not in fenced)
