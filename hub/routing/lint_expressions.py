@@ -73,7 +73,7 @@ class Notes:
             if isinstance(found, Unknown):
                 self._unknown(text, path, found)
         for token, shape in _sized(text.text, lambda path: self._found(path, data)):
-            if shape not in {"list", "open"} and isinstance(shape, (str, Unknown)):
+            if isinstance(shape, str) and shape not in {"list", "open"}:
                 self.sized(text, token)
 
     def sized(self, text: Text, token: Token) -> None:
@@ -130,7 +130,7 @@ class Notes:
         return self.place_in(text, before.count("\n") + 1, at - (before.rfind("\n") + 1) + 1) or text.place
 
     def place_in(self, text: Text, line: int, column: int) -> str:
-        """Return the place of a line and column within an expression, "" where the file does not show it on one line."""
+        """Return the place of a line and column within an expression, "" unless the file shows it on one line."""
         file, _, rest = text.place.partition(":")
         row, _, col = rest.partition(":")
         if not (row.isdigit() and col.isdigit()) or line != 1 or "\n" in text.text:

@@ -59,15 +59,19 @@ def test_it_is_json():
     [
         (
             {**EMPTY, "insurance": {"kokuho": {"active": False}}},
-            "ルール death: 条件が成り立ちません: "
-            "facts.insurance.kokuho.active（facts.insurance.kokuho.active = false）",
+            (
+                "ルール death: 条件が成り立ちません: "
+                "facts.insurance.kokuho.active（facts.insurance.kokuho.active = false）"
+            ),
             "rule death: the condition is false: facts.insurance.kokuho.active (facts.insurance.kokuho.active = false)",
         ),
         (
             EMPTY,
             "ルール death: 条件を判断できません: facts.insurance.kokuho.active（不明: facts.insurance.kokuho.active）",
-            "rule death: the condition cannot be told: "
-            "facts.insurance.kokuho.active (missing: facts.insurance.kokuho.active)",
+            (
+                "rule death: the condition cannot be told: "
+                "facts.insurance.kokuho.active (missing: facts.insurance.kokuho.active)"
+            ),
         ),
     ],
 )

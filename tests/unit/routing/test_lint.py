@@ -174,7 +174,14 @@ ERRORS = [
         "`effective_on`?",
         "field-unknown",
     ),
-    ("event: resident.died,", "event: event.cancelled,", "juki.yaml:9:9", "name its target", "cancels:", "target"),
+    (
+        "event: resident.died, when: 'row.種別 == \"死亡\"', map: {name: row.氏名, died_on: row.死亡日}",
+        "event: event.cancelled",
+        "juki.yaml:9:9",
+        "name its target",
+        "cancels:",
+        "target",
+    ),
     (
         "event: resident.died,",
         "event: resident.died, cancels: {sequence: row.x},",
@@ -193,3 +200,147 @@ def test_errors_stand_at_their_place_with_the_mend(lint, before, after, place, m
     (problem,) = found
     assert message in problem.message
     assert mend in problem.mend
+
+
+def warnings(problems):
+    assert [problem for problem in problems if problem.level == "error"] == []
+    return [(problem.place, problem.code) for problem in problems]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ("on: resident.died", "on: [resident.died, resident.born]", ("kokuho.yaml:6:25", "unpublished")),
+        (
+            "because: 資格喪失",
+            "because: {purpose: 資格喪失, provision: 法第9条（要確認）}",
+            ("kokuho.yaml:9:14", "because-unconfirmed"),
+        ),
+        ("protected: {mode: without-location}\n", "", None),
+        (WHEN, "when: size(data.name) > 1", ("kokuho.yaml:7:11", "size-of-text")),
+        (WHEN, "when: data.name.size() > 1 && size(facts.insurance) > 0", ("kokuho.yaml:7:21", "size-of-text")),
+        (WHEN, "when: size([data.name]) > 1", None),
+        (WHEN, 'when: event.tiem > "2026"', ("kokuho.yaml:7:11", "attribute-unknown")),
+        (
+            "died_on: row.死亡日",
+            "died_on: 'size(row.死亡日) > 1 ? row.死亡日 : \"\"'",
+            ("juki.yaml:9:86", "size-of-text"),
+        ),
+    ],
+)
+def test_warnings(lint, before, after, expected):
+    assert warnings(lint((before, after))) == ([(f"systems/{expected[0]}", expected[1])] if expected else [])
+
+
+@pytest.mark.parametrize(
+    "send",
+    [
+        "[address]",
+        "[address.town]",
+        "[household_no]",
+        "[{home: facts.resident.address.text}]",
+        "[{no: data.household_no}]",
+    ],
+)
+def test_sending_where_a_person_is_asks_for_an_own_protection(lint, send):
+    sends = (SEND, f"send: {send}")
+    assert warnings(lint(sends)) == []
+    own = ("protected: {mode: without-location}\n", "")
+    assert [code for _, code in warnings(lint(sends, own))] == ["protected-missing"]
+    ruled = ("because: 資格喪失", "because: 資格喪失\n    protected: {mode: full}")
+    assert warnings(lint(sends, own, ruled)) == []
+
+
+def test_a_system_that_does_nothing(lint):
+    assert warnings(lint(idle="system: idle\n")) == [("systems/idle.yaml:1:1", "idle")]
+    hub = "city: test\nprotection: {list: idle.shien}\n"
+    assert warnings(lint(hub=hub, idle="system: idle\nsources: {shien: {adapter: csv, path: x}}\n")) == []
+
+
+def test_names_in_hub_yaml(lint):
+    hub = (
+        'city: test\nauthority:\n  resident.dead: [juki]\n  "resident.*": [juki, kosek]\n'
+        "protection: {list: juki.main2}\n"
+    )
+    assert [(problem.place, problem.code, problem.mend) for problem in lint(hub=hub)] == [
+        ("hub.yaml:3:18", "type-unknown", "did you mean `resident.died`?"),
+        ("hub.yaml:4:24", "system-unknown", "there is juki, kokuho"),
+        ("hub.yaml:5:20", "source-unknown", "did you mean `juki.main`?"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "place"),
+    [
+        ("password: hunter2", "10:48"),
+        ("api_key: abc", "10:47"),
+        ("url: 'postgresql://hub:pw@db/x'", "10:43"),
+        ("url: 'https://x/y?token=abc'", "10:43"),
+        ("headers: {Authorization: Bearer abc}", "10:63"),
+        ("password: env:TOKEN", None),
+        ("headers: {Authorization: env:TOKEN}", None),
+        ("url: 'postgresql://db/x'", None),
+        ("url: 'https://x/y?token={subject}'", None),
+        ("token_url: 'https://x'", None),
+        ("columns: {password: data.name}", None),
+    ],
+)
+def test_secrets_stand_outside_the_file(lint, written, place):
+    problems = lint(("path: out/}", f"path: out/, {written}}}"))
+    assert [(p.place, p.code) for p in problems] == ([(f"systems/kokuho.yaml:{place}", "secret")] if place else [])
+    assert not any("hunter2" in str(p) or "pw@" in str(p) or "abc" in str(p) for p in problems)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "shadowed"),
+    [
+        ("", "", True),
+        (", when: data.name == 'a'", "", False),
+        (", when: 'true'", ", when: data.name == 'a'", True),
+        (", when: data.name=='a'", ", when: data.name == 'a'", True),
+        (", when: data.name == 'a'", ", when: data.name == 'a', unknown: send", False),
+        (", when: data.name == 'a', unknown: ask", ", when: data.name == 'a', unknown: ask", True),
+        (", when: data.name == 'a'", ", when: data.name == 'b'", False),
+        (", enabled: false", "", False),
+        ("", ", enabled: false", False),
+        (", to: a", "", False),
+        (", to: a", ", to: a", True),
+        (", to: a", ", to: b", False),
+    ],
+)
+def test_a_rule_that_earlier_ones_leave_nothing(lint, first, second, shadowed):
+    head, _ = KOKUHO.split("  - id: death")
+    rules = [
+        f"  - {{id: {name}, on: resident.died, send: [name], because: x{keys}}}"
+        for name, keys in (("a", first), ("b", second))
+    ]
+    text = head + "\n".join(rules) + "\nreceives: {a: {adapter: csv, path: a/}, b: {adapter: csv, path: b/}}\n"
+    found = lint(kokuho=text)
+    assert [(p.place, p.code) for p in found] == ([("systems/kokuho.yaml:6:5", "shadowed")] if shadowed else [])
+    if shadowed:
+        assert "`a` before it takes all" in found[0].message
+
+
+def test_several_rules_together_leave_nothing(lint):
+    head, _ = KOKUHO.split("  - id: death")
+    on = ("resident.died", "resident.moved", "[resident.moved, resident.died]")
+    rules = [f"  - {{id: r{i}, on: {types}, send: [name], because: x}}" for i, types in enumerate(on)]
+    (problem,) = lint(kokuho=head + "\n".join(rules) + "\nreceives: {adapter: csv, path: a/}\n")
+    assert "`r0`, `r1` before it" in problem.message
+
+
+def test_places_of_expressions_over_several_lines_name_the_line_within(lint):
+    (problem,) = lint((WHEN, "when: |\n      data.name == 'a' &&\n      datta.name == 'b'"))
+    assert problem.place == "systems/kokuho.yaml:7:11"
+    assert "line 2, column 1" in problem.message
+
+
+def test_a_field_one_of_the_types_has_is_enough(lint):
+    types = ("on: resident.died", "on: [resident.died, resident.moved]")
+    assert lint(types, (SEND, "send: [died_on, new_address.town]"), (WHEN, "when: has(data.new_address)")) == []
+
+
+def test_a_city_made_without_files_has_the_places_its_models_know():
+    problems = check(built(rule(on="resident.dead", when="data.x ==", because=None)))
+    assert {problem.place for problem in problems} == {"systems/kokuho.yaml:9:5"}
+    assert {problem.code for problem in problems} == {"type-unknown", "expression", "because-missing"}
