@@ -215,7 +215,7 @@ def _kind(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, (int, str, float)):
+    if value is None or isinstance(value, (int, str, float)):
         return value
     return value.isoformat() if isinstance(value, (datetime, date)) else str(value)
 

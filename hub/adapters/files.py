@@ -130,7 +130,7 @@ def _split(folder: Path, pattern: str) -> tuple[Path, list[str]]:
 def _matching(folder: Path, parts: list[str], faults: list[Transient]) -> Iterator[Path]:
     try:
         with named("read the folder", folder), os.scandir(folder) as entries:
-            found = sorted((entry.name, entry.is_dir()) for entry in entries if fnmatchcase(entry.name, parts[0]))
+            found = sorted((entry.name, _is_folder(entry)) for entry in entries if fnmatchcase(entry.name, parts[0]))
     except Transient as fault:
         faults.append(fault)
         return
@@ -141,3 +141,10 @@ def _matching(folder: Path, parts: list[str], faults: list[Transient]) -> Iterat
             yield folder / name
         elif len(parts) > 1 and is_folder and name != DONE:
             yield from _matching(folder / name, parts[1:], faults)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads nowhere: opening it will say so, and name it
+        return False

@@ -159,7 +159,7 @@ def _judge(response: httpx.Response) -> HubError | None:
         return Transient(_answer(response), retry_after=_retry_after(response), reached=True, code=f"http-{status}")
     if status < 400:
         return Transient(
-            f"{_answer(response)}: a redirect; set `url` to the new address", reached=True, code="redirect"
+            f"{_answer(response)}: a redirect; set `url` to the new address", reached=True, code=f"http-{status}"
         )
     return Rejected(_answer(response), code=f"http-{status}")
 
