@@ -16,6 +16,7 @@ import pytest
 import sqlalchemy
 
 from hub.kafka.local import LocalBroker
+from hub.kafka.prepare import prepare
 from tests.services import docker, postgres
 from tests.services.leftovers import leftovers
 from tests.services.shared import shared
@@ -28,12 +29,19 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def kafka_bootstrap(run_folder: Path) -> Iterator[str]:
+def local_kafka() -> None:
+    """Make ready for local brokers, so that each start takes a second or two."""
+    prepare()
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap(run_folder: Path, request: pytest.FixtureRequest) -> Iterator[str]:
     """Bootstrap servers of a real Apache Kafka."""
     if docker.docker_answers():
         with shared(run_folder, "kafka", docker.start_kafka, docker.stop) as state:
             yield state["bootstrap"]
     else:
+        request.getfixturevalue("local_kafka")
         with LocalBroker(run_folder / "var").lease() as bootstrap:
             yield bootstrap
 

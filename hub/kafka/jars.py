@@ -69,7 +69,7 @@ def install(from_folder: Path | None = None, *, say: Say = say_on_stderr) -> Pat
     """
     target = jar_folder()
     if damaged := _damaged(target):
-        with _locked(target.parent):
+        with one_at_a_time(target.parent):
             damaged = _damaged(target)  # another command may have fetched them while this one waited
             if damaged:
                 _install(damaged, target, from_folder, say)
@@ -169,8 +169,8 @@ def _download(wanted: list[Jar], scratch: Path, say: Say) -> dict[Jar, Path]:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Let one command at a time fetch into the cache."""
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Let one command at a time write into the cache `folder`; raises BrokerUnavailable when nobody can."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle = (folder / "lock").open("w")

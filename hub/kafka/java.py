@@ -10,6 +10,7 @@ from pathlib import Path
 from hub.errors import BrokerUnavailable
 
 OLDEST = 17  # Apache Kafka 4 brokers
+WITH_ARCHIVE = 25
 
 
 def find_java() -> tuple[Path, int]:
@@ -22,6 +23,11 @@ def find_java() -> tuple[Path, int]:
         f"no Java {OLDEST} or later for the local Kafka",
         mend="set JAVA_HOME to one, or set HUB_KAFKA to a broker elsewhere",
     )
+
+
+def start_archive(jars: Path, version: int) -> Path | None:
+    """Return where the archive for a faster start belongs (JEP 483, 514), None for a Java that has no such thing."""
+    return jars / f"start-java{version}.aot" if version >= WITH_ARCHIVE else None
 
 
 def _homes() -> list[Path]:

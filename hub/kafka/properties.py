@@ -12,6 +12,8 @@ _JVM = (
     "-Xmx512m",
     "-XX:+UseSerialGC",  # two cores are shared with the hub itself
     "-XX:+ExitOnOutOfMemoryError",
+    "-Xlog:disable",
+    "-Xlog:all=error:stderr",  # Java's own warnings are about archives that it then does without
     "-Djava.awt.headless=true",
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
     "-Dorg.slf4j.simpleLogger.showDateTime=true",

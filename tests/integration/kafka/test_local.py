@@ -10,9 +10,14 @@ import pytest
 from hub.errors import BrokerUnavailable
 from hub.kafka import topics
 from hub.kafka.bus import Consumer, Producer
+from hub.kafka.java import find_java, start_archive
 from hub.kafka.local import LocalBroker
 from hub.kafka.metadata import serves
+from hub.kafka.prepare import prepare
+from hub.kafka.process import _command_line
 from tests.integration.kafka.until import until
+
+pytestmark = pytest.mark.usefixtures("local_kafka")
 
 
 @pytest.fixture
@@ -108,6 +113,7 @@ def test_another_port_is_chosen_when_the_remembered_one_is_taken(tmp_path):
 COMMAND = """
 import sys, time
 from pathlib import Path
+from hub.kafka.java import find_java, start_archive
 from hub.kafka.local import LocalBroker
 broker = LocalBroker(Path(sys.argv[1]), say=lambda _: None)
 with broker.lease() as bootstrap:
@@ -136,6 +142,17 @@ def test_commands_that_start_at_once_share_one_broker_and_a_killed_user_does_not
         assert not broker.status().running
     finally:
         broker.stop()
+
+
+def test_a_start_is_recorded_once_and_repeated(broker):
+    jars = prepare()
+    archive = start_archive(jars, find_java()[1])
+    assert archive.stat().st_size > 1 << 20
+    recorded = archive.stat().st_mtime_ns
+    prepare()
+    assert archive.stat().st_mtime_ns == recorded
+    broker.start()
+    assert f"-XX:AOTCache={archive}" in _command_line(broker.status().pid)
 
 
 def test_a_log_that_cannot_be_read_is_told_with_what_the_broker_said(broker):
