@@ -13,13 +13,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Annotated, Any, ClassVar, Protocol, runtime_checkable
 from zoneinfo import ZoneInfo
 
 import orjson
 from pydantic import BaseModel, ConfigDict
 
 from hub.errors import HubError, Malformed, UsageError
+
+Expression = Annotated[str, "expression"]  # a setting that `Expressions.compile` takes
 
 
 class AdapterSettings(BaseModel):

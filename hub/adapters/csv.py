@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
-from hub.adapters.contract import AdapterSettings, Expressions, Features, Site, Transport
+from hub.adapters.contract import AdapterSettings, Expression, Expressions, Features, Site, Transport
 from hub.adapters.csv_sink import CsvSink
 from hub.adapters.csv_source import CsvSource
 
@@ -62,7 +62,7 @@ class CsvSinkSettings(AdapterSettings):
         description="The files' encoding, for example `cp932`. A delivery with a character it lacks is rejected alone.",
     )
     delimiter: Delimiter = Field(default=",", description="The one character between columns.")
-    columns: dict[str, str] | None = Field(
+    columns: dict[str, Expression] | None = Field(
         default=None,
         description="Columns and the expression of each, in order. Without it: `delivery_key`, `event_id`, `type`,"
         " `subject`, `time`, `action`, and the fields of `send`.",
@@ -72,7 +72,10 @@ class CsvSinkSettings(AdapterSettings):
 class Csv(Transport):
     """CSV files: reads what a pattern finds, writes one complete file a batch, named so that they sort by time.
 
-    A file is `<UTC time>_<system>.<receiver>_<batch>.csv`, RFC 4180 with CRLF. Objects and lists are compact JSON,
+    Error rows of a file have the codes `csv-columns`, `csv-quote`, `csv-encoding`, `csv-too-long` (a line or record above
+    64 KiB); `csv-empty`, `csv-header` (a column twice) and `csv-encoding` may also stand for a whole file.
+
+    A written file is `<UTC time>_<system>.<receiver>_<batch>.csv`, RFC 4180 with CRLF. Objects and lists are compact JSON,
     booleans `true` and `false`, absent values empty. A hidden `.<system>.<receiver>.hub` beside the files holds the
     lock of the one writer and the names of the last files.
     """

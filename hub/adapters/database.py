@@ -10,12 +10,12 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from hub.adapters import database_engine
-from hub.adapters.contract import AdapterSettings, Expressions, Features, Site, Transport
+from hub.adapters.contract import AdapterSettings, Expression, Expressions, Features, Site, Transport
 from hub.adapters.database_sink import DatabaseSink, Target
 from hub.adapters.database_source import DatabaseSource
 
 Url = Annotated[str, AfterValidator(database_engine.check_url)]
-Columns = dict[str, str]
+Columns = dict[str, Expression]
 
 
 class DatabaseSourceSettings(AdapterSettings):

@@ -1,0 +1,112 @@
+"""Writes the adapters' manual, `docs/reference/adapters.md`, from the classes themselves.
+
+`python -m hub.adapters.reference` prints it; a test compares it with the file.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from dataclasses import fields
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import orjson
+from pydantic.fields import FieldInfo
+
+from hub.adapters import registry
+from hub.adapters.contract import Adapter, AdapterSettings, Features
+
+HEAD = """# Adapters
+
+<!-- Written by `python -m hub.adapters.reference > docs/reference/adapters.md`; a test keeps it true. -->
+
+An adapter is a transport: it moves bytes and knows nothing of rules. What the columns mean is configuration. In
+`systems/*.yaml` an adapter is named by `adapter:` under `sources`, `from` or `receives`; the settings below stand beside
+it. Relative paths are from the city folder, missing folders are created, and `env:NAME` or `file:PATH` stands for a
+secret. A plug-in is a class registered under the entry-point group `hub.adapters`; `hub.adapters.conformance` holds the
+checks it has to pass.
+
+An *expression* is CEL and sees `event`, `data`, `subject`, `delivery` and `batch`.
+
+What an adapter promises:
+
+| feature | meaning |
+|---|---|
+| `source`, `sink` | it can be read from, written to |
+| `idempotent` | a repeat of a delivery has no second effect, so the hub may send again when unsure |
+| `prepared` | a batch is written in two steps, so that a crash between them is finished exactly once |
+| `confirms` | the system can be asked afterwards whether a delivery took effect |
+| `batch` | the most deliveries one call takes |
+"""
+
+
+def render() -> str:
+    """Return the whole page."""
+    parts = [HEAD, *(_adapter(registry.find(name)) for name in registry.names())]
+    listed = ", ".join(f"`{name}`" for name in registry.RESERVED)
+    return "\n".join([*parts, f"## Reserved names\n\n{listed}: not there yet.\n"])
+
+
+def _adapter(adapter: type[Adapter]) -> str:
+    lines = [
+        f"## `{adapter.name}` {adapter.title['ja']} · {adapter.title['en']}",
+        "",
+        inspect.getdoc(adapter) or "",
+        "",
+    ]
+    lines += [f"Features: {_features(adapter.features)}.", ""]
+    for side, model in (("Source", adapter.SourceSettings), ("Sink", adapter.SinkSettings)):
+        if model is not None:
+            lines += [f"### {side}", "", *_settings(model)]
+    return "\n".join(lines)
+
+
+def _features(features: Features) -> str:
+    named = {one.name: getattr(features, one.name) for one in fields(features)}
+    return ", ".join(f"`{name}`" if value is True else f"`{name}: {value}`" for name, value in named.items() if value)
+
+
+def _settings(model: type[AdapterSettings]) -> list[str]:
+    if not model.model_fields:
+        return ["No settings.", ""]
+    rows = [
+        f"| `{name}` | {_kind(field)} | {_default(field)} | {field.description} |" for name, field in _ordered(model)
+    ]
+    return ["| setting | value | default | meaning |", "|---|---|---|---|", *rows, ""]
+
+
+def _ordered(model: type[AdapterSettings]) -> list[tuple[str, FieldInfo]]:
+    return list(model.model_fields.items())
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    if field.default in (None, {}):
+        return ""
+    return f"`{field.default if isinstance(field.default, str) else orjson.dumps(field.default).decode()}`"
+
+
+def _kind(field: FieldInfo) -> str:
+    return " or ".join(dict.fromkeys(_words(field.annotation)))
+
+
+def _words(annotation: Any) -> list[str]:
+    origin = get_origin(annotation)
+    if origin is Literal:
+        return [f"`{value}`" for value in get_args(annotation)]
+    if origin is dict:
+        return [f"name: {_words(get_args(annotation)[1])[0]}"]
+    if origin is Annotated:
+        return (
+            list(annotation.__metadata__)
+            if "expression" in annotation.__metadata__
+            else _words(get_args(annotation)[0])
+        )
+    if origin is not None:
+        return [word for part in get_args(annotation) if part is not type(None) for word in _words(part)]
+    return [{str: "text", float: "number", int: "number", bool: "true, false"}[annotation]]
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render())
