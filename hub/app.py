@@ -94,8 +94,16 @@ class Hub:
 
     # --- commands ----------------------------------------------------------------------------------------------
 
-    async def publish(self, stream: BinaryIO, *, system: str | None, name: str, facts_only: bool) -> PublishResult:
-        """Publish a stream of CloudEvents; returns when Kafka has them."""
+    async def publish(
+        self,
+        stream: BinaryIO,
+        *,
+        system: str | None,
+        name: str,
+        facts_only: bool,
+        progress: Callable[[int], None] | None = None,
+    ) -> PublishResult:
+        """Publish a stream of CloudEvents; returns when Kafka has them. `progress` hears how many were handled."""
         async with self.kafka() as bus:
             return await publish_stream(
                 stream,
@@ -106,6 +114,7 @@ class Hub:
                 system=system,
                 name=name,
                 facts_only=facts_only,
+                progress=progress,
             )
 
     async def drain(self, *, wait: float = 30.0) -> DrainReport:

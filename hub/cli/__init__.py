@@ -1,1 +1,1 @@
-"""The command line: one file per noun; heavy imports wait until a command runs."""
+"""The command line: one file per noun; whatever is slow to import waits inside the commands."""

@@ -1,0 +1,61 @@
+"""`hub check`: what is wrong with the city's files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hub.cli import output
+from hub.cli.failure import problem_json
+from hub.cli.session import Session
+from hub.cli.words import word
+from hub.errors import ConfigurationError, Problem
+
+if TYPE_CHECKING:
+    from hub.settings.models import City
+
+
+def check(
+    session: Session, strict: Annotated[bool, typer.Option("--strict", help=word("option.strict"))] = False
+) -> int:
+    """Find what is wrong."""
+    problems = findings(session)
+    errors = sum(problem.level == "error" for problem in problems)
+    warnings = len(problems) - errors
+
+    def for_people() -> None:
+        for problem in problems:
+            output.line(("" if problem.level == "error" else f"{problem.level}: ") + str(problem))
+        counts = word("check.counts", errors=errors, warnings=warnings)
+        output.line(counts if problems else word("check.clean"))
+
+    items = [problem_json(problem) for problem in problems]
+    session.answer({"items": items, "next": None, "errors": errors, "warnings": warnings}, for_people)
+    return 2 if errors else int(bool(warnings) and strict)
+
+
+def findings(session: Session) -> list[Problem]:
+    """Return every problem of the city: of its files, its adapters' settings, its rules."""
+    from hub.routing import lint
+
+    try:
+        city = session.city()
+    except ConfigurationError as error:
+        return error.problems
+    return [*adapter_problems(city), *lint.check(city)]
+
+
+def adapter_problems(city: City) -> list[Problem]:
+    """Return what is wrong with the settings of sources and receivers, as their adapters see them."""
+    from hub.adapters import registry
+
+    problems: list[Problem] = []
+    parts = [(each, "source") for system in city.systems.values() for each in system.sources.values()]
+    parts += [(each, "sink") for each in city.receivers()]
+    for part, side in parts:
+        try:
+            registry.settings(part.adapter, side, part.options, place=part.place_of)
+        except ConfigurationError as error:
+            problems += error.problems
+    return problems

@@ -1,0 +1,76 @@
+"""From functions to commands: each gets a `Session` and the options every command has, and contract's exit codes."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hub.cli import failure, logs
+from hub.cli.session import Session
+from hub.cli.words import word
+
+City = Annotated[Path, typer.Option("--city", envvar="HUB_CITY", metavar="DIR", help=word("option.city"))]
+Json = Annotated[bool, typer.Option("--json", help=word("option.json"))]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help=word("option.verbose"))]
+
+_KEYWORD = inspect.Parameter.KEYWORD_ONLY
+COMMON = (
+    inspect.Parameter("city", _KEYWORD, default=Path(), annotation=City),
+    inspect.Parameter("json", _KEYWORD, default=False, annotation=Json),
+    inspect.Parameter("verbose", _KEYWORD, default=False, annotation=Verbose),
+)
+SETTINGS = {"help_option_names": ["--help", "-h"]}
+
+Body = Callable[..., int | None]
+
+
+def build(commands: Mapping[str, Body]) -> typer.Typer:
+    """Return the command line of these functions, by name: `status`, `kafka start`."""
+    root = typer.Typer(
+        name="hub",
+        help=word("help.hub"),
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings=SETTINGS,
+    )
+    groups: dict[str, typer.Typer] = {}
+    for path, body in commands.items():
+        noun, _, verb = path.rpartition(" ")
+        if noun and noun not in groups:
+            groups[noun] = typer.Typer(help=word(f"help.{noun}"), no_args_is_help=True, rich_markup_mode=None)
+            root.add_typer(groups[noun], name=noun)
+        target = groups[noun] if noun else root
+        target.command(verb, help=word(f"help.{path}"))(runnable(body))
+    return root
+
+
+def runnable(body: Body) -> Callable[..., None]:
+    """Return what Typer calls for a function that takes a `Session` first and may return an exit code.
+
+    Errors of the hub end it with their exit code, anything else with 1 and a log file in the city's `var/log/`.
+    """
+    signature = inspect.signature(body, eval_str=True)
+    own = [each.replace(kind=_KEYWORD) for each in list(signature.parameters.values())[1:]]
+
+    @functools.wraps(body)
+    def run(*, city: Path, json: bool, verbose: bool, **given: Any) -> None:
+        session = Session(city.absolute(), json=json, verbose=verbose)
+        logs.set_up(verbose=verbose)
+        try:
+            code = body(session, **given)
+        except (typer.Exit, BrokenPipeError):
+            raise
+        except Exception as error:  # noqa: BLE001 - here a person learns of it
+            code = failure.report(error, session.folder, as_json=json)
+        if code:
+            raise typer.Exit(code)
+
+    run.__signature__ = signature.replace(parameters=[*own, *COMMON])  # type: ignore[attr-defined]
+    return run

@@ -1,0 +1,84 @@
+"""`hub deliveries`: what each system is told, and how it went."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+
+from hub.cli import filters, output, times
+from hub.cli.session import Session
+from hub.cli.words import word
+
+
+def listing(
+    session: Session,
+    system: filters.Systems = None,
+    status: filters.Statuses = None,
+    type_: filters.Types = None,
+    resident: filters.Resident = None,
+    batch: filters.Batch = None,
+    since: filters.Since = None,
+    until: filters.Until = None,
+    error: filters.Error = None,
+    limit: filters.Limit = 50,
+    cursor: filters.Cursor = None,
+) -> None:
+    """List deliveries."""
+    from hub.stages.inquiry import DeliveryFilter
+
+    zone = ZoneInfo(session.city().timezone)
+    wanted = DeliveryFilter(
+        systems=tuple(system or ()),
+        statuses=tuple(status or ()),
+        types=filters.short(type_),
+        resident=resident,
+        batch=batch,
+        since=times.since(since, zone),
+        until=times.until(until, zone),
+        error=error,
+    )
+    with session.inquiry() as inquiry:
+        page = inquiry.deliveries(wanted, limit=limit, cursor=cursor)
+    session.answer(page, lambda: _write_list(page))
+
+
+def show(
+    session: Session, delivery: Annotated[str, typer.Argument(metavar="DELIVERY", help=word("option.delivery"))]
+) -> None:
+    """Show one delivery."""
+    with session.inquiry() as inquiry:
+        found = inquiry.delivery(delivery)
+    session.answer(found, lambda: _write_delivery(found))
+
+
+def _write_list(page: dict[str, Any]) -> None:
+    headers = ("recorded", "delivery", "type", "subject", "status", "attempts", "error")
+    output.listing(
+        [word(f"column.{name}") for name in headers],
+        [
+            (
+                item["planned_at"],
+                item["id"],
+                item["type"],
+                item["subject"],
+                output.state(item),
+                item["attempts"],
+                (item["error"] or {}).get("message"),
+            )
+            for item in page["items"]
+        ],
+        page["next"],
+    )
+
+
+def _write_delivery(found: dict[str, Any]) -> None:
+    for name in ("id", "type", "subject", "rule", "action", "planned_at", "next_attempt_at", "delivered_at", "batch"):
+        if found[name] is not None:
+            output.line(f"{name}: {found[name]}")
+    output.line(f"status: {output.state(found)}")
+    for name, value in (found["payload"] or {}).get("data", {}).items():
+        output.line(f"  {name}: {output.compact(value)}")
+    for each in found["log"]:
+        output.line(f"{each['at']}  {each['kind']}  {each['code']}  {each['message']}")

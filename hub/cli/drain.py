@@ -1,0 +1,76 @@
+"""`hub drain`: until nothing is left that time would mend."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hub.cli import output, times
+from hub.cli.loop import run
+from hub.cli.session import Session
+from hub.cli.words import word
+
+if TYPE_CHECKING:
+    from hub.app import DrainReport
+
+LEFT = ("planned", "sending", "waiting", "held", "unknown")
+
+
+def drain(
+    session: Session,
+    wait: Annotated[str, typer.Option("--wait", help=word("option.wait"))] = "30s",
+    close_windows: Annotated[bool, typer.Option("--close-windows", help=word("option.close-windows"))] = False,
+) -> int:
+    """Run until nothing is left; no window is waited for."""
+    patience = times.seconds(wait)
+    with session.hub() as hub:
+        report = run(hub.drain(wait=patience))
+    found = told(report)
+    session.answer(found, lambda: write(found))
+    return 0 if report.clear else 1
+
+
+def told(report: DrainReport) -> dict[str, Any]:
+    """Return the report as JSON."""
+    counts, backlog = report.dispatcher.counts, report.backlog
+    return {
+        "clear": report.clear,
+        "read": {
+            "rows": report.read.tally.rows,
+            "events": report.read.tally.events,
+            "ignored": report.read.tally.ignored,
+            "quarantined": report.read.tally.quarantined,
+        },
+        "events": counts.events,
+        "duplicates": counts.duplicates,
+        "unmatched": counts.unmatched,
+        "quarantined": report.read.tally.quarantined + counts.quarantined,
+        "scheduled": backlog.waiting.get("scheduled", 0),
+        "left": {status: count for status, count in backlog.waiting.items() if status in LEFT},
+        "behind": list(backlog.behind),
+        "dispatched": report.drained.dispatched,
+        "died": report.died,
+        "faults": [
+            {"source": key, "code": error.code, "message": error.message, "place": error.place, "mend": error.mend}
+            for key, error in report.read.faults.items()
+        ],
+    }
+
+
+def write(found: dict[str, Any]) -> None:
+    """Tell a person what the drain did and what is left."""
+    output.line(word("drain.read", **found["read"]))
+    output.line(word("drain.dispatched", **found))
+    if found["scheduled"]:
+        output.line(word("drain.scheduled", count=found["scheduled"]))
+    for fault in found["faults"]:
+        output.line(word("drain.fault", source=fault["source"], error=fault["message"]))
+    if found["died"]:
+        output.line(word("drain.died", count=found["died"]))
+    left = [f"{status} {count}" for status, count in found["left"].items()]
+    left += [f"planned ({key})" for key in found["behind"]]
+    if left or not found["dispatched"]:
+        output.line(word("drain.left", left=", ".join(left) or "events"))
+    if found["clear"]:
+        output.line(word("drain.clear"))

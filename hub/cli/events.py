@@ -1,0 +1,99 @@
+"""`hub events`: what was reported, and what became of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+
+from hub.cli import filters, output, times
+from hub.cli.language import lang
+from hub.cli.session import Session
+from hub.cli.words import word
+from hub.errors import UsageError
+
+
+def listing(
+    session: Session,
+    system: filters.Systems = None,
+    status: filters.Statuses = None,
+    type_: filters.Types = None,
+    resident: filters.Resident = None,
+    batch: filters.Batch = None,
+    since: filters.Since = None,
+    until: filters.Until = None,
+    limit: filters.Limit = 50,
+    cursor: filters.Cursor = None,
+) -> None:
+    """List events."""
+    from hub.ledger.status import EVENT
+    from hub.ledger.views import EventFilter
+
+    if unknown := sorted(set(status or ()) - set(EVENT)):
+        raise UsageError(f"no such status: {', '.join(unknown)}", mend="one of " + ", ".join(EVENT))
+    zone = ZoneInfo(session.city().timezone)
+    wanted = EventFilter(
+        source_systems=tuple(system or ()),
+        types=filters.short(type_),
+        statuses=tuple(EVENT.index(each) for each in status or ()),
+        subject=resident,
+        batch=batch,
+        since=times.since(since, zone),
+        until=times.until(until, zone),
+    )
+    with session.inquiry() as inquiry:
+        page = inquiry.events(wanted, limit=limit, cursor=cursor)
+    session.answer(page, lambda: _write_list(page))
+
+
+def show(session: Session, event: Annotated[str, typer.Argument(metavar="EVENT", help=word("option.event"))]) -> None:
+    """Show one event."""
+    with session.inquiry() as inquiry:
+        found = inquiry.event(event, lang=lang())
+    session.answer(found, lambda: _write_event(found))
+
+
+def _write_list(page: dict[str, Any]) -> None:
+    headers = ("recorded", "event", "type", "subject", "source", "status", "deliveries")
+    output.listing(
+        [word(f"column.{name}") for name in headers],
+        [
+            (
+                item["recorded_at"],
+                item["id"],
+                item["type"],
+                item["subject"],
+                item["source"].removeprefix("/systems/"),
+                item["status"],
+                item["deliveries"],
+            )
+            for item in page["items"]
+        ],
+        page["next"],
+    )
+
+
+def _write_event(found: dict[str, Any]) -> None:
+    event = found["event"]
+    output.line(f"{event['type']}  {event['subject']}  {event['source'].removeprefix('/systems/')}/{event['id']}")
+    output.line(f"{found['recorded_at']}  {found['status']}")
+    if found["seen"] > 1:
+        output.line(word("events.seen", count=found["seen"]))
+    for name, value in event["data"].items():
+        output.line(f"  {name}: {output.compact(value)}")
+    output.table(
+        [word("events.told"), word("column.status"), word("column.rule"), word("column.error")],
+        [
+            (
+                f"{each['system']}.{each['receiver']}",
+                output.state(each),
+                each["rule"],
+                (each["error"] or {}).get("message"),
+            )
+            for each in found["deliveries"]
+        ],
+    )
+    output.table(
+        [word("events.not-told"), word("column.why")], [(each["system"], each["why"]) for each in found["not_told"]]
+    )

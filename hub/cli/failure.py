@@ -1,0 +1,90 @@
+"""What a person and a program learn when a command fails: one clear line, an exit code, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from hub.cli.output import document, say
+from hub.cli.words import word
+from hub.errors import AmbiguousId, ConfigurationError, HubError
+
+TROUBLE = 1
+STOPPED = 130  # by Ctrl-C, as shells say it
+
+
+def report(error: BaseException, folder: Path, *, as_json: bool) -> int:
+    """Tell what went wrong and return the exit code; with `as_json` a document on stdout says it too."""
+    if os.environ.get("HUB_DEBUG"):
+        traceback.print_exception(error)
+    named = named_error(error)
+    if named is not None:
+        say(_lines(named))
+        if as_json:
+            document({"error": _described(named)})
+        return named.exit_code
+    log = write_log(error, folder)
+    text = word("failure.unexpected", kind=type(error).__name__, error=_first_line(error), log=log)
+    say(text)
+    if as_json:
+        document({"error": {"code": "unexpected", "message": text, "log": str(log)}})
+    return TROUBLE
+
+
+def named_error(error: BaseException) -> HubError | None:
+    """Return the error in the hub's words: itself, or the gravest in a group of them."""
+    if isinstance(error, HubError):
+        return error
+    if isinstance(error, BaseExceptionGroup):
+        inside = [named_error(each) for each in error.exceptions]
+        named = [each for each in inside if each is not None]
+        return max(named, key=lambda each: each.exit_code) if len(named) == len(inside) else None
+    return None
+
+
+def write_log(error: BaseException, folder: Path) -> Path:
+    """Write the traceback to a file only its owner may read, in the city's `var/log/` or, failing that, a new folder."""
+    name = f"error-{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{os.getpid()}.log"
+    text = "".join(traceback.format_exception(error))
+    try:
+        if not (folder / "hub.yaml").exists():
+            raise FileNotFoundError(folder)
+        return _write(folder / "var" / "log", name, text)
+    except OSError:
+        return _write(Path(tempfile.mkdtemp(prefix="hub-")), name, text)
+
+
+def _write(folder: Path, name: str, text: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    with open(path, "x", encoding="utf-8", opener=lambda at, flags: os.open(at, flags, 0o600)) as file:  # noqa: PTH123
+        file.write(text)
+    return path
+
+
+def _lines(error: HubError) -> str:
+    if isinstance(error, ConfigurationError):
+        return "\n".join(str(problem) for problem in error.problems)
+    return str(error)
+
+
+def _described(error: HubError) -> dict[str, Any]:
+    found: dict[str, Any] = {"code": error.code, "message": error.message, "place": error.place, "mend": error.mend}
+    if isinstance(error, AmbiguousId):
+        found["candidates"] = error.candidates
+    if isinstance(error, ConfigurationError):
+        found["problems"] = [problem_json(problem) for problem in error.problems]
+    return found
+
+
+def problem_json(problem: Any) -> dict[str, str]:
+    """Return a finding about the city's files as JSON."""
+    return {name: getattr(problem, name) for name in ("level", "place", "message", "mend", "code")}
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [""])[0][:200]

@@ -1,0 +1,29 @@
+"""The filters that lists share."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeVar
+
+import typer
+
+from hub.cli.words import word
+
+T = TypeVar("T")
+
+Systems = Annotated[list[str] | None, typer.Option("--system", metavar="SYSTEM", help=word("option.system"))]
+Statuses = Annotated[list[str] | None, typer.Option("--status", metavar="STATUS", help=word("option.status"))]
+Types = Annotated[list[str] | None, typer.Option("--type", metavar="TYPE", help=word("option.type"))]
+Resident = Annotated[str | None, typer.Option("--resident", metavar="NUMBER", help=word("option.resident"))]
+Batch = Annotated[str | None, typer.Option("--batch", metavar="ID", help=word("option.batch"))]
+Since = Annotated[str | None, typer.Option("--since", metavar="TIME", help=word("option.since"))]
+Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help=word("option.until"))]
+Error = Annotated[str | None, typer.Option("--error", metavar="TEXT", help=word("option.error"))]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help=word("option.limit"))]
+Cursor = Annotated[str | None, typer.Option("--cursor", metavar="CURSOR", help=word("option.cursor"))]
+
+
+def short(types: list[str] | None) -> tuple[str, ...]:
+    """Return event types in their short form; both forms are taken."""
+    from hub.events.wire import type_of
+
+    return tuple(type_of(text)[0] if text.startswith("jp.lg.") else text for text in types or ())

@@ -1,0 +1,38 @@
+"""Logs: one JSON object a line on stderr, warnings and worse; the libraries' chatter is left out."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+
+# They warn of every reconnection, which the hub itself reports once and in its own words.
+NOISY = ("aiokafka", "faststream", "alembic", "asyncio", "httpx", "uvicorn", "kafka")
+
+
+class JsonLines(logging.Formatter):
+    """Writes a record as `{"at", "level", "logger", "message"}`; of an error its kind, never its traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        said = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info and record.exc_info[0] is not None:
+            said["error"] = record.exc_info[0].__name__
+        return json.dumps(said, ensure_ascii=False)
+
+
+def set_up(*, verbose: bool) -> None:
+    """Let the process log to stderr."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO if verbose else logging.WARNING)
+    for name in NOISY:
+        logging.getLogger(name).setLevel(logging.WARNING if verbose else logging.CRITICAL)

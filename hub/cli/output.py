@@ -1,0 +1,90 @@
+"""What goes to stdout: one JSON document, or tables for people. Everything else goes to stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+PIPED_WIDTH = 160  # columns of a table that no terminal bounds
+
+
+def document(value: Any) -> None:
+    """Write one JSON document."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    sys.stdout.flush()
+
+
+def say(text: str) -> None:
+    """Tell a person how it goes, on stderr."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def line(text: str = "") -> None:
+    """Write one line of an answer for people."""
+    sys.stdout.write(text + "\n")
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str = "") -> None:
+    """Write a table; long values are folded, never cut."""
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for header in headers:
+        drawn.add_column(header, overflow="fold")
+    for row in rows:
+        drawn.add_row(*(Text("" if value is None else str(value)) for value in row))
+    console().print(drawn)
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a console that knows whether a terminal bounds it."""
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() or os.environ.get("COLUMNS") else PIPED_WIDTH
+    return Console(file=stream, width=width, highlight=False, soft_wrap=False)
+
+
+def listing(headers: Sequence[str], rows: Sequence[Sequence[Any]], following: str | None) -> None:
+    """Write a page of a list and how to go on."""
+    from hub.cli.words import word
+
+    if rows:
+        table(headers, rows)
+    else:
+        line(word("list.empty"))
+    if following is not None:
+        line(word("list.more", cursor=following))
+
+
+def compact(value: Any) -> str:
+    """Return a value on one line: texts as they are, anything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def state(delivery: dict[str, Any]) -> str:
+    """Return a delivery's status with its reason."""
+    return f"{delivery['status']}: {delivery['reason']}" if delivery["reason"] else str(delivery["status"])
+
+
+@contextlib.contextmanager
+def counter(title: str) -> Iterator[Callable[[int], None]]:
+    """Give a function that adds to a count shown on stderr while the block runs; silent where no terminal looks."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn(title + " {task.completed:,.0f}"), TimeElapsedColumn())
+    with Progress(*columns, console=console(stderr=True), transient=True) as progress:
+        task = progress.add_task(title, total=None)
+        yield lambda count: progress.advance(task, count)

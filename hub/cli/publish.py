@@ -1,0 +1,68 @@
+"""`hub publish`: CloudEvents from a file or stdin."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO
+
+import typer
+
+from hub.cli import output
+from hub.cli.loop import run
+from hub.cli.session import Session
+from hub.cli.words import word
+from hub.errors import UsageError
+
+
+def publish(
+    session: Session,
+    file: Annotated[str, typer.Argument(metavar="FILE", help=word("option.file"))],
+    system: Annotated[str | None, typer.Option("--as", metavar="SYSTEM", help=word("option.as"))] = None,
+    facts_only: Annotated[bool, typer.Option("--facts-only", help=word("option.facts-only"))] = False,
+) -> int:
+    """Publish a file or stdin."""
+    with session.hub() as hub:
+        if system is not None and system not in hub.city.systems:
+            raise UsageError(f"there is no system {system}", mend="one of: " + ", ".join(hub.city.systems))
+        with opened(file) as stream, output.counter(word("publish.progress")) as progress:
+            result = run(hub.publish(stream, system=system, name=file, facts_only=facts_only, progress=progress))
+        refused = [entry_json(hub.ledger, no) for no in result.quarantined]
+    found = {
+        "accepted": result.accepted,
+        "duplicates": result.duplicates_in_file,
+        "quarantined": refused,
+        "batch": result.batch_id,
+    }
+
+    def for_people() -> None:
+        output.line(word("publish.done", **{**found, "quarantined": len(refused)}))
+        for entry in refused:
+            output.line(f"  {entry['place']}: {entry['message']} ({entry['code']}, hub quarantine show {entry['no']})")
+
+    session.answer(found, for_people)
+    return int(bool(refused))
+
+
+@contextlib.contextmanager
+def opened(name: str) -> Iterator[BinaryIO]:
+    """Give the bytes of a file, or of stdin for `-`. Raises `UsageError`."""
+    if name == "-":
+        yield sys.stdin.buffer
+        return
+    try:
+        stream = Path(name).open("rb")
+    except OSError as error:
+        raise UsageError(f"{name} cannot be read: {error.strerror}") from None
+    with stream:
+        yield stream
+
+
+def entry_json(ledger: Any, no: int) -> dict[str, Any]:
+    """Return what a quarantined part of the stream is, and why."""
+    from hub.ledger import quarantine
+
+    item = quarantine.show(ledger, no)
+    return {"no": item.no, "place": item.place, "code": item.code, "message": item.message}

@@ -1,0 +1,86 @@
+"""One call of a command: whose city, how to answer, and the parts of the hub it may ask for."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hub.cli import output
+from hub.errors import ConfigurationError, Problem
+
+if TYPE_CHECKING:
+    from hub.app import Hub
+    from hub.ledger.engine import Ledger
+    from hub.settings.models import City
+    from hub.stages.inquiry import Inquiry
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What every command is given: the city's folder, and whether a program or a person asked."""
+
+    folder: Path
+    json: bool = False
+    verbose: bool = False
+
+    # --- answers -----------------------------------------------------------------------------------------------
+
+    def answer(self, value: Any, for_people: Callable[[], None]) -> None:
+        """Give the answer once: as a JSON document, or as `for_people` writes it."""
+        if self.json:
+            output.document(value)
+        else:
+            for_people()
+
+    # --- the city ----------------------------------------------------------------------------------------------
+
+    @property
+    def var(self) -> Path:
+        """Return the hub's own folder in the city; raises ConfigurationError when the folder is no city."""
+        if not (self.folder / "hub.yaml").is_file():
+            mend = f"write one with `hub init {self.folder}`, or name the city's folder with --city or HUB_CITY"
+            raise ConfigurationError([Problem("hub.yaml", f"there is no hub.yaml in {self.folder}", mend)])
+        return self.folder / "var"
+
+    def city(self) -> City:
+        """Return the city; raises ConfigurationError with every problem."""
+        from hub.settings.load import load_city
+
+        return load_city(self.folder)
+
+    @contextlib.contextmanager
+    def hub(self) -> Iterator[Hub]:
+        """Give the city at work."""
+        from hub.app import Hub
+
+        hub = Hub(self.city())
+        try:
+            yield hub
+        finally:
+            hub.close()
+
+    @contextlib.contextmanager
+    def ledger(self) -> Iterator[Ledger]:
+        """Give the city's ledger, its tables made if it is new."""
+        from hub.ledger import schema
+        from hub.ledger.engine import Ledger
+
+        ledger = Ledger(self.city().ledger_url)
+        try:
+            schema.ready(ledger)
+            yield ledger
+        finally:
+            ledger.close()
+
+    @contextlib.contextmanager
+    def inquiry(self) -> Iterator[Inquiry]:
+        """Give answers from the city's ledger; needs no Kafka."""
+        from hub.ledger.desk import Desk
+        from hub.stages.inquiry import Inquiry
+        from hub.stages.rulebook import RuleBook
+
+        with self.ledger() as ledger:
+            yield Inquiry(ledger, RuleBook(ledger, Desk(ledger)))

@@ -1,0 +1,51 @@
+"""Times and durations as people type them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from hub.errors import UsageError
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(?P<number>[0-9]+(\.[0-9]+)?)\s*(?P<unit>[smhd]?)")
+_AGO = re.compile(r"(?P<duration>[0-9.]+\s*[smhd])(\s*ago)?")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_MEND = "write 2026-11-20, 2026-11-20T09:00:00+09:00, 2h or 3d (ago)"
+
+
+def seconds(text: str) -> float:
+    """Return a duration such as `30s`, `5m`, `2h`, `1d` or `2.5` in seconds. Raises `UsageError`."""
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(f"not a duration: {text}", mend="write 30s, 5m, 2h or 1d")
+    return float(match["number"]) * _UNITS[match["unit"] or "s"]
+
+
+def since(text: str | None, zone: ZoneInfo, now: datetime | None = None) -> int | None:
+    """Return the first moment meant, in milliseconds since 1970: RFC 3339, a date in the city's zone, or how long ago."""
+    return None if text is None else _milliseconds(_moment(text.strip(), zone, now or datetime.now(UTC)))
+
+
+def until(text: str | None, zone: ZoneInfo, now: datetime | None = None) -> int | None:
+    """Return the moment before which is meant, in milliseconds; a date means the whole day."""
+    if text is None:
+        return None
+    found = _moment(text.strip(), zone, now or datetime.now(UTC))
+    return _milliseconds(found + timedelta(days=1) if _DATE.fullmatch(text.strip()) else found)
+
+
+def _moment(text: str, zone: ZoneInfo, now: datetime) -> datetime:
+    ago = _AGO.fullmatch(text)
+    if ago:
+        return now - timedelta(seconds=seconds(ago["duration"]))
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"not a time: {text}", mend=_MEND) from None
+    return found if found.tzinfo else found.replace(tzinfo=zone)
+
+
+def _milliseconds(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
