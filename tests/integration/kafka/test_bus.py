@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -233,6 +234,38 @@ async def test_a_position_outside_the_log_stops_the_consumer_and_says_so(kafka_b
     assert consumer.state.lost
     assert ledger.values == []
     await consumer.stop()
+
+
+async def test_a_poll_from_before_a_seek_is_dropped(kafka_bootstrap, topic, producer):
+    ledger = Ledger()
+    polls = []
+
+    async def handler(records):
+        polls.append(records)
+        await ledger.handle(records)
+
+    consumer = Consumer(kafka_bootstrap, topic, f"{topic}.g", handler=handler, positions=ledger.positions)
+    await consumer.start()
+    places = await producer.publish(topic, [(b"1", b"%d" % number) for number in range(10)])
+    await until(lambda: len(ledger.values) == 10)
+    record = polls[0][0]
+    polls.clear()
+    behind = [replace(record, offset=places[number][1]) for number in range(10)]
+    ahead = [replace(record, offset=offset) for offset in (50, 51)]
+    foreign = [replace(record, partition=partition_of(b"1", 6) + 100)]
+    for stale in (behind, ahead, foreign):
+        await consumer._take(tuple(stale))
+    assert polls == []
+    await producer.publish_one(topic, b"1", b"next")
+    await until(lambda: ledger.values[-1] == b"next")
+    await consumer.stop()
+
+
+async def test_a_subscriber_that_acknowledges_by_itself_is_refused(kafka_bootstrap, topic):
+    consumer = member(kafka_bootstrap, topic, Ledger())
+    consumer._broker.subscriber(topic, batch=True)
+    with pytest.raises(RuntimeError, match="ack policy"):
+        await consumer.start()
 
 
 async def test_stop_is_quick_and_the_next_member_gets_the_partitions_at_once(kafka_bootstrap, topic, producer):
