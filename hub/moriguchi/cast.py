@@ -26,7 +26,7 @@ class Cast:
     bereaved: Household  # one of them dies
     parents: Household  # a child is born to them
     applicants: Household  # a parent applies for a child
-    mistaken: Household  # a move is written down that never was
+    mistaken: Household  # a change of household is written down that never was; nobody needs to know of it
 
     @property
     def deceased(self) -> Resident:
@@ -57,7 +57,7 @@ def choose(households: Iterable[Household], day: date) -> Cast:
     bereaved = _take(free, _bereaved)
     parents = _take(free, lambda members: _parents(members, day))
     applicants = _take(free, lambda members: any("kodomo_iryo" in member.benefits for member in members))
-    mistaken = _take(free, lambda members: 2 * (len(members) == 1) + ("suido" in members[0].contracts))
+    mistaken = _take(free, lambda members: len(members) == 1 and not members[0].insurance)
     return Cast(family, bereaved, parents, applicants, mistaken)
 
 

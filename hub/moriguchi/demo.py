@@ -71,7 +71,6 @@ class _Day:
         self._no = self.town.juki.changes()
         self._random = Random(f"demo-{self._no}")  # noqa: S311 (a repeatable draw, not a secret one)
         self._since = ""
-        self._waited: set[str] = set()
 
     # --- what happens ----------------------------------------------------------------------------------------------
 
@@ -102,7 +101,7 @@ class _Day:
         self._story.step("down")
         self._drain(wait=OUTAGE)
         waiting = [each for each in self._made_for("suido") if each["status"] not in MADE]
-        self._waited = {each["id"] for each in waiting}
+        self._story.late = {each["id"] for each in waiting}
         self._story.note("waiting", count=len(waiting))
 
         town.suido.is_down = False
@@ -131,12 +130,12 @@ class _Day:
         family = life.moved(scene(cast.family, cast.family[0]))
         death = life.death(scene(cast.bereaved, cast.deceased))
         birth = life.birth(scene(cast.parents, cast.mother))
-        mistake = life.moved(scene(cast.mistaken[:1], cast.mistaken[0]))
+        mistake = forms.juki(cast.mistaken[0], "世帯変更", day, day)
         self._child = birth.subjects[0]
         others = chain.from_iterable(each for each in households if each[0].household_no not in cast.numbers)
         start = day - timedelta(days=DAYS)
         ordinary = life.life(others, DAYS, self._no, start=start, next_serial=serials.take())
-        rows = [row for change in (family, death, birth, mistake, *ordinary) for row in change.rows]
+        rows = [mistake, *(row for change in (family, death, birth, *ordinary) for row in change.rows)]
         heard_first = {"death", "birth"}  # of these 戸籍 hears first
         later = [
             row
@@ -184,15 +183,13 @@ class _Day:
             ("scene-death", cast.deceased, [cast.deceased.number]),
             ("scene-birth", mother, [self._child]),
             ("scene-application", cast.applicants[0], [cast.applicants[0].number]),
-            ("scene-mistake", cast.mistaken[0], [cast.mistaken[0].number]),
         ]
         scenes = []
         for key, person, numbers in plays:
             found = [each for number in numbers for each in reversed(events) if each["subject"] == number]
             shown = [Shown(self._hub.event(_reference(each))) for each in found]
             if shown:
-                others = {member.number: member.name for member in cast.family[1:]} if key == "scene-family" else {}
-                scenes.append(Scene(key, person, age_on(person.birth_date, self._today), shown, others))
+                scenes.append(Scene(key, person, age_on(person.birth_date, self._today), shown))
         return scenes
 
     def _totals(
@@ -210,11 +207,12 @@ class _Day:
         return [
             ("events", f"{len(events):,}"),
             ("repeats", f"{repeats:,}"),
+            ("unmatched", f"{sum(event['status'] == 'unmatched' for event in events) - repeats:,}"),
             ("deliveries", f"{len(made):,}"),
-            ("retried", f"{sum(each['id'] in self._waited for each in made):,}"),
+            ("retried", f"{sum(each['id'] in self._story.late for each in made):,}"),
             ("unfinished", f"{len(deliveries) - len(made):,}"),
             ("all-spared", f"{sum(len(systems) for systems in told.values()):,}"),
-            ("latency", self._latency([each for each in made if each["id"] not in self._waited])),
+            ("latency", self._latency([each for each in made if each["id"] not in self._story.late])),
             ("elapsed", self._words("second", seconds=time.monotonic() - started)),
         ]
 

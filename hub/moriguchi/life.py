@@ -26,11 +26,11 @@ MOVES_WITHIN = 0.030
 MARRIAGES = 0.004
 _SINGLE_SHARE = 0.115  # of the residents live alone and are 20 to 49: these marry in the sample
 _FERTILITY = (
-    (20, 0.030),
-    (25, 0.110),
-    (30, 0.135),
-    (35, 0.080),
-    (40, 0.018),
+    (20, 0.025),
+    (25, 0.091),
+    (30, 0.112),
+    (35, 0.066),
+    (40, 0.015),
     (45, 0.0),
 )  # a year, of a 妻 from that age
 

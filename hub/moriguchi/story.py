@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich.panel import Panel
@@ -57,7 +57,6 @@ class Scene:
     person: Resident
     age: int
     events: Sequence[Shown]
-    others: Mapping[str, str] = field(default_factory=dict)  # numbers of the others in it, and their names
 
 
 class Storyteller:
@@ -67,6 +66,7 @@ class Storyteller:
         self._out = out
         self._words = words
         self._titles = titles
+        self.late: set[str] = set()  # keys of deliveries that had to wait
 
     def opening(self, folder: str, *, again: bool) -> None:
         """Print the title."""
@@ -87,18 +87,35 @@ class Storyteller:
 
     # --- scenes ----------------------------------------------------------------------------------------------------
 
-    def scene(self, scene: Scene) -> int:
-        """Print a scene; return how many counters the residents in it were spared."""
-        self._out.print()
-        self._out.print(Rule(Text(self._words(scene.key), style="bold"), align="left", style="cyan"))
-        first, *rest = scene.events
+    def scene(self, scene: Scene) -> None:
+        """Print a scene: who it is about, and of each event who was told, who was not, and why not."""
+        words, first = self._words, scene.events[0]
+        self._heading(words(scene.key))
         self._out.print(self._who(scene))
-        spared = self._full(first)
-        for shown in rest:
-            spared += self._short(shown, scene)
-        label, count = self._words("spared"), self._words("spared-of", count=spared)
-        self._out.print(Text.assemble("  ", (f"{label}: ", ""), (count, "bold green")))
-        return spared
+        table = Table.grid(padding=(0, 1))
+        table.add_column(no_wrap=True, style="dim")
+        table.add_column(overflow="fold")
+        table.add_row("  " + words("reported"), self._reported(first, scene))
+        table.add_row("  " + words("told"), self._told(first))
+        label = "  " + words("not-told")
+        for why, systems in self._not_told(first):
+            table.add_row(label, Text.assemble((why + ": ", "italic"), systems))
+            label = ""
+        for shown in scene.events[1:]:
+            repeated = shown.event["subject"] == first.event["subject"]
+            told = self._told(shown, nobody="known" if repeated else "nobody")
+            who = self._reported(shown, scene) if repeated else Text(_name(shown), style="bold")
+            table.add_row("  " + words("others"), Text.assemble(who, " → ", told))
+        self._out.print(table)
+        identity = f"{first.system}/{first.event['id']}"
+        self._out.print(Text("  " + words("explain", id=identity), style="dim", overflow="fold"))
+        spared = set().union(*(spared_by(shown) for shown in scene.events))
+        count = words("spared-of", count=len(spared))
+        self._out.print(Text.assemble(f"  {words('spared')}: ", (count, "bold green")))
+
+    def _heading(self, text: str) -> None:
+        self._out.print()
+        self._out.print(Rule(Text(text, style="bold"), align="left", style="cyan"))
 
     def _who(self, scene: Scene) -> Text:
         words, person = self._words, scene.person
@@ -106,48 +123,31 @@ class Storyteller:
         age = words("age", age=scene.age)
         return Text.assemble("  ", (_plain(person.name), "bold"), f" {person.number} ({role}{words('and')}{age})")
 
-    def _full(self, shown: Shown) -> int:
-        told = told_of(shown)
-        table = Table.grid(padding=(0, 1))
-        table.add_column(no_wrap=True, style="dim")
-        table.add_column(overflow="fold")
-        table.add_row("  " + self._words("reported"), self._reported(shown))
-        table.add_row("  " + self._words("told"), self._told(told))
-        for label, systems in self._not_told(shown):
-            table.add_row("  " + self._words("not-told"), Text.assemble((label + ": ", "italic"), systems))
-        self._out.print(table)
-        identity = f"{shown.system}/{shown.event['id']}"
-        self._out.print(Text("  " + self._words("explain", id=identity), style="dim", overflow="fold"))
-        return len(spared_by(told))
-
-    def _short(self, shown: Shown, scene: Scene) -> int:
-        told = told_of(shown)
-        name = scene.others.get(shown.event["subject"])
-        who = Text(_plain(name), style="bold") if name else self._reported(shown)
-        line = Text.assemble("  ", (self._words("others") + " ", "dim"), who, " → ", self._told(told))
-        self._out.print(line)
-        return len(spared_by(told))
-
-    def _reported(self, shown: Shown) -> Text:
+    def _reported(self, shown: Shown, scene: Scene) -> Text:
         kind = TYPES.get(shown.event["type"])
         title = getattr(kind, self._words.lang, shown.event["type"])
+        if shown.event["subject"] != scene.person.number:
+            title = self._words("about", kind=title, name=_name(shown))
         return Text.assemble(self._title(shown.system), ": ", (title, "cyan"))
 
-    def _told(self, told: Mapping[str, str]) -> Text:
+    def _told(self, shown: Shown, *, nobody: str = "nobody") -> Text:
+        told = told_of(shown)
         if not told:
-            return Text(self._words("nobody"), style="dim")
+            return Text(self._words(nobody), style="dim")
+        late = {each["system"] for each in shown.deliveries if each["id"] in self.late}
         parts = []
         for system, status in told.items():
             mark, style = _MARKS.get(status, ("…", "yellow"))
-            parts.append(Text.assemble(self._title(system), (mark, style)))
-        return Text(self._words("and")).join(parts)
+            after = (self._words("late"), "yellow") if system in late else ""
+            parts.append(Text.assemble(self._title(system), (mark, style), after))
+        return Text(self._words("join")).join(parts)
 
     def _not_told(self, shown: Shown) -> list[tuple[str, str]]:
         """Return why systems are not told, each reason with its systems."""
         grouped: dict[str, list[str]] = {}
         for item in shown.answer["not_told"]:
             grouped.setdefault(self._why(item), []).append(self._title(item["system"]))
-        return [(why, self._words("and").join(systems)) for why, systems in grouped.items()]
+        return [(why, self._words("join").join(systems)) for why, systems in grouped.items()]
 
     def _why(self, item: Mapping[str, Any]) -> str:
         key = f"why-{item.get('reason')}"
@@ -167,15 +167,16 @@ class Storyteller:
         for column in ("before", "after"):
             table.add_column(words(column), overflow="fold", max_width=_LIMIT)
         for name, value in after.items():
-            changed = before.get(name) != value
-            style = "bold green" if changed else "dim"
-            table.add_row(name, Text(str(before.get(name) or "")), Text(str(value or ""), style=style))
+            old, new = str(before.get(name) or ""), str(value or "")
+            if old != new:
+                table.add_row(name, old, Text(f"▸ {new}", style="bold green"))
+            elif new:
+                table.add_row(name, Text(old, style="dim"), Text(new, style="dim"))
         self._out.print(table)
 
     def heading(self, key: str) -> None:
         """Print a heading."""
-        self._out.print()
-        self._out.print(Rule(Text(self._words(key), style="bold"), align="left", style="cyan"))
+        self._heading(self._words(key))
 
     def quarantine(self, entries: Sequence[Mapping[str, Any]]) -> None:
         """Print what is in quarantine: where it stood and why."""
@@ -202,9 +203,11 @@ class Storyteller:
         words = self._words
         self._out.print()
         if problems:
-            self._out.print(Text(words("not-done", reasons=words("and").join(problems)), style="bold red"))
+            self._out.print(Text(words("not-done"), style="bold red"))
         else:
             self._out.print(Text(words("done"), style="bold green"))
+        for problem in problems:
+            self._out.print(Text(f"  ✗ {problem}", style="red"))
         self._out.print(Text(words("look", folder=folder), style="dim", overflow="fold"))
 
 
@@ -217,9 +220,13 @@ def told_of(shown: Shown) -> dict[str, str]:
     return told
 
 
-def spared_by(told: Mapping[str, str]) -> set[str]:
-    """Return the systems told by the hub: the counters the resident needs no longer go to after the first."""
-    return {system for system, status in told.items() if status in MADE}
+def spared_by(shown: Shown) -> set[str]:
+    """Return the systems the hub told: counters the resident, who told one, needs not go to."""
+    return {system for system, status in told_of(shown).items() if status in MADE}
+
+
+def _name(shown: Shown) -> str:
+    return _plain(str(shown.event["data"].get("name", shown.event["subject"])))
 
 
 def _plain(name: str) -> str:

@@ -63,9 +63,13 @@ class Juki:
             return {row[0] for row in connection.execute("SELECT 宛名番号 FROM jumin")}
 
     def untouched(self) -> set[str]:
-        """Return the numbers of those to whom nothing has happened since they were first filled in."""
+        """Return the numbers of those in whose household nothing has happened since they were filled in."""
+        query = """
+        SELECT 宛名番号 FROM jumin WHERE 世帯番号 NOT IN
+          (SELECT 世帯番号 FROM jumin WHERE 履歴番号 > 1 OR 宛名番号 >= ?)
+        """
         with opened(self._path, SCHEMA) as connection:
-            return {row[0] for row in connection.execute("SELECT 宛名番号 FROM jumin WHERE 履歴番号 = 1")}
+            return {row[0] for row in connection.execute(query, (resident_number(NEWCOMERS),))}
 
     def changes(self) -> int:
         """Return how many lines the history has."""

@@ -1,10 +1,10 @@
-"""申請管理: online applications, exported as UTF-8 CSV."""
+"""申請管理: online applications with numbers of their own, exported as UTF-8 CSV."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hub.moriguchi.standins.files import unused, write_csv
+from hub.moriguchi.standins.files import opened, unused, write_csv
 
 if TYPE_CHECKING:
     from datetime import date
@@ -12,18 +12,28 @@ if TYPE_CHECKING:
 
     from hub.moriguchi.generator import Resident
 
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS shinsei (
+  番号 INTEGER PRIMARY KEY AUTOINCREMENT, 宛名番号 TEXT NOT NULL, 様式 TEXT NOT NULL, 申請日 TEXT NOT NULL
+);
+"""
+
 
 class Shinsei:
-    """The portal's export folder."""
+    """The portal's own database and its export folder."""
 
     def __init__(self, folder: Path) -> None:
+        self._path = folder / "var" / "standins" / "shinsei.db"
         self._out = folder / "in" / "shinsei"
 
     def apply(self, applicant: Resident, form: str, child: Resident, day: date) -> Path:
-        """Export one application, numbered by its file."""
-        path = unused(self._out, f"SHINSEI_{day:%Y%m%d}")
+        """Take one application and export it."""
+        with opened(self._path, SCHEMA) as connection:
+            taken = (applicant.number, form, day.isoformat())
+            cursor = connection.execute("INSERT INTO shinsei (宛名番号, 様式, 申請日) VALUES (?, ?, ?)", taken)
+            number = f"{day.year}-{cursor.lastrowid:06d}"
         row = {
-            "申請番号": path.stem.removeprefix("SHINSEI_"),
+            "申請番号": number,
             "宛名番号": applicant.number,
             "様式": form,
             "申請日": day.isoformat(),
@@ -31,4 +41,4 @@ class Shinsei:
             "加入保険": "国民健康保険" if "kokuho" in child.insurance else "社会保険",
             "連絡希望": "メール",
         }
-        return write_csv(path, [row], "utf-8")
+        return write_csv(unused(self._out, f"SHINSEI_{day:%Y%m%d}"), [row], "utf-8")

@@ -103,7 +103,7 @@ class Suido:
             self._server = _Server(("127.0.0.1", port), Handler)
         except OSError:
             self._server = _Server(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, name="suido", daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="suido", daemon=True)
         self._thread.start()
         return int(self._server.server_address[1])
 
