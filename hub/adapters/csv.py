@@ -72,12 +72,12 @@ class CsvSinkSettings(AdapterSettings):
 class Csv(Transport):
     """CSV files: reads what a pattern finds, writes one complete file a batch, named so that they sort by time.
 
-    Error rows of a file have the codes `csv-columns`, `csv-quote`, `csv-encoding`, `csv-too-long` (a line or record above
-    64 KiB); `csv-empty`, `csv-header` (a column twice) and `csv-encoding` may also stand for a whole file.
+    Error rows of a file have the codes `csv-columns`, `csv-quote`, `csv-encoding`, `csv-too-long` (a line or record
+    above 64 KiB); `csv-empty`, `csv-header` (a column twice) and `csv-encoding` may also stand for a whole file.
 
-    A written file is `<UTC time>_<system>.<receiver>_<batch>.csv`, RFC 4180 with CRLF. Objects and lists are compact JSON,
-    booleans `true` and `false`, absent values empty. A hidden `.<system>.<receiver>.hub` beside the files holds the
-    lock of the one writer and the names of the last files.
+    A written file is `<UTC time>_<system>.<receiver>_<batch>.csv`, RFC 4180 with CRLF. Objects and lists are compact
+    JSON, booleans `true` and `false`, absent values empty. A hidden `.<system>.<receiver>.hub` beside the files holds
+    the lock of the one writer and the names of the last files.
     """
 
     name: ClassVar[str] = "csv"

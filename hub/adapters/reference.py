@@ -21,10 +21,10 @@ HEAD = """# Adapters
 <!-- Written by `python -m hub.adapters.reference > docs/reference/adapters.md`; a test keeps it true. -->
 
 An adapter is a transport: it moves bytes and knows nothing of rules. What the columns mean is configuration. In
-`systems/*.yaml` an adapter is named by `adapter:` under `sources`, `from` or `receives`; the settings below stand beside
-it. Relative paths are from the city folder, missing folders are created, and `env:NAME` or `file:PATH` stands for a
-secret. A plug-in is a class registered under the entry-point group `hub.adapters`; `hub.adapters.conformance` holds the
-checks it has to pass.
+`systems/*.yaml` an adapter is named by `adapter:` under `sources`, `from` or `receives`; the settings below stand
+beside it. Relative paths are from the city folder, missing folders are created, and `env:NAME` or `file:PATH` stands
+for a secret. A plug-in is a class registered under the entry-point group `hub.adapters`; `hub.adapters.conformance`
+holds the checks it has to pass.
 
 An *expression* is CEL and sees `event`, `data`, `subject`, `delivery` and `batch`.
 

@@ -59,7 +59,11 @@ def settings(name: str, side: str, options: Mapping[str, Any], *, place: Place =
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        raise ConfigurationError([_describe(found, name, model, place) for found in error.errors()]) from None
+        by_path: dict[tuple[Any, ...], list[ErrorDetails]] = {}
+        for found in error.errors():
+            by_path.setdefault(_path(found, given), []).append(found)
+        problems = [_describe(found, path, name, model, place) for path, found in by_path.items()]
+        raise ConfigurationError(problems) from None
 
 
 def open_source(name: str, options: Mapping[str, Any], site: Site, *, place: Place = "") -> Source:
@@ -76,17 +80,31 @@ def open_sink(
     return find(name).sink(checked, site, port)
 
 
-def _describe(found: ErrorDetails, name: str, model: type[AdapterSettings], place: Place) -> Problem:
-    path = tuple(part for part in found["loc"] if part not in ("str", "dict", "function-after", "constrained-str"))
-    shown = ".".join(str(part) for part in path)
-    if found["type"] == "extra_forbidden":
+def _describe(
+    found: list[ErrorDetails], path: tuple[Any, ...], name: str, model: type[AdapterSettings], place: Place
+) -> Problem:
+    """Return one problem for all that was found wrong at a path: a value that fits none of several forms."""
+    shown, kind = ".".join(str(part) for part in path), found[0]["type"]
+    if kind == "extra_forbidden":
         message, mend = f"`{name}` has no setting `{shown}`", _mend(str(path[-1]), list(model.model_fields))
-    elif found["type"] == "missing":
+    elif kind == "missing":
         message, mend = f"`{name}` needs the setting `{shown}`", f"add `{shown}:`"
     else:
-        said = found["msg"].removeprefix("Value error, ")
-        message, mend = (f"`{shown}`: {said}" if shown else f"`{name}`: {said}"), ""
+        said = "; or: ".join(one["msg"].removeprefix("Value error, ") for one in found)
+        message, mend = f"`{shown or name}`: {said}", ""
     return Problem(_place(place, path), message, mend, code="adapter-setting")
+
+
+def _path(found: ErrorDetails, options: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return where the city's file has it: pydantic's own steps into the forms of a value are left out."""
+    if found["type"] == "missing":
+        return found["loc"]
+    path, current = [], options
+    for part in found["loc"]:
+        if isinstance(current, Mapping) and part in current:
+            path.append(part)
+            current = current[part]  # type: ignore[index]
+    return tuple(path)
 
 
 def _problem(place: Place, path: tuple[str, ...], message: str, mend: str) -> ConfigurationError:

@@ -7,7 +7,7 @@ import io
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -300,7 +300,8 @@ class Server:
             protocol_version = "HTTP/1.1"
 
             def _any(self) -> None:
-                outer.handle(self)
+                with suppress(ConnectionError):  # the hub no longer waits for the answer
+                    outer.handle(self)
 
             do_POST = do_PUT = do_DELETE = _any  # noqa: N815
 

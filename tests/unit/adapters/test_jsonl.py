@@ -70,6 +70,19 @@ async def test_other_lines_of_the_same_length_stop_the_receiver(tmp_path: Path) 
     await sink.close()
 
 
+async def test_lines_behind_a_finished_batch_stop_the_receiver(tmp_path: Path) -> None:
+    case = JsonlCase(tmp_path)
+    sink, whole = case.open(), batch(deliveries(1))
+    token = await sink.prepare(whole)
+    await sink.commit(whole, token)
+    await sink.close()
+    case.meddle(token)
+    sink = case.open()
+    with pytest.raises(ReceiverStopped, match="not the hub's"):
+        await sink.recover(whole, token)
+    await sink.close()
+
+
 def test_a_line_costs_next_to_nothing() -> None:
     many = deliveries(5000)
     best = min(_timed(many) for _ in range(5))

@@ -45,6 +45,14 @@ def test_every_wrong_setting_is_listed_at_its_place(tmp_path: Path) -> None:
     assert next(problem.mend for problem in found if problem.place == "a.yaml:pth") == "did you mean `path`?"
 
 
+def test_a_value_that_fits_no_form_is_one_problem() -> None:
+    options = {"url": "sqlite:///x.db", "table": "t", "key": {"a": "x"}, "on_cancel": "x"}
+    (problem,) = problems(lambda: registry.settings("database", "sink", options))
+    assert (
+        problem.message == "`on_cancel`: Input should be 'restore' or 'delete'; or: Input should be a valid dictionary"
+    )
+
+
 def test_a_side_that_a_transport_lacks_is_refused(tmp_path: Path) -> None:
     (problem,) = problems(lambda: registry.open_source("http", {}, site(tmp_path)))
     assert problem.message == "the adapter `http` has no source"
