@@ -23,8 +23,8 @@ demo: setup  ## the sample city, end to end; SERVE=1 leaves the console up
 	@$(BIN)/hub demo $(if $(SERVE),--serve)
 
 test: setup  ## the whole suite: fast tests first, then real Kafka and SQL
-	@$(BIN)/python -m pytest tests/unit tests/conformance
-	@$(BIN)/python -m pytest tests/integration tests/acceptance -n $(WORKERS) --dist loadfile
+	@$(BIN)/python -m pytest $(wildcard tests/unit tests/conformance)
+	@$(BIN)/python -m pytest $(wildcard tests/integration tests/acceptance) -n $(WORKERS) --dist loadfile
 
 check: setup  ## lint and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
@@ -36,7 +36,7 @@ bench: setup  ## measure: NAME=fan-out
 	@$(BIN)/python -m bench.$(subst -,_,$(NAME))
 
 torture: setup  ## kill -9 at random moments: N=200
-	@$(BIN)/python -m pytest tests/acceptance -k torture --torture $(N)
+	@HUB_TORTURE=$(N) $(BIN)/python -m pytest tests/acceptance -k torture
 
 lock: setup  ## resolve requirements.lock anew
 	@.cache/uv/bin/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \

@@ -171,6 +171,7 @@ async def test_a_fault_pauses_and_loses_nothing(kafka_bootstrap, topic, producer
     await until(lambda: ledger.asked > 3)
     assert "away" in consumer.state.why
     assert consumer.state.next == {}
+    assert consumer._consumer.paused() == consumer._consumer.assignment() != set()
     assert 100 <= len(ledger.values) < 500
     ledger.away, ledger.away_from = False, None
     await until(lambda: len(ledger.values) == 1000)
