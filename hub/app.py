@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 from zoneinfo import ZoneInfo
@@ -23,7 +25,7 @@ from hub.ledger.desk import Desk, now_ms
 from hub.ledger.engine import Ledger
 from hub.ledger.log import EventLog
 from hub.ledger.progress import Backlog, backlog, deaths
-from hub.ledger.tables import stream_of
+from hub.ledger.tables import PARTITION_BITS, stream_of
 from hub.routing.expressions import Environment, ExpressionFault, Missing, compile_expression
 from hub.routing.mapping import Mapper
 from hub.routing.projection import sent
@@ -33,6 +35,7 @@ from hub.stages.delivery import Delivery as DeliveryStage
 from hub.stages.dispatch import Dispatcher, Refused
 from hub.stages.drain import Drained, drain
 from hub.stages.entries import ActiveRules
+from hub.stages.inquiry import Inquiry
 from hub.stages.intake import Counts, Intake, Services, SourceRunner
 from hub.stages.log import LogReader
 from hub.stages.publish import PublishResult, publish_stream
@@ -68,9 +71,10 @@ class Hub:
     # --- Kafka -------------------------------------------------------------------------------------------------
 
     @contextlib.asynccontextmanager
-    async def kafka(self) -> AsyncIterator[Bus]:
+    async def kafka(self, *, adopt: bool = False) -> AsyncIterator[Bus]:
         """Give the bus of the city: its Kafka (the managed one is started if need be), its topics, its generation.
 
+        `adopt` takes a topic that was made anew for the city's own.
         Raises BrokerUnavailable, LedgerUnavailable, and ConfigurationError when the topic is another ledger's.
         """
         from hub.kafka.bus import Producer  # noqa: PLC0415 - commands that do without Kafka start faster
@@ -84,7 +88,9 @@ class Hub:
             if broker is not None:
                 bootstrap = await asyncio.to_thread(stack.enter_context, broker.lease())
             topic = await ensure_topics(bootstrap, self.city.prefix, self.city.city, ledger_id)
-            generation = await asyncio.to_thread(self.log.open_generation, topic.name, topic.uuid, topic.partitions)
+            generation = await asyncio.to_thread(
+                partial(self.log.open_generation, topic.name, topic.uuid, topic.partitions, adopt=adopt)
+            )
             producer = Producer(bootstrap)
             await producer.start()
             try:
@@ -132,23 +138,110 @@ class Hub:
         died = await asyncio.to_thread(deaths, self.ledger, started)
         return DrainReport(read, work.dispatcher, drained, died)
 
-    async def run(self, stop: asyncio.Event, *, only: Sequence[str] = STAGES, say: Callable[[str], None]) -> None:
-        """Run the chosen stages until `stop`."""
-        async with self.kafka() as bus, contextlib.AsyncExitStack() as stack:
+    async def run(
+        self,
+        stop: asyncio.Event,
+        *,
+        only: Sequence[str] = STAGES,
+        address: tuple[str, int] = ("127.0.0.1", 8080),
+        ready: Callable[[socket.socket | None], None],
+    ) -> None:
+        """Run the chosen stages until `stop`; `ready` hears once, with the server's socket if there is one.
+
+        Raises UsageError, before anything is started, when the port is taken.
+        """
+        async with contextlib.AsyncExitStack() as stack:
+            listening = await asyncio.to_thread(self._listening, only, address)
+            if listening is not None:
+                stack.callback(listening.close)
+            bus = await stack.enter_async_context(self.kafka())
+            work = None
             if "dispatch" in only or "delivery" in only:
-                await stack.enter_async_context(
+                work = await stack.enter_async_context(
                     self._working(bus, dispatching="dispatch" in only, delivering="delivery" in only)
                 )
-            say(f"running: {', '.join(only)}")
+            group = await stack.enter_async_context(asyncio.TaskGroup())
             if "intake" in only:
-                await self.intake(bus).run(stop)
+                group.create_task(self.intake(bus).run(stop))
+            if listening is not None:
+                producer = bus.producer if "intake" in only else None
+                group.create_task(self._serve(listening, stop, bus, work, producer))
+            ready(listening)
             await stop.wait()
+
+    async def adopt(self) -> dict[str, Any]:
+        """Go on with the topic as it stands: a new generation if it was made anew, else from what it still holds.
+
+        Returns `{"topic", "generation", "moved": {partition: offset}}`, the places that had to be set.
+        """
+        from hub.kafka.topics import begin_offsets  # noqa: PLC0415
+
+        async with self.kafka(adopt=True) as bus:
+            begins = await begin_offsets(bus.bootstrap, bus.topic.name)
+            begins = {stream_of(bus.generation, partition): offset for partition, offset in begins.items()}
+            positions = await asyncio.to_thread(self.log.positions)
+            ends = await self._ends(bus)
+            moved = {
+                stream: min(max(positions[stream], begins[stream]), end)
+                for stream, end in ends.items()
+                if not begins[stream] <= positions[stream] <= end
+            }
+            await asyncio.to_thread(self.log.adopt_positions, moved)
+        return {
+            "topic": bus.topic.name,
+            "generation": bus.generation,
+            "moved": {stream & ((1 << PARTITION_BITS) - 1): offset for stream, offset in moved.items()},
+        }
+
+    async def lag(self, bootstrap: str) -> int:
+        """Return how many events wait in Kafka to be dispatched; raises BrokerUnavailable."""
+        from hub.kafka.topics import end_offsets, topic_info  # noqa: PLC0415
+
+        if await topic_info(bootstrap, self.topic) is None:
+            return 0
+        ends = await end_offsets(bootstrap, self.topic)
+        positions = await asyncio.to_thread(self.log.positions)
+        generation = max(positions, default=0) >> PARTITION_BITS
+        return sum(max(0, end - positions.get(stream_of(generation, part), 0)) for part, end in ends.items())
 
     async def _ends(self, bus: Bus) -> dict[int, int]:
         from hub.kafka.topics import end_offsets  # noqa: PLC0415
 
         offsets = await end_offsets(bus.bootstrap, bus.topic.name)
         return {stream_of(bus.generation, partition): offset for partition, offset in offsets.items()}
+
+    # --- HTTP --------------------------------------------------------------------------------------------------
+
+    def _listening(self, only: Sequence[str], address: tuple[str, int]) -> socket.socket | None:
+        """Return the server's socket, or None where nothing is to be served."""
+        from hub.server.serve import bind  # noqa: PLC0415 - a command without a server does without the framework
+        from hub.server.wiring import reported_over_http  # noqa: PLC0415
+
+        if "console" in only or ("intake" in only and reported_over_http(self.city, self.ledger)):
+            return bind(*address)
+        return None
+
+    async def _serve(
+        self, listening: socket.socket, stop: asyncio.Event, bus: Bus, work: Work | None, producer: Producer | None
+    ) -> None:
+        from hub.kafka.metadata import serves  # noqa: PLC0415
+        from hub.server.app import create_app  # noqa: PLC0415
+        from hub.server.ports import Check  # noqa: PLC0415
+        from hub.server.serve import serve  # noqa: PLC0415
+        from hub.server.wiring import Parts, ports_of  # noqa: PLC0415
+
+        def checks() -> list[Check]:
+            broker = any(serves(each) for each in bus.bootstrap.split(","))
+            found = [Check("broker", broker, "" if broker else f"{bus.bootstrap} does not answer")]
+            if work is not None and work.consumer is not None:
+                found.append(Check("dispatch", not work.consumer.state.why, work.consumer.state.why))
+            if work is not None:
+                fault = work.delivery.fault
+                found.append(Check("delivery", fault is None, fault.message if fault else ""))
+            return found
+
+        parts = Parts(self.city, self.ledger, Inquiry(self.ledger, self.book), self.topic, producer, checks)
+        await serve(create_app(ports_of(parts)), listening, stop)
 
     # --- stages ------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from hub.cli.words import word
 from hub.errors import ConfigurationError, Problem
 
 if TYPE_CHECKING:
-    from hub.settings.models import City
+    from hub.settings.models import City, Receiver, Source
 
 
 def check(
@@ -51,6 +51,7 @@ def adapter_problems(city: City) -> list[Problem]:
     from hub.adapters import registry
 
     problems: list[Problem] = []
+    parts: list[tuple[Source | Receiver, str]]
     parts = [(each, "source") for system in city.systems.values() for each in system.sources.values()]
     parts += [(each, "sink") for each in city.receivers()]
     for part, side in parts:

@@ -7,9 +7,10 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from hub.cli import filters, output, times
+from hub.cli import filters, output
 from hub.cli.session import Session
 from hub.cli.words import word
+from hub.stages import times
 
 
 def listing(

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hub.cli import output, times
+from hub.cli import output
 from hub.cli.loop import run
 from hub.cli.session import Session
 from hub.cli.words import word
+from hub.stages import times
 
 if TYPE_CHECKING:
     from hub.app import DrainReport

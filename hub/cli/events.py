@@ -7,11 +7,12 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from hub.cli import filters, output, times
+from hub.cli import filters, output
 from hub.cli.language import lang
 from hub.cli.session import Session
 from hub.cli.words import word
 from hub.errors import UsageError
+from hub.stages import times
 
 
 def listing(

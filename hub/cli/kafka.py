@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hub.cli import output
+from hub.cli.loop import run
 from hub.cli.session import Session
 from hub.cli.words import word
 from hub.errors import BrokerUnavailable, UsageError
@@ -69,7 +69,7 @@ def install(
 def adopt(session: Session) -> None:
     """Go on with the topic as it stands now."""
     with session.hub() as hub:
-        found = asyncio.run(hub.adopt())
+        found = run(hub.adopt())
     session.answer(found, lambda: output.line(word("kafka.adopted", **found)))
 
 
@@ -86,7 +86,7 @@ def _elsewhere() -> str | None:
 def _answers(bootstrap: str) -> bool:
     from hub.kafka.topics import reachable
 
-    return asyncio.run(reachable(bootstrap))
+    return run(reachable(bootstrap))
 
 
 def _write(found: dict[str, Any]) -> None:

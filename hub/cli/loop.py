@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -20,5 +19,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     try:
         import uvloop
     except ImportError:  # not made for Windows
+        import asyncio
+
         return asyncio.run(work)
     return uvloop.run(work)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 from hub.cli import check, db, deliveries, drain, events, init, kafka, publish, status
@@ -30,7 +31,8 @@ COMMANDS: dict[str, Body] = {
 def main() -> None:
     """Run the command that was typed."""
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # a narrow locale must not end a command
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a narrow locale must not end a command
     build(COMMANDS)(prog_name="hub")
 
 

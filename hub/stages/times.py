@@ -24,7 +24,10 @@ def seconds(text: str) -> float:
 
 
 def since(text: str | None, zone: ZoneInfo, now: datetime | None = None) -> int | None:
-    """Return the first moment meant, in milliseconds since 1970: RFC 3339, a date in the city's zone, or how long ago."""
+    """Return the first moment meant, in milliseconds since 1970.
+
+    RFC 3339, a date in the city's zone, or how long ago (`2h`, `3d ago`). Raises `UsageError`.
+    """
     return None if text is None else _milliseconds(_moment(text.strip(), zone, now or datetime.now(UTC)))
 
 

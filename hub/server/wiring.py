@@ -1,0 +1,146 @@
+"""From the hub's parts to what the server's routes call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from hub.errors import Unavailable, UsageError
+from hub.ledger import schema, tokens
+from hub.ledger.engine import Ledger
+from hub.ledger.log import EventLog
+from hub.ledger.names import Names
+from hub.server.metrics import Metric
+from hub.server.ports import Check, Json, Receive, ServerPorts
+from hub.settings.models import City
+from hub.stages import times
+from hub.stages.inquiry import DeliveryFilter, Inquiry
+from hub.stages.ports import Producer
+from hub.stages.receive import Receipt, Reception
+
+LARGEST_PAGE = 1000
+PAGE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the server is wired to. `producer` is None in a process without intake; `checks` are the stages' own."""
+
+    city: City
+    ledger: Ledger
+    inquiry: Inquiry
+    topic: str
+    producer: Producer | None
+    checks: Callable[[], Sequence[Check]]
+
+
+def ports_of(parts: Parts) -> ServerPorts:
+    """Return the ports of a city's server."""
+    city = parts.city
+
+    def system_of(token: str) -> str | None:
+        system = tokens.system_of(parts.ledger, token)
+        return system if system in city.systems else None
+
+    def deliveries(filters: Mapping[str, str]) -> Json:
+        wanted, limit, cursor = delivery_query(filters, ZoneInfo(city.timezone))
+        return parts.inquiry.deliveries(wanted, limit=limit, cursor=cursor)
+
+    return ServerPorts(
+        system_of=system_of,
+        receive=_receiver(parts),
+        event=parts.inquiry.event,
+        deliveries=deliveries,
+        checks=lambda: [_ledger_check(parts.ledger), *parts.checks()],
+        metrics=lambda: metrics_of(parts.inquiry.status()),
+    )
+
+
+def reported_over_http(city: City, ledger: Ledger) -> bool:
+    """Tell whether a system of the city reports over HTTP: a source says `adapter: http`, or it has a valid token."""
+    if any(source.adapter == "http" for system in city.systems.values() for source in system.sources.values()):
+        return True
+    schema.ready(ledger)
+    return any(each.revoked_at is None and each.system in city.systems for each in tokens.listing(ledger))
+
+
+def _receiver(parts: Parts) -> Receive:
+    if parts.producer is None:
+        return _no_intake
+    names = Names(parts.ledger, "source")
+    log = EventLog(parts.ledger)
+
+    def known(system: str, ids: Sequence[str]) -> set[str]:
+        source = names.find(f"/systems/{system}")
+        return set() if source is None else {found for found, _ in log.known([(each, source) for each in ids])}
+
+    return Reception(parts.producer, parts.topic, parts.city.city, known).receive
+
+
+async def _no_intake(documents: Sequence[Any], system: str, *, batch: bool) -> Receipt:  # noqa: ARG001 - a port's shape
+    raise Unavailable("this process takes no events: it runs without intake", mend="report to one that does")
+
+
+def delivery_query(filters: Mapping[str, str], zone: ZoneInfo) -> tuple[DeliveryFilter, int, str | None]:
+    """Return a query as `(filter, limit, cursor)`; lists are separated by commas. Raises `UsageError`."""
+    limit = filters.get("limit", str(PAGE))
+    if not (limit.isascii() and limit.isdecimal() and 1 <= int(limit) <= LARGEST_PAGE):
+        raise UsageError(f"not a limit: {limit}", mend=f"1 to {LARGEST_PAGE}")
+
+    def several(name: str) -> tuple[str, ...]:
+        return tuple(part for part in filters.get(name, "").split(",") if part)
+
+    wanted = DeliveryFilter(
+        systems=several("system"),
+        statuses=several("status"),
+        types=several("type"),
+        resident=filters.get("resident"),
+        batch=filters.get("batch"),
+        since=times.since(filters.get("since"), zone),
+        until=times.until(filters.get("until"), zone),
+        error=filters.get("error"),
+    )
+    return wanted, int(limit), filters.get("cursor")
+
+
+def _ledger_check(ledger: Ledger) -> Check:
+    try:
+        with ledger.read() as connection:
+            ledger.now(connection)
+    except Unavailable as error:
+        return Check("ledger", ok=False, detail=error.message)
+    return Check("ledger", ok=True)
+
+
+def metrics_of(status: Json) -> list[Metric]:
+    """Return the state of all (`Inquiry.status`) as metrics."""
+
+    def by_receiver(value: Callable[[Json], float]) -> dict[tuple[tuple[str, str], ...], float]:
+        return {_labels(each, "receiver"): value(each) for each in status["receivers"]}
+
+    waiting = {
+        (*_labels(each, "receiver"), ("status", name)): float(count)
+        for each in status["receivers"]
+        for name, count in each["waiting"].items()
+    }
+    faults = {_labels(each, "source"): float(each["fault"] is not None) for each in status["sources"]}
+    return [
+        Metric("hub_events", "counter", "Events dispatched.", {(): float(status["events"])}),
+        Metric("hub_quarantine", "gauge", "Inputs waiting in quarantine.", {(): float(status["quarantine"])}),
+        Metric("hub_unread", "gauge", "Events a receiver has not read yet.", by_receiver(lambda each: each["behind"])),
+        Metric("hub_waiting", "gauge", "Deliveries that wait, by status.", waiting),
+        Metric("hub_dead", "counter", "Deliveries refused for good.", by_receiver(lambda each: each["dead"])),
+        Metric(
+            "hub_breaker_open",
+            "gauge",
+            "Whether a receiver is not reached (1).",
+            by_receiver(lambda each: float(each["breaker"] is not None)),
+        ),
+        Metric("hub_source_fault", "gauge", "Whether a source cannot be read (1).", faults),
+    ]
+
+
+def _labels(each: Json, part: str) -> tuple[tuple[str, str], ...]:
+    return ("system", each["system"]), (part, each[part])
