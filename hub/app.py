@@ -38,6 +38,7 @@ from hub.stages.entries import ActiveRules
 from hub.stages.inquiry import Inquiry
 from hub.stages.intake import Counts, Intake, Services, SourceRunner
 from hub.stages.log import LogReader
+from hub.stages.planning import Policy
 from hub.stages.publish import PublishResult, publish_stream
 from hub.stages.receiver import ReceiverPort
 from hub.stages.rulebook import RuleBook
@@ -271,7 +272,14 @@ class Hub:
         """Run dispatch and delivery while the block runs."""
         rules = await asyncio.to_thread(self.book.activate, RuleSet.of(self.city))
         reader = LogReader(self.log, self.book.__getitem__)
-        dispatcher = Dispatcher(self.log, rules, bus.generation, quarantine=self._quarantine)
+        dispatcher = Dispatcher(
+            self.log,
+            rules,
+            bus.generation,
+            book=self.book,
+            policy=Policy(self.city.city, self.timezone, self.city.authority),
+            quarantine=self._quarantine,
+        )
         delivery = DeliveryStage(self.desk, reader, self._ports(rules, bus), self.book.__getitem__)
         work = Work(dispatcher, delivery, reader)
         stop = asyncio.Event()

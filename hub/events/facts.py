@@ -93,6 +93,25 @@ def _entry(entry: _Entry, data: Mapping[str, Any]) -> Facts:
     return {"until": data.get("until") or data["effective_on"], "active": False, **kept}
 
 
+def restated(name: str, facts: Mapping[str, Any], data: Mapping[str, Any]) -> Facts:
+    """Return what an event of the type would say if it told the facts as they stand now; the inverse of `delta`.
+
+    `data` is the event's own: its key (`scheme`, `benefit`, `contract`) names the entry, and fields that no fact keeps
+    are left out. What is not known now is absent.
+    """
+    resident = facts.get("resident") or {}
+    known = {**_RESIDENT.get(name, {}), **_CLEARING.get(name, {})}
+    said = {field: resident[fact] for fact, field in known.items() if resident.get(fact) is not None}
+    entry = _ENTRIES.get(name)
+    if entry is None:
+        return said
+    stands = (facts.get(entry.group) or {}).get(data.get(entry.key)) or {}
+    if not stands.get("active"):
+        return {entry.key: data.get(entry.key)}
+    kept = {field: stands[field] for field in (*entry.kept, "until") if stands.get(field) is not None}
+    return {entry.key: data.get(entry.key), "effective_on": stands.get("since"), **kept}
+
+
 def merge(base: Mapping[str, Any], said: Mapping[str, Any]) -> Facts:
     """Return `base` with a delta laid over it; `base` is left as it is, parts not touched are shared.
 

@@ -6,7 +6,7 @@ The facts at a date, as known at a position, are the merge of the standing rows 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -15,6 +15,7 @@ from hub.events.facts import empty, merge
 from hub.ledger.log import EventLog
 
 Path = tuple[str, ...]
+Row = tuple[str, int, int, dict[str, Any]]  # valid_from, place, pos, delta
 
 
 class _Known:
@@ -23,29 +24,36 @@ class _Known:
     __slots__ = ("folded", "last", "rows")
 
     def __init__(self) -> None:
-        self.rows: list[tuple[str, int, dict[str, Any]]] = []
+        self.rows: list[Row] = []
         self.folded: dict[str, Any] = {}
-        self.last = ""
+        self.last: tuple[str, int] = ("", 0)
 
-    def add(self, valid_from: str, pos: int, delta: dict[str, Any]) -> None:
-        self.rows.append((valid_from, pos, delta))
-        if valid_from >= self.last and self.folded:
-            self.folded = merge(self.folded, delta)
-            self.last = valid_from
+    def add(self, row: Row) -> None:
+        self.rows.append(row)
+        if row[:2] >= self.last and self.folded:
+            self.folded = merge(self.folded, row[3])
+            self.last = row[:2]
         else:
-            self.rows.sort(key=lambda row: row[:2])
-            self.folded = self._fold(self.rows)
-            self.last = self.rows[-1][0]
+            self._again()
+
+    def drop(self, positions: Collection[int]) -> None:
+        self.rows = [row for row in self.rows if row[2] not in positions]
+        self._again()
+
+    def _again(self) -> None:
+        self.rows.sort(key=lambda row: row[:3])
+        self.folded = self._fold(self.rows)
+        self.last = self.rows[-1][:2] if self.rows else ("", 0)
 
     @staticmethod
-    def _fold(rows: Iterable[tuple[str, int, dict[str, Any]]]) -> dict[str, Any]:
+    def _fold(rows: Iterable[Row]) -> dict[str, Any]:
         facts = empty()
-        for _, _, delta in rows:
+        for _, _, _, delta in rows:
             facts = merge(facts, delta)
         return facts
 
     def at(self, date: str) -> dict[str, Any]:
-        if date >= self.last:
+        if date >= self.last[0]:
             return self.folded
         return self._fold(row for row in self.rows if row[0] <= date)
 
@@ -65,8 +73,8 @@ class FactBook:
         missing = [subject for subject in subjects if subject not in self._known]
         for subject in missing:
             self._known[subject] = _Known()
-        for subject, pos, valid_from, delta in self._log.facts(missing):
-            self._known[subject].add(valid_from, pos, orjson.loads(delta))
+        for subject, pos, valid_from, place, delta in self._log.facts(missing):
+            self._known[subject].add((valid_from, place, pos, orjson.loads(delta)))
         for subject in subjects:
             self._known.move_to_end(subject)
 
@@ -81,9 +89,15 @@ class FactBook:
         known = self._known.get(subject)
         return known.at(date) if known is not None and known.rows else self._nobody
 
-    def learn(self, subject: str, pos: int, valid_from: str, delta: dict[str, Any]) -> None:
-        """Add what an event of the running batch says."""
-        self._known.setdefault(subject, _Known()).add(valid_from, pos, delta)
+    def learn(self, subject: str, pos: int, valid_from: str, delta: dict[str, Any], place: int) -> None:
+        """Add what an event of the running batch says; `place` orders it among others of the same date."""
+        self._known.setdefault(subject, _Known()).add((valid_from, place, pos, delta))
+
+    def void(self, subject: str, positions: Collection[int]) -> None:
+        """Take back what some events said."""
+        known = self._known.get(subject)
+        if known is not None:
+            known.drop(positions)
 
     def forget(self) -> None:
         """Forget everything: the batch failed, or partitions have moved."""

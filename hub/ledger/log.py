@@ -7,7 +7,7 @@ dispatcher that has lost its partition fails there with `Fenced` and nothing of 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,7 +35,15 @@ class DispatchBatch:
     events: list[EventRow] = field(default_factory=list)
     ids: list[tuple[str, int, int, bytes, int]] = field(default_factory=list)  # id, source, pos, digest, seen
     repeats: list[tuple[int, str, int]] = field(default_factory=list)  # times, id, source
-    facts: list[tuple[str, int, str, bytes]] = field(default_factory=list)  # subject, pos, valid_from, delta
+    facts: list[tuple[str, int, str, int, bytes]] = field(
+        default_factory=list
+    )  # subject, pos, valid_from, place, delta
+    voids: list[tuple[int, str, int]] = field(default_factory=list)  # voided by, subject, pos
+    standing: dict[tuple[str, str], tuple[int, str | None]] = field(default_factory=dict)  # → pos, sequence (JSON)
+    relations: list[tuple[int, int, str]] = field(default_factory=list)  # pos, target, kind
+    tombstones: list[tuple[str, str, int]] = field(default_factory=list)  # subject, target, pos
+    buried: list[tuple[str, str]] = field(default_factory=list)  # tombstones that have met their target
+    protection: list[tuple[str, int, int]] = field(default_factory=list)  # subject, active, at
     households: list[tuple[str, str, int]] = field(default_factory=list)  # subject, no, head
 
 
@@ -123,12 +131,42 @@ class EventLog:
             raise KeyError(pos)
         return bytes(row[0])
 
-    def facts(self, subjects: Sequence[str]) -> list[tuple[str, int, str, bytes]]:
-        """Return the standing fact rows `(subject, pos, valid_from, delta)` of residents, in event order."""
-        query = "SELECT subject, pos, valid_from, delta FROM fact WHERE voided_by IS NULL AND subject"
+    def facts(self, subjects: Sequence[str]) -> list[tuple[str, int, str, int, bytes]]:
+        """Return the standing fact rows `(subject, pos, valid_from, place, delta)` of residents, in event order."""
+        query = "SELECT subject, pos, valid_from, place, delta FROM fact WHERE voided_by IS NULL AND subject"
         with self.ledger.read() as connection:
             rows = _select_in(connection, self.ledger.sqlite, query, list(subjects))
         return sorted(rows, key=lambda row: row[1])
+
+    def standing(self, subjects: Sequence[str]) -> list[tuple[str, str, int, str | None]]:
+        """Return `(subject, kind, pos, sequence)` of residents: their newest events and history numbers."""
+        query = "SELECT subject, kind, pos, sequence FROM standing WHERE subject"
+        with self.ledger.read() as connection:
+            return _select_in(connection, self.ledger.sqlite, query, list(subjects))
+
+    def sources(self, positions: Sequence[int]) -> dict[int, int]:
+        """Return the source numbers of events."""
+        with self.ledger.read() as connection:
+            return dict(
+                _select_in(connection, self.ledger.sqlite, "SELECT pos, source FROM event WHERE pos", list(positions))
+            )
+
+    def of_resident(self, subject: str) -> tuple[list[Any], list[tuple[int, int, str]]]:
+        """Return a resident's events `(pos, source, ruleset, plan, body)` and their relations `(pos, target, kind)`."""
+        with self.ledger.read() as connection:
+            events = connection.execute(
+                sa.text("SELECT pos, source, ruleset, plan, body FROM event WHERE subject = :subject ORDER BY pos"),
+                {"subject": subject},
+            ).all()
+            query = "SELECT pos, target, kind FROM relation WHERE target"
+            links = _select_in(connection, self.ledger.sqlite, query, [row[0] for row in events])
+        return list(events), links
+
+    def tombstones(self) -> dict[tuple[str, str], int]:
+        """Return the cancellations that have not met their target: `(subject, target)` → position."""
+        with self.ledger.read() as connection:
+            rows = connection.execute(sa.text("SELECT subject, target, pos FROM tombstone"))
+            return {(row[0], row[1]): row[2] for row in rows}
 
     def household(self, number: str) -> list[tuple[str, int]]:
         """Return `(subject, is head)` of a household's members."""
@@ -206,14 +244,38 @@ def _insert_sqlite(raw: Any, batch: DispatchBatch) -> None:
     raw.executemany("INSERT INTO dedup(id, source, pos, digest, seen) VALUES (?,?,?,?,?)", batch.ids)
     if batch.repeats:
         raw.executemany("UPDATE dedup SET seen = seen + ? WHERE id = ? AND source = ?", batch.repeats)
-    if batch.facts:
-        raw.executemany("INSERT INTO fact(subject, pos, valid_from, delta) VALUES (?,?,?,?)", batch.facts)
+    raw.executemany("INSERT INTO fact(subject, pos, valid_from, place, delta) VALUES (?,?,?,?,?)", batch.facts)
+    raw.executemany(_STANDING, [(*key, *value) for key, value in batch.standing.items()])
+    for statement, rows in _rare(batch):
+        raw.executemany(statement, rows)
+
+
+def _rare(batch: DispatchBatch) -> Iterator[tuple[str, Sequence[tuple[Any, ...]]]]:
+    """Yield the statements that few events need, with their rows; marks are `?`."""
+    if batch.voids:
+        yield "UPDATE fact SET voided_by = ? WHERE subject = ? AND pos = ?", batch.voids
+    if batch.relations:
+        yield "INSERT INTO relation(pos, target, kind) VALUES (?,?,?)", batch.relations
+    if batch.tombstones:
+        yield "INSERT INTO tombstone(subject, target, pos) VALUES (?,?,?) ON CONFLICT DO NOTHING", batch.tombstones
+    if batch.buried:
+        yield "DELETE FROM tombstone WHERE subject = ? AND target = ?", batch.buried
+    if batch.protection:
+        yield _PROTECTION, batch.protection
     if batch.households:
-        raw.executemany(_HOUSEHOLD.replace("%s", "?"), batch.households)
+        yield _HOUSEHOLD, batch.households
 
 
+_STANDING = (
+    "INSERT INTO standing(subject, kind, pos, sequence) VALUES (?,?,?,?) "
+    "ON CONFLICT (subject, kind) DO UPDATE SET pos = excluded.pos, sequence = excluded.sequence"
+)
+_PROTECTION = (
+    "INSERT INTO protection(subject, early, active, at) VALUES (?,0,?,?) "
+    "ON CONFLICT (subject) DO UPDATE SET early = 0, active = excluded.active, at = excluded.at"
+)
 _HOUSEHOLD = (
-    "INSERT INTO household(subject, no, head) VALUES (%s, %s, %s) "
+    "INSERT INTO household(subject, no, head) VALUES (?,?,?) "
     "ON CONFLICT (subject) DO UPDATE SET no = excluded.no, head = excluded.head"
 )
 
@@ -224,10 +286,18 @@ def _insert_postgres(raw: Any, batch: DispatchBatch) -> None:
         _copy(cursor, "dedup", "id, source, pos, digest, seen", ["text", "int4", "int8", "bytea", "int4"], batch.ids)
         if batch.repeats:
             cursor.executemany("UPDATE dedup SET seen = seen + %s WHERE id = %s AND source = %s", batch.repeats)
-        if batch.facts:
-            _copy(cursor, "fact", "subject, pos, valid_from, delta", ["text", "int8", "text", "bytea"], batch.facts)
-        if batch.households:
-            cursor.executemany(_HOUSEHOLD, batch.households)
+        _copy(cursor, "fact", "subject, pos, valid_from, place, delta", _FACT_TYPES, batch.facts)
+        if batch.standing:
+            subjects, kinds = zip(*batch.standing, strict=True)
+            places, sequences = zip(*batch.standing.values(), strict=True)
+            columns = "unnest(%b::text[], %b::text[], %b::bigint[], %b::text[])"
+            values = _STANDING.replace("VALUES (?,?,?,?)", f"SELECT * FROM {columns}")
+            cursor.execute(values, (list(subjects), list(kinds), list(places), list(sequences)))
+        for statement, rows in _rare(batch):
+            cursor.executemany(statement.replace("?", "%s"), rows)
+
+
+_FACT_TYPES = ["text", "int8", "text", "int8", "bytea"]
 
 
 def _copy(cursor: Any, table: str, columns: str, types: list[str], rows: Sequence[tuple[Any, ...]]) -> None:

@@ -117,6 +117,7 @@ fact = Table(
     Column("subject", Text, primary_key=True),
     Column("pos", BigInteger, primary_key=True, autoincrement=False),
     Column("valid_from", Text, nullable=False),
+    Column("place", BigInteger, nullable=False),  # order among facts of one date: pos, or before a newer one if late
     Column("delta", LargeBinary, nullable=False),  # JSON in the shape of `facts`
     Column("voided_by", BigInteger),
     sqlite_with_rowid=False,
@@ -131,6 +132,48 @@ household = Table(
     sqlite_with_rowid=False,
 )
 Index("household_by_no", household.c.no)
+
+# The newest accepted event of a resident and type, and the newest history number of a resident, source and family.
+standing = Table(
+    "standing",
+    metadata,
+    Column("subject", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),  # type:<event type>, or family:<source no>:<family>
+    Column("pos", BigInteger, nullable=False),
+    Column("sequence", Text),  # JSON: a number or a text; only of a family
+    sqlite_with_rowid=False,
+)
+
+relation = Table(
+    "relation",
+    metadata,
+    Column("pos", BigInteger, primary_key=True, autoincrement=False),
+    Column("target", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),  # cancels | corrects | repeats | echoes | enriches | contradicts
+    sqlite_with_rowid=False,
+)
+Index("relation_by_target", relation.c.target)
+
+# A cancellation that came before what it cancels: its target is cancelled when it arrives.
+tombstone = Table(
+    "tombstone",
+    metadata,
+    Column("subject", Text, primary_key=True),
+    Column("target", Text, primary_key=True),  # id:<source>/<id> or sequence:<source>/<n>
+    Column("pos", BigInteger, nullable=False),  # of the cancellation
+    sqlite_with_rowid=False,
+)
+
+# Who is protected: `early` from the moment intake heard of it, `active` once dispatch has it in order.
+protection = Table(
+    "protection",
+    metadata,
+    Column("subject", Text, primary_key=True),
+    Column("early", SmallInteger, nullable=False),
+    Column("active", SmallInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
 
 # A receiver's row is its lease, its place in the event log and what it is in the middle of: one conditional update
 # of it locks the row and checks the epoch.
@@ -235,3 +278,28 @@ token = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
 )
+
+# What arrived together: a file, the rows of a query, a published stream, a batch over HTTP; or, `missing`, what did not.
+batch = Table(
+    "batch",
+    metadata,
+    Column("no", Integer, primary_key=True, autoincrement=True),
+    Column("system", Text, nullable=False),  # empty where nobody said
+    Column("source", Text, nullable=False),  # of the system; `publish` and `http` where it has none
+    Column("id", Text, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("first_seen", BigInteger, nullable=False),
+    Column("last_seen", BigInteger, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("events", Text, nullable=False),  # JSON {type: how many}
+    Column("quarantined", BigInteger, nullable=False),
+    Column("status", Text, nullable=False),  # open | held | released | rejected | done | missing
+    Column("reason", Text, nullable=False),  # why it is held or missing
+    Column("decided_at", BigInteger),
+    Column("decided_by", Text),
+    Column("note", Text),  # of who decided
+    Column("spool", Text),  # JSON: the file that holds a held batch's records
+    UniqueConstraint("system", "source", "id"),
+)
+Index("batch_by_id", batch.c.id)
+Index("batch_by_status", batch.c.status, batch.c.no)

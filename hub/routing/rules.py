@@ -54,6 +54,7 @@ class ReceiverEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     system: str
     deliver: str = "on-report"
     enabled: bool = True
+    late: str = "restate"
 
 
 class _Contents(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -95,7 +96,9 @@ class RuleSet:
         contents = _Contents(
             systems=tuple(city.systems),
             receivers=tuple(
-                ReceiverEntry(key=each.key, system=each.system, deliver=each.deliver, enabled=each.enabled)
+                ReceiverEntry(
+                    key=each.key, system=each.system, deliver=each.deliver, enabled=each.enabled, late=each.late
+                )
                 for each in receivers
             ),
             rules=tuple(_rule(each, city, number) for each in subscriptions),

@@ -10,26 +10,20 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 import orjson
 
 from hub.errors import Fenced, HubError, Malformed, Unavailable
-from hub.events.facts import delta as facts_delta
-from hub.events.facts import merge
 from hub.events.wire import Lazy, Wire, decode, system_of, type_of
 from hub.ledger.desk import now_ms
-from hub.ledger.facts import FactBook, homes, kept, kept_paths
 from hub.ledger.log import DispatchBatch, EventLog, IdTaken
 from hub.ledger.names import Names
-from hub.ledger.status import event_code
-from hub.ledger.tables import position_of, stream_of
-from hub.routing.plan import View
-from hub.stages.entries import ActiveRules, Chunk, Entry, Item, pack_plan
-
-ACCEPTED = event_code("accepted")
-UNMATCHED = event_code("unmatched")
+from hub.ledger.tables import partition_of, position_of, stream_of
+from hub.stages.entries import ActiveRules, Chunk, Entry, pack_plan
+from hub.stages.planning import UNMATCHED, New, Planner, Policy
+from hub.stages.rulebook import RuleBook
 
 
 class Record(Protocol):
@@ -82,6 +76,8 @@ class Dispatcher:
         rules: ActiveRules,
         generation: int,
         *,
+        book: RuleBook,
+        policy: Policy | None = None,
         quarantine: Callable[[list[Refused]], None],
         topic: str = "hub.events",
     ) -> None:
@@ -92,9 +88,7 @@ class Dispatcher:
         self._topic = topic
         self._sources = Names(log.ledger, "source")
         self._types = Names(log.ledger, "type")
-        self._book = FactBook(log)
-        self._fact_paths = kept_paths(rules.router.fact_paths)
-        self._households = any(path[0] == "household" for path in self._fact_paths)
+        self._planner = Planner(log, rules, book, policy or Policy())
         self._next: dict[int, int] = {}
         self.counts = Counts()
 
@@ -102,7 +96,7 @@ class Dispatcher:
         """Return where to read the partitions from: the ledger's positions. Forgets all that was remembered."""
         positions = self._log.positions()
         streams = {partition: stream_of(self._generation, partition) for partition in partitions}
-        self._book.forget()
+        self._planner.forget()
         for stream in streams.values():
             self._next[stream] = positions.get(stream, 0)
         return {partition: self._next[stream] for partition, stream in streams.items()}
@@ -116,10 +110,10 @@ class Dispatcher:
         try:
             return self._commit(records, Counts())
         except (Unavailable, Fenced):
-            self._book.forget()
+            self._planner.forget()
             raise
         except Exception as error:  # noqa: BLE001 - bisected: a fault in one record must not stop the rest
-            self._book.forget()
+            self._planner.forget()
             if len(records) == 1:
                 record = records[0]
                 fault = Malformed(f"{type(error).__name__}: {error}", code="fault")
@@ -145,9 +139,9 @@ class Dispatcher:
                 self._log.commit(poll.batch)
                 break
             except IdTaken:  # another dispatcher was first with one of the ids: look again, plan again
-                self._book.forget()
+                self._planner.forget()
                 poll = _Poll(now_ms(), refused=[each for each in poll.refused if each.error.code != "id-reused"])
-        self._book.trim()
+        self._planner.settle()
         for stream, (_, following) in poll.batch.positions.items():
             self._next[stream] = following
         self._count(poll)
@@ -200,8 +194,8 @@ class Dispatcher:
 
     def _plan(self, decoded: list[tuple[Record, Wire]], poll: _Poll) -> None:
         numbers = {wire.source: 0 for _, wire in decoded}
-        for source in numbers:
-            numbers[source] = self._sources.number(source)
+        for name in numbers:
+            numbers[name] = self._sources.number(name)
         known: dict[tuple[str, int], tuple[int, bytes, Wire | None]] = {
             key: (pos, digest, None)
             for key, (pos, digest) in self._log.known((wire.id, numbers[wire.source]) for _, wire in decoded).items()
@@ -224,71 +218,38 @@ class Dispatcher:
             else:
                 poll.refused.append(self._refuse(record, _reused(wire)))
         poll.batch.repeats = [(times, event_id, source) for (event_id, source), times in seen.items()]
-        if self._fact_paths:
-            self._book.load({wire.subject for _, wire, _, _ in fresh})
-        for pos, wire, source, body in fresh:
-            self._plan_one(pos, wire, source, body, poll)
+        news = [New(pos, wire, source, body, *type_of(wire.type), Lazy(wire.data)) for pos, wire, source, body in fresh]
+        self._planner.load(news)
+        for new in news:
+            self._plan_one(new, poll)
 
     def _same(self, wire: Wire, earlier: tuple[int, bytes, Wire | None]) -> bool:
         """Compare by value what differs in bytes (key order, spacing)."""
         pos, _, original = earlier
         return _content(wire) == _content(original or decode(self._log.body(pos)))
 
-    def _plan_one(self, pos: int, wire: Wire, source: int, body: bytes, poll: _Poll) -> None:
-        rules = self._rules
-        short, version = type_of(wire.type)
-        items: list[Item] = []
-        data = Lazy(wire.data)
-        subject = wire.subject
-        effective = data.get("effective_on") or wire.time[:10]
-        delta = self._learnt(short, data)
-        if not wire.hubfactsonly:
-            facts, after = self._facts(short, subject, effective, delta)
-            view = View(short, version, subject, attributes(wire), data)
-            items = [
-                Item(one.receiver, one.rule, one.values, one.hold, one.detail, one.suppressed)
-                for one in rules.router.plan(view, facts, after)
-            ]
-        if delta:
-            self._book.learn(subject, pos, effective, delta)
-            poll.batch.facts.append((subject, pos, effective, orjson.dumps(delta)))
-        if self._households and (moved := homes(short, subject, data)):
-            self._book.settle(moved)
-            poll.batch.households += moved
-        status = ACCEPTED if items or wire.hubfactsonly else UNMATCHED
-        poll.counts.planned += len(items)
+    def _plan_one(self, new: New, poll: _Poll) -> None:
+        try:
+            planned = self._planner.plan(new, poll.batch)
+        except Malformed as error:
+            poll.refused.append(Refused(self._partition(new.pos), self._offset(new.pos), new.body, error))
+            poll.batch.ids = [each for each in poll.batch.ids if each[2] != new.pos]
+            return
+        wire, status = new.wire, planned.status
+        poll.counts.planned += len(planned.items)
         poll.counts.unmatched += status == UNMATCHED
-        number = self._types.number(short)
-        row = (pos, wire.id, source, number, subject, poll.at, status, rules.no, wire.batchid, pack_plan(items))
-        poll.batch.events.append((*row, body))
-        self._chunk(poll, pos >> 40).add(Entry(pos, wire, rules), items)
+        number = self._types.number(new.type)
+        row = (new.pos, wire.id, new.source, number, wire.subject, poll.at, status, self._rules.no, wire.batchid)
+        poll.batch.events.append((*row, pack_plan(planned.items), new.body))
+        self._chunk(poll, new.pos >> 40).add(Entry(new.pos, wire, self._rules), planned.items)
 
-    def _learnt(self, short: str, data: Lazy) -> dict[str, Any]:
-        if not self._fact_paths:
-            return {}
-        return kept(facts_delta(short, data), self._fact_paths)
+    @staticmethod
+    def _partition(pos: int) -> int:
+        return partition_of(pos >> 40)
 
-    def _facts(
-        self, short: str, subject: str, effective: str, delta: dict[str, Any]
-    ) -> tuple[dict[str, Any], dict[str, Any] | None]:
-        """Return the resident's facts just before the event at its date, and with it applied where a rule asks."""
-        router = self._rules.router
-        if not router.fact_paths_of(short):
-            return {}, None
-        facts = self._book.at(subject, effective)
-        if router.uses_household(short):
-            facts = {**facts, "household": self._book.household(facts["resident"].get("household_no"))}
-        return facts, merge(facts, delta) if router.uses_after(short) else None
-
-
-def attributes(wire: Wire) -> dict[str, Any]:
-    """Return the attributes of an event as expressions see them under `event`."""
-    found = {"id": wire.id, "source": wire.source, "system": system_of(wire.source), "time": wire.time}
-    if wire.sequence is not None:
-        found["sequence"] = wire.sequence
-    if wire.batchid is not None:
-        found["batchid"] = wire.batchid
-    return found
+    @staticmethod
+    def _offset(pos: int) -> int:
+        return pos & ((1 << 40) - 1)
 
 
 def _digest(wire: Wire) -> bytes:

@@ -13,6 +13,7 @@ from hub.adapters.contract import Delivery
 from hub.events.wire import Wire, decode, head, system_of, type_of
 from hub.routing.plan import Router
 from hub.routing.projection import Projection
+from hub.routing.protection import Cut, cut_of
 from hub.routing.rules import RuleSet
 
 KEY_LIMIT = 200
@@ -29,12 +30,20 @@ class ActiveRules:
         self.numbers = tuple(numbers[key] for key in ruleset.receivers)
         self.keys = {numbers[key]: key for key in ruleset.receivers}
         self.key_bytes = {no: f"{key}:0".encode() for no, key in self.keys.items()}
+        self._cuts: dict[int, Cut] = {}
+
+    def cut(self, rule: int) -> Cut:
+        """Return what the rule leaves out about a protected resident."""
+        found = self._cuts.get(rule)
+        if found is None:
+            found = self._cuts[rule] = cut_of(self.ruleset, rule)
+        return found
 
 
 class Item:
     """One planned delivery as it stands in an event's plan."""
 
-    __slots__ = ("detail", "hold", "receiver", "rule", "suppressed", "values")
+    __slots__ = ("detail", "due", "hold", "made", "receiver", "rule", "suppressed", "values")
 
     def __init__(
         self,
@@ -44,6 +53,8 @@ class Item:
         hold: str | None = None,
         detail: str = "",
         suppressed: str | None = None,
+        made: dict[str, Any] | None = None,
+        due: int | None = None,
     ) -> None:
         self.receiver = receiver
         self.rule = rule
@@ -51,6 +62,8 @@ class Item:
         self.hold = hold
         self.detail = detail
         self.suppressed = suppressed
+        self.made = made  # of a correction, cancellation or restatement: {action, data, corrects}
+        self.due = due  # milliseconds: not before its effective date
 
 
 class Entry:
@@ -95,8 +108,8 @@ class Entry:
         key = f"{self._prefix}{self.rules.keys[receiver]}:{job}"
         return key if len(key) <= KEY_LIMIT else short_key(self.wire, self.rules.keys[receiver], job)
 
-    def delivery(self, item: Item, no: int, job: int = 0) -> Delivery:
-        """Return what the receiver is sent."""
+    def delivery(self, item: Item, no: int, job: int = 0, cut: Cut | None = None) -> Delivery:
+        """Return what the receiver is sent; `cut` is what a protected resident's data loses."""
         opened = self._head or self._open()
         wire = self.wire
         rules = self.rules
@@ -109,8 +122,22 @@ class Entry:
             key_json = orjson.dumps(key)[1:-1]
         else:
             key_json = self._prefix_json + rules.key_bytes[receiver]
-        body = b"".join((opened, key_json, b'","action":"new","data":', self.data(item), b"}"))
-        return Delivery(key, no, wire.id, type_of(wire.type)[0], wire.subject, wire.time, body)
+        if item.made is None and cut is None:
+            action = "new"
+            rest = b"".join((b'","action":"new","data":', self.data(item), b"}"))
+        else:
+            action, rest = self._special(item, cut)
+        return Delivery(
+            key, no, wire.id, type_of(wire.type)[0], wire.subject, wire.time, opened + key_json + rest, action
+        )
+
+    def _special(self, item: Item, cut: Cut | None) -> tuple[str, bytes]:
+        made = item.made or {"action": "new", "data": orjson.loads(self.data(item))}
+        data = made["data"] if cut is None else cut.apply(made["data"])
+        parts = [b'","action":', orjson.dumps(made["action"])]
+        if "corrects" in made:
+            parts += [b',"corrects":', orjson.dumps(made["corrects"])]
+        return made["action"], b"".join((*parts, b',"data":', orjson.dumps(data), b"}"))
 
 
 def short_key(wire: Wire, receiver: str, job: int) -> str:
@@ -141,15 +168,15 @@ class Chunk:
 
 
 def pack_plan(items: Sequence[Item]) -> bytes:
-    """Return a plan as stored on the event's row: JSON, `[receiver, rule]` or with values, hold, detail, suppressed."""
-    return orjson.dumps(
-        [
-            (item.receiver, item.rule)
-            if item.values is None and item.hold is None and item.suppressed is None
-            else (item.receiver, item.rule, item.values, item.hold, item.detail, item.suppressed)
-            for item in items
-        ]
-    )
+    """Return a plan as stored on the event's row: JSON, `[receiver, rule]`, longer where there is more to say."""
+    return orjson.dumps([_packed(item) for item in items])
+
+
+def _packed(item: Item) -> tuple[Any, ...]:
+    if item.values is None and item.hold is None and item.suppressed is None and item.made is None and item.due is None:
+        return (item.receiver, item.rule)
+    said = (item.values, item.hold, item.detail, item.suppressed, item.made, item.due)
+    return (item.receiver, item.rule, *said)
 
 
 def unpack_plan(plan: bytes) -> list[Item]:

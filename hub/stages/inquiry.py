@@ -24,7 +24,7 @@ from hub.ledger.log import EventLog
 from hub.ledger.status import DELIVERY, EVENT, REASONS, delivery_code, delivery_words
 from hub.ledger.views import EventFilter, States, Views
 from hub.routing.plan import View
-from hub.stages.dispatch import attributes
+from hub.stages.planning import attributes
 from hub.stages.entries import Entry, Item, unpack_plan
 from hub.stages.rulebook import RuleBook
 

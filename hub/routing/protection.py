@@ -1,0 +1,72 @@
+"""What a rule may tell about a protected resident (支援措置): nothing that locates the person, unless the rule says so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hub.routing.expressions import Environment, compile_expression
+from hub.routing.projection import sent
+from hub.routing.shapes import LOCATING_FACTS, is_locating
+
+if TYPE_CHECKING:
+    from hub.routing.rules import Rule, RuleSet
+
+ROOTS = ("event", "data", "subject", "facts", "after")
+FLAGS = {"protected": True, "do_not_post": True}  # a system that may not see the address must know not to write to it
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What is left out: `names` are fields of the delivery; `suppressed` means nothing is sent at all."""
+
+    suppressed: bool
+    names: frozenset[str]
+    everything: bool
+    flags: bool
+
+    def apply(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the data without what locates the person, the values before a correction included."""
+        kept: dict[str, Any] = {}
+        if not self.everything:
+            for name, value in data.items():
+                if name == "restored" and isinstance(value, dict):
+                    kept[name] = {each: v for each, v in value.items() if each not in self.names}
+                elif name not in self.names:
+                    kept[name] = value
+        return {**kept, **FLAGS} if self.flags else kept
+
+
+def cut_of(ruleset: RuleSet, number: int) -> Cut:
+    """Return what a rule leaves out about a protected resident, by its own `protected:` or its system's."""
+    rule = ruleset.rules[number]
+    mode = rule.protected.get("mode", "without-location")
+    names = frozenset(_locating(rule, Environment(ruleset.tables))) if mode == "without-location" else frozenset()
+    flags = bool(rule.protected.get("send_flag")) or mode == "flag-only"
+    return Cut(suppressed=mode == "none", names=names, everything=mode == "flag-only", flags=flags)
+
+
+def _locating(rule: Rule, env: Environment) -> list[str]:
+    found = []
+    for item in sent(rule.send):
+        if item.field is not None:
+            locates = any(is_locating(type_, item.field) for type_ in (*rule.on, *_ANY))
+        else:
+            paths = compile_expression(item.expression or "", roots=ROOTS, env=env, place=rule.name).paths
+            locates = any(locates_person(rule.on, path) for path in paths)
+        if locates:
+            found.append(item.out[0])
+    return found
+
+
+_ANY = ("resident.moved",)  # names such as `postal_code` locate whatever the type
+
+
+def locates_person(types: tuple[str, ...] | list[str], path: tuple[str, ...]) -> bool:
+    """Say whether what stands at a path of an expression tells where a person is; a whole group does if a part does."""
+    if path[0] == "data":
+        return len(path) == 1 or any(is_locating(type_, path[1:]) for type_ in types)
+    if path[0] in {"facts", "after"}:
+        return any(path[1 : 1 + len(each)] == each[: len(path) - 1] for each in LOCATING_FACTS)
+    return False

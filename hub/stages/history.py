@@ -1,0 +1,101 @@
+"""A resident's events as they stand: what was cancelled is out, what was corrected has its right values.
+
+Read from the ledger only when a correction, a late report or another system's report needs it, and completed with the
+events of the running poll that are not written yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hub.events.facts import delta, empty, merge
+from hub.events.wire import Lazy, Wire, decode, system_of, type_of
+from hub.stages.entries import ActiveRules, Item
+
+AMENDMENTS = frozenset({"event.cancelled", "event.corrected"})
+
+
+@dataclass(slots=True)
+class Past:
+    """One event of a resident. `data` are its values as they stand, `items` who was to be told of it."""
+
+    pos: int
+    wire: Wire
+    source: int
+    rules: ActiveRules
+    items: list[Item]
+    counts: bool = True  # False for a repeat, an echo or a losing contradiction
+    data: dict[str, Any] = field(default_factory=dict)
+    amended_by: list[Past] = field(default_factory=list)
+    cancelled: bool = False
+
+    def __post_init__(self) -> None:
+        self.data = self.data or dict(Lazy(self.wire.data))
+
+    @property
+    def type(self) -> str:
+        """Return the short type."""
+        return type_of(self.wire.type)[0]
+
+    @property
+    def name(self) -> str:
+        """Return `<source system>/<id>`."""
+        return f"{system_of(self.wire.source)}/{self.wire.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One event's effect on another: cancels, corrects, enriches, contradicts (and won), repeats, echoes."""
+
+    pos: int
+    target: int
+    kind: str
+
+
+class History:
+    """The events of one resident in order, with their relations applied."""
+
+    def __init__(self, events: Iterable[Past], links: Sequence[Link]) -> None:
+        self.events = sorted(events, key=lambda event: event.pos)
+        self._by_pos = {event.pos: event for event in self.events}
+        for link in sorted(links, key=lambda each: each.pos):
+            self._apply(link)
+
+    def _apply(self, link: Link) -> None:
+        target, by = self._by_pos.get(link.target), self._by_pos.get(link.pos)
+        if target is None or by is None:
+            return
+        if link.kind in {"repeats", "echoes", "loses"}:
+            by.counts = False
+            return
+        target.amended_by.append(by)
+        if link.kind == "cancels":
+            target.cancelled = True
+        else:
+            right = by.data["data"] if link.kind == "corrects" else by.data
+            target.data = dict(right) if link.kind == "corrects" else {**target.data, **right}
+            by.counts = False
+
+    def at(self, pos: int) -> Past | None:
+        """Return the event at a position."""
+        return self._by_pos.get(pos)
+
+    def numbered(self, source: int, sequence: Any) -> Past | None:
+        """Return the event of a source with a history number."""
+        found = [e for e in self.events if e.source == source and str(e.wire.sequence) == str(sequence)]
+        return next((e for e in reversed(found) if e.type not in AMENDMENTS), None)
+
+    def facts(self) -> dict[str, Any]:
+        """Return everything known of the resident now."""
+        standing = [e for e in self.events if e.counts and not e.cancelled and e.type not in AMENDMENTS]
+        facts = empty()
+        for event in sorted(standing, key=lambda e: (str(e.data.get("effective_on", "")), e.pos)):
+            facts = merge(facts, delta(event.type, event.data))
+        return facts
+
+
+def past_of(pos: int, body: bytes, source: int, rules: ActiveRules, items: list[Item]) -> Past:
+    """Return a stored event."""
+    return Past(pos, decode(body), source, rules, items)

@@ -1,0 +1,443 @@
+"""What one new event comes to: its plan, what is learned from it, and what it does to earlier ones.
+
+The `Planner` fills the `DispatchBatch` of the running poll. It remembers residents between polls; `forget` drops all of
+it when a poll failed or partitions have moved.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import orjson
+
+from hub.errors import Malformed
+from hub.events.envelope import event_from
+from hub.events.facts import delta as facts_delta
+from hub.events.facts import merge
+from hub.events.wire import Lazy, Wire, system_of, type_of
+from hub.ledger.facts import FactBook, homes, kept, kept_paths
+from hub.ledger.log import DispatchBatch, EventLog
+from hub.ledger.names import Names
+from hub.ledger.status import event_code
+from hub.routing.plan import View
+from hub.stages import amend
+from hub.stages.entries import ActiveRules, Item, unpack_plan
+from hub.stages.history import AMENDMENTS, History, Link, Past, past_of
+from hub.stages.judgement import NEW, Judgement, family_of, judge, kind_of, newer, rank
+from hub.stages.rulebook import RuleBook
+
+ACCEPTED = event_code("accepted")
+UNMATCHED = event_code("unmatched")
+DUPLICATE = event_code("duplicate")
+ECHO = event_code("echo")
+CONFLICT = event_code("conflict")
+REVIEW = event_code("awaiting-review")
+_KEEP = 50_000  # residents whose newest events are remembered
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """A new event on its way into the ledger."""
+
+    pos: int
+    wire: Wire
+    source: int
+    body: bytes
+    type: str
+    version: int
+    data: Lazy
+
+
+@dataclass(slots=True)
+class Planned:
+    """What became of it."""
+
+    status: int
+    items: list[Item] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What of the city's settings planning needs."""
+
+    city: str = "city"
+    timezone: ZoneInfo = ZoneInfo("Asia/Tokyo")
+    authority: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+class Planner:
+    """Plans the events of one dispatcher, in order."""
+
+    def __init__(self, log: EventLog, rules: ActiveRules, book: RuleBook, policy: Policy) -> None:
+        self._log = log
+        self._rules = rules
+        self._book = book
+        self._policy = policy
+        self._sources = Names(log.ledger, "source")
+        self._facts = FactBook(log)
+        self._paths = kept_paths(rules.router.fact_paths)
+        self._households = any(path[0] == "household" for path in self._paths)
+        self._standing: OrderedDict[str, dict[str, tuple[int, str | None]]] = OrderedDict()
+        self._source_of: dict[int, int] = {}  # of the running poll: pos → source of a current event
+        self._mine: dict[str, list[Past]] = {}  # of the running poll: residents' new events
+        self._tombstones: dict[tuple[str, str], int] | None = None
+        self._links: list[Link] = []  # of the running poll
+
+    def forget(self) -> None:
+        """Forget everything: the poll failed, or partitions have moved."""
+        self._facts.forget()
+        self._standing.clear()
+        self._tombstones = None
+        self._end()
+
+    def settle(self) -> None:
+        """End a poll that is written."""
+        self._facts.trim()
+        while len(self._standing) > _KEEP:
+            self._standing.popitem(last=False)
+        self._end()
+
+    def _end(self) -> None:
+        self._mine.clear()
+        self._source_of.clear()
+        self._links.clear()
+
+    def load(self, news: Sequence[New]) -> None:
+        """Bring in what is known of the residents of a poll."""
+        subjects = {new.wire.subject for new in news}
+        if self._paths:
+            self._facts.load(subjects)
+        missing = [subject for subject in subjects if subject not in self._standing]
+        for subject in missing:
+            self._standing[subject] = {}
+        for subject, kind, pos, sequence in self._log.standing(missing):
+            self._standing[subject][kind] = (pos, sequence)
+        for subject in subjects:
+            self._standing.move_to_end(subject)
+        wanted = [
+            current[0]
+            for new in news
+            if (current := self._standing[new.wire.subject].get(kind_of(new.type, new.data))) is not None
+        ]
+        self._source_of.update(self._log.sources(wanted))
+        if self._tombstones is None:
+            self._tombstones = self._log.tombstones()
+
+    # --- one event ---------------------------------------------------------------------------------------------
+
+    def plan(self, new: New, batch: DispatchBatch) -> Planned:
+        """Plan one event; raises Malformed for a correction that cannot be one."""
+        if new.type in AMENDMENTS:
+            planned = self._amend(new, batch)
+        elif self._buried(new, batch):
+            planned = Planned(ACCEPTED)
+        else:
+            planned = self._report(new, batch)
+        past = Past(new.pos, new.wire, new.source, self._rules, planned.items)
+        self._mine.setdefault(new.wire.subject, []).append(past)
+        self._source_of[new.pos] = new.source
+        return planned
+
+    def _report(self, new: New, batch: DispatchBatch) -> Planned:
+        kind = kind_of(new.type, new.data)
+        standing = self._standing[new.wire.subject]
+        judgement, current = self._judge(new, standing.get(kind))
+        if judgement.kind in {"repeats", "echoes"} and current is not None:
+            self._link(new, current, judgement.kind, batch)
+            return Planned(ECHO if judgement.kind == "echoes" else DUPLICATE)
+        if judgement.kind == "enriches" and current is not None:
+            self._link(new, current, "enriches", batch)
+            self._relearn(new, current, judgement.merged, batch)
+            return Planned(ACCEPTED, amend.enrichment(current, judgement.merged, self._rules))
+        if judgement.kind == "contradicts" and current is not None:
+            return self._conflict(new, current, batch)
+        late = self._late(new, standing, batch)
+        if not late:
+            self._stand(new.wire.subject, kind, (new.pos, None), batch)
+        items = [] if new.wire.hubfactsonly else self._told(new, new.data)
+        self._learn(new, new.data, new.pos, batch, place=None if not late else self._before(new))
+        if late:
+            history = self._history(new.wire.subject, extra=new)
+            items = amend.restatement(items, new.type, dict(new.data), history.facts(), self._rules)
+        return Planned(ACCEPTED if items or new.wire.hubfactsonly else UNMATCHED, items)
+
+    def _told(self, new: New, data: Mapping[str, Any], type_: str | None = None) -> list[Item]:
+        """Return who is told, by today's rules and the facts just before the event at its date."""
+        kind, wire, rules = type_ or new.type, new.wire, self._rules
+        effective = data.get("effective_on") or wire.time[:10]
+        facts, after = self._facts_for(kind, wire.subject, effective, data)
+        view = View(kind, new.version, wire.subject, attributes(wire), data)
+        return [self._item(one, effective) for one in rules.router.plan(view, facts, after)]
+
+    def _item(self, one: Any, effective: str) -> Item:
+        due = None
+        rules = self._rules.ruleset
+        deliver = rules.rules[one.rule].deliver or rules.receiver_entries[one.receiver].deliver
+        if deliver == "on-effective-date":
+            midnight = dt.datetime.fromisoformat(effective).replace(tzinfo=self._policy.timezone)
+            due = int(midnight.timestamp() * 1000)
+        return Item(one.receiver, one.rule, one.values, one.hold, one.detail, one.suppressed, None, due)
+
+    def _facts_for(
+        self, type_: str, subject: str, effective: str, data: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, Any] | None]:
+        router = self._rules.router
+        if not router.fact_paths_of(type_):
+            return {}, None
+        facts = self._facts.at(subject, effective)
+        if router.uses_household(type_):
+            facts = {**facts, "household": self._facts.household(facts["resident"].get("household_no"))}
+        return facts, merge(facts, facts_delta(type_, data)) if router.uses_after(type_) else None
+
+    # --- learning ----------------------------------------------------------------------------------------------
+
+    def _learn(
+        self,
+        new: New,
+        data: Mapping[str, Any],
+        pos: int,
+        batch: DispatchBatch,
+        *,
+        type_: str | None = None,
+        place: int | None = None,
+    ) -> None:
+        """Note what an event says of the resident, from its effective date on."""
+        name, subject = type_ or new.type, new.wire.subject
+        if name in PROTECTING:
+            batch.protection += [(each, int(name == STARTED), 0) for each in protected_by(subject, data)]
+        if not self._paths:
+            return
+        learnt = kept(facts_delta(name, data), self._paths)
+        if learnt:
+            effective = data.get("effective_on") or new.wire.time[:10]
+            order = pos if place is None else place
+            self._facts.learn(subject, pos, effective, learnt, order)
+            batch.facts.append((subject, pos, effective, order, orjson.dumps(learnt)))
+        if self._households and (moved := homes(name, subject, data)):
+            self._facts.settle(moved)
+            batch.households += moved
+
+    def _relearn(self, new: New, target: Past, data: Mapping[str, Any], batch: DispatchBatch) -> None:
+        """Replace what a target said by better values, in its place."""
+        self._void(new, target, batch)
+        self._learn(new, data, new.pos, batch, type_=target.type, place=target.pos)
+
+    def _void(self, new: New, target: Past, batch: DispatchBatch) -> None:
+        if not self._paths:
+            return
+        positions = {target.pos, *(each.pos for each in target.amended_by)}
+        self._facts.void(target.wire.subject, positions)
+        batch.voids += [(new.pos, target.wire.subject, pos) for pos in positions]
+
+    def _stand(self, subject: str, kind: str, value: tuple[int, str | None], batch: DispatchBatch) -> None:
+        self._standing[subject][kind] = value
+        batch.standing[subject, kind] = value
+
+    # --- late events -------------------------------------------------------------------------------------------
+
+    def _late(self, new: New, standing: dict[str, tuple[int, str | None]], batch: DispatchBatch) -> bool:
+        """Say whether a newer history number of this resident, source and family was accepted before."""
+        if new.wire.sequence is None:
+            return False
+        kind = f"family:{new.source}:{family_of(new.type)}"
+        known = standing.get(kind)
+        if known is not None and known[1] is not None and newer(orjson.loads(known[1]), new.wire.sequence):
+            return True
+        self._stand(new.wire.subject, kind, (new.pos, orjson.dumps(new.wire.sequence).decode()), batch)
+        return False
+
+    def _before(self, new: New) -> int:
+        """Return the place of a late event among facts of the same date: before the first newer history number."""
+        history = self._history(new.wire.subject)
+        after = [
+            past.pos
+            for past in history.events
+            if past.source == new.source
+            and past.wire.sequence is not None
+            and family_of(past.type) == family_of(new.type)
+            and newer(past.wire.sequence, new.wire.sequence)
+        ]
+        return min(after, default=new.pos + 1) - 1
+
+    # --- other systems' reports --------------------------------------------------------------------------------
+
+    def _judge(self, new: New, current: tuple[int, str | None] | None) -> tuple[Judgement, Past | None]:
+        if current is None or self._source_of.get(current[0], new.source) == new.source:
+            return NEW, None
+        target = self._history(new.wire.subject).at(current[0])
+        if target is None or target.cancelled:
+            return NEW, None
+        system = system_of(new.wire.source)
+        told = any(key.partition(".")[0] == system for key in amend.told(target))
+        return judge(new.type, new.data, target.data, told=told), target
+
+    def _conflict(self, new: New, current: Past, batch: DispatchBatch) -> Planned:
+        """Two systems contradict one another: the higher authority wins, equal ranks wait for a person."""
+        authority = self._policy.authority
+        ours = rank(authority, new.type, system_of(new.wire.source))
+        theirs = rank(authority, new.type, system_of(current.wire.source))
+        if ours >= theirs:
+            self._link(new, current, "loses", batch)
+            return Planned(REVIEW if ours == theirs else CONFLICT)
+        right = {**current.data, **{name: value for name, value in new.data.items() if value is not None}}
+        items = amend.correction(current, right, self._told(new, right), self._rules)
+        self._link(new, current, "contradicts", batch)
+        self._relearn(new, current, right, batch)
+        return Planned(CONFLICT, items)
+
+    def _link(self, new: New, target: Past, kind: str, batch: DispatchBatch) -> None:
+        self._links.append(Link(new.pos, target.pos, kind))
+        batch.relations.append((new.pos, target.pos, kind))
+
+    # --- corrections -------------------------------------------------------------------------------------------
+
+    def _amend(self, new: New, batch: DispatchBatch) -> Planned:
+        target = self._target(new, batch)
+        if target is None:
+            return Planned(ACCEPTED)
+        amend.refuse_other_subject(new.wire, target)
+        if target.type in AMENDMENTS:
+            raise Malformed(
+                f"{target.name} is itself a correction",
+                code="target",
+                mend="cancel the event that it corrects, or publish another correction with the right values",
+            )
+        if target.cancelled or not target.counts:
+            return Planned(ACCEPTED)
+        if new.type == "event.cancelled":
+            return self._cancel(new, target, batch)
+        return self._correct(new, target, batch)
+
+    def _cancel(self, new: New, target: Past, batch: DispatchBatch) -> Planned:
+        self._void(new, target, batch)
+        self._link(new, target, "cancels", batch)
+        history = self._history(new.wire.subject, extra=new)
+        self._settle_households(target, history, batch)
+        items = amend.cancellation(target, history.facts(), self._rules)
+        if target.type in PROTECTING:
+            active = bool(history.facts().get("protected"))
+            batch.protection += [(each, int(active), 0) for each in protected_by(new.wire.subject, target.data)]
+        return Planned(ACCEPTED, items)
+
+    def _settle_households(self, target: Past, history: History, batch: DispatchBatch) -> None:
+        if self._households and homes(target.type, target.wire.subject, target.data):
+            number = history.facts()["resident"].get("household_no") or ""
+            moved = [(target.wire.subject, number, 0)]
+            self._facts.settle(moved)
+            batch.households += moved
+
+    def _correct(self, new: New, target: Past, batch: DispatchBatch) -> Planned:
+        right: dict[str, Any] = new.data["data"]
+        _check(right, target, self._policy.city)
+        self._void(new, target, batch)
+        planned = self._told(new, right, target.type)
+        items = amend.correction(target, right, planned, self._rules)
+        self._link(new, target, "corrects", batch)
+        self._learn(new, right, new.pos, batch, type_=target.type, place=target.pos)
+        return Planned(ACCEPTED, items)
+
+    def _target(self, new: New, batch: DispatchBatch) -> Past | None:
+        """Return what a correction is about; an unknown target of a cancellation leaves a tombstone."""
+        wanted = amend.targets_of(new.wire, new.data)
+        subject = new.data.get("subject") or new.wire.subject
+        if subject != new.wire.subject:
+            raise Malformed(
+                "this correction is about another resident than the one it names",
+                code="subject-other",
+                mend="`subject` of the event and of its target must be the same",
+            )
+        for form, source, value in wanted:
+            number = self._sources.find(source)
+            found = None if number is None else self._find(new, form, number, value)
+            if found is not None:
+                return found
+        for form, source, value in wanted:
+            if self._tombstones is not None:
+                self._tombstones[new.wire.subject, f"{form}:{source}/{value}"] = new.pos
+            batch.tombstones.append((new.wire.subject, f"{form}:{source}/{value}", new.pos))
+        return None
+
+    def _find(self, new: New, form: str, source: int, value: str) -> Past | None:
+        history = self._history(new.wire.subject)
+        if form == "sequence":
+            return history.numbered(source, value)
+        for past in history.events:
+            if past.source == source and past.wire.id == value:
+                return past
+        if (value, source) in self._log.known([(value, source)]):
+            raise Malformed(
+                "this correction is about another resident than its target",
+                code="subject-other",
+                mend="cancel the event under its own subject and publish a new one under the right one",
+            )
+        return None
+
+    def _buried(self, new: New, batch: DispatchBatch) -> bool:
+        """Say whether a cancellation came before this event; then it is cancelled as it arrives."""
+        if not self._tombstones:
+            return False
+        names = [f"id:{new.wire.source}/{new.wire.id}"]
+        if new.wire.sequence is not None:
+            names.append(f"sequence:{new.wire.source}/{new.wire.sequence}")
+        met = [(new.wire.subject, name) for name in names if (new.wire.subject, name) in self._tombstones]
+        for key in met:
+            pos = self._tombstones.pop(key)
+            batch.relations.append((pos, new.pos, "cancels"))
+            self._links.append(Link(pos, new.pos, "cancels"))
+        batch.buried += met
+        return bool(met)
+
+    def _history(self, subject: str, *, extra: New | None = None) -> History:
+        """Return a resident's events, those of the running poll included."""
+        rows, links = self._log.of_resident(subject)
+        stored = [
+            past_of(row[0], bytes(row[4]), row[1], self._book[row[2]], unpack_plan(bytes(row[3]))) for row in rows
+        ]
+        mine = [Past(p.pos, p.wire, p.source, p.rules, p.items) for p in self._mine.get(subject, [])]
+        if extra is not None:
+            mine.append(Past(extra.pos, extra.wire, extra.source, self._rules, []))
+        return History([*stored, *mine], [*(Link(*link) for link in links), *self._links])
+
+
+STARTED = "resident.protection-started"
+PROTECTING = frozenset({STARTED, "resident.protection-ended"})
+
+
+def protected_by(subject: str, data: Mapping[str, Any]) -> list[str]:
+    """Return the residents a protection is about: the subject and those protected together."""
+    return [subject, *(str(each) for each in data.get("together_with") or ())]
+
+
+def attributes(wire: Wire) -> dict[str, Any]:
+    """Return the attributes of an event as expressions see them under `event`."""
+    found: dict[str, Any] = {
+        "id": wire.id,
+        "source": wire.source,
+        "system": system_of(wire.source),
+        "time": wire.time,
+    }
+    if wire.sequence is not None:
+        found["sequence"] = wire.sequence
+    if wire.batchid is not None:
+        found["batchid"] = wire.batchid
+    return found
+
+
+def _check(right: Mapping[str, Any], target: Past, city: str) -> None:
+    """Hold the right payload to the target's type; raises Malformed."""
+    _, version = type_of(target.wire.type)
+    document = {
+        "specversion": "1.0",
+        "id": target.wire.id,
+        "source": target.wire.source,
+        "type": f"{target.wire.type}",
+        "subject": target.wire.subject,
+        "time": target.wire.time,
+        "data": dict(right),
+    }
+    event_from(document, city=city, now=target.wire.time)
