@@ -58,6 +58,7 @@ class CommandHub:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._started = False
+        self._code = 0
 
     @property
     def folder(self) -> Path:
@@ -65,7 +66,7 @@ class CommandHub:
         return self._folder
 
     def __enter__(self) -> Self:
-        if self._call("kafka", "status")[0] != 0:
+        if self._run("kafka", "status").returncode != 0:
             self._ask("kafka", "start")
             self._started = True
         return self
@@ -74,7 +75,7 @@ class CommandHub:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._started:
-            self._call("kafka", "stop")
+            self._run("kafka", "stop")
 
     def publish(self, path: Path, *, facts_only: bool = False) -> None:
         """Publish a file; lines the hub refuses are in quarantine."""
@@ -82,7 +83,8 @@ class CommandHub:
 
     def drain(self, *, wait: float = 30.0) -> bool:
         """Run until nothing is left; False when something still waits."""
-        return self._call("drain", "--wait", f"{wait:g}s", accept=(0, 1))[0] == 0
+        self._ask("drain", "--wait", f"{wait:g}s", accept=(0, 1))
+        return self._code == 0
 
     def events(self, **filters: str) -> list[dict[str, Any]]:
         """Return every event the filters let through."""
@@ -113,14 +115,19 @@ class CommandHub:
             cursor = ["--cursor", str(page["next"])]
 
     def _ask(self, *words: str, accept: tuple[int, ...] = (0,)) -> Any:
-        return json.loads(self._call(*words, accept=accept)[1] or "null")
+        """Return the command's answer; raises for an exit code not accepted, and for an error it answers with."""
+        done = self._run(*words)
+        self._code = done.returncode
+        answer = json.loads(done.stdout) if done.stdout.strip() else None
+        said = answer.get("error") if isinstance(answer, dict) else None
+        if said is None and done.returncode in accept:
+            return answer
+        kind = {2: UsageError, 3: Unavailable}.get(done.returncode, HubError)
+        what = said["message"] if isinstance(said, dict) else done.stderr.strip()[-2000:]
+        raise kind(f"`hub {' '.join(words)}` ended with {done.returncode}: {what}")
 
-    def _call(self, *words: str, accept: tuple[int, ...] | None = None) -> tuple[int, str]:
+    def _run(self, *words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "hub.cli.main", *words, "--city", str(self._folder), "--json"]
-        done = subprocess.run(  # noqa: S603 (the hub's own command)
+        return subprocess.run(  # noqa: S603 (the hub's own command)
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, encoding="utf-8", check=False
         )
-        if accept is not None and done.returncode not in accept:
-            kind = {2: UsageError, 3: Unavailable}.get(done.returncode, HubError)
-            raise kind(f"`hub {' '.join(words)}` ended with {done.returncode}: {done.stderr.strip()[-2000:]}")
-        return done.returncode, done.stdout

@@ -178,6 +178,12 @@ def test_lists_are_read_to_their_end(monkeypatch):
     ]
 
 
+def test_a_drain_that_broke_is_one(monkeypatch):
+    _, hub = commands(monkeypatch, drain=(1, '{"error": {"code": "unexpected", "message": "broken"}}'))
+    with pytest.raises(HubError, match="broken"):
+        hub.drain()
+
+
 @pytest.mark.parametrize(("code", "error"), [(1, HubError), (2, UsageError), (3, Unavailable)])
 def test_exit_codes_become_errors(monkeypatch, code, error):
     _, hub = commands(monkeypatch, events=(code, ""))
@@ -186,7 +192,7 @@ def test_exit_codes_become_errors(monkeypatch, code, error):
 
 
 def test_a_drain_that_leaves_something_is_no_error(monkeypatch):
-    made, hub = commands(monkeypatch, drain=(1, ""))
+    made, hub = commands(monkeypatch, drain=(1, '{"clear": false}'))
     assert hub.drain(wait=2.5) is False
     assert made.asked == [["drain", "--wait", "2.5s"]]
 
