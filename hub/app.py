@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from zoneinfo import ZoneInfo
 
 from hub.adapters import registry
-from hub.adapters.contract import Batch, Delivery, Expressions, Site
-from hub.errors import Malformed
+from hub.adapters.contract import Batch, Delivery, Expressions, Site, Source
+from hub.errors import Malformed, UsageError
 from hub.ledger import quarantine, schema
 from hub.ledger.desk import Desk, now_ms
 from hub.ledger.engine import Ledger
@@ -30,6 +30,7 @@ from hub.routing.expressions import Environment, ExpressionFault, Missing, compi
 from hub.routing.mapping import Mapper
 from hub.routing.projection import sent
 from hub.routing.rules import RuleSet
+from hub.settings import models as settings
 from hub.settings.models import City, Receiver, System
 from hub.stages.delivery import Delivery as DeliveryStage
 from hub.stages.dispatch import Dispatcher, Refused
@@ -41,6 +42,7 @@ from hub.stages.log import LogReader
 from hub.stages.planning import Policy
 from hub.stages.publish import PublishResult, publish_stream
 from hub.stages.receiver import ReceiverPort
+from hub.stages.resubmit import Resubmission, Resubmitter
 from hub.stages.rulebook import RuleBook
 
 if TYPE_CHECKING:
@@ -123,6 +125,22 @@ class Hub:
                 facts_only=facts_only,
                 progress=progress,
             )
+
+    async def resubmit(self, no: int, replacement: bytes | None = None) -> Resubmission:
+        """Publish what a quarantine entry holds, or what a person put in its place, the way it came at first."""
+        async with self.kafka() as bus:
+            doing = Resubmitter(self.city.city, self.folder, self.ledger, bus.producer, self.topic, self._reopen)
+            return await doing.resubmit(no, replacement)
+
+    def _reopen(self, system: str, name: str, file: Path) -> tuple[Source, Sequence[Mapper]]:
+        """Open a source of files on another file, with its mappers. Raises UsageError where that cannot be."""
+        source = self.city.systems[system].sources.get(name) if system in self.city.systems else None
+        if source is None or "path" not in source.options:
+            mend = "put it right in the system itself: it is read again from there, or discard it"
+            raise UsageError(f"rows of {system}.{name} cannot be taken up again here", mend=mend)
+        options = {**source.options, "path": str(file), "after": "keep"}
+        opened = registry.open_source(source.adapter, options, self._site(system, name), place=source.place_of)
+        return opened, self._mappers(self.city.systems[system], source)
 
     async def drain(self, *, wait: float = 30.0) -> DrainReport:
         """Read every source, dispatch and deliver until nothing is left that time would mend."""
@@ -254,11 +272,7 @@ class Hub:
     def _runners(self, system: System) -> list[SourceRunner]:
         runners = []
         for name, source in system.sources.items():
-            mappers = tuple(
-                Mapper(system, publication, source, self.environment, self.city.city, timezone=self.city.timezone)
-                for publication in system.publishes
-                if publication.source == name
-            )
+            mappers = self._mappers(system, source)
             if mappers:
                 options = {**source.options, "after": source.after}
                 opened = registry.open_source(
@@ -266,6 +280,13 @@ class Hub:
                 )
                 runners.append(SourceRunner(system.system, name, opened, mappers, source.every))
         return runners
+
+    def _mappers(self, system: System, source: settings.Source) -> tuple[Mapper, ...]:
+        return tuple(
+            Mapper(system, publication, source, self.environment, self.city.city, timezone=self.city.timezone)
+            for publication in system.publishes
+            if publication.source == source.name
+        )
 
     @contextlib.asynccontextmanager
     async def _working(self, bus: Bus, *, dispatching: bool = True, delivering: bool = True) -> AsyncIterator[Work]:

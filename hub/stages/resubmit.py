@@ -1,0 +1,132 @@
+"""Taking up again what was quarantined: the input as it was, or as a person put it right, the way it came at first.
+
+Everything of one entry is checked before any of it is in Kafka. What was resubmitted is kept with the entry.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from hub.adapters.contract import Row, Source
+from hub.errors import UsageError
+from hub.events.codec import HEADERS
+from hub.events.documents import read_documents
+from hub.events.envelope import Event, event_from
+from hub.ledger import quarantine
+from hub.ledger.engine import Ledger
+from hub.ledger.quarantine import Item
+from hub.stages.clock import new_batch_id, timestamp, utc_now
+from hub.stages.ports import Producer, RowMapper
+from hub.stages.records import record_of, refuse_own
+
+Reopen = Callable[[str, str, Path], tuple[Source, Sequence[RowMapper]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Resubmission:
+    """What one entry became: the ids of its events, and the batch they travel in."""
+
+    no: int
+    events: list[str]
+    batch: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resubmitter:
+    """Resubmits entries of one city; `reopen(system, source, file)` opens a source on one file, with its mappers."""
+
+    city: str
+    folder: Path
+    ledger: Ledger
+    producer: Producer
+    topic: str
+    reopen: Reopen
+
+    async def resubmit(self, no: int, replacement: bytes | None = None) -> Resubmission:
+        """Publish the entry's input, or its replacement, and close it.
+
+        Raises NotFound, UsageError for an entry that is closed or cannot be taken up, and the first `Malformed` of the
+        input, which changes nothing.
+        """
+        item = await asyncio.to_thread(quarantine.show, self.ledger, no)
+        if item.status != "open":
+            raise UsageError(f"the quarantine entry {no} is {item.status} already")
+        now = utc_now()
+        batch = new_batch_id("quarantine", now)
+        events = await asyncio.to_thread(self._events, item, replacement, timestamp(now))
+        if not events:
+            raise UsageError("there is no event in it", mend=f"hub quarantine discard {no}")
+        for event in events:
+            event.extensions.setdefault("batchid", batch)
+        await self.producer.publish(self.topic, [record_of(event, self.city) for event in events], HEADERS)
+        ids = [event.id for event in events]
+        note: dict[str, Any] = {"events": ids, "batch": batch}
+        if replacement is not None:
+            note["replacement"] = replacement.decode("utf-8", "backslashreplace")
+        text = json.dumps(note, ensure_ascii=False)
+        await asyncio.to_thread(quarantine.resolve, self.ledger, no, "resubmitted", text)
+        return Resubmission(no, ids, batch)
+
+    def _events(self, item: Item, replacement: bytes | None, now: str) -> list[Event]:
+        if item.stage == "intake":
+            return self._mapped(item, replacement, now)
+        found = self._read(item, item.raw if replacement is None else replacement, now)
+        if item.code == "id-reused" and {(each.source, each.id) for each in found} & self._taken(item, now):
+            mend = "give it an id of its own with `hub quarantine fix`, or discard it"
+            raise UsageError("its id belongs to another event", mend=mend)
+        return found
+
+    def _read(self, item: Item, raw: bytes, now: str) -> list[Event]:
+        events = []
+        for document in read_documents(BytesIO(raw)):
+            if document.error is not None:
+                raise document.error
+            event = event_from(document.value, city=self.city, system=item.system or None, now=now)
+            if item.stage != "dispatch":
+                refuse_own(event)
+            events.append(event)
+        return events
+
+    def _taken(self, item: Item, now: str) -> set[tuple[str, str]]:
+        return {(event.source, event.id) for event in self._read(item, item.raw, now)}
+
+    # --- rows --------------------------------------------------------------------------------------------------
+
+    def _mapped(self, item: Item, replacement: bytes | None, now: str) -> list[Event]:
+        with tempfile.TemporaryDirectory(dir=self.folder / "var", prefix="resubmit-") as scratch:
+            file = Path(scratch) / f"quarantine-{item.no}"
+            source, mappers = self.reopen(item.system, item.source, file)
+            file.write_bytes(self._rows_file(item, replacement))
+            rows = [row for batch in source.read(None) for row in batch.rows]
+        return list(_map(rows, mappers, now))
+
+    def _rows_file(self, item: Item, replacement: bytes | None) -> bytes:
+        """Return the rows as a file of their source: whole files as they are, single rows behind their header."""
+        raw = item.raw if replacement is None else replacement
+        if len(raw.strip().splitlines()) > 1:
+            return raw
+        name, _, _ = item.place.partition(":")
+        beside = Path(name).parent / "done" / Path(name).name
+        for path in (self.folder / name, self.folder / beside):
+            if path.is_file():
+                with path.open("rb") as file:
+                    return file.readline().rstrip(b"\r\n") + b"\n" + raw
+        mend = "put the header line and the row into a file: hub quarantine fix NO FILE"
+        raise UsageError(f"the file {name} with the row's header is gone", mend=mend)
+
+
+def _map(rows: Iterable[Row], mappers: Sequence[RowMapper], now: str) -> Iterable[Event]:
+    for row in rows:
+        if row.error is not None:
+            raise row.error
+        for mapper in mappers:
+            event = mapper.map(row.values, as_of_time=now)
+            if isinstance(event, Event):
+                yield event
