@@ -132,15 +132,16 @@ class Hub:
             doing = Resubmitter(self.city.city, self.folder, self.ledger, bus.producer, self.topic, self._reopen)
             return await doing.resubmit(no, replacement)
 
-    def _reopen(self, system: str, name: str, file: Path) -> tuple[Source, Sequence[Mapper]]:
-        """Open a source of files on another file, with its mappers. Raises UsageError where that cannot be."""
+    def _reopen(self, system: str, name: str, file: Path) -> tuple[Source | None, Sequence[Mapper]]:
+        """Open a source of files on another file, with its mappers; of any other source the mappers alone."""
         source = self.city.systems[system].sources.get(name) if system in self.city.systems else None
-        if source is None or "path" not in source.options:
-            mend = "put it right in the system itself: it is read again from there, or discard it"
-            raise UsageError(f"rows of {system}.{name} cannot be taken up again here", mend=mend)
+        if source is None:
+            raise UsageError(f"the city has no source {system}.{name} any more")
+        mappers = self._mappers(self.city.systems[system], source)
+        if "path" not in source.options:
+            return None, mappers
         options = {**source.options, "path": str(file), "after": "keep"}
-        opened = registry.open_source(source.adapter, options, self._site(system, name), place=source.place_of)
-        return opened, self._mappers(self.city.systems[system], source)
+        return registry.open_source(source.adapter, options, self._site(system, name), place=source.place_of), mappers
 
     async def drain(self, *, wait: float = 30.0) -> DrainReport:
         """Read every source, dispatch and deliver until nothing is left that time would mend."""

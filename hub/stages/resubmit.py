@@ -19,6 +19,7 @@ from hub.errors import UsageError
 from hub.events.codec import HEADERS
 from hub.events.documents import read_documents
 from hub.events.envelope import Event, event_from
+from hub.events.text import parse
 from hub.ledger import quarantine
 from hub.ledger.engine import Ledger
 from hub.ledger.quarantine import Item
@@ -26,7 +27,7 @@ from hub.stages.clock import new_batch_id, timestamp, utc_now
 from hub.stages.ports import Producer, RowMapper
 from hub.stages.records import record_of, refuse_own
 
-Reopen = Callable[[str, str, Path], tuple[Source, Sequence[RowMapper]]]
+Reopen = Callable[[str, str, Path], tuple[Source | None, Sequence[RowMapper]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,10 @@ class Resubmission:
 
 @dataclass(frozen=True, slots=True)
 class Resubmitter:
-    """Resubmits entries of one city; `reopen(system, source, file)` opens a source on one file, with its mappers."""
+    """Resubmits entries of one city; `reopen(system, source, file)` opens a source on one file, with its mappers.
+
+    The source is None where it reads no files: its rows are then JSON objects.
+    """
 
     city: str
     folder: Path
@@ -100,11 +104,16 @@ class Resubmitter:
     # --- rows --------------------------------------------------------------------------------------------------
 
     def _mapped(self, item: Item, replacement: bytes | None, now: str) -> list[Event]:
-        with tempfile.TemporaryDirectory(dir=self.folder / "var", prefix="resubmit-") as scratch:
+        var = self.folder / "var"
+        var.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=var, prefix="resubmit-") as scratch:
             file = Path(scratch) / f"quarantine-{item.no}"
             source, mappers = self.reopen(item.system, item.source, file)
-            file.write_bytes(self._rows_file(item, replacement))
-            rows = [row for batch in source.read(None) for row in batch.rows]
+            if source is None:
+                rows = [_object(item.raw if replacement is None else replacement, item.place)]
+            else:
+                file.write_bytes(self._rows_file(item, replacement))
+                rows = [row for batch in source.read(None) for row in batch.rows]
         return list(_map(rows, mappers, now))
 
     def _rows_file(self, item: Item, replacement: bytes | None) -> bytes:
@@ -120,6 +129,13 @@ class Resubmitter:
                     return file.readline().rstrip(b"\r\n") + b"\n" + raw
         mend = "put the header line and the row into a file: hub quarantine fix NO FILE"
         raise UsageError(f"the file {name} with the row's header is gone", mend=mend)
+
+
+def _object(raw: bytes, place: str) -> Row:
+    values = parse(raw)
+    if not isinstance(values, dict):
+        raise UsageError("the row must be a JSON object of its columns")
+    return Row(values, place, raw)
 
 
 def _map(rows: Iterable[Row], mappers: Sequence[RowMapper], now: str) -> Iterable[Event]:

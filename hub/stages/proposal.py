@@ -1,0 +1,32 @@
+"""An event that is not published: who would be told of it by the city's rules as they stand now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hub.events.envelope import Event
+from hub.events.facts import delta, merge
+from hub.ledger.engine import Ledger
+from hub.ledger.facts import FactBook
+from hub.ledger.log import EventLog
+from hub.routing.plan import Router, View
+from hub.routing.rules import RuleSet
+
+
+def explain_proposal(event: Event, ledger: Ledger, rules: RuleSet, lang: str) -> dict[str, Any]:
+    """Return who would be told of an event and why, who would not and why not; nothing is written."""
+    router = Router(rules)
+    facts = _facts(event, ledger, household=router.uses_household(event.type))
+    attributes = {"id": event.id, "source": event.source, "time": event.time, **event.extensions}
+    view = View(event.type, event.version, event.subject, attributes, event.data)
+    after = merge(facts, delta(event.type, event.data))
+    return router.explain(view, facts, after, lang).as_dict()
+
+
+def _facts(event: Event, ledger: Ledger, *, household: bool) -> dict[str, Any]:
+    book = FactBook(EventLog(ledger))
+    book.load({event.subject})
+    facts = book.at(event.subject, str(event.data.get("effective_on") or event.time[:10]))
+    if not household:
+        return facts
+    return {**facts, "household": book.household(facts["resident"].get("household_no"))}
