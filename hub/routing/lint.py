@@ -67,7 +67,7 @@ def _check_city(notes: Notes, city: City) -> None:
             message = f"there is no source `{city.protection.list_}`"
             mend = meant(city.protection.list_, sources) or "name a source as system.source"
             notes.error(city.protection.place_of("list"), message, mend, "source-unknown")
-    _secrets_in(notes, city, {"alerts": city.alerts})
+    _secrets_in(notes, city, {"alerts": city.alerts.model_dump(by_alias=True)})
 
 
 def _check_secrets(notes: Notes, city: City, name: str) -> None:

@@ -15,6 +15,8 @@ from hub.settings.secret import SecretAbsent, is_reference, reveal
 from hub.settings.shapes import Shape, Wrong, duration, mapped, one_or_more, percent, word
 from hub.settings.systems import read_system
 from hub.settings.tables import read_table
+from hub.settings.telling import read_alerts
+from hub.settings.timing import check_calendars, read_calendars
 from hub.settings.yaml import Node, parse_yaml, scan_yaml
 
 if TYPE_CHECKING:
@@ -42,11 +44,17 @@ def load_city(folder: Path | str, *, environ: Mapping[str, str] = os.environ) ->
         reader.note(CITY_FILE, f"there is no {CITY_FILE} in {folder}", INIT_MEND.format(folder=folder), code="no-city")
         raise ConfigurationError(reader.problems)
     city = read_city(reader)
+    systems = read_systems(reader)
+    calendars = read_calendars(
+        reader, ((path.stem, read(reader, path)) for path in files(reader, "calendars", ".yaml"))
+    )
+    if city is not None:
+        check_calendars(reader, city, systems, calendars)
     parts = {
-        "systems": read_systems(reader),
+        "systems": systems,
         "tables": {path.stem: read_table(reader, path) for path in files(reader, "tables", ".csv")},
         "layouts": read_plain(reader, "layouts"),
-        "calendars": read_plain(reader, "calendars"),
+        "calendars": calendars,
         "ledger_url": ledger_url(reader),
         "bootstrap": environ.get("HUB_KAFKA", "").strip() or None,
     }
@@ -80,9 +88,11 @@ def read_city(reader: Reader) -> City | None:
         return None
     reader.known(node, [*(key for key in keys_of(City) if key not in ENVIRONMENT_KEYS), "kafka"], CITY_FILE)
     protection = reader.nested(Protection, node.items.get("protection"), {"max_age": duration, "max_drop": percent})
-    head = node.only([key for key in keys_of(City) if key not in ENVIRONMENT_KEYS and key != "protection"])
+    alerts = read_alerts(reader, node.items.get("alerts"))
+    apart = {"protection", "alerts"}
+    head = node.only([key for key in keys_of(City) if key not in ENVIRONMENT_KEYS and key not in apart])
     city = reader.build(City, head, CITY_FILE, city_shapes(reader), prefix=prefix(reader, node), written=node)
-    return city and city.model_copy(update={"protection": protection})
+    return city and city.model_copy(update={"protection": protection, "alerts": alerts or city.alerts})
 
 
 def city_shapes(reader: Reader) -> dict[str, Shape]:
@@ -93,7 +103,6 @@ def city_shapes(reader: Reader) -> dict[str, Shape]:
         "calendar": word,
         "authority": mapped(one_or_more(word)),
         "approval": reader.options,
-        "alerts": reader.options,
     }
 
 
@@ -143,7 +152,7 @@ def read_systems(reader: Reader) -> dict[str, System]:
 
 
 def read_plain(reader: Reader, kind: str) -> dict[str, Any]:
-    """Return layouts or calendars by file name, as they are written."""
+    """Return layouts by file name, as they are written."""
     nodes = ((path.stem, read(reader, path)) for path in files(reader, kind, ".yaml"))
     return {name: node.value for name, node in nodes if node is not None}
 

@@ -6,15 +6,20 @@ Expressions stay texts here (`hub.routing` compiles them); adapters' own setting
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-Text = dict[str, str]  # {"ja": …, "en": …}
-Expression = str
-Count = Annotated[int, Field(ge=1)]
-Clock = Annotated[str, Field(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$")]  # HH:MM
-Percent = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?%$")]
+from hub.settings.alerting import Alerts, Mail, Webhook
+from hub.settings.calendars import CITY_CALENDAR, Calendar, ClosedDays, DayRange, Maintenance, Roll, Window
+from hub.settings.model import Clock, Count, Expression, Model, Percent, Text
+
+__all__ = [
+    "RESERVED_ADAPTERS", "Acknowledged", "Alerts", "Because", "Calendar", "Case", "City", "ClosedDays", "DayRange",
+    "Expression", "Flush", "Guard", "Ids", "Mail", "Maintenance", "Model", "Protected", "Protection", "Publication",
+    "Receiver", "Retry", "SendItem", "Source", "Subscription", "System", "TableRow", "Text", "Verify", "Webhook",
+    "Window", "Within",
+]  # fmt: skip
 
 # Adapters that are planned but not there yet: `hub check` says "not yet", never "unknown".
 RESERVED_ADAPTERS = frozenset(
@@ -34,23 +39,6 @@ RESERVED_ADAPTERS = frozenset(
 )
 
 
-class Model(BaseModel):
-    """A frozen part of the city; unknown keys are refused, `place` is where it stands.
-
-    `written` is the YAML node it was read from (None when it was made otherwise); `place_of` asks it.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-    place: str = Field(default="", exclude=True)
-    written: Any = Field(default=None, exclude=True, repr=False)
-
-    def place_of(self, *path: str | int) -> str:
-        """Return the place of a value as written, `place_of("map", "name")`, or the nearest known one."""
-        place: str = self.written.place_of(*path) if self.written is not None else self.place
-        return place
-
-
 class Because(Model):
     """Why a system may be told: the purpose, and the provision it rests on (`要確認` until confirmed)."""
 
@@ -63,7 +51,7 @@ class Within(Model):
 
     days: int = Field(ge=0)
     from_: Literal["effective", "notified", "known"] = Field(default="known", alias="from")
-    roll: Literal["none", "next-open", "previous-open"] = "none"
+    roll: Roll = "none"
 
 
 class Protected(Model):
@@ -180,14 +168,6 @@ class Retry(Model):
     give_up: Literal["never"] | Count = "never"
 
 
-class Window(Model):
-    """When a receiver takes deliveries: `opens`/`closes` are `HH:MM` in the city's time zone."""
-
-    opens: Clock | None = None
-    closes: Clock | None = None
-    calendar: str | None = None
-
-
 class Flush(Model):
     """When a batch is handed to the sink: at `rows` deliveries or after `seconds`."""
 
@@ -213,7 +193,7 @@ class Receiver(Model):
     options: dict[str, Any] = {}
     parallel: Count = 1
     retry: Retry = Retry()
-    maintenance: tuple[Any, ...] | dict[str, Any] | str | None = None
+    maintenance: tuple[Maintenance, ...] = ()
     window: Window | None = None
     flush: Flush = Flush()
     max_rows: Count | None = None
@@ -279,11 +259,11 @@ class City(Model):
     protection: Protection | None = None
     prefix: str = "hub"  # kafka.prefix
     approval: dict[str, Any] = {}
-    alerts: dict[str, Any] = {}
+    alerts: Alerts = Alerts()
     systems: dict[str, System] = {}
     tables: dict[str, tuple[TableRow, ...]] = {}
     layouts: dict[str, Any] = {}
-    calendars: dict[str, Any] = {}
+    calendars: dict[str, Calendar] = {"city": CITY_CALENDAR}
     ledger_url: str = Field(default="", repr=False)  # may hold a password
     bootstrap: str | None = None
 

@@ -12,7 +12,6 @@ from hub.settings.models import (
     Receiver,
     Retry,
     Subscription,
-    Window,
     Within,
 )
 from hub.settings.reader import Reader, meant, written
@@ -30,6 +29,7 @@ from hub.settings.shapes import (
     truth,
     word,
 )
+from hub.settings.timing import read_maintenance, read_window
 
 if TYPE_CHECKING:
     from hub.settings.yaml import Node
@@ -125,7 +125,8 @@ class ReceivingReader:
         answers: dict[str, Shape] = {"from": self.reader.options, "match": mapped(expression)}
         apart = {
             "retry": nested(Retry, parts.get("retry"), RETRY_SHAPES),
-            "window": nested(Window, parts.get("window"), {}),
+            "window": read_window(self.reader, parts.get("window")),
+            "maintenance": read_maintenance(self.reader, parts.get("maintenance")),
             "flush": nested(Flush, parts.get("flush"), {"seconds": seconds}),
             "acknowledged": nested(Acknowledged, parts.get("acknowledged"), answers),
         }

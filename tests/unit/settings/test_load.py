@@ -60,12 +60,9 @@ def test_systems_come_sorted_by_name_and_other_files_are_left_alone(load):
     assert list(city.systems) == ["a", "b"]
 
 
-def test_layouts_and_calendars_are_kept_as_written(load):
-    city = load(
-        {"layouts/kaigo.yaml": "record: [{name: 番号, width: 10}]", "calendars/city.yaml": "closed: [2026-12-29]"}
-    )
+def test_layouts_are_kept_as_written(load):
+    city = load({"layouts/kaigo.yaml": "record: [{name: 番号, width: 10}]"})
     assert city.layouts == {"kaigo": {"record": [{"name": "番号", "width": 10}]}}
-    assert city.calendars == {"city": {"closed": ["2026-12-29"]}}
 
 
 def test_problems_of_all_files_are_listed_file_by_file_in_order(problems):
@@ -296,7 +293,7 @@ def test_secrets_are_read_and_never_shown(load):
     options = city.systems["a"].receives["main"].options
     assert options["headers"]["Authorization"] == "Bearer geheim"
     assert options["list"] == [options["url"]] == ["https://u:geheim@h/"]
-    assert city.alerts == {"webhook": "https://u:geheim@h/"}
+    assert [hook.url for hook in city.alerts.webhook] == ["https://u:geheim@h/"]
     assert city.systems["a"].sources["s"].options["path"] == "file:///srv/x"
     assert isinstance(options["url"], Secret)
     assert "geheim" not in repr(city)
