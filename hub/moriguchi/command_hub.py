@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from hub.errors import HubError, Unavailable, UsageError
+from hub.moriguchi.sample import install_sample
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +18,7 @@ PAGE = 1000
 
 
 class Hub(Protocol):
-    """What the demonstration asks of a hub. Lists are the items of the command's `--json`; filters are its options."""
+    """What the demonstration asks of a hub. Lists are the items of the command's `--json`."""
 
     @property
     def folder(self) -> Path:
@@ -32,16 +33,16 @@ class Hub(Protocol):
         """Run until nothing is left (`hub drain`); False when something still waits."""
         ...
 
-    def events(self, **filters: str) -> list[dict[str, Any]]:
-        """Return events (`hub events list`)."""
+    def events(self, *, since: str) -> list[dict[str, Any]]:
+        """Return the events recorded since a time, the newest first (`hub events list --since`)."""
         ...
 
     def event(self, id_: str) -> dict[str, Any]:
         """Return one event with its deliveries and who was not told (`hub events show`)."""
         ...
 
-    def deliveries(self, **filters: str) -> list[dict[str, Any]]:
-        """Return deliveries (`hub deliveries list`)."""
+    def deliveries(self, *, since: str, system: str | None = None) -> list[dict[str, Any]]:
+        """Return the deliveries of those events (`hub deliveries list --since --system`)."""
         ...
 
     def quarantine(self) -> list[dict[str, Any]]:
@@ -52,6 +53,7 @@ class Hub(Protocol):
 class CommandHub:
     """Speaks to a hub through `python -m hub.cli.main … --json`; between `with` its Kafka stays up.
 
+    The folder becomes the sample city if it is none yet.
     Raises Unavailable when a service is away (exit 3), UsageError for wrong words or configuration (exit 2).
     """
 
@@ -66,6 +68,7 @@ class CommandHub:
         return self._folder
 
     def __enter__(self) -> Self:
+        install_sample(self._folder)
         if self._run("kafka", "status").returncode != 0:
             self._ask("kafka", "start")
             self._started = True
@@ -86,29 +89,28 @@ class CommandHub:
         self._ask("drain", "--wait", f"{wait:g}s", accept=(0, 1))
         return self._code == 0
 
-    def events(self, **filters: str) -> list[dict[str, Any]]:
-        """Return every event the filters let through."""
-        return self._list("events", "list", filters)
+    def events(self, *, since: str) -> list[dict[str, Any]]:
+        """Return every event recorded since a time, the newest first."""
+        return self._list("events", "--since", since)
 
     def event(self, id_: str) -> dict[str, Any]:
         """Return one event."""
         found: dict[str, Any] = self._ask("events", "show", id_)
         return found
 
-    def deliveries(self, **filters: str) -> list[dict[str, Any]]:
-        """Return every delivery the filters let through."""
-        return self._list("deliveries", "list", filters)
+    def deliveries(self, *, since: str, system: str | None = None) -> list[dict[str, Any]]:
+        """Return every delivery of events recorded since a time."""
+        return self._list("deliveries", "--since", since, *(["--system", system] if system else []))
 
     def quarantine(self) -> list[dict[str, Any]]:
         """Return what waits in quarantine."""
-        return self._list("quarantine", "list", {})
+        return self._list("quarantine")
 
-    def _list(self, noun: str, verb: str, filters: dict[str, str]) -> list[dict[str, Any]]:
-        options = [word for name, value in filters.items() for word in (f"--{name.replace('_', '-')}", value)]
+    def _list(self, noun: str, *options: str) -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = []
         cursor: list[str] = []
         while True:
-            page = self._ask(noun, verb, *options, "--limit", str(PAGE), *cursor)
+            page = self._ask(noun, "list", *options, "--limit", str(PAGE), *cursor)
             items += page["items"]
             if page.get("next") is None:
                 return items

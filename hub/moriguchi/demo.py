@@ -154,7 +154,7 @@ class _Day:
         }
 
     def _made_for(self, system: str) -> list[dict[str, Any]]:
-        return self._hub.deliveries(system=system, since=self._since)
+        return self._hub.deliveries(since=self._since, system=system)
 
     # --- what became of it -----------------------------------------------------------------------------------------
 

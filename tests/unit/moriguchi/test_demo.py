@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from datetime import date
+from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
@@ -164,7 +165,7 @@ class Commands:
 def commands(monkeypatch, **answers):
     made = Commands(**answers)
     monkeypatch.setattr(subprocess, "run", made)
-    return made, CommandHub("DIR")
+    return made, CommandHub(Path("DIR"))
 
 
 def test_lists_are_read_to_their_end(monkeypatch):
@@ -197,21 +198,19 @@ def test_a_drain_that_leaves_something_is_no_error(monkeypatch):
     assert made.asked == [["drain", "--wait", "2.5s"]]
 
 
-def test_kafka_is_stopped_only_if_it_was_started_here(monkeypatch):
-    for code, asked in ((0, ["status"]), (1, ["status", "start", "stop"])):
-        made, hub = commands(monkeypatch, kafka=(0, "{}"))
-        made_code = iter([code, 0, 0])
-        monkeypatch.setattr(
-            subprocess,
-            "run",
-            lambda command, made=made, codes=made_code, **_: (
-                made.asked.append(command[3:-3]),
-                subprocess.CompletedProcess(command, next(codes), "{}", ""),
-            )[1],
-        )
-        with hub:
-            pass
-        assert [words[1] for words in made.asked] == asked
+@pytest.mark.parametrize(("code", "asked"), [(0, ["status"]), (1, ["status", "start", "stop"])])
+def test_kafka_is_stopped_only_if_it_was_started_here(monkeypatch, folder, code, asked):
+    codes = iter([code, 0, 0])
+    words = []
+
+    def run(command, **_):
+        words.append(command[4])
+        return subprocess.CompletedProcess(command, next(codes), "{}", "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    with CommandHub(folder):
+        pass
+    assert words == asked
 
 
 def test_the_water_service_runs_alone(folder):
