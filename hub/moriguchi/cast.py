@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hub.errors import UsageError
 from hub.moriguchi.generator import age_on
 
 if TYPE_CHECKING:
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from hub.moriguchi.generator import Resident
 
 Household = list["Resident"]
-FEWEST = 300  # residents among whom every role can be cast several times over
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +48,23 @@ class Cast:
         return {member.household_no for household in parts for member in household}
 
 
-def choose(households: Iterable[Household], day: date) -> Cast:
-    """Cast every role with another household, the most telling first. Raises UsageError when the town is too small."""
+def choose(households: Iterable[Household], day: date) -> Cast | None:
+    """Cast every role with another household, the most telling first; None when nobody is left for one."""
     free = list(households)
     family = _take(free, lambda members: _family(members, day))
     bereaved = _take(free, _bereaved)
     parents = _take(free, lambda members: _parents(members, day))
     applicants = _take(free, lambda members: any("kodomo_iryo" in member.benefits for member in members))
     mistaken = _take(free, lambda members: len(members) == 1 and not members[0].insurance)
+    if not (family and bereaved and parents and applicants and mistaken):
+        return None
     return Cast(family, bereaved, parents, applicants, mistaken)
 
 
-def _take(free: list[Household], telling: Callable[[Household], int]) -> Household:
+def _take(free: list[Household], telling: Callable[[Household], int]) -> Household | None:
     best = max(free, key=telling, default=None)
     if best is None or not telling(best):
-        raise UsageError("nobody is left for a role of the demonstration", mend="use more residents, or a new folder")
+        return None
     free.remove(best)
     return best
 

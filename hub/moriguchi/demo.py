@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from hub.moriguchi import forms, life
-from hub.moriguchi.cast import FEWEST, Cast, choose
+from hub.moriguchi.cast import Cast, choose
 from hub.moriguchi.command_hub import CommandHub, Hub
 from hub.moriguchi.generator import age_on
 from hub.moriguchi.sample import install_sample, set_water_port, water_port
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["CommandHub", "Hub", "install_sample", "run_demo"]
 
 DAYS = 30  # of ordinary life that come in together with the scenes
+GROWTH = 300  # residents who move in when nobody is left for a role
 OUTAGE = 2.0  # seconds without progress after which the demo stops waiting for the water service
 _NO_SUCH_DAY = "令和8年13月40日"
 
@@ -52,7 +53,7 @@ def run_demo(hub: Hub, *, residents: int, lang: str, out: Console) -> int:
         port = water_port(hub.folder)
         if (served := water.start(port)) != port:
             set_water_port(hub.folder, served)
-        day.fill(max(residents, FEWEST))
+        day.fill(residents)
         day.happen()
         return day.tell(started)
 
@@ -75,11 +76,14 @@ class _Day:
     # --- what happens ----------------------------------------------------------------------------------------------
 
     def fill(self, count: int) -> None:
-        """Let residents live in the city, and the hub know of them."""
+        """Let residents live in the city, more of them if nobody is left for a role, and the hub know of them."""
         self._story.opening(str(self._hub.folder), again=self._no > 0)
         self.town.settle(count)
+        while (cast := choose(self.town.undisturbed(), self._today)) is None:
+            self.town.settle(self.town.juki.settled() + GROWTH)
+        self._cast = cast
         if self.town.facts.exists():
-            self._story.step("settle", count=count)
+            self._story.step("settle", count=self.town.juki.settled())
             began = time.monotonic()
             self._hub.publish(self.town.facts, facts_only=True)
             self._hub.drain()
@@ -88,11 +92,10 @@ class _Day:
 
     def happen(self) -> None:
         """Let the day's reports come in, first while the water service is down, then after it is back."""
-        town, households = self.town, list(self.town.undisturbed())
-        self._cast = cast = choose(households, self._today)
+        town, cast = self.town, self._cast
         self._before = self._rows(cast.family[0])
         self._since = datetime.now(UTC).isoformat(timespec="milliseconds")
-        now, later, ordinary = self._reports(cast, households)
+        now, later, ordinary = self._reports(cast)
 
         self._story.step("report", changes=ordinary)
         town.suido.is_down = True
@@ -119,7 +122,7 @@ class _Day:
         self._story.note("second", seconds=time.monotonic() - began)
         return clear
 
-    def _reports(self, cast: Cast, households: list[list[Resident]]) -> tuple[list[LegacyRow], list[LegacyRow], int]:
+    def _reports(self, cast: Cast) -> tuple[list[LegacyRow], list[LegacyRow], int]:
         """Return what the systems write down at once, what 住基 and 国保 add later, and how many ordinary changes."""
         serials = life.Serials(self.town.juki.next_serial())
         day = self._today - timedelta(days=8)  # so that everything was notified by today
@@ -132,9 +135,9 @@ class _Day:
         birth = life.birth(scene(cast.parents, cast.mother))
         mistake = forms.juki(cast.mistaken[0], "世帯変更", day, day)
         self._child = birth.subjects[0]
-        others = chain.from_iterable(each for each in households if each[0].household_no not in cast.numbers)
+        households = (each for each in self.town.undisturbed() if each[0].household_no not in cast.numbers)
         start = day - timedelta(days=DAYS)
-        ordinary = life.life(others, DAYS, self._no, start=start, next_serial=serials.take())
+        ordinary = life.life(chain.from_iterable(households), DAYS, self._no, start=start, next_serial=serials.take())
         rows = [mistake, *(row for change in (family, death, birth, *ordinary) for row in change.rows)]
         heard_first = {"death", "birth"}  # of these 戸籍 hears first
         later = [
@@ -196,22 +199,21 @@ class _Day:
         self, events: Sequence[Mapping[str, Any]], deliveries: Sequence[Mapping[str, Any]], started: float
     ) -> list[tuple[str, str]]:
         made = [each for each in deliveries if each["status"] in MADE]
-        told: dict[str, set[str]] = {}
-        for each in made:
-            told.setdefault(each["event_id"], set()).add(each["system"])
+        told = {(each["subject"], each["type"], each["system"]) for each in made}
         first: dict[tuple[str, str], str] = {}
-        repeats = 0
+        repeats, unmatched = 0, 0
         for event in reversed(events):
-            seen = first.setdefault((event["subject"], event["type"]), event["source"])
-            repeats += seen != event["source"]
+            is_repeat = first.setdefault((event["subject"], event["type"]), event["source"]) != event["source"]
+            repeats += is_repeat
+            unmatched += event["status"] == "unmatched" and not is_repeat
         return [
             ("events", f"{len(events):,}"),
             ("repeats", f"{repeats:,}"),
-            ("unmatched", f"{sum(event['status'] == 'unmatched' for event in events) - repeats:,}"),
+            ("unmatched", f"{unmatched:,}"),
             ("deliveries", f"{len(made):,}"),
             ("retried", f"{sum(each['id'] in self._story.late for each in made):,}"),
             ("unfinished", f"{len(deliveries) - len(made):,}"),
-            ("all-spared", f"{sum(len(systems) for systems in told.values()):,}"),
+            ("all-spared", f"{len(told):,}"),
             ("latency", self._latency([each for each in made if each["id"] not in self._story.late])),
             ("elapsed", self._words("second", seconds=time.monotonic() - started)),
         ]

@@ -140,7 +140,9 @@ class Storyteller:
             mark, style = _MARKS.get(status, ("…", "yellow"))
             after = (self._words("late"), "yellow") if system in late else ""
             parts.append(Text.assemble(self._title(system), (mark, style), after))
-        return Text(self._words("join")).join(parts)
+        line = Text(self._words("join")).join(parts)
+        amended = all(each.get("action") == "correct" for each in shown.deliveries)
+        return Text.assemble(self._words("amended"), line) if amended else line
 
     def _not_told(self, shown: Shown) -> list[tuple[str, str]]:
         """Return why systems are not told, each reason with its systems."""

@@ -140,8 +140,14 @@ def test_a_town_grows_but_is_filled_once(tmp_path):
 
 
 def test_nobody_can_be_cast_in_an_empty_town():
-    with pytest.raises(UsageError, match="more residents"):
-        choose([], date(2026, 11, 20))
+    assert choose([], date(2026, 11, 20)) is None
+
+
+def test_a_town_that_is_too_small_grows(folder):
+    hub = FakeHub(folder)
+    out = io.StringIO()
+    assert demo.run_demo(hub, residents=1, lang="en", out=Console(file=out, width=80)) == 0
+    assert Town(folder).juki.settled() > 300
 
 
 # --- the hub by its commands ------------------------------------------------------------------------------------------
