@@ -25,6 +25,7 @@ from hub.ledger.desk import Desk, now_ms
 from hub.ledger.engine import Ledger
 from hub.ledger.log import EventLog
 from hub.ledger.progress import Backlog, backlog, deaths
+from hub.ledger.protected import Register
 from hub.ledger.tables import PARTITION_BITS, stream_of
 from hub.routing.expressions import Environment, ExpressionFault, Missing, compile_expression
 from hub.routing.mapping import Mapper
@@ -40,6 +41,7 @@ from hub.stages.inquiry import Inquiry
 from hub.stages.intake import Counts, Intake, Services, SourceRunner
 from hub.stages.log import LogReader
 from hub.stages.planning import Policy
+from hub.stages.protecting import ProtectingProducer
 from hub.stages.publish import PublishResult, publish_stream
 from hub.stages.receiver import ReceiverPort
 from hub.stages.resubmit import Resubmission, Resubmitter
@@ -97,7 +99,7 @@ class Hub:
             producer = Producer(bootstrap)
             await producer.start()
             try:
-                yield Bus(bootstrap, topic, generation, producer)
+                yield Bus(bootstrap, topic, generation, ProtectingProducer(producer, self.ledger), producer)
             finally:
                 await producer.stop()
 
@@ -143,9 +145,12 @@ class Hub:
         options = {**source.options, "path": str(file), "after": "keep"}
         return registry.open_source(source.adapter, options, self._site(system, name), place=source.place_of), mappers
 
-    async def drain(self, *, wait: float = 30.0) -> DrainReport:
-        """Read every source, dispatch and deliver until nothing is left that time would mend."""
-        started = now_ms()
+    async def drain(self, *, wait: float = 30.0, began: int | None = None) -> DrainReport:
+        """Read every source, dispatch and deliver until nothing is left that time would mend.
+
+        Deaths are counted since `began` (milliseconds), for a drain that is begun again. Raises Unavailable.
+        """
+        started = now_ms() if began is None else began
         async with self.kafka() as bus, self._working(bus) as work:
             read = await self.intake(bus).drain(wait=wait)
             keys = [receiver.key for receiver in self.city.receivers()]
@@ -155,6 +160,8 @@ class Hub:
                 busy=lambda: any(worker.busy for worker in work.delivery.workers),
                 wait=wait,
             )
+            if not drained.dispatched:
+                await self._ends(bus)  # was it Kafka that is away?
         died = await asyncio.to_thread(deaths, self.ledger, started)
         return DrainReport(read, work.dispatcher, drained, died)
 
@@ -357,14 +364,22 @@ class Hub:
                 _opener(receiver, self._site(receiver.system, receiver.name), self._lent(receiver, bus)),
                 registry.find(receiver.adapter).features,
                 self.timezone,
+                self._protection(),
             )
             for receiver in self.city.receivers()
             if receiver.enabled
         ]
 
+    def _protection(self) -> Register:
+        settings = self.city.protection
+        if settings is None or settings.list_ is None:
+            return Register(self.ledger)
+        system, _, source = settings.list_.partition(".")
+        return Register(self.ledger, (system, source), settings.max_age)
+
     def _lent(self, receiver: Receiver, bus: Bus) -> Any:
         if receiver.adapter == "kafka":
-            return _Publisher(bus.producer)
+            return _Publisher(bus.sender)
         return Expressions(lambda text: self._sink_expression(text, receiver))
 
     def _sink_expression(self, text: str, receiver: Receiver) -> Callable[[Delivery, Batch], Any]:
@@ -400,7 +415,8 @@ class Bus:
     bootstrap: str
     topic: TopicInfo
     generation: int
-    producer: Producer
+    producer: ProtectingProducer  # for events
+    sender: Producer  # for everything else
 
 
 @dataclass(slots=True)

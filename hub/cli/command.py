@@ -14,13 +14,13 @@ from hub.cli import failure, logs
 from hub.cli.session import Session
 from hub.cli.words import word
 
-City = Annotated[Path, typer.Option("--city", envvar="HUB_CITY", metavar="DIR", help=word("option.city"))]
+City = Annotated[Path | None, typer.Option("--city", envvar="HUB_CITY", metavar="DIR", help=word("option.city"))]
 Json = Annotated[bool, typer.Option("--json", help=word("option.json"))]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help=word("option.verbose"))]
 
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 COMMON = (
-    inspect.Parameter("city", _KEYWORD, default=Path(), annotation=City),
+    inspect.Parameter("city", _KEYWORD, default=None, annotation=City),
     inspect.Parameter("json", _KEYWORD, default=False, annotation=Json),
     inspect.Parameter("verbose", _KEYWORD, default=False, annotation=Verbose),
 )
@@ -60,8 +60,8 @@ def runnable(body: Body) -> Callable[..., None]:
     own = [each.replace(kind=_KEYWORD) for each in list(signature.parameters.values())[1:]]
 
     @functools.wraps(body)
-    def run(*, city: Path, json: bool, verbose: bool, **given: Any) -> None:
-        session = Session(city.absolute(), json=json, verbose=verbose)
+    def run(*, city: Path | None, json: bool, verbose: bool, **given: Any) -> None:
+        session = Session((city or Path()).absolute(), json=json, verbose=verbose, named=city is not None)
         logs.set_up(verbose=verbose)
         try:
             code = body(session, **given)

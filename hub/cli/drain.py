@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,11 +11,13 @@ from hub.cli import output
 from hub.cli.loop import run
 from hub.cli.session import Session
 from hub.cli.words import word
+from hub.errors import BrokerUnavailable, Unavailable
 from hub.stages import times
 
 if TYPE_CHECKING:
-    from hub.app import DrainReport
+    from hub.app import DrainReport, Hub
 
+AGAIN = 0.5  # seconds between looks for a service that is away
 LEFT = ("planned", "sending", "waiting", "held", "unknown")
 
 
@@ -23,13 +26,28 @@ def drain(
     wait: Annotated[str, typer.Option("--wait", help=word("option.wait"))] = "30s",
     close_windows: Annotated[bool, typer.Option("--close-windows", help=word("option.close-windows"))] = False,
 ) -> int:
-    """Run until nothing is left; no window is waited for."""
-    patience = times.seconds(wait)
+    """Run until nothing is left."""
+    del close_windows  # deliveries do not wait for windows yet: every window is closed already
     with session.hub() as hub:
-        report = run(hub.drain(wait=patience))
+        report = patiently(hub, times.seconds(wait))
     found = told(report)
     session.answer(found, lambda: write(found))
     return 0 if report.clear else 1
+
+
+def patiently(hub: Hub, wait: float) -> DrainReport:
+    """Drain; a ledger or a Kafka elsewhere that is away is waited for. Raises `Unavailable` after `wait` seconds."""
+    from hub.ledger.desk import now_ms
+
+    began, limit = now_ms(), time.monotonic() + wait
+    while True:
+        try:
+            return run(hub.drain(wait=wait, began=began))
+        except Unavailable as error:
+            own = isinstance(error, BrokerUnavailable) and hub.city.bootstrap is None
+            if own or time.monotonic() >= limit:
+                raise
+        time.sleep(AGAIN)
 
 
 def told(report: DrainReport) -> dict[str, Any]:

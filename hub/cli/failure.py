@@ -47,7 +47,7 @@ def named_error(error: BaseException) -> HubError | None:
 
 
 def write_log(error: BaseException, folder: Path) -> Path:
-    """Write the traceback to a file only its owner may read, in the city's `var/log/` or, failing that, a new folder."""
+    """Write the traceback to a file only its owner may read, in the city's `var/log/` or else in a new folder."""
     name = f"error-{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{os.getpid()}.log"
     text = "".join(traceback.format_exception(error))
     try:
@@ -61,7 +61,7 @@ def write_log(error: BaseException, folder: Path) -> Path:
 def _write(folder: Path, name: str, text: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
-    with open(path, "x", encoding="utf-8", opener=lambda at, flags: os.open(at, flags, 0o600)) as file:  # noqa: PTH123
+    with open(path, "x", encoding="utf-8", opener=lambda at, flags: os.open(at, flags, 0o600)) as file:
         file.write(text)
     return path
 

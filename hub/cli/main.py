@@ -5,19 +5,49 @@ from __future__ import annotations
 import io
 import sys
 
-from hub.cli import check, db, deliveries, drain, events, init, kafka, publish, status
+import typer
+
+from hub.cli import (
+    check,
+    db,
+    deliveries,
+    demo,
+    doctor,
+    drain,
+    events,
+    explain,
+    init,
+    kafka,
+    publish,
+    quarantine,
+    reserved,
+    ruletest,
+    run,
+    schemas,
+    status,
+    token,
+)
 from hub.cli.command import Body, build
 
 COMMANDS: dict[str, Body] = {
     "init": init.init,
-    "check": check.check,
-    "publish": publish.publish,
+    "demo": demo.demo,
+    "run": run.run,
     "drain": drain.drain,
+    "publish": publish.publish,
+    "check": check.check,
+    "test": ruletest.rule_tests,
+    "explain": explain.explain,
     "status": status.status,
     "events list": events.listing,
     "events show": events.show,
     "deliveries list": deliveries.listing,
     "deliveries show": deliveries.show,
+    "quarantine list": quarantine.listing,
+    "quarantine show": quarantine.show,
+    "quarantine fix": quarantine.fix,
+    "quarantine resubmit": quarantine.resubmit,
+    "quarantine discard": quarantine.discard,
     "kafka start": kafka.start,
     "kafka stop": kafka.stop,
     "kafka status": kafka.status,
@@ -25,7 +55,19 @@ COMMANDS: dict[str, Body] = {
     "kafka adopt": kafka.adopt,
     "db upgrade": db.upgrade,
     "db status": db.status,
+    "doctor": doctor.doctor,
+    "schemas": schemas.schemas,
+    "token new": token.new,
+    "token list": token.listing,
+    "token revoke": token.revoke,
 }
+
+
+def command_line() -> typer.Typer:
+    """Return the whole command line, in the language of the locale."""
+    root = build(COMMANDS)
+    reserved.add(root)
+    return root
 
 
 def main() -> None:
@@ -33,7 +75,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a narrow locale must not end a command
-    build(COMMANDS)(prog_name="hub")
+    command_line()(prog_name="hub")
 
 
 if __name__ == "__main__":

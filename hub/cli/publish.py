@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
@@ -46,18 +45,14 @@ def publish(
     return int(bool(refused))
 
 
-@contextlib.contextmanager
-def opened(name: str) -> Iterator[BinaryIO]:
-    """Give the bytes of a file, or of stdin for `-`. Raises `UsageError`."""
+def opened(name: str) -> AbstractContextManager[BinaryIO]:
+    """Return the bytes of a file, or of stdin for `-`. Raises `UsageError`."""
     if name == "-":
-        yield sys.stdin.buffer
-        return
+        return nullcontext(sys.stdin.buffer)
     try:
-        stream = Path(name).open("rb")
+        return Path(name).open("rb")
     except OSError as error:
         raise UsageError(f"{name} cannot be read: {error.strerror}") from None
-    with stream:
-        yield stream
 
 
 def entry_json(ledger: Any, no: int) -> dict[str, Any]:

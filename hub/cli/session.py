@@ -25,6 +25,7 @@ class Session:
     folder: Path
     json: bool = False
     verbose: bool = False
+    named: bool = False  # the folder was named, by --city or HUB_CITY
 
     # --- answers -----------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from hub.errors import AmbiguousId, NotFound
 from hub.events.wire import system_of
 from hub.ledger.desk import Hold, hold_of
 from hub.ledger.engine import Ledger
-from hub.ledger.tables import attempt, dedup, event, fact, name, outcome, pending, receiver
+from hub.ledger.tables import attempt, dedup, event, fact, generation, name, outcome, pending, receiver
 
 EventRow = Any
 
@@ -45,7 +45,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class States:
-    """What the ledger says of the deliveries of some events, by `(receiver, pos)`; jobs after the first are left out."""
+    """What the ledger says of some events' deliveries, by `(receiver, pos)`; jobs after the first are left out."""
 
     ended: dict[tuple[int, int], Ended]
     holds: dict[tuple[int, int], Hold]
@@ -208,6 +208,11 @@ class Views:
         )
         with self.ledger.read() as connection:
             return {row[0]: row[1] for row in connection.execute(query)}
+
+    def topics(self) -> set[str]:
+        """Return the UUIDs of the topics this ledger has read or adopted."""
+        with self.ledger.read() as connection:
+            return set(connection.execute(sa.select(generation.c.uuid)).scalars())
 
     def facts_before(self, subject: str, pos: int) -> list[tuple[str, int, dict[str, Any]]]:
         """Return the fact rows `(valid_from, pos, delta)` of a resident as they stood just before an event."""

@@ -1,0 +1,28 @@
+"""Commands whose names are kept for what is to come: each says `not yet` and ends with 2."""
+
+from __future__ import annotations
+
+import typer
+
+from hub.cli.command import SETTINGS
+from hub.cli.output import say
+from hub.cli.words import word
+
+NAMES = (
+    "morning", "batches", "replay", "jobs", "correct", "cancel", "backfill", "load", "seed", "restore", "reconcile",
+    "system", "source", "identity", "review", "resident", "adapters", "rules", "prefill", "report", "asyncapi", "audit",
+    "user", "purge", "training",
+)  # fmt: skip
+NOT_YET = 2
+
+
+def add(root: typer.Typer) -> None:
+    """Add every reserved command; whatever words and options follow its name are taken."""
+    settings = {**SETTINGS, "ignore_unknown_options": True, "allow_extra_args": True}
+    for name in NAMES:
+        root.command(name, help=word("help.reserved"), hidden=True, context_settings=settings)(_refuse)
+
+
+def _refuse(context: typer.Context) -> None:
+    say(word("not-yet", name=context.info_name))
+    raise typer.Exit(NOT_YET)
