@@ -13,8 +13,8 @@
     ├── Rejected                  a receiver that refused for good: dead letter at once
     ├── OutcomeUnknown            sent, but no answer: `confirm()` is asked before anything is sent again
     ├── ReceiverStopped           a receiver cannot go on safely (a foreign hand in its file): it stops, the rest go on
-    └── Fenced                    another process has taken over (position or lease): drop the work, start again from the ledger
-"""
+    ├── ReceiverStopped           a receiver cannot go on safely (a foreign hand in its file): it stops, others go on
+    └── Fenced                    another process has taken over (position or lease): drop the work, read the ledger
 
 from __future__ import annotations
 

@@ -217,6 +217,13 @@ class PreparedSink(Protocol):
         """Finish a batch that was prepared before a crash."""
         ...
 
+    async def withdraw(self, batch: Batch, token: dict[str, Any]) -> bool:
+        """Undo `prepare` if a reader can have seen nothing whole of the batch yet; say whether that was so.
+
+        Asked when a resident became protected after the batch was made; what was withdrawn is prepared anew.
+        """
+        ...
+
     async def close(self) -> None:
         """Let go of files and locks."""
         ...

@@ -61,6 +61,10 @@ class CsvSink:
             await asyncio.to_thread(self._recover, batch, token)
         return _outcomes(batch, token)
 
+    async def withdraw(self, batch: Batch, token: dict[str, Any]) -> bool:  # noqa: ARG002
+        """Remove the hidden file; False when it is visible, or was and its reader has taken it."""
+        return not token["file"] or await asyncio.to_thread(self._withdraw, token)
+
     async def close(self) -> None:
         """Let go of the lock."""
         if self._descriptor is not None:
@@ -101,6 +105,18 @@ class CsvSink:
                 write_durable(hidden, content)
                 self._remember(journal, token["file"])
                 self._publish(token)
+
+    def _withdraw(self, token: dict[str, Any]) -> bool:
+        hidden, visible = self._hidden(token), self._folder / token["file"]
+        with named("write in", self._folder):
+            journal = self._journal(token)
+            if visible.exists():
+                return False
+            if hidden.exists():
+                hidden.unlink()
+                sync_folder(self._folder)
+                return True
+            return token["file"] not in self._remembered(journal)
 
     def _content(self, batch: Batch, refused: Mapping[str, list[str]]) -> tuple[bytes, dict[str, list[str]]]:
         """Return the file, and key → [code, message] of the deliveries it leaves out (given, or found here)."""

@@ -49,6 +49,10 @@ class JsonlSink:
         await asyncio.to_thread(self._recover, lines(batch.deliveries), token)
         return delivered(batch.deliveries)
 
+    async def withdraw(self, batch: Batch, token: dict[str, Any]) -> bool:
+        """Cut back what an earlier commit may have left half written; False when the batch stands whole."""
+        return await asyncio.to_thread(self._withdraw, lines(batch.deliveries), token)
+
     async def close(self) -> None:
         """Close the file and let go of its lock."""
         if self._descriptor is not None:
@@ -80,6 +84,17 @@ class JsonlSink:
             if not data.startswith(standing):
                 raise self._foreign("holds something that is not the hub's", length)
             self._append(descriptor, data[len(standing) :], back_to=length)
+
+    def _withdraw(self, data: bytes, token: dict[str, Any]) -> bool:
+        with named("write", self._path):
+            descriptor, length = self._open(token), token["length"]
+            standing = os.pread(descriptor, len(data) + 1, length)
+            if not data.startswith(standing):
+                raise self._foreign("holds something that is not the hub's", length)
+            if standing == data:
+                return False
+            self._cut(descriptor, length)
+            return True
 
     def _append(self, descriptor: int, data: bytes, *, back_to: int) -> None:
         try:

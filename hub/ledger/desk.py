@@ -140,7 +140,7 @@ class Desk:
 
     @staticmethod
     def _numbers(connection: Connection) -> dict[str, int]:
-        return {key: no for key, no in connection.execute(sa.select(receiver.c.key, receiver.c.no))}
+        return {row.key: row.no for row in connection.execute(sa.select(receiver.c.key, receiver.c.no))}
 
     @staticmethod
     def _ends(connection: Connection) -> str:
@@ -158,7 +158,7 @@ class Desk:
         numbers = ",".join(str(int(no)) for no in wanted)
         with self.ledger.write() as connection:
             connection.exec_driver_sql(
-                f"UPDATE receiver SET until = {clock} + {LEASE} "  # noqa: S608 - numbers only
+                f"UPDATE receiver SET until = {clock} + {LEASE} "
                 f"WHERE no IN ({numbers}) AND owner = {_quoted(owner)} AND until > {clock}"
             )
             taken: list[int] = []

@@ -31,8 +31,8 @@ _SQLITE_PRAGMAS = (
 class Ledger:
     """The ledger's database.
 
-    `read()` and `write()` give a SQLAlchemy connection in a transaction; a fault of the database (away, locked, disk full)
-    comes out as `LedgerUnavailable`. On SQLite writers of one process queue on a lock here rather than in the database.
+    `read()` and `write()` give a SQLAlchemy connection in a transaction; a fault of the database (away, locked, disk
+    full) comes out as `LedgerUnavailable`. On SQLite, writers of one process queue here rather than in the database.
     """
 
     def __init__(self, url: str, *, lock_timeout: float = 30.0) -> None:

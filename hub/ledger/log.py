@@ -102,7 +102,7 @@ class EventLog:
         """Return the next offset of every stream."""
         with self.ledger.read() as connection:
             rows = connection.execute(sa.select(position.c.stream, position.c.next_offset)).all()
-        return {stream: offset for stream, offset in rows}
+        return {row.stream: row.next_offset for row in rows}
 
     def adopt_positions(self, starts: dict[int, int]) -> None:
         """Set the next offsets of streams by decision of a person (`hub kafka adopt`)."""
@@ -117,7 +117,7 @@ class EventLog:
         wanted = list({event_id for event_id, _ in ids})
         found: dict[tuple[str, int], tuple[int, bytes]] = {}
         with self.ledger.read() as connection:
-            for event_id, source, pos, digest in _select_in(
+            for event_id, source, pos, digest in select_in(
                 connection, self.ledger.sqlite, "SELECT id, source, pos, digest FROM dedup WHERE id", wanted
             ):
                 found[event_id, source] = (pos, bytes(digest))
@@ -135,20 +135,20 @@ class EventLog:
         """Return the standing fact rows `(subject, pos, valid_from, place, delta)` of residents, in event order."""
         query = "SELECT subject, pos, valid_from, place, delta FROM fact WHERE voided_by IS NULL AND subject"
         with self.ledger.read() as connection:
-            rows = _select_in(connection, self.ledger.sqlite, query, list(subjects))
+            rows = select_in(connection, self.ledger.sqlite, query, list(subjects))
         return sorted(rows, key=lambda row: row[1])
 
     def standing(self, subjects: Sequence[str]) -> list[tuple[str, str, int, str | None]]:
         """Return `(subject, kind, pos, sequence)` of residents: their newest events and history numbers."""
         query = "SELECT subject, kind, pos, sequence FROM standing WHERE subject"
         with self.ledger.read() as connection:
-            return _select_in(connection, self.ledger.sqlite, query, list(subjects))
+            return select_in(connection, self.ledger.sqlite, query, list(subjects))
 
     def sources(self, positions: Sequence[int]) -> dict[int, int]:
         """Return the source numbers of events."""
         with self.ledger.read() as connection:
             return dict(
-                _select_in(connection, self.ledger.sqlite, "SELECT pos, source FROM event WHERE pos", list(positions))
+                select_in(connection, self.ledger.sqlite, "SELECT pos, source FROM event WHERE pos", list(positions))
             )
 
     def of_resident(self, subject: str) -> tuple[list[Any], list[tuple[int, int, str]]]:
@@ -159,7 +159,7 @@ class EventLog:
                 {"subject": subject},
             ).all()
             query = "SELECT pos, target, kind FROM relation WHERE target"
-            links = _select_in(connection, self.ledger.sqlite, query, [row[0] for row in events])
+            links = select_in(connection, self.ledger.sqlite, query, [row[0] for row in events])
         return list(events), links
 
     def tombstones(self) -> dict[tuple[str, str], int]:
@@ -207,7 +207,8 @@ class EventLog:
         with self.ledger.read() as connection:
             rows = connection.execute(
                 sa.text(
-                    "SELECT pos, ruleset, plan, body FROM event WHERE pos > :after AND pos <= :upto ORDER BY pos LIMIT :n"
+                    "SELECT pos, ruleset, plan, body FROM event WHERE pos > :after AND pos <= :upto "
+                    "ORDER BY pos LIMIT :n"
                 ),
                 {"after": max(after, (stream << OFFSET_BITS) - 1), "upto": upto, "n": limit},
             )
@@ -216,13 +217,13 @@ class EventLog:
     def fetch(self, positions: Sequence[int]) -> dict[int, Logged]:
         """Return events by their positions."""
         with self.ledger.read() as connection:
-            rows = _select_in(
+            rows = select_in(
                 connection, self.ledger.sqlite, "SELECT pos, ruleset, plan, body FROM event WHERE pos", list(positions)
             )
             return {row[0]: Logged(row[0], row[1], bytes(row[2]), bytes(row[3])) for row in rows}
 
 
-def _select_in(connection: Connection, sqlite: bool, query: str, values: list[Any]) -> list[Any]:
+def select_in(connection: Connection, sqlite: bool, query: str, values: list[Any]) -> list[Any]:
     """Run `query` + ` IN values`, whatever their number."""
     if not values:
         return []

@@ -9,15 +9,13 @@ import orjson
 import sqlalchemy as sa
 
 from hub.ledger.engine import Ledger
-from hub.ledger.status import delivery_code, delivery_words
+from hub.ledger.status import SCHEDULED, delivery_words
 from hub.ledger.tables import OFFSET_BITS, attempt, pending, position, receiver
-
-SCHEDULED = delivery_code("scheduled")
 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What is not finished. `next_due` is in milliseconds; `behind` are receivers that have not read to the log's end."""
+    """What is not finished: `next_due` is in milliseconds, `behind` are receivers not at the log's end."""
 
     positions: dict[int, int]  # stream → next offset
     behind: tuple[str, ...]

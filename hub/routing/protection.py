@@ -1,4 +1,4 @@
-"""What a rule may tell about a protected resident (支援措置): nothing that locates the person, unless the rule says so."""
+"""What a rule may tell about a protected resident (支援措置): nothing that locates them, unless it says so."""
 
 from __future__ import annotations
 

@@ -44,13 +44,13 @@ async def drain(
     while True:
         found = await asyncio.to_thread(look)
         dispatched = all(found.positions.get(stream, 0) >= offset for stream, offset in goal.items())
-        if dispatched and not found.behind and not busy():
-            if _nothing_to_wait_for(found, since + wait - time.monotonic()):
-                again = await ends()
-                if again == goal:
-                    return Drained(found, dispatched=True)
-                goal = again
-                continue
+        patience = since + wait - time.monotonic()
+        if dispatched and not found.behind and not busy() and _nothing_to_wait_for(found, patience):
+            again = await ends()
+            if again == goal:
+                return Drained(found, dispatched=True)
+            goal = again
+            continue
         mark = (sum(found.positions.values()), found.cursors, -sum(found.waiting.values()))
         if mark != seen:
             seen, since = mark, time.monotonic()

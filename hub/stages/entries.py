@@ -157,6 +157,7 @@ class Chunk:
     upto: int
     events: int
     planned: dict[int, list[tuple[Entry, Item]]] = field(default_factory=dict)
+    deaths: list[tuple[int, str]] = field(default_factory=list)  # pos, subject
 
     def add(self, entry: Entry, items: Sequence[Item]) -> None:
         """Add an event's plan."""
@@ -164,6 +165,8 @@ class Chunk:
         planned = self.planned
         for item in items:
             planned.setdefault(numbers[item.receiver], []).append((entry, item))
+        if type_of(entry.wire.type)[0] == "resident.died":
+            self.deaths.append((entry.pos, entry.wire.subject))
         self.events += 1
 
 

@@ -1,4 +1,4 @@
-"""Is another system's report the same fact again? Pure: the report, the resident's current event of that type, the ranks.
+"""Is another system's report the same fact again? Pure: the report, the resident's current event, the ranks.
 
 A report of the same source is never a repeat, an echo or a conflict: a new id is a new event (contract.md). Of another
 source it speaks of the same occurrence when its effective date is the current event's, or when the type happens once in
@@ -60,7 +60,7 @@ NEW = Judgement("new")
 
 
 def judge(type_: str, said: Mapping[str, Any], current: Mapping[str, Any] | None, *, told: bool) -> Judgement:
-    """Compare a report with the resident's current event of the type (another source's); `told`: its system was told."""
+    """Compare a report with the resident's current event of the type, another source's; `told`: it was told."""
     if current is None:
         return NEW
     if type_ not in ONCE and said.get("effective_on") != current.get("effective_on"):

@@ -54,6 +54,10 @@ class Lanes:
         elif lane[0].follows:
             heapq.heappush(self._due, (now, subject))
 
+    def of(self, subject: str) -> list[Hold]:
+        """Return a resident's lane, in order."""
+        return list(self._lanes.get(subject, ()))
+
     def wake(self, now: int) -> None:
         """Make the head of every lane that only waited for the receiver due now."""
         for subject, lane in self._lanes.items():
@@ -73,6 +77,52 @@ class Lanes:
             if lane and (lane[0].due is not None or lane[0].follows):
                 taken[subject] = lane[0]
         return list(taken.values())
+
+
+class Scheduled:
+    """What is not to be delivered before its effective date. It holds nothing else."""
+
+    def __init__(self, holds: Iterable[Hold] = ()) -> None:
+        self._holds: dict[tuple[int, int], Hold] = {}
+        self._subjects: dict[str, set[tuple[int, int]]] = {}
+        self._due: list[tuple[int, int, int]] = []
+        for hold in holds:
+            self.add(hold)
+
+    def __len__(self) -> int:
+        return len(self._holds)
+
+    def add(self, hold: Hold) -> None:
+        """Add a delivery with the time it is due."""
+        self._holds[_order(hold)] = hold
+        self._subjects.setdefault(hold.subject, set()).add(_order(hold))
+        heapq.heappush(self._due, (hold.due or 0, *_order(hold)))
+
+    def of(self, subject: str) -> list[Hold]:
+        """Return what is scheduled for a resident, in event order."""
+        return [self._holds[key] for key in sorted(self._subjects.get(subject, ()))]
+
+    def remove(self, hold: Hold) -> None:
+        """Take a delivery out, if it is here."""
+        if self._holds.pop(_order(hold), None) is not None:
+            self._subjects[hold.subject].discard(_order(hold))
+            if not self._subjects[hold.subject]:
+                del self._subjects[hold.subject]
+
+    def next_due(self) -> int | None:
+        """Return when the next one is due (milliseconds), or was when it has been taken out since."""
+        return self._due[0][0] if self._due else None
+
+    def take(self, now: int) -> list[Hold]:
+        """Take out what is due."""
+        taken = []
+        while self._due and self._due[0][0] <= now:
+            _, pos, job = heapq.heappop(self._due)
+            hold = self._holds.get((pos, job))
+            if hold is not None:
+                self.remove(hold)
+                taken.append(hold)
+        return taken
 
 
 def _order(hold: Hold) -> tuple[int, int]:

@@ -11,7 +11,6 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import orjson
 
@@ -19,7 +18,7 @@ from hub.errors import Malformed
 from hub.events.envelope import event_from
 from hub.events.facts import delta as facts_delta
 from hub.events.facts import merge
-from hub.events.wire import Lazy, Wire, system_of, type_of
+from hub.events.wire import Lazy, Wire, system_of
 from hub.ledger.facts import FactBook, homes, kept, kept_paths
 from hub.ledger.log import DispatchBatch, EventLog
 from hub.ledger.names import Names
@@ -66,7 +65,7 @@ class Policy:
     """What of the city's settings planning needs."""
 
     city: str = "city"
-    timezone: ZoneInfo = ZoneInfo("Asia/Tokyo")
+    timezone: dt.tzinfo = dt.UTC
     authority: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
@@ -430,12 +429,11 @@ def attributes(wire: Wire) -> dict[str, Any]:
 
 def _check(right: Mapping[str, Any], target: Past, city: str) -> None:
     """Hold the right payload to the target's type; raises Malformed."""
-    _, version = type_of(target.wire.type)
     document = {
         "specversion": "1.0",
         "id": target.wire.id,
         "source": target.wire.source,
-        "type": f"{target.wire.type}",
+        "type": target.wire.type,
         "subject": target.wire.subject,
         "time": target.wire.time,
         "data": dict(right),

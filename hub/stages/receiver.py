@@ -8,7 +8,7 @@ import logging
 import random
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -23,11 +23,23 @@ from hub.errors import (
     Rejected,
     Transient,
 )
+from hub.events.wire import type_of
 from hub.ledger.desk import Desk, Failure, Finished, Hold, Intent, Lease, Settlement, now_ms
-from hub.ledger.status import BREAKER, DEAD_REJECTED, DELIVERED, EARLIER_WAITING, UNKNOWN, WAITING, delivery_code
+from hub.ledger.status import (
+    BREAKER,
+    CANCELLED,
+    DEAD_REJECTED,
+    DELIVERED,
+    EARLIER_WAITING,
+    SCHEDULED,
+    SUPERSEDED,
+    UNKNOWN,
+    WAITING,
+    delivery_code,
+)
 from hub.settings.models import Receiver
-from hub.stages.entries import ActiveRules, Entry, Item, unpack_plan
-from hub.stages.lanes import Lanes
+from hub.stages.entries import ActiveRules, Chunk, Entry, Item, unpack_plan
+from hub.stages.lanes import Lanes, Scheduled
 from hub.stages.log import LogReader
 from hub.stages.writer import Writer
 
@@ -35,19 +47,24 @@ log = logging.getLogger(__name__)
 
 PROBES = (1.0, 2.0, 5.0, 10.0, 15.0)  # seconds between probes of a system that does not answer
 OPEN_AFTER = 5  # refusals in a row that may pass, without a success, before the breaker opens
+UNKNOWN_AGAIN = 60_000  # milliseconds until a resident not known to the protection list is looked for again
 LANE_ROWS = 256  # deliveries taken at once for a sink that takes them one by one
 BATCH_ROWS = 4_000  # for a sink that takes batches, unless it says less
 
 
 @dataclass(frozen=True, slots=True)
 class ReceiverPort:
-    """A receiver as app.py lends it: its number, its settings, how to open its sink, its features and its time zone."""
+    """A receiver as app.py lends it: its number, its settings, how to open its sink, its features, its time zone.
+
+    `protection(subjects)` answers who is protected (True) or not known to the list (False).
+    """
 
     no: int
     settings: Receiver
     open: Callable[[], Any]
     features: Features
     timezone: dt.tzinfo
+    protection: Callable[[set[str]], dict[str, bool]] = field(default=lambda _: {})
 
 
 @dataclass(slots=True)
@@ -59,6 +76,7 @@ class Work:
     job: int
     no: int
     hold: Hold | None = None
+    cut: bool = False  # the resident is protected: what locates the person is left out
 
     @property
     def subject(self) -> str:
@@ -82,6 +100,10 @@ class _Record:
     holds: list[Hold] = field(default_factory=list)
     released: list[tuple[int, int]] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+
+    def any(self) -> bool:
+        """Say whether there is anything to settle."""
+        return bool(self.finished or self.holds or self.released or self.failures)
 
     def finish(self, status: int, job: int, pos: int, no: int) -> None:
         """Note an ending."""
@@ -121,6 +143,8 @@ class Worker:
         self._failures_in_a_row = 0
         self._breaker: _Breaker | None = None
         self._lanes = Lanes()
+        self._scheduled = Scheduled()
+        self._features = port.features
         self._cursor: dict[int, int] = {}
         self._saved: dict[int, int] = {}
         self._next_no = 1
@@ -174,7 +198,7 @@ class Worker:
             if works:
                 self.busy = True
                 await self._deliver(works)
-            elif self._cursor != self._saved:
+            elif self._cursor != self._saved or self._carry.any():
                 await self._settle(_Record())
             else:
                 await self._idle()
@@ -187,9 +211,13 @@ class Worker:
         self._saved = dict(lease.cursor)
         self._next_no, self._next_batch = lease.next_no, lease.next_batch
         self._carry, self._breaker = _Record(), None
-        self._lanes = Lanes(await asyncio.to_thread(self._desk.holds, self.port.no))
-        self._lanes.wake(now_ms()) if orjson.loads(lease.state).get("breaker") else None
+        holds = await asyncio.to_thread(self._desk.holds, self.port.no)
+        self._scheduled = Scheduled(hold for hold in holds if hold.status == SCHEDULED)
+        self._lanes = Lanes(hold for hold in holds if hold.status != SCHEDULED)
+        if "breaker" in orjson.loads(lease.state):
+            self._lanes.wake(now_ms())
         self._sink = self.port.open()
+        self._features = getattr(self._sink, "features", self.port.features)
         if lease.intent is not None:
             await self._finish_intent(lease.intent)
         self.fault = ""
@@ -199,8 +227,11 @@ class Worker:
         works = await self._rebuild(intent.members)
         batch = self._batch(works, intent.batch)
         if intent.token is not None:
+            if await self._protection_changed(works) and await self._withdraw(batch, intent.token):
+                await self._release_intent(works)
+                return
             outcomes = await self._sink.recover(batch, intent.token)
-        elif self.port.features.confirms:
+        elif self._features.confirms:
             answers = await self._sink.confirm(batch)
             outcomes = [answer or _unknown(each) for answer, each in zip(answers, batch.deliveries, strict=True)]
         else:
@@ -210,7 +241,23 @@ class Worker:
     async def _rebuild(self, members: Sequence[Sequence[int]]) -> list[Work]:
         entries = await self._entries([member[0] for member in members])
         holds = {(hold.pos, hold.job): hold for hold in self._lanes}
-        return [Work(*self._planned(entries[pos]), job, no, holds.get((pos, job))) for pos, job, no in members]
+        return [
+            Work(*self._planned(entries[pos]), job, no, holds.get((pos, job)), bool(cut))
+            for pos, job, no, cut in members
+        ]
+
+    async def _withdraw(self, batch: Batch, token: dict[str, Any]) -> bool:
+        """Take back a prepared batch of which a reader has seen nothing; False when it stands already."""
+        return bool(await self._sink.withdraw(batch, token))
+
+    async def _release_intent(self, works: list[Work]) -> None:
+        """Let a withdrawn batch be delivered anew: all of it waits in its lanes and is due now."""
+        record, now = _Record(), now_ms()
+        for work in works:
+            hold = work.hold or Hold(work.entry.pos, work.job, work.subject, BREAKER, "", now, now, 0, work.no)
+            self._lanes.add(replace(hold, due=now))
+            record.holds.append(hold)
+        await self._settle(record, intent=False)
 
     async def _entries(self, positions: Sequence[int]) -> dict[int, tuple[Entry, list[Item]]]:
         logged = await asyncio.to_thread(self._desk.fetch, positions)
@@ -228,9 +275,10 @@ class Worker:
 
     async def _gather(self) -> list[Work]:
         """Return what is next: what has waited and is due, then the log, as far as nothing earlier holds it."""
-        settings, features = self.port.settings, self.port.features
+        settings, features = self.port.settings, self._features
         limit = settings.flush.rows or (LANE_ROWS if features.batch == 1 else min(features.batch, BATCH_ROWS))
         limit = min(limit, settings.max_rows or limit)
+        self._come_due()
         works = await self._due(limit)
         if self._breaker is None:
             for stream in self._reader.behind(self._cursor):
@@ -250,6 +298,8 @@ class Worker:
             chunk = await self._reader.next(stream, after)
             if chunk is None:
                 return
+            if self._scheduled:
+                self._bury(chunk, after)
             planned = chunk.planned.get(self.port.no, ())
             start = bisect_right(planned, after, key=_position) if planned and after > chunk.after else 0
             stop = min(len(planned), start + limit - len(works))
@@ -258,17 +308,115 @@ class Worker:
             self._cursor[stream] = chunk.upto if stop == len(planned) else planned[stop - 1][0].pos
 
     def _take(self, entry: Entry, item: Item, works: list[Work]) -> None:
+        subject, now = entry.wire.subject, now_ms()
+        if item.made is not None and self._collapse(entry, item, works):
+            return
+        if self._scheduled:
+            self._overtake(entry, item)
         if item.suppressed is not None:
             self._carry.finish(delivery_code("suppressed", item.suppressed), 0, entry.pos, 0)
         elif item.hold is not None:
             self._hold(entry, delivery_code("held", item.hold), item.detail)
-        elif entry.wire.subject in self._lanes:
+        elif item.due is not None and item.due > now:
+            hold = Hold(entry.pos, 0, subject, SCHEDULED, type_of(entry.wire.type)[0], now, item.due, 0, 0)
+            self._scheduled.add(hold)
+            self._carry.holds.append(hold)
+        elif subject in self._lanes:
             self._hold(entry, EARLIER_WAITING, "")
         else:
             works.append(Work(entry, item, 0, 0))
 
     def _hold(self, entry: Entry, status: int, detail: str) -> None:
         hold = Hold(entry.pos, 0, entry.wire.subject, status, detail, now_ms(), None, 0, 0)
+        self._lanes.add(hold)
+        self._carry.holds.append(hold)
+
+    # --- effective dates, and corrections of what was never tried ------------------------------------------------
+
+    def _come_due(self) -> None:
+        """Let what was scheduled enter its lane on its day."""
+        for hold in self._scheduled.take(now_ms()):
+            status = EARLIER_WAITING if hold.subject in self._lanes else SCHEDULED
+            entered = replace(hold, status=status, due=None if status == EARLIER_WAITING else hold.due)
+            self._lanes.add(entered)
+            if status == EARLIER_WAITING:
+                self._carry.holds.append(entered)
+
+    def _overtake(self, entry: Entry, item: Item) -> None:
+        """End what is scheduled and says less than what is known now: a later one of the same type."""
+        if item.made is None and item.suppressed is None:
+            for hold in self._scheduled.of(entry.wire.subject):
+                if hold.detail == type_of(entry.wire.type)[0] and hold.pos < entry.pos:
+                    self._end_untried(hold, SUPERSEDED)
+
+    def _bury(self, chunk: Chunk, after: int) -> None:
+        """End what is scheduled for a resident who has died."""
+        for pos, subject in chunk.deaths:
+            if pos > after:
+                for hold in self._scheduled.of(subject):
+                    if hold.pos < pos:
+                        self._end_untried(hold, CANCELLED)
+
+    def _collapse(self, entry: Entry, item: Item, works: list[Work]) -> bool:
+        """End a pair of which nothing was ever tried: nobody need hear that what they never heard is not so."""
+        made = item.made or {}
+        target = made.get("target")
+        untried = next((h for h in self._scheduled.of(entry.wire.subject) if h.pos == target), None)
+        if untried is None:
+            untried = next(
+                (h for h in self._lanes.of(entry.wire.subject) if h.pos == target and not h.attempts and not h.no), None
+            )
+        if untried is None or any(work.entry.pos == target for work in works):
+            return False
+        if made["action"] == "cancel":
+            self._end_untried(untried, CANCELLED)
+            self._carry.finish(CANCELLED, 0, entry.pos, 0)
+            return True
+        if untried.status == SCHEDULED:
+            self._end_untried(untried, SUPERSEDED)
+        return False
+
+    def _end_untried(self, hold: Hold, status: int) -> None:
+        self._scheduled.remove(hold)
+        self._lanes.remove(hold.subject, hold.pos, hold.job, now_ms())
+        self._carry.finish(status, hold.job, hold.pos, hold.no)
+        self._carry.holds = [each for each in self._carry.holds if (each.pos, each.job) != (hold.pos, hold.job)]
+        self._carry.released.append((hold.pos, hold.job))
+
+    # --- protected residents -------------------------------------------------------------------------------------
+
+    async def _protect(self, works: list[Work]) -> list[Work]:
+        """Mark the protected residents' deliveries, and hold or end those that may not go out."""
+        flags = await self._flags(works)
+        if not flags:
+            return works
+        going = []
+        for work in works:
+            flag = flags.get(work.subject)
+            work.cut = flag is True
+            if flag is None:
+                going.append(work)
+            elif flag is False:
+                self._keep(work, delivery_code("held", "protection-unknown"), now_ms() + UNKNOWN_AGAIN)
+            elif work.entry.rules.cut(work.item.rule).suppressed:
+                self._end(work, delivery_code("suppressed", "protected"), self._carry, now_ms())
+            else:
+                going.append(work)
+        return going
+
+    async def _flags(self, works: list[Work]) -> dict[str, bool]:
+        """Return who is protected (True) or not known to the list (False); everybody else is absent."""
+        return await asyncio.to_thread(self.port.protection, {work.subject for work in works})
+
+    async def _protection_changed(self, works: list[Work]) -> bool:
+        """Say whether somebody in a batch has become protected since it was made."""
+        flags = await self._flags(works)
+        return any(work.subject in flags and not work.cut for work in works)
+
+    def _keep(self, work: Work, status: int, due: int) -> None:
+        since = work.hold.since if work.hold else now_ms()
+        attempts = work.hold.attempts if work.hold else 0
+        hold = Hold(work.entry.pos, work.job, work.subject, status, "", since, due, attempts, work.no)
         self._lanes.add(hold)
         self._carry.holds.append(hold)
 
@@ -280,33 +428,45 @@ class Worker:
             if not work.no:
                 work.no = self._next_no
                 self._next_no += 1
-            deliveries.append(work.entry.delivery(work.item, work.no, work.job))
+            cut = work.entry.rules.cut(work.item.rule) if work.cut else None
+            deliveries.append(work.entry.delivery(work.item, work.no, work.job, cut))
         return Batch(self.key, number, dt.datetime.now(self.port.timezone).date().isoformat(), deliveries)
 
     async def _deliver(self, works: list[Work]) -> None:
+        works = await self._protect(works)
+        if not works:
+            await self._settle(_Record())
+            return
         batch = self._batch(works, self._next_batch)
         self._next_batch += 1
         self._check_lease()
-        features = self.port.features
         try:
-            if features.prepared:
-                token = await self._sink.prepare(batch)
-                await self._settle(_Record(), intent=self._intent(works, batch, token))
-                self._check_lease()
-                outcomes = await self._sink.commit(batch, token)
-            else:
-                if not features.idempotent:
-                    await self._settle(_Record(), intent=self._intent(works, batch, None))
-                    self._check_lease()
-                outcomes = await self._call(works, batch)
-        except Transient as error:
-            if features.prepared and self._intent_open:
+            outcomes = await (self._prepared if self._features.prepared else self._direct)(works, batch)
+        except (Transient, Rejected, Malformed, OutcomeUnknown) as error:
+            if self._features.prepared and self._intent_open:
                 raise  # the batch may stand half-way: it is finished from its intent
             outcomes = [Outcome(delivery.key, error) for delivery in batch.deliveries]
-        await self._record(works, outcomes, batch.no)
+        if outcomes is not None:
+            await self._record(works, outcomes, batch.no)
+
+    async def _prepared(self, works: list[Work], batch: Batch) -> Sequence[Outcome] | None:
+        """Deliver in two steps; None when somebody became protected between them, and it begins anew."""
+        token = await self._sink.prepare(batch)
+        await self._settle(_Record(), intent=self._intent(works, batch, token))
+        if await self._protection_changed(works) and await self._withdraw(batch, token):
+            await self._release_intent(works)
+            return None
+        self._check_lease()
+        return list(await self._sink.commit(batch, token))
+
+    async def _direct(self, works: list[Work], batch: Batch) -> Sequence[Outcome]:
+        if not self._features.idempotent:
+            await self._settle(_Record(), intent=self._intent(works, batch, None))
+            self._check_lease()
+        return await self._call(works, batch)
 
     async def _call(self, works: list[Work], batch: Batch) -> list[Outcome]:
-        if self.port.features.batch != 1:
+        if self._features.batch != 1:
             return list(await self._sink.deliver(batch))
         return await self._call_lanes(works, batch)
 
@@ -349,7 +509,7 @@ class Worker:
             raise Fenced(f"the lease of {self.key} could not be renewed in time")
 
     def _intent(self, works: list[Work], batch: Batch, token: dict[str, Any] | None) -> Intent:
-        return Intent(batch.no, token, [[work.entry.pos, work.job, work.no] for work in works])
+        return Intent(batch.no, token, [[w.entry.pos, w.job, w.no, int(w.cut)] for w in works])
 
     # --- recording ---------------------------------------------------------------------------------------------
 
@@ -462,7 +622,7 @@ class Worker:
                 for (status, job), (positions, numbers) in one.finished.items()
             ],
             holds=[*carry.holds, *record.holds],
-            released=record.released,
+            released=[*carry.released, *record.released],
             failures=record.failures,
         )
         if not await self._writer.settle(settlement):
@@ -481,7 +641,7 @@ class Worker:
 
     async def _idle(self) -> None:
         self.busy = False
-        due = self._lanes.next_due()
+        due = min(filter(None, (self._lanes.next_due(), self._scheduled.next_due())), default=None)
         seconds = 1.0 if due is None else min(1.0, max(0.0, (due - now_ms()) / 1000))
         await self._reader.wait(seconds) if self._breaker is None else await self._pause(seconds)
 
@@ -493,7 +653,7 @@ class Worker:
             return
 
 
-class _NotTried(HubError):
+class _NotTried(HubError):  # noqa: N818 - named for what happened, as the rest of the tree
     """The call was never made: an earlier one of its lane failed, or the system went away."""
 
 

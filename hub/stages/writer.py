@@ -1,8 +1,9 @@
-"""One writer a process: the settlements of all receivers go into one transaction; the next starts when the last ends."""
+"""One writer a process: the settlements of all receivers in one transaction; the next starts when the last ends."""
 
 from __future__ import annotations
 
 import asyncio
+
 from hub.ledger.desk import Desk, Settlement
 
 
