@@ -249,7 +249,12 @@ class Hub:
         return None
 
     async def _serve(
-        self, listening: socket.socket, stop: asyncio.Event, bus: Bus, work: Work | None, producer: ProtectingProducer | None
+        self,
+        listening: socket.socket,
+        stop: asyncio.Event,
+        bus: Bus,
+        work: Work | None,
+        producer: ProtectingProducer | None,
     ) -> None:
         from hub.kafka.metadata import serves  # noqa: PLC0415
         from hub.server.app import create_app  # noqa: PLC0415

@@ -1,20 +1,20 @@
 """Every error the hub raises on purpose, and what the hub does about each.
 
-    HubError                      a message, the place it concerns and the mend
-    ├── UsageError                the caller's words are wrong: exit 2
-    │   ├── ConfigurationError    the city's files are wrong: exit 2, every problem listed
-    │   └── AmbiguousId           a bare event id fits several sources: exit 2, candidates listed
-    ├── NotFound                  nothing of that name: exit 1
-    ├── Unavailable               a needed service is away: waited out by stages, exit 3 on the command line
-    │   ├── BrokerUnavailable     Kafka does not answer
-    │   └── LedgerUnavailable     the database does not answer, is locked, or its disk is full
-    ├── Malformed                 input that cannot become an event or a delivery: quarantine, raw kept
-    ├── Transient                 a receiver that may take it later: pending with backoff
-    ├── Rejected                  a receiver that refused for good: dead letter at once
-    ├── OutcomeUnknown            sent, but no answer: `confirm()` is asked before anything is sent again
-    ├── ReceiverStopped           a receiver cannot go on safely (a foreign hand in its file): it stops, the rest go on
-    ├── ReceiverStopped           a receiver cannot go on safely (a foreign hand in its file): it stops, others go on
-    └── Fenced                    another process has taken over (position or lease): drop the work, read the ledger
+HubError                      a message, the place it concerns and the mend
+├── UsageError                the caller's words are wrong: exit 2
+│   ├── ConfigurationError    the city's files are wrong: exit 2, every problem listed
+│   └── AmbiguousId           a bare event id fits several sources: exit 2, candidates listed
+├── NotFound                  nothing of that name: exit 1
+├── Unavailable               a needed service is away: waited out by stages, exit 3 on the command line
+│   ├── BrokerUnavailable     Kafka does not answer
+│   └── LedgerUnavailable     the database does not answer, is locked, or its disk is full
+├── Malformed                 input that cannot become an event or a delivery: quarantine, raw kept
+├── Transient                 a receiver that may take it later: pending with backoff
+├── Rejected                  a receiver that refused for good: dead letter at once
+├── OutcomeUnknown            sent, but no answer: `confirm()` is asked before anything is sent again
+├── ReceiverStopped           a receiver cannot go on safely (a foreign hand in its file): it stops, others go on
+└── Fenced                    another process has taken over (position or lease): drop the work, read the ledger
+"""
 
 from __future__ import annotations
 
