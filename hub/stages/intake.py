@@ -7,21 +7,27 @@ crash at any point only reads again: ids derive from content, so what is publish
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hub.errors import HubError
 from hub.ledger.sources import Tally
-from hub.stages.reader import Reader, Services, SourceRunner, SourceStatus
+from hub.stages.reader import Reader
+from hub.stages.release import Releaser
+from hub.stages.services import Services, SourceRunner, SourceStatus
 
 __all__ = ["Counts", "Intake", "Services", "SourceRunner", "SourceStatus"]
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What a drain read, and the sources (`system.name`) that could not be read to the end, with the reason."""
+    """What a drain read, and the sources (`system.name`) that could not be read to the end, with the reason.
+
+    `held` are the batches for which a source waits until a person decides, by source.
+    """
 
     tally: Tally
     faults: dict[str, HubError]
+    held: dict[str, str] = field(default_factory=dict)
 
 
 class Intake:
@@ -29,21 +35,26 @@ class Intake:
 
     def __init__(self, runners: list[SourceRunner], services: Services) -> None:
         self._readers = [Reader(runner, services) for runner in runners]
+        self._releaser = Releaser(services, services.held) if services.held is not None else None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read every source at its own pace until asked to stop; what is not finished then is read again."""
         try:
             async with asyncio.TaskGroup() as group:
+                if self._releaser is not None:
+                    group.create_task(self._releaser.run(stop))
                 for reader in self._readers:
                     group.create_task(reader.run(stop))
         finally:
             self._close()
 
     async def drain(self, *, wait: float = 30.0) -> Counts:
-        """Read every source until it has nothing new, and say which could not be read.
+        """Publish what was released, read every source until it has nothing new, and say which could not be read.
 
         Raises `Unavailable` when Kafka or the ledger has been away for `wait` seconds.
         """
+        if self._releaser is not None:
+            await self._releaser.exhaust(wait)
         before = [reader.status.tally for reader in self._readers]
         try:
             ends = await asyncio.gather(*(reader.exhaust(wait) for reader in self._readers), return_exceptions=True)
@@ -55,7 +66,10 @@ class Intake:
         tally = Tally()
         for reader, begun in zip(self._readers, before, strict=True):
             tally += reader.status.tally - begun
-        return Counts(tally, {reader.key: fault for reader in self._readers if (fault := reader.status.fault)})
+        faults = {reader.key: fault for reader in self._readers if (fault := reader.status.fault)}
+        if self._releaser is not None:
+            faults |= self._releaser.faults
+        return Counts(tally, faults, {reader.key: held for reader in self._readers if (held := reader.status.held)})
 
     def status(self) -> list[SourceStatus]:
         """Return the state of every source, in the order given."""

@@ -11,9 +11,9 @@ from typing import BinaryIO
 from hub.errors import Malformed
 from hub.events.documents import Document, read_documents
 from hub.events.envelope import Event, event_from
-from hub.ledger import quarantine
 from hub.ledger.engine import Ledger
 from hub.ledger.quarantine import Entry
+from hub.stages.arrivals import Origins, keep
 from hub.stages.clock import new_batch_id, timestamp, utc_now
 from hub.stages.ports import Producer
 from hub.stages.records import FACTS_ONLY, Record, fault, publish_sound, record_of, refuse_own, wording
@@ -60,23 +60,31 @@ async def publish_stream(
 
     `system` fills an absent source and refuses another; `name` is the file's, for places; `facts_only` marks the events
     as ones nobody is told of. `progress` hears how many documents were handled. Raises `BrokerUnavailable`, and
-    `LedgerUnavailable` when something must be quarantined; to publish again is harmless.
+    `LedgerUnavailable`, since what came is recorded there; to publish again is harmless.
     """
     moment = clock()
     result = PublishResult(new_batch_id("publish", moment))
     checker = _Checker(city, system, name, facts_only=facts_only, now=timestamp(moment), batch_id=result.batch_id)
+    origins = Origins(system or "", "publish", name, result.batch_id)
     documents = read_documents(stream)
     seen: set[int] = set()
     while True:
         chunk = await asyncio.to_thread(checker.next_chunk, documents)
         if chunk is None:
+            await asyncio.to_thread(keep, ledger, [origins.end()], at=_milliseconds(clock()))
             return result
         refused = await publish_sound(producer, topic, chunk.records)
         chunk.entries += [checker.entry(chunk.documents[index], fault("produce", e)) for index, e in refused.items()]
-        result.quarantined += await asyncio.to_thread(quarantine.add, ledger, chunk.entries)
-        _count(result, [event for index, event in enumerate(chunk.events) if index not in refused], seen)
+        published = [event for index, event in enumerate(chunk.events) if index not in refused]
+        arrivals = origins.arrivals(published, quarantined=len(chunk.entries))
+        result.quarantined += await asyncio.to_thread(keep, ledger, arrivals, chunk.entries, at=_milliseconds(clock()))
+        _count(result, published, seen)
         if progress is not None:
             progress(len(chunk.records) + len(chunk.entries) - len(refused))
+
+
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
 
 
 def _count(result: PublishResult, events: list[Event], seen: set[int]) -> None:

@@ -3,66 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, TypeVar
 
-from hub.adapters.contract import Source, SourceBatch
+from hub.adapters.contract import SourceBatch
 from hub.errors import HubError, Transient, Unavailable
-from hub.ledger import quarantine, sources
-from hub.ledger.engine import Ledger
+from hub.ledger import batches, quarantine, sources
+from hub.ledger.batches import Arrival
 from hub.ledger.sources import Tally
-from hub.stages.clock import timestamp, utc_now
-from hub.stages.patience import Stopping, outlast, pause
-from hub.stages.ports import Producer, RowMapper
+from hub.stages.clock import timestamp
+from hub.stages.deadline import Deadline
+from hub.stages.gate import Gate
+from hub.stages.patience import Stopping, pause
 from hub.stages.records import Origin, Prepared, fault, prepare, publish_sound
+from hub.stages.services import Services, SourceRunner, SourceStatus
+from hub.stages.steps import Steps
 
 T = TypeVar("T")
 _DRAIN_RETRIES = (0.2, 1.0)  # seconds: a file being written or a table locked for a moment
-
-
-@dataclass(frozen=True, slots=True)
-class SourceRunner:
-    """One source to be read every so many seconds, and the mappers of the publications that name it."""
-
-    system: str
-    name: str
-    source: Source
-    mappers: tuple[RowMapper, ...]
-    every: float = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What every reader works with: `topic` is the events' topic, `city` the name in their types."""
-
-    producer: Producer
-    ledger: Ledger
-    topic: str
-    city: str
-    clock: Callable[[], datetime] = utc_now
-
-
-@dataclass(slots=True)
-class SourceStatus:
-    """What a source has done since this process began, and why it stands still now, if it does."""
-
-    system: str
-    source: str
-    tally: Tally = field(default_factory=Tally)
-    read_at: datetime | None = None
-    fault: HubError | None = None
-    since: datetime | None = None  # of the fault
-
-    def note(self, fault: HubError | None, at: datetime) -> None:
-        """Take down a fault (None: it is over); its beginning stays while it lasts."""
-        if fault is None:
-            self.since = None
-        elif self.fault is None:
-            self.since = at
-        self.fault = fault
+_LOOK = 2.0  # seconds between looks whether a held batch was decided
 
 
 class Reader:
@@ -76,12 +37,16 @@ class Reader:
         self._origin = Origin(runner.system, runner.name, services.city)
         self._pool: ThreadPoolExecutor | None = None
         self._stored: str | None = "?"  # the fault the ledger shows; at first one of an earlier process, maybe
+        guard = runner.guard
+        self._gate = Gate(runner.system, runner.name, guard, services) if guard else None
+        by = guard.missing_file_by if guard else None
+        self._deadline = Deadline(runner.system, runner.name, by, services) if by else None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read at the source's pace until asked to stop."""
         while not stop.is_set():
             await self._pass(stop, None)
-            await pause(stop, self._runner.every)
+            await pause(stop, min(self._runner.every, _LOOK) if self.status.held else self._runner.every)
 
     async def exhaust(self, patience: float) -> None:
         """Read until nothing new is there, or until a fault persists (it stands in the status).
@@ -107,39 +72,59 @@ class Reader:
 
     async def _pass(self, stop: asyncio.Event, patience: float | None) -> bool:
         """Read what is there now and tell whether the source moved on; what it does wrong goes into its status."""
+        moved = False
         try:
-            moved = await self._read(stop, patience)
+            moved = await self._read(Steps(self._threaded, stop, self._waiting, patience))
         except Stopping:
             return False
         except Exception as error:
             if patience is not None and isinstance(error, Unavailable):
                 raise
             await self._fault(_named(error))
-            return False
-        self.status.read_at = self._services.clock()
-        await self._fault(None)
+        else:
+            self.status.read_at = self._services.clock()
+            await self._fault(None)
+        await self._look_for_missing()
         return moved
 
-    async def _read(self, stop: asyncio.Event, patience: float | None) -> bool:
-        async def lasting(call: Callable[..., T], *arguments: Any) -> T:
-            return await outlast(lambda: self._threaded(call, *arguments), stop, tell=self._waiting, patience=patience)
-
+    async def _read(self, steps: Steps) -> bool:
         runner, services = self._runner, self._services
-        begun = await lasting(sources.load, services.ledger, runner.system, runner.name)
+        if await self._held(steps):
+            return False
+        begun = await steps.lasting(sources.load, services.ledger, runner.system, runner.name)
         position, rows = begun.position, 0
-        batches = await self._threaded(lambda: iter(runner.source.read(begun.position)))
+        units = await steps.once(lambda: iter(runner.source.read(begun.position)))
         try:
-            while not stop.is_set() and (batch := await self._threaded(_next, batches)) is not None:
+            while not steps.stop.is_set() and (batch := await steps.once(_next, units)) is not None:
                 now = timestamp(services.clock())
-                prepared = await lasting(lambda: prepare(batch, runner.mappers, self._origin, now=now))  # noqa: B023
-                await outlast(lambda: self._publish(prepared), stop, tell=self._waiting, patience=patience)  # noqa: B023
-                await lasting(self._keep, batch, prepared)
-                self.status.tally += prepared.tally
-                await self._threaded(runner.source.acknowledge, batch)
-                position, rows = batch.position, rows + len(batch.rows)
+                prepared = await steps.lasting(lambda: prepare(batch, runner.mappers, self._origin, now=now))  # noqa: B023
+                tally = await self._keep(batch, prepared, steps)
+                if tally is not None:
+                    self.status.tally += tally
+                    await steps.once(runner.source.acknowledge, batch)
+                    position, rows = batch.position, rows + tally.rows
+                if batch.last and self._gate is not None and await self._held(steps):
+                    break
         finally:
-            await self._threaded(_end, batches)
+            if self._gate is not None:
+                await self._gate.abandon(steps)
+            await steps.once(_end, units)
         return rows > 0 and position != begun.position
+
+    async def _held(self, steps: Steps) -> bool:
+        """Tell whether a batch waits for a person: what came after it must not reach Kafka before it."""
+        runner = self._runner
+        found = await steps.lasting(batches.unpublished, self._services.ledger, runner.system, runner.name)
+        self.status.held = found
+        return found is not None
+
+    async def _keep(self, batch: SourceBatch, prepared: Prepared, steps: Steps) -> Tally | None:
+        """Make the rows durable and return the counts; None while a guarded unit is not read to its end."""
+        if self._gate is not None:
+            return await self._gate.take(batch, prepared, steps)
+        await steps.outlast(lambda: self._publish(prepared))
+        await steps.lasting(self._store, batch, prepared)
+        return prepared.tally
 
     async def _publish(self, prepared: Prepared) -> None:
         refused = await publish_sound(self._services.producer, self._services.topic, prepared.records)
@@ -147,17 +132,36 @@ class Reader:
             prepared.entries.append(self._origin.entry(prepared.origins[index], fault("produce", error)))
         prepared.drop(refused)
 
-    def _keep(self, batch: SourceBatch, prepared: Prepared) -> None:
-        """Store what was refused and how far the source is read, in one transaction."""
-        ledger, runner = self._services.ledger, self._runner
-        with ledger.write() as connection:
-            at = ledger.now(connection)
+    def _store(self, batch: SourceBatch, prepared: Prepared) -> None:
+        """Store what was refused, what came, and how far the source is read, in one transaction."""
+        services, runner, tally = self._services, self._runner, prepared.tally
+        with services.ledger.write() as connection:
+            at = services.ledger.now(connection)
             if prepared.entries:
                 quarantine.record(connection, prepared.entries, at)
-            sources.advance(
-                connection, runner.system, runner.name, position=batch.position, tally=prepared.tally, at=at
-            )
+            if batch.batch_id:
+                events = Counter(prepared.types)
+                arrival = Arrival(
+                    runner.system,
+                    runner.name,
+                    batch.batch_id,
+                    batch.label,
+                    tally.rows,
+                    events,
+                    tally.quarantined,
+                    batch.last,
+                )
+                batches.record(connection, [arrival], services.now)
+            sources.advance(connection, runner.system, runner.name, position=batch.position, tally=tally, at=at)
         self._stored = None
+
+    async def _look_for_missing(self) -> None:
+        if self._deadline is None or self.status.held:
+            return
+        try:
+            await self._threaded(self._deadline.check, self.status.fault)
+        except Unavailable:
+            return  # the next pass looks again
 
     def _waiting(self, error: Unavailable | None) -> None:
         self.status.note(error, self._services.clock())
@@ -188,11 +192,11 @@ def _named(error: Exception) -> HubError:
     return Transient(f"{type(error).__name__}: {error}", code="fault")
 
 
-def _next(batches: Iterator[SourceBatch]) -> SourceBatch | None:
-    return next(batches, None)
+def _next(units: Iterator[SourceBatch]) -> SourceBatch | None:
+    return next(units, None)
 
 
-def _end(batches: Iterator[SourceBatch]) -> None:
-    close = getattr(batches, "close", None)
+def _end(units: Iterator[SourceBatch]) -> None:
+    close = getattr(units, "close", None)
     if close is not None:
         close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,7 +11,9 @@ from typing import Any
 
 from hub.errors import Malformed, Unavailable
 from hub.events.codec import HEADERS
-from hub.events.envelope import event_from
+from hub.events.envelope import Event, event_from
+from hub.ledger.batches import Arrival
+from hub.stages.arrivals import Origins
 from hub.stages.clock import new_batch_id, timestamp, utc_now
 from hub.stages.ports import Producer
 from hub.stages.records import Record, fault, record_of, refuse_own, wording
@@ -40,13 +43,18 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Reception:
-    """Takes events for one city. `known(system, ids)` tells which ids the ledger has; best effort."""
+    """Takes events for one city.
+
+    `known(system, ids)` tells which ids the ledger has, `record(arrivals, at)` keeps what came as batches; both best
+    effort, as Kafka takes events while the ledger is away.
+    """
 
     producer: Producer
     topic: str
     city: str
     known: Callable[[str, Sequence[str]], set[str]]
     clock: Callable[[], datetime] = utc_now
+    record: Callable[[Sequence[Arrival], int], object] = lambda _arrivals, _at: None
 
     async def receive(self, documents: Sequence[Any], system: str, *, batch: bool) -> Receipt:
         """Publish the events of a system, given as read from JSON; return when Kafka has them.
@@ -55,11 +63,14 @@ class Reception:
         """
         now = self.clock()
         batch_id = new_batch_id("api", now) if batch else None
-        ids, records, refused = await asyncio.to_thread(self._check, documents, system, timestamp(now), batch_id)
+        events, records, refused = await asyncio.to_thread(self._check, documents, system, timestamp(now), batch_id)
         if refused:
             return Receipt(refused=refused)
+        ids = [event.id for event in events]
         known = await asyncio.to_thread(self._known, system, ids)
         await self.producer.publish(self.topic, records, HEADERS)
+        arrivals = Origins(system, "http", "", batch_id).arrivals(events, whole=True)
+        await asyncio.to_thread(self._record, arrivals, int(now.timestamp() * 1000))
         receipt = Receipt()
         for id_ in ids:
             (receipt.duplicates if id_ in known else receipt.accepted).append(id_)
@@ -68,8 +79,8 @@ class Reception:
 
     def _check(
         self, documents: Sequence[Any], system: str, now: str, batch_id: str | None
-    ) -> tuple[list[str], list[Record], list[Refusal]]:
-        ids: list[str] = []
+    ) -> tuple[list[Event], list[Record], list[Refusal]]:
+        events: list[Event] = []
         records: list[Record] = []
         refused: list[Refusal] = []
         for index, document in enumerate(documents):
@@ -79,15 +90,20 @@ class Reception:
                 if batch_id is not None:
                     event.extensions.setdefault("batchid", batch_id)
                 records.append(record_of(event, self.city))
-                ids.append(event.id)
+                events.append(event)
             except Malformed as error:
                 refused.append(Refusal(index, error.place, error.code, wording(error)))
             except Exception as error:  # noqa: BLE001 - the caller keeps the event and learns which one it is
                 refused.append(Refusal(index, "", "fault", fault("http", error).message))
-        return ids, records, refused
+        return events, records, refused
 
     def _known(self, system: str, ids: Sequence[str]) -> set[str]:
         try:
             return set(self.known(system, ids))
         except Unavailable:
             return set()  # Kafka takes events while the ledger is away
+
+    def _record(self, arrivals: Sequence[Arrival], at: int) -> None:
+        if arrivals:
+            with contextlib.suppress(Unavailable):
+                self.record(arrivals, at)

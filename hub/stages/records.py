@@ -20,10 +20,11 @@ FACTS_ONLY = "hubfactsonly"  # an attribute: the event is learned from, and nobo
 
 @dataclass(slots=True)
 class Prepared:
-    """A batch ready for Kafka: records in order, the row each came from, and what is quarantined instead."""
+    """A batch ready for Kafka: records in order, the row and type of each, and what is quarantined instead."""
 
     records: list[Record] = field(default_factory=list)
     origins: list[Row] = field(default_factory=list)
+    types: list[str] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     rows: int = 0
     ignored: int = 0
@@ -38,6 +39,7 @@ class Prepared:
         kept = [number for number in range(len(self.records)) if number not in indexes]
         self.records = [self.records[number] for number in kept]
         self.origins = [self.origins[number] for number in kept]
+        self.types = [self.types[number] for number in kept]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ def _prepare_row(prepared: Prepared, row: Row, mapper: RowMapper, origin: Origin
             event.extensions.setdefault("batchid", batch_id)
         prepared.records.append(record_of(event, origin.city))
         prepared.origins.append(row)
+        prepared.types.append(event.type)
     except Malformed as error:
         prepared.entries.append(origin.entry(row, error))
     except Unavailable:

@@ -1,0 +1,38 @@
+"""`missing_file_by`: an entry for a person when nothing of a source has come by its time of day."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time
+
+from hub.errors import HubError
+from hub.ledger import batches
+from hub.stages.services import Services
+
+_LAST = "23:59"  # a deadline at the end of the day is still on that day
+
+
+class Deadline:
+    """The deadline of one source: on every open day, in the city's time zone."""
+
+    def __init__(self, system: str, source: str, by: str, services: Services) -> None:
+        self._system = system
+        self._source = source
+        self._by = time.fromisoformat(min(by, _LAST))
+        self._services = services
+        self._settled: date | None = None
+
+    def check(self, fault: HubError | None) -> None:
+        """Enter that today's file is missing, once, if it is. Raises `LedgerUnavailable`."""
+        services = self._services
+        now = services.clock().astimezone(services.timezone)
+        today = now.date()
+        if today == self._settled or now.time() < self._by or not services.is_open(today):
+            return
+        midnight = datetime.combine(today, time(), services.timezone)
+        since = int(midnight.timestamp() * 1000)
+        if not batches.arrived(services.ledger, self._system, self._source, since):
+            reason = f"nothing had come on {today} by {self._by:%H:%M}" + (f" ({fault})" if fault else "")
+            batches.miss(
+                services.ledger, self._system, self._source, day=today.isoformat(), reason=reason, at=services.now
+            )
+        self._settled = today

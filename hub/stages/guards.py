@@ -1,0 +1,52 @@
+"""Guards: how a batch may differ from what is usual before a person must look at it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from statistics import median
+
+from hub.ledger.batches import Arrival
+from hub.settings.models import Guard
+
+EARLIER = 10  # batches a size is compared with
+
+
+def breaches(guard: Guard, arrival: Arrival, earlier: Sequence[int]) -> list[str]:
+    """Return in words how a whole batch breaks its guard, in the guard's order; nothing if it does not.
+
+    `earlier` are the sizes in rows of the source's last batches; with none, `change` compares nothing.
+    """
+    return [*_rows(guard, arrival.rows), *_change(guard, arrival.rows, earlier), *_per_event(guard, arrival)]
+
+
+def _rows(guard: Guard, rows: int) -> list[str]:
+    if guard.rows is None:
+        return []
+    fewest, most = guard.rows
+    if rows < fewest:
+        return [f"{_many(rows)}, fewer than {fewest}"]
+    return [f"{_many(rows)}, more than {most}"] if rows > most else []
+
+
+def _change(guard: Guard, rows: int, earlier: Sequence[int]) -> list[str]:
+    if guard.change is None or not earlier:
+        return []
+    usual = Decimal(str(median(earlier)))
+    if abs(rows - usual) * 100 <= usual * Decimal(guard.change.removesuffix("%")):
+        return []
+    return [
+        f"{_many(rows)}, more than {guard.change} away from the usual {usual:f} (median of the last {len(earlier)})"
+    ]
+
+
+def _per_event(guard: Guard, arrival: Arrival) -> list[str]:
+    return [
+        f"{arrival.events[type_]} {type_}, more than {most}"
+        for type_, most in guard.per_event.items()
+        if arrival.events[type_] > most
+    ]
+
+
+def _many(rows: int) -> str:
+    return "1 row" if rows == 1 else f"{rows} rows"

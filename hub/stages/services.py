@@ -1,0 +1,80 @@
+"""What intake works with: the sources to read, and the parts that `app.py` lends to every reader."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, tzinfo
+from pathlib import Path
+
+from hub.adapters.contract import Source
+from hub.errors import HubError
+from hub.ledger.engine import Ledger
+from hub.ledger.sources import Tally
+from hub.settings.models import Guard
+from hub.stages.clock import utc_now
+from hub.stages.ports import Producer, RowMapper
+
+
+def every_day(_day: date) -> bool:
+    """Say that a day is open, whichever it is: the calendar of a city that has none."""
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRunner:
+    """One source to be read every so many seconds, the mappers of the publications that name it, and its guard."""
+
+    system: str
+    name: str
+    source: Source
+    mappers: tuple[RowMapper, ...]
+    every: float = 5.0
+    guard: Guard | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What every reader works with: `topic` is the events' topic, `city` the name in their types.
+
+    `held` is the folder of held batches (None: no source has a guard); `timezone` and `is_open` are the city's, for
+    deadlines.
+    """
+
+    producer: Producer
+    ledger: Ledger
+    topic: str
+    city: str
+    clock: Callable[[], datetime] = utc_now
+    held: Path | None = None
+    timezone: tzinfo = UTC
+    is_open: Callable[[date], bool] = every_day
+
+    @property
+    def now(self) -> int:
+        """Return the time in milliseconds since 1970."""
+        return int(self.clock().timestamp() * 1000)
+
+
+@dataclass(slots=True)
+class SourceStatus:
+    """What a source has done since this process began, and why it stands still now, if it does.
+
+    `held` is the id of a batch that a person must release or reject before more is read.
+    """
+
+    system: str
+    source: str
+    tally: Tally = field(default_factory=Tally)
+    read_at: datetime | None = None
+    fault: HubError | None = None
+    since: datetime | None = None  # of the fault
+    held: str | None = None
+
+    def note(self, fault: HubError | None, at: datetime) -> None:
+        """Take down a fault (None: it is over); its beginning stays while it lasts."""
+        if fault is None:
+            self.since = None
+        elif self.fault is None:
+            self.since = at
+        self.fault = fault
