@@ -38,8 +38,8 @@ class Mail(Model):
     """A mail server and the people it tells."""
 
     host: str
-    from_: str = Field(alias="from", pattern=r"^[^@\s]+@[^@\s]+$")
-    to: tuple[Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")], ...] = Field(min_length=1)
+    from_: str = Field(alias="from")
+    to: tuple[str, ...] = Field(min_length=1)
     port: int = Field(default=587, ge=1, le=65535)
     security: Literal["starttls", "tls", "none"] = "starttls"
     user: Given | None = None

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from hub.settings.alerting import Alerts, Mail, Webhook
 from hub.settings.reader import Reader
-from hub.settings.shapes import Shape, duration, one_or_more, word
+from hub.settings.shapes import Shape, Wrong, duration, one_or_more, word
 
 if TYPE_CHECKING:
     from hub.settings.yaml import Node
+
+MAIL_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 
 
 def read_alerts(reader: Reader, node: Node | None) -> Alerts | None:
@@ -17,7 +20,12 @@ def read_alerts(reader: Reader, node: Node | None) -> Alerts | None:
     if node is None or not reader.mapping(node, "`alerts`"):
         return None
     hooks: dict[str, Shape] = {"url": reader.plain, "headers": reader.options, "proxy": reader.plain}
-    mails: dict[str, Shape] = {"to": one_or_more(word), "user": reader.plain, "password": reader.plain}
+    mails: dict[str, Shape] = {
+        "from": mail_address,
+        "to": one_or_more(mail_address),
+        "user": reader.plain,
+        "password": reader.plain,
+    }
     apart: dict[str, Any] = {
         key: tuple(_channels(reader, node.items[key], key, hooks, mails))
         for key in ("webhook", "chat", "mail")
@@ -38,6 +46,13 @@ def _channels(
         for part in parts
     ]
     return [channel for channel in built if channel is not None]
+
+
+def mail_address(node: Node) -> str:
+    """Return an address people get mail at."""
+    if not MAIL_ADDRESS.fullmatch(word(node)):
+        raise Wrong(node, f"`{node.value}` is no mail address", "write name@host")
+    return str(node.value)
 
 
 def _long(node: Node) -> Node:
