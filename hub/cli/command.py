@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from hub.cli import failure, logs
+import hub
+from hub.cli import failure, logs, output
 from hub.cli.session import Session
 from hub.cli.words import word
 
@@ -40,6 +41,7 @@ def build(commands: Mapping[str, Body]) -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings=SETTINGS,
     )
+    root.callback()(_root)
     groups: dict[str, typer.Typer] = {}
     for path, body in commands.items():
         noun, _, verb = path.rpartition(" ")
@@ -49,6 +51,20 @@ def build(commands: Mapping[str, Body]) -> typer.Typer:
         target = groups[noun] if noun else root
         target.command(verb, help=word(f"help.{path}"))(runnable(body))
     return root
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        output.line(hub.__version__)
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help=word("option.version"))
+    ] = False,
+) -> None:
+    """Take what stands before a command."""
 
 
 def runnable(body: Body) -> Callable[..., None]:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 # They warn of every reconnection, which the hub itself reports once and in its own words.
 NOISY = ("aiokafka", "faststream", "alembic", "asyncio", "httpx", "uvicorn", "kafka")
+KNOWN = 1000  # messages remembered
 
 
 class JsonLines(logging.Formatter):
@@ -27,10 +28,31 @@ class JsonLines(logging.Formatter):
         return json.dumps(said, ensure_ascii=False)
 
 
+class Once(logging.Filter):
+    """Lets a message through once in a while, however often it comes: what is waited for says so again and again."""
+
+    def __init__(self, seconds: float = 30.0) -> None:
+        super().__init__()
+        self._seconds = seconds
+        self._said: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Say whether the record is to be written."""
+        key = (record.name, record.getMessage())
+        before = self._said.get(key)
+        if before is not None and record.created - before < self._seconds:
+            return False
+        if len(self._said) >= KNOWN:
+            self._said.clear()
+        self._said[key] = record.created
+        return True
+
+
 def set_up(*, verbose: bool) -> None:
     """Let the process log to stderr."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
+    handler.addFilter(Once())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO if verbose else logging.WARNING)

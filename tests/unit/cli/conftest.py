@@ -1,0 +1,39 @@
+import logging
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from hub.cli.main import command_line
+from hub.settings.starter import init_city
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch):
+    """An English person without settings of their own; logging is put back afterwards."""
+    for name in ("HUB_CITY", "HUB_KAFKA", "HUB_LEDGER", "HUB_DEBUG", "LC_ALL", "LC_MESSAGES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LANG", "C")
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.fixture
+def hub():
+    """Run a command in this process: `hub("status", "--city", folder)`."""
+    runner = CliRunner()
+
+    def call(*words, stdin=None):
+        return runner.invoke(command_line(), [str(word) for word in words], input=stdin, prog_name="hub")
+
+    return call
+
+
+@pytest.fixture
+def city(tmp_path) -> Path:
+    """A folder with the starter city."""
+    init_city(tmp_path / "city")
+    return tmp_path / "city"
