@@ -13,6 +13,7 @@ from typing import Any
 from hub.events.facts import delta, empty, merge
 from hub.events.wire import Lazy, Wire, decode, system_of, type_of
 from hub.stages.entries import ActiveRules, Item
+from hub.stages.judgement import family_of, newer
 
 AMENDMENTS = frozenset({"event.cancelled", "event.corrected"})
 
@@ -87,11 +88,26 @@ class History:
         found = [e for e in self.events if e.source == source and str(e.wire.sequence) == str(sequence)]
         return next((e for e in reversed(found) if e.type not in AMENDMENTS), None)
 
+    def place(self, event: Past) -> int:
+        """Return an event's order among others of its date: its position, or before the first newer history number."""
+        sequence = event.wire.sequence
+        if sequence is None:
+            return event.pos
+        newer_ones = (
+            other.pos
+            for other in self.events
+            if other.source == event.source
+            and other.wire.sequence is not None
+            and family_of(other.type) == family_of(event.type)
+            and newer(other.wire.sequence, sequence)
+        )
+        return min(event.pos, min(newer_ones, default=event.pos + 1) - 1)
+
     def facts(self) -> dict[str, Any]:
         """Return everything known of the resident now."""
         standing = [e for e in self.events if e.counts and not e.cancelled and e.type not in AMENDMENTS]
         facts = empty()
-        for event in sorted(standing, key=lambda e: (str(e.data.get("effective_on", "")), e.pos)):
+        for event in sorted(standing, key=lambda e: (str(e.data.get("effective_on", "")), self.place(e), e.pos)):
             facts = merge(facts, delta(event.type, event.data))
         return facts
 

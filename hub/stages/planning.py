@@ -159,9 +159,12 @@ class Planner:
         if not late:
             self._stand(new.wire.subject, kind, (new.pos, None), batch)
         items = [] if new.wire.hubfactsonly else self._told(new, new.data)
-        self._learn(new, new.data, new.pos, batch, place=None if not late else self._before(new))
-        if late:
+        if not late:
+            self._learn(new, new.data, new.pos, batch)
+        else:
             history = self._history(new.wire.subject, extra=new)
+            place = history.place(history.events[-1])
+            self._learn(new, new.data, new.pos, batch, place=place)
             items = amend.restatement(items, new.type, dict(new.data), history.facts(), self._rules)
         return Planned(ACCEPTED if items or new.wire.hubfactsonly else UNMATCHED, items)
 
@@ -249,19 +252,6 @@ class Planner:
             return True
         self._stand(new.wire.subject, kind, (new.pos, orjson.dumps(new.wire.sequence).decode()), batch)
         return False
-
-    def _before(self, new: New) -> int:
-        """Return the place of a late event among facts of the same date: before the first newer history number."""
-        history = self._history(new.wire.subject)
-        after = [
-            past.pos
-            for past in history.events
-            if past.source == new.source
-            and past.wire.sequence is not None
-            and family_of(past.type) == family_of(new.type)
-            and newer(past.wire.sequence, new.wire.sequence)
-        ]
-        return min(after, default=new.pos + 1) - 1
 
     # --- other systems' reports --------------------------------------------------------------------------------
 

@@ -1,0 +1,155 @@
+"""A small city in memory of the test: events in by the dispatcher, deliveries out to jsonl files, a real ledger between."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import orjson
+
+from hub.adapters import registry
+from hub.adapters.contract import Site
+from hub.errors import HubError
+from hub.ledger import schema
+from hub.ledger.desk import Desk
+from hub.ledger.engine import Ledger
+from hub.ledger.log import EventLog
+from hub.ledger.progress import backlog
+from hub.ledger.protected import Register
+from hub.routing.rules import RuleSet
+from hub.settings.load import load_city
+from hub.stages.delivery import Delivery
+from hub.stages.dispatch import Dispatcher, Refused
+from hub.stages.drain import drain
+from hub.stages.inquiry import DeliveryFilter, Inquiry
+from hub.stages.log import LogReader
+from hub.stages.planning import Policy
+from hub.stages.receiver import ReceiverPort
+from hub.stages.rulebook import RuleBook
+
+ZONE = ZoneInfo("Asia/Tokyo")
+ADDRESS = {"text": "大阪府守口市京阪本通二丁目5番5号"}
+OTHER = {"text": "大阪府守口市大宮通一丁目1番1号"}
+
+
+@dataclass
+class Record:
+    partition: int
+    offset: int
+    key: bytes
+    value: bytes
+
+
+class World:
+    def __init__(self, folder: Path, ledger_url: str, systems: dict[str, str], hub: str = "") -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "hub.yaml").write_text("city: moriguchi\n" + hub)
+        (folder / "systems").mkdir(exist_ok=True)
+        for name, rules in systems.items():
+            text = f"system: {name}\nowner: 課\n{rules}\nreceives: {{adapter: jsonl, path: out/{name}.jsonl}}\n"
+            (folder / "systems" / f"{name}.yaml").write_text(text)
+        self.city = load_city(folder, environ={"HUB_LEDGER": ledger_url})
+        self.folder = folder
+        self.ledger = Ledger(self.city.ledger_url)
+        schema.ready(self.ledger)
+        self.log, self.desk = EventLog(self.ledger), Desk(self.ledger)
+        self.book = RuleBook(self.ledger, self.desk)
+        self.rules = self.book.activate(RuleSet.of(self.city))
+        self.reader = LogReader(self.log, self.book.__getitem__)
+        self.refused: list[Refused] = []
+        generation = self.log.open_generation("hub.events", "one", 1)
+        policy = Policy(self.city.city, ZONE, self.city.authority)
+        self.dispatcher = Dispatcher(
+            self.log, self.rules, generation, book=self.book, policy=policy, quarantine=self.refused.extend
+        )
+        self.dispatcher.assign([0])
+        self.inquiry = Inquiry(self.ledger, self.book)
+        self._offset = 0
+        self._ids = 0
+
+    def event(
+        self, type_: str, subject: str = "1", *, system: str = "juki", id_: str | None = None, **more: Any
+    ) -> dict:
+        sequence = more.pop("sequence", None)
+        self._ids += 1
+        event = {
+            "specversion": "1.0",
+            "id": id_ or f"e{self._ids}",
+            "source": f"/systems/{system}",
+            "type": f"jp.lg.moriguchi.{type_}.v1",
+            "subject": subject,
+            "time": "2026-11-20T10:00:00+09:00",
+            "data": {"effective_on": "2026-11-20", **more},
+        }
+        return event if sequence is None else {**event, "sequence": sequence}
+
+    def report(self, *events: dict) -> None:
+        """Dispatch events as one poll."""
+        records = [Record(0, self._offset + n, e["subject"].encode(), orjson.dumps(e)) for n, e in enumerate(events)]
+        self._offset += len(records)
+        for chunk in self.dispatcher.handle(records):
+            self.reader.append(chunk)
+
+    def moved(self, address: dict, subject: str = "1", **more: Any) -> dict:
+        return self.event("resident.moved", subject, name="守口 太郎", old_address=OTHER, new_address=address, **more)
+
+    def deliver(self) -> None:
+        asyncio.run(self._deliver())
+
+    async def _deliver(self) -> None:
+        ports = [
+            ReceiverPort(
+                self.rules.numbers[self.rules.ruleset.receivers.index(receiver.key)],
+                receiver,
+                self._opener(receiver),
+                registry.find(receiver.adapter).features,
+                ZONE,
+                Register(self.ledger),
+            )
+            for receiver in self.city.receivers()
+        ]
+        self.reader = LogReader(self.log, self.book.__getitem__)
+        stage = Delivery(self.desk, self.reader, ports, self.book.__getitem__)
+        stop = asyncio.Event()
+        running = asyncio.create_task(stage.run(stop))
+        keys = [receiver.key for receiver in self.city.receivers()]
+
+        async def ends() -> dict[int, int]:
+            return await asyncio.to_thread(self.log.positions)
+
+        try:
+            await drain(
+                ends=ends,
+                look=lambda: backlog(self.ledger, keys),
+                busy=lambda: any(worker.busy for worker in stage.workers),
+                wait=8.0,
+            )
+        finally:
+            stop.set()
+            await running
+
+    def _opener(self, receiver: Any) -> Any:
+        site = Site(self.folder, ZONE, receiver.system, receiver.name)
+        return lambda: registry.open_sink(receiver.adapter, receiver.options, site)
+
+    def told(self, system: str) -> list[dict]:
+        path = self.folder / "out" / f"{system}.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def statuses(self, system: str) -> list[tuple[str, str, str | None]]:
+        """Return `(event id, status, reason)` of a system's deliveries, the oldest first."""
+        items = self.inquiry.deliveries(DeliveryFilter(systems=(system,)))["items"]
+        return [(each["event_id"], each["status"], each["reason"]) for each in reversed(items)]
+
+    def status(self, event_id: str) -> str:
+        return self.inquiry.event(event_id)["status"]
+
+    def codes(self) -> list[str]:
+        return [each.error.code for each in self.refused if isinstance(each.error, HubError)]
+
+    def close(self) -> None:
+        self.ledger.close()
