@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from hub.app import Hub
 from hub.kafka.local import LocalBroker
-from hub.ledger import quarantine
+from hub.ledger import quarantine, schema
 from hub.ledger.views import EventFilter
 from hub.moriguchi.sample import install_sample
 from hub.settings.load import load_city
@@ -47,6 +47,7 @@ class AppHub:
             if city.bootstrap is None:
                 stack.enter_context(LocalBroker(self._folder / "var").lease())
             reader = stack.enter_context(_open(self._folder))
+            schema.ready(reader.ledger)
             self._ledger = reader.ledger
             self._zone = reader.timezone
             self._inquiry = Inquiry(reader.ledger, reader.book)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from hub.moriguchi import forms, life
+from hub.moriguchi.app_hub import AppHub
 from hub.moriguchi.cast import Cast, choose
 from hub.moriguchi.command_hub import CommandHub, Hub
 from hub.moriguchi.generator import age_on
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from hub.moriguchi.forms import LegacyRow
     from hub.moriguchi.generator import Resident
 
-__all__ = ["CommandHub", "Hub", "install_sample", "run_demo"]
+__all__ = ["AppHub", "CommandHub", "Hub", "install_sample", "run_demo"]
 
 DAYS = 30  # of ordinary life that come in together with the scenes
 GROWTH = 300  # residents who move in when nobody is left for a role

@@ -11,8 +11,9 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from hub.errors import HubError, Unavailable, UsageError
+from hub.errors import HubError, NotFound, Unavailable, UsageError
 from hub.moriguchi import demo
+from hub.moriguchi.app_hub import AppHub
 from hub.moriguchi.cast import choose
 from hub.moriguchi.command_hub import CommandHub
 from hub.moriguchi.sample import install_sample, set_water_port, water_port
@@ -148,6 +149,20 @@ def test_a_town_that_is_too_small_grows(folder):
     out = io.StringIO()
     assert demo.run_demo(hub, residents=1, lang="en", out=Console(file=out, width=80)) == 0
     assert Town(folder).juki.settled() > 300
+
+
+# --- the hub in this process ---------------------------------------------------------------------------------------
+
+
+def test_a_fresh_hub_knows_of_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("HUB_KAFKA", "127.0.0.1:1")  # there, but not asked
+    with AppHub(tmp_path) as hub:
+        assert hub.folder == tmp_path
+        assert hub.events(since="2026-11-20T00:00:00Z") == hub.deliveries(since="2026-11-20T00:00:00Z") == []
+        assert hub.deliveries(since="2026-11-20T00:00:00Z", system="suido") == hub.quarantine() == []
+        with pytest.raises(NotFound):
+            hub.event("juki/1")
+    assert (tmp_path / "hub.yaml").exists()
 
 
 # --- the hub by its commands ------------------------------------------------------------------------------------------
