@@ -16,7 +16,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hub.ledger.engine import Ledger
+from hub.ledger.engine import Ledger, storable
 from hub.ledger.log import EventLog, Logged
 from hub.ledger.status import BREAKER, EARLIER_WAITING
 from hub.ledger.tables import position, receiver
@@ -73,11 +73,15 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A batch handed to the sink whose outcome is not recorded yet: `members` are `[pos, job, no]`."""
+    """A batch handed to the sink whose outcome is not recorded yet: `members` are `[pos, job, no]`.
+
+    `date` is the batch's own, so that it can be rebuilt on another day.
+    """
 
     batch: int
     token: dict[str, Any] | None
     members: list[list[int]]
+    date: str = ""
 
 
 @dataclass(slots=True)
@@ -242,8 +246,8 @@ def _cursor_text(cursor: dict[int, int]) -> str:
 def _lease(row: Any) -> Lease:
     intent = None
     if row.intent_batch is not None:
-        token = orjson.loads(bytes(row.intent_token)) if row.intent_token is not None else None
-        intent = Intent(row.intent_batch, token, orjson.loads(bytes(row.intent_members)))
+        kept = orjson.loads(bytes(row.intent_token))
+        intent = Intent(row.intent_batch, kept["token"], orjson.loads(bytes(row.intent_members)), kept["date"])
     cursor = {int(stream): pos for stream, pos in orjson.loads(row.cursor).items()}
     return Lease(row.no, row.key, row.epoch, cursor, row.next_no, row.next_batch, intent, row.state)
 
@@ -259,7 +263,8 @@ _PENDING = (
 _RELEASE = "DELETE FROM pending WHERE receiver = ? AND pos = ? AND job = ?"
 _FAILURE = (
     "INSERT INTO attempt(receiver, pos, job, n, at, kind, code, message) VALUES (?,?,?,?,?,?,?,?) "
-    "ON CONFLICT (receiver, pos, job, n) DO NOTHING"
+    "ON CONFLICT (receiver, pos, job, n) DO UPDATE SET at = excluded.at, kind = excluded.kind, "
+    "code = excluded.code, message = excluded.message"  # an attempt that did not reach the system has no number of its own
 )
 
 
@@ -286,7 +291,7 @@ class _Writer:
             values += [None, None, None]
         elif isinstance(one.intent, Intent):
             statement += _INTENT
-            token = orjson.dumps(one.intent.token) if one.intent.token is not None else None
+            token = orjson.dumps({"token": one.intent.token, "date": one.intent.date})
             values += [one.intent.batch, token, orjson.dumps(one.intent.members)]
         return self.run(statement + _WHERE, [*values, one.receiver, one.epoch, one.owner]) == 1
 
@@ -300,14 +305,17 @@ class _Writer:
             self.many(
                 _PENDING,
                 [
-                    (number, h.pos, h.job, h.subject, h.status, h.detail, h.since, h.due, h.attempts, h.no, h.payload)
+                    (
+                        *(number, h.pos, h.job, h.subject, h.status, storable(h.detail)),
+                        *(h.since, h.due, h.attempts, h.no, h.payload),
+                    )
                     for h in one.holds
                 ],
             )
         if one.failures:
             self.many(
                 _FAILURE,
-                [(number, f.pos, f.job, f.n, f.at, f.kind, f.code, f.message) for f in one.failures],
+                [(number, f.pos, f.job, f.n, f.at, f.kind, f.code, storable(f.message)) for f in one.failures],
             )
 
 

@@ -150,3 +150,8 @@ def unavailable(error: Exception) -> LedgerUnavailable:
     else:
         mend = "see that the database is up and HUB_LEDGER names it"
     return LedgerUnavailable(f"the ledger does not answer: {cause}", mend=mend, code="ledger")
+
+
+def storable(text: str) -> str:
+    """Return a text that every database takes: PostgreSQL refuses U+0000, and none takes a lone surrogate."""
+    return text.replace("\x00", "\\u0000").encode("utf-8", "backslashreplace").decode()

@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from hub.errors import NotFound, UsageError
-from hub.ledger.engine import Ledger
+from hub.ledger.engine import Ledger, storable
 from hub.ledger.tables import quarantine
 
 RAW_LIMIT = 1 << 20  # bytes of raw input kept of one entry
@@ -99,20 +99,15 @@ def _columns(entry: Entry, digest: bytes, at: int) -> dict[str, Any]:
         "at": at,
         "status": "open",
         "stage": entry.stage,
-        "system": _storable(entry.system),
-        "source": _storable(entry.source),
-        "place": _storable(entry.place),
+        "system": storable(entry.system),
+        "source": storable(entry.source),
+        "place": storable(entry.place),
         "code": entry.code,
-        "message": _storable(message),
+        "message": storable(message),
         "raw": entry.raw[:RAW_LIMIT],
         "digest": digest,
         "seen": 1,
     }
-
-
-def _storable(text: str) -> str:
-    # PostgreSQL refuses U+0000, and no database takes a lone surrogate; a message may quote both.
-    return text.replace("\x00", "\\u0000").encode("utf-8", "backslashreplace").decode()
 
 
 def _chunks(rows: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
@@ -191,7 +186,7 @@ def resolve(ledger: Ledger, no: int, status: str, note: str = "") -> None:
         changed = connection.execute(
             sa.update(quarantine)
             .where(quarantine.c.no == no)
-            .values(status=status, resolved_at=at, note=_storable(note) or None)
+            .values(status=status, resolved_at=at, note=storable(note) or None)
         ).rowcount
     if not changed:
         raise NotFound(f"no quarantine entry {no}")

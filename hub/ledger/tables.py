@@ -189,7 +189,7 @@ receiver = Table(
     Column("next_no", BigInteger, nullable=False),
     Column("next_batch", BigInteger, nullable=False),
     Column("intent_batch", BigInteger),  # a batch handed to the sink whose outcome is not recorded yet
-    Column("intent_token", LargeBinary),  # JSON of a prepared sink; absent: `sending`
+    Column("intent_token", LargeBinary),  # JSON {token, date}; the token is a prepared sink's, null: `sending`
     Column("intent_members", LargeBinary),  # JSON [[pos, job, no], …]
     Column("state", Text, nullable=False),  # JSON: why it stands still, for people
 )

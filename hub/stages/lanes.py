@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from bisect import insort
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from hub.ledger.desk import Hold
 
@@ -31,9 +32,11 @@ class Lanes:
         for lane in self._lanes.values():
             yield from lane
 
-    def _schedule(self, hold: Hold) -> None:
-        if hold.due is not None:
-            heapq.heappush(self._due, (hold.due, hold.subject))
+    def _schedule(self, head: Hold) -> None:
+        if head.due is not None:
+            heapq.heappush(self._due, (head.due, head.subject))
+        elif head.follows:  # what it followed has ended
+            heapq.heappush(self._due, (0, head.subject))
 
     def add(self, hold: Hold) -> None:
         """Add a delivery, or put it back with a new state."""
@@ -43,16 +46,14 @@ class Lanes:
         if lane[0] is hold:
             self._schedule(hold)
 
-    def remove(self, subject: str, pos: int, job: int, now: int) -> None:
+    def remove(self, subject: str, pos: int, job: int) -> None:
         """Take a finished delivery out; the next of its lane may go at once unless it waits for something itself."""
         lane = self._lanes.get(subject, [])
         lane[:] = [each for each in lane if _order(each) != (pos, job)]
-        if not lane:
-            self._lanes.pop(subject, None)
-        elif lane[0].due is not None:
+        if lane:
             self._schedule(lane[0])
-        elif lane[0].follows:
-            heapq.heappush(self._due, (now, subject))
+        else:
+            self._lanes.pop(subject, None)
 
     def of(self, subject: str) -> list[Hold]:
         """Return a resident's lane, in order."""
@@ -60,9 +61,15 @@ class Lanes:
 
     def wake(self, now: int) -> None:
         """Make the head of every lane that only waited for the receiver due now."""
-        for subject, lane in self._lanes.items():
-            if lane[0].due is not None or lane[0].follows:
-                heapq.heappush(self._due, (now, subject))
+        for lane in self._lanes.values():
+            if lane[0].due is not None:
+                lane[0] = replace(lane[0], due=min(lane[0].due, now))
+            self._schedule(lane[0])
+
+    def probe(self) -> Hold | None:
+        """Return the earliest of what may be delivered, whether due or not; None when all wait for a person."""
+        heads = (lane[0] for lane in self._lanes.values() if lane[0].due is not None or lane[0].follows)
+        return min(heads, key=_order, default=None)
 
     def next_due(self) -> int | None:
         """Return when the next head is due (milliseconds)."""
@@ -74,7 +81,7 @@ class Lanes:
         while self._due and self._due[0][0] <= now and len(taken) < limit:
             _, subject = heapq.heappop(self._due)
             lane = self._lanes.get(subject)
-            if lane and (lane[0].due is not None or lane[0].follows):
+            if lane and (lane[0].follows if lane[0].due is None else lane[0].due <= now):
                 taken[subject] = lane[0]
         return list(taken.values())
 

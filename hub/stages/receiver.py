@@ -7,9 +7,9 @@ import datetime as dt
 import logging
 import random
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -20,6 +20,7 @@ from hub.errors import (
     LedgerUnavailable,
     Malformed,
     OutcomeUnknown,
+    ReceiverStopped,
     Rejected,
     Transient,
 )
@@ -44,6 +45,7 @@ from hub.stages.log import LogReader
 from hub.stages.writer import Writer
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 PROBES = (1.0, 2.0, 5.0, 10.0, 15.0)  # seconds between probes of a system that does not answer
 OPEN_AFTER = 5  # refusals in a row that may pass, without a success, before the breaker opens
@@ -89,6 +91,7 @@ class _Breaker:
     since: int
     error: str
     probes: int = 0
+    next: int = 0  # when the next probe is due, in milliseconds
 
 
 @dataclass(slots=True)
@@ -110,6 +113,9 @@ class _Record:
         positions, numbers = self.finished.setdefault((status, job), ([], []))
         positions.append(pos)
         numbers.append(no)
+
+    def __len__(self) -> int:
+        return len(self.holds) + sum(len(positions) for positions, _ in self.finished.values())
 
 
 class Worker:
@@ -138,6 +144,7 @@ class Worker:
         self._reader = reader
         self._rules = rules
         self._sink: Any = None
+        self._features = port.features
         self._stopping = False
         self._wake = asyncio.Event()
         self._failures_in_a_row = 0
@@ -177,14 +184,16 @@ class Worker:
         self.fault = str(error)
         log.warning("%s stands still: %s", self.key, error)
         await self._close()
-        await self._pause(seconds)
-        try:
-            lease = await asyncio.to_thread(self._desk.lease, self.port.no, self._owner, self.epoch)
-        except LedgerUnavailable:
+        while not self._stopping:
+            await self._pause(seconds)
+            try:
+                lease = await asyncio.to_thread(self._desk.lease, self.port.no, self._owner, self.epoch)
+            except LedgerUnavailable:
+                continue  # what the ledger last said may be old by now: never start again from that
+            if lease is None:
+                raise Fenced(f"{self.key} has another owner")
+            self._lease = lease
             return
-        if lease is None:
-            raise Fenced(f"{self.key} has another owner")
-        self._lease = lease
 
     async def _close(self) -> None:
         sink, self._sink = self._sink, None
@@ -217,7 +226,7 @@ class Worker:
         if "breaker" in orjson.loads(lease.state):
             self._lanes.wake(now_ms())
         self._sink = self.port.open()
-        self._features = getattr(self._sink, "features", self.port.features)
+        self._features = getattr(self._sink, "features", self.port.features)  # settings may take a promise back
         if lease.intent is not None:
             await self._finish_intent(lease.intent)
         self.fault = ""
@@ -225,12 +234,12 @@ class Worker:
     async def _finish_intent(self, intent: Intent) -> None:
         """Finish what a former owner was in the middle of when it ended."""
         works = await self._rebuild(intent.members)
-        batch = self._batch(works, intent.batch)
+        batch = self._batch(works, intent.batch, intent.date)
         if intent.token is not None:
             if await self._protection_changed(works) and await self._withdraw(batch, intent.token):
                 await self._release_intent(works)
                 return
-            outcomes = await self._sink.recover(batch, intent.token)
+            outcomes = await _whole(self._sink.recover(batch, intent.token))
         elif self._features.confirms:
             answers = await self._sink.confirm(batch)
             outcomes = [answer or _unknown(each) for answer, each in zip(answers, batch.deliveries, strict=True)]
@@ -248,7 +257,7 @@ class Worker:
 
     async def _withdraw(self, batch: Batch, token: dict[str, Any]) -> bool:
         """Take back a prepared batch of which a reader has seen nothing; False when it stands already."""
-        return bool(await self._sink.withdraw(batch, token))
+        return bool(await _whole(self._sink.withdraw(batch, token)))
 
     async def _release_intent(self, works: list[Work]) -> None:
         """Let a withdrawn batch be delivered anew: all of it waits in its lanes and is due now."""
@@ -260,10 +269,12 @@ class Worker:
         await self._settle(record, intent=False)
 
     async def _entries(self, positions: Sequence[int]) -> dict[int, tuple[Entry, list[Item]]]:
-        logged = await asyncio.to_thread(self._desk.fetch, positions)
+        return await asyncio.to_thread(self._fetch, positions)
+
+    def _fetch(self, positions: Sequence[int]) -> dict[int, tuple[Entry, list[Item]]]:
         return {
             pos: (Entry.of(pos, row.body, self._rules(row.ruleset)), unpack_plan(row.plan))
-            for pos, row in logged.items()
+            for pos, row in self._desk.fetch(positions).items()
         }
 
     def _planned(self, found: tuple[Entry, list[Item]]) -> tuple[Entry, Item]:
@@ -286,14 +297,23 @@ class Worker:
         return works
 
     async def _due(self, limit: int) -> list[Work]:
-        holds = self._lanes.take(now_ms(), 1 if self._breaker else limit)
+        holds = self._lanes.take(now_ms(), limit) if self._breaker is None else self._probe(self._breaker)
         if not holds:
             return []
         entries = await self._entries([hold.pos for hold in holds])
         return [Work(*self._planned(entries[hold.pos]), hold.job, hold.no, hold) for hold in holds]
 
+    def _probe(self, breaker: _Breaker) -> list[Hold]:
+        if now_ms() < breaker.next:
+            return []
+        head = self._lanes.probe()
+        if head is None:  # a person took away what it opened for
+            self._breaker = None
+            return []
+        return [head]
+
     async def _from_log(self, stream: int, works: list[Work], limit: int) -> None:
-        while len(works) < limit and len(self._carry.holds) < limit:
+        while len(works) < limit and len(self._carry) < limit:
             after = self._cursor.get(stream, -1)
             chunk = await self._reader.next(stream, after)
             if chunk is None:
@@ -378,7 +398,7 @@ class Worker:
 
     def _end_untried(self, hold: Hold, status: int) -> None:
         self._scheduled.remove(hold)
-        self._lanes.remove(hold.subject, hold.pos, hold.job, now_ms())
+        self._lanes.remove(hold.subject, hold.pos, hold.job)
         self._carry.finish(status, hold.job, hold.pos, hold.no)
         self._carry.holds = [each for each in self._carry.holds if (each.pos, each.job) != (hold.pos, hold.job)]
         self._carry.released.append((hold.pos, hold.job))
@@ -399,7 +419,7 @@ class Worker:
             elif flag is False:
                 self._keep(work, delivery_code("held", "protection-unknown"), now_ms() + UNKNOWN_AGAIN)
             elif work.entry.rules.cut(work.item.rule).suppressed:
-                self._end(work, delivery_code("suppressed", "protected"), self._carry, now_ms())
+                self._end(work, delivery_code("suppressed", "protected"), self._carry)
             else:
                 going.append(work)
         return going
@@ -422,7 +442,8 @@ class Worker:
 
     # --- delivering --------------------------------------------------------------------------------------------
 
-    def _batch(self, works: list[Work], number: int) -> Batch:
+    def _batch(self, works: list[Work], number: int, date: str = "") -> Batch:
+        date = date or dt.datetime.now(self.port.timezone).date().isoformat()
         deliveries = []
         for work in works:
             if not work.no:
@@ -430,7 +451,7 @@ class Worker:
                 self._next_no += 1
             cut = work.entry.rules.cut(work.item.rule) if work.cut else None
             deliveries.append(work.entry.delivery(work.item, work.no, work.job, cut))
-        return Batch(self.key, number, dt.datetime.now(self.port.timezone).date().isoformat(), deliveries)
+        return Batch(self.key, number, date, deliveries)
 
     async def _deliver(self, works: list[Work]) -> None:
         works = await self._protect(works)
@@ -451,24 +472,37 @@ class Worker:
 
     async def _prepared(self, works: list[Work], batch: Batch) -> Sequence[Outcome] | None:
         """Deliver in two steps; None when somebody became protected between them, and it begins anew."""
-        token = await self._sink.prepare(batch)
+        token = await _whole(self._sink.prepare(batch))
         await self._settle(_Record(), intent=self._intent(works, batch, token))
         if await self._protection_changed(works) and await self._withdraw(batch, token):
             await self._release_intent(works)
             return None
         self._check_lease()
-        return list(await self._sink.commit(batch, token))
+        return list(await _whole(self._sink.commit(batch, token)))
 
     async def _direct(self, works: list[Work], batch: Batch) -> Sequence[Outcome]:
         if not self._features.idempotent:
             await self._settle(_Record(), intent=self._intent(works, batch, None))
             self._check_lease()
-        return await self._call(works, batch)
+        return await self._ask_again(batch, await self._call(works, batch))
 
     async def _call(self, works: list[Work], batch: Batch) -> list[Outcome]:
         if self._features.batch != 1:
             return list(await self._sink.deliver(batch))
         return await self._call_lanes(works, batch)
+
+    async def _ask_again(self, batch: Batch, outcomes: list[Outcome]) -> list[Outcome]:
+        """Ask the system about what it may or may not have done, where it can be asked."""
+        doubtful = [at for at, outcome in enumerate(outcomes) if isinstance(outcome.error, OutcomeUnknown)]
+        if not doubtful or not self._features.confirms:
+            return outcomes
+        asked = Batch(batch.receiver, batch.no, batch.date, [batch.deliveries[at] for at in doubtful])
+        try:
+            answers = await self._sink.confirm(asked)
+        except Transient as error:  # the intent stays open, and asking goes on from there
+            raise ReceiverStopped(f"a delivery cannot be confirmed: {error}", code="confirm") from error
+        settled = dict(zip(doubtful, answers, strict=True))
+        return [settled.get(at) or outcome for at, outcome in enumerate(outcomes)]
 
     async def _call_lanes(self, works: list[Work], batch: Batch) -> list[Outcome]:
         """Call a one-by-one sink: residents side by side, each resident's deliveries in order, none past a failure."""
@@ -482,7 +516,7 @@ class Worker:
         async def lane(indices: list[int]) -> None:
             async with gate:
                 for index in indices:
-                    if away.is_set() or self._stopping:
+                    if away.is_set() or self._stopping or self._lapsed:
                         return
                     outcome = await self._one(batch, batch.deliveries[index])
                     outcomes[index] = outcome
@@ -502,14 +536,24 @@ class Worker:
             outcomes = await self._sink.deliver(Batch(batch.receiver, batch.no, batch.date, [delivery]))
         except (Transient, Rejected, Malformed, OutcomeUnknown) as error:
             return Outcome(delivery.key, error)
+        except Exception as error:
+            log.exception("%s: a fault of the adapter", self.key)
+            text = f"{type(error).__name__}: {error}"
+            if self._features.idempotent:
+                return Outcome(delivery.key, Transient(text, reached=True, code="fault"))
+            return Outcome(delivery.key, OutcomeUnknown(text, code="fault"))
         return outcomes[0]  # type: ignore[no-any-return]
 
+    @property
+    def _lapsed(self) -> bool:
+        return asyncio.get_running_loop().time() > self.valid_until - 1
+
     def _check_lease(self) -> None:
-        if asyncio.get_running_loop().time() > self.valid_until - 1:
+        if self._lapsed:
             raise Fenced(f"the lease of {self.key} could not be renewed in time")
 
     def _intent(self, works: list[Work], batch: Batch, token: dict[str, Any] | None) -> Intent:
-        return Intent(batch.no, token, [[w.entry.pos, w.job, w.no, int(w.cut)] for w in works])
+        return Intent(batch.no, token, [[w.entry.pos, w.job, w.no, int(w.cut)] for w in works], batch.date)
 
     # --- recording ---------------------------------------------------------------------------------------------
 
@@ -520,11 +564,11 @@ class Worker:
         blocked: set[str] = set()
         for work, outcome in zip(works, outcomes, strict=True):
             if outcome.error is None and work.subject not in blocked:
-                self._end(work, DELIVERED, record, now)
+                self._end(work, DELIVERED, record)
             elif isinstance(outcome.error, _NotTried) or work.subject in blocked:
                 untried.append(work)
             elif isinstance(outcome.error, Rejected | Malformed):
-                self._end(work, DEAD_REJECTED, record, now)
+                self._end(work, DEAD_REJECTED, record)
                 record.failures.append(_failure(work, "rejected", outcome.error, now))
             else:
                 blocked.add(work.subject)
@@ -537,11 +581,11 @@ class Worker:
         if was_open and self._breaker is None:
             self._lanes.wake(now_ms())
 
-    def _end(self, work: Work, status: int, record: _Record, now: int) -> None:
+    def _end(self, work: Work, status: int, record: _Record) -> None:
         record.finish(status, work.job, work.entry.pos, work.no)
         if work.hold is not None:
             record.released.append((work.entry.pos, work.job))
-            self._lanes.remove(work.subject, work.entry.pos, work.job, now)
+            self._lanes.remove(work.subject, work.entry.pos, work.job)
 
     def _wait(self, work: Work, error: HubError | None, record: _Record, now: int) -> None:
         """Put a failed delivery into `pending`: waiting with a time, or unknown until it is confirmed."""
@@ -551,9 +595,9 @@ class Worker:
             status, due, kind = UNKNOWN, None, "unknown"
             attempts += 1
         else:
-            reached = isinstance(error, Transient) and error.reached
-            delay = self._delay(attempts, error) if reached else self._probe_delay()
-            attempts += reached
+            counted = self._breaker is None and isinstance(error, Transient) and error.reached
+            delay = self._delay(attempts, error) if counted else self._probe_delay()
+            attempts += counted
             status, due, kind = WAITING, now + int(delay * 1000), "transient"
         since = hold.since if hold else now
         again = Hold(work.entry.pos, work.job, work.subject, status, str(error), since, due, attempts, work.no)
@@ -595,6 +639,8 @@ class Worker:
                 if not error.reached or self._failures_in_a_row >= OPEN_AFTER:
                     self._breaker = self._breaker or _Breaker(now, str(error))
                     self._breaker.error = str(error)
+                    wait = max(self._probe_delay(), error.retry_after or 0.0)
+                    self._breaker.next = now + int(wait * 1000)
         if self._breaker is not None:
             self._breaker.probes += 1
 
@@ -641,7 +687,8 @@ class Worker:
 
     async def _idle(self) -> None:
         self.busy = False
-        due = min(filter(None, (self._lanes.next_due(), self._scheduled.next_due())), default=None)
+        due = self._breaker.next if self._breaker else self._lanes.next_due()
+        due = min((at for at in (due, self._scheduled.next_due()) if at is not None), default=None)
         seconds = 1.0 if due is None else min(1.0, max(0.0, (due - now_ms()) / 1000))
         await self._reader.wait(seconds) if self._breaker is None else await self._pause(seconds)
 
@@ -655,6 +702,16 @@ class Worker:
 
 class _NotTried(HubError):  # noqa: N818 - named for what happened, as the rest of the tree
     """The call was never made: an earlier one of its lane failed, or the system went away."""
+
+
+async def _whole(step: Coroutine[Any, Any, T]) -> T:
+    """Let a step of a file sink end even when its caller is cancelled: the thread that writes needs the file open."""
+    task = asyncio.ensure_future(step)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 def _position(planned: tuple[Entry, Item]) -> int:
