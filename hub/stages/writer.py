@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from hub.errors import HubError
 from hub.ledger.desk import Desk, Settlement
 
 
@@ -36,6 +37,10 @@ class Writer:
         try:
             fenced = await asyncio.to_thread(self._desk.settle, [settlement for settlement, _ in taken])
         except Exception as error:  # noqa: BLE001 - handed to each receiver, which knows what it may do
+            if len(taken) > 1 and not isinstance(error, HubError):  # what one of them says cannot be stored
+                for one in taken:
+                    await self._write([one])
+                return
             for _, future in taken:
                 if not future.done():
                     future.set_exception(error)
