@@ -40,7 +40,7 @@ class LogReader:
             tail = self._tails.setdefault(chunk.stream, deque())
         tail.append(chunk)
         self._order.append(chunk)
-        self._tail_events += chunk.events
+        self._tail_events += _size(chunk)
         self._advance(chunk.stream, chunk.upto)
         while self._tail_events > TAIL_EVENTS and len(self._order) > 1:
             self._forget_oldest()
@@ -50,11 +50,11 @@ class LogReader:
         tail = self._tails.get(oldest.stream)
         if tail and tail[0] is oldest:
             tail.popleft()
-            self._tail_events -= oldest.events
+            self._tail_events -= _size(oldest)
 
     def _drop(self, stream: int) -> None:
-        for chunk in self._tails.pop(stream, ()):
-            self._tail_events -= chunk.events
+        self._tail_events -= sum(map(_size, self._tails.pop(stream, ())))
+        self._order = deque(chunk for chunk in self._order if chunk.stream != stream)
 
     def _advance(self, stream: int, upto: int) -> None:
         if upto > self.ends.get(stream, -1):
@@ -78,8 +78,8 @@ class LogReader:
             self._changed = asyncio.Event()
 
     def behind(self, cursor: dict[int, int]) -> list[int]:
-        """Return the streams in which a cursor has not reached the end."""
-        return [stream for stream, end in self.ends.items() if cursor.get(stream, -1) < end]
+        """Return the streams in which a cursor has not reached the end, those of an earlier topic first."""
+        return sorted(stream for stream, end in self.ends.items() if cursor.get(stream, -1) < end)
 
     async def next(self, stream: int, after: int) -> Chunk | None:
         """Return the stretch that holds the first event behind `after`, or None at the end."""
@@ -87,12 +87,11 @@ class LogReader:
         end = self.ends.get(stream, -1)
         if after >= end:
             return None
-        tail = self._tails.get(stream)
-        if tail and after >= tail[0].after:
-            for chunk in reversed(tail):
-                if chunk.after <= after:
-                    return chunk
-        upto = min(end, tail[0].after) if tail else end
+        upto, tail = end, self._tails.get(stream)
+        if tail and after < tail[-1].upto:  # else another process has dispatched what follows
+            if after >= tail[0].after:
+                return next(chunk for chunk in reversed(tail) if chunk.after <= after)
+            upto = tail[0].after
         return await self._from_ledger(stream, after, upto)
 
     async def _from_ledger(self, stream: int, after: int, upto: int) -> Chunk:
@@ -117,3 +116,7 @@ class LogReader:
             rules = self._rules(row.ruleset)
             chunk.add(Entry.of(row.pos, row.body, rules), unpack_plan(row.plan))
         return chunk
+
+
+def _size(chunk: Chunk) -> int:
+    return max(chunk.events, 1)  # a stretch of mere repeats takes room, too

@@ -1,0 +1,202 @@
+"""The log reader gives the same log from memory and from the ledger, whatever the cursor, in bounded memory."""
+
+import asyncio
+
+import orjson
+import pytest
+
+from hub.errors import LedgerUnavailable
+from hub.ledger.log import Logged
+from hub.ledger.tables import stream_of
+from hub.routing.rules import RuleSet
+from hub.settings.models import City, Receiver, Subscription, System
+from hub.stages import log as log_module
+from hub.stages.entries import ActiveRules, Chunk, Entry, Item, pack_plan
+from hub.stages.log import LogReader
+
+STREAM = stream_of(1, 0)
+FIRST = STREAM << 40
+RECEIVER = 7
+
+
+def rules_of():
+    rule = Subscription(id="r", system="kokuho", on=("resident.died",), send=("name",))
+    receiver = Receiver(name="main", system="kokuho", adapter="jsonl")
+    city = City(systems={"kokuho": System(system="kokuho", subscribes=(rule,), receives={"main": receiver})})
+    return ActiveRules(1, RuleSet.of(city), {"kokuho.main": RECEIVER})
+
+
+RULES = rules_of()
+
+
+def body(offset, stream=STREAM):
+    return orjson.dumps(
+        {
+            "id": f"{stream & 4095}-{offset}",
+            "source": "/systems/juki",
+            "type": "jp.lg.moriguchi.resident.died.v1",
+            "subject": str(offset % 3),
+            "data": {"name": "守口"},
+        }
+    )
+
+
+class Ledger:
+    """The log's rows, and how often they were read."""
+
+    def __init__(self):
+        self.rows = {}
+        self.ends = {}
+        self.reads = []
+        self.fault = None
+
+    def add(self, stream, count):
+        start = self.ends.get(stream, 0)
+        for offset in range(start, start + count):
+            pos = (stream << 40) + offset
+            plan = pack_plan([Item(0, 0)]) if offset % 4 else pack_plan([])
+            self.rows[pos] = Logged(pos, 1, plan, body(offset, stream))
+        self.ends[stream] = start + count
+        return self.chunk(stream, start, start + count)
+
+    def chunk(self, stream, start, end):
+        chunk = Chunk(stream, (stream << 40) + start - 1, (stream << 40) + end - 1, 0)
+        for offset in range(start, end):
+            row = self.rows[(stream << 40) + offset]
+            chunk.add(Entry.of(row.pos, row.body, RULES), [Item(0, 0)] if offset % 4 else [])
+        return chunk
+
+    def positions(self):
+        return dict(self.ends)
+
+    def read(self, stream, after, upto, limit):
+        self.reads.append((after, upto))
+        if self.fault is not None:
+            raise self.fault
+        wanted = range(max(after, (stream << 40) - 1) + 1, upto + 1)
+        return [self.rows[pos] for pos in wanted if pos in self.rows][:limit]
+
+
+@pytest.fixture
+def ledger():
+    return Ledger()
+
+
+@pytest.fixture
+def reader(ledger):
+    return LogReader(ledger, lambda number: RULES)
+
+
+async def everything(reader, stream=STREAM, after=-1):
+    """Read on as a receiver does; the log must never give what does not lead on."""
+    found = []
+    while (chunk := await reader.next(stream, after)) is not None:
+        assert chunk.upto > after
+        found += [entry.pos for entry, _ in chunk.planned.get(RECEIVER, ()) if entry.pos > after]
+        after = chunk.upto
+    return found
+
+
+def planned(start, end, stream=STREAM):
+    return [(stream << 40) + offset for offset in range(start, end) if offset % 4]
+
+
+async def test_what_dispatch_handed_over_is_read_from_memory(ledger, reader):
+    reader.append(ledger.add(STREAM, 10))
+    reader.append(ledger.add(STREAM, 10))
+    assert await everything(reader) == planned(0, 20)
+    assert ledger.reads == []
+
+
+async def test_what_stood_before_is_read_from_the_ledger_up_to_what_is_in_memory(ledger, reader):
+    ledger.add(STREAM, 10)
+    reader.append(ledger.add(STREAM, 10))
+    assert await everything(reader) == planned(0, 20)
+    assert ledger.reads == [(FIRST - 1, FIRST + 9)]
+
+
+@pytest.mark.parametrize("after", range(-1, 40))
+async def test_a_cursor_may_stand_anywhere(ledger, reader, after, monkeypatch):
+    monkeypatch.setattr(log_module, "READ_EVENTS", 7)
+    ledger.add(STREAM, 15)
+    reader.append(ledger.add(STREAM, 10))
+    reader.append(ledger.add(STREAM, 15))
+    assert await everything(reader, after=FIRST + after) == planned(after + 1, 40)
+
+
+async def test_what_another_process_dispatched_is_read_from_the_ledger(ledger, reader):
+    reader.append(ledger.add(STREAM, 10))
+    ledger.add(STREAM, 10)
+    await reader.refresh()
+    assert await everything(reader) == planned(0, 20)
+    reader.append(ledger.add(STREAM, 5))
+    assert await everything(reader, after=FIRST + 9) == planned(10, 25)
+
+
+async def test_a_gap_is_not_jumped_over(ledger, reader):
+    reader.append(ledger.add(STREAM, 4))
+    ledger.add(STREAM, 4)
+    reader.append(ledger.add(STREAM, 4))
+    assert await everything(reader) == planned(0, 12)
+
+
+async def test_memory_is_bounded_whatever_waits(ledger, reader, monkeypatch):
+    monkeypatch.setattr(log_module, "TAIL_EVENTS", 50)
+    monkeypatch.setattr(log_module, "READ_CHUNKS", 3)
+    monkeypatch.setattr(log_module, "READ_EVENTS", 10)
+    for _ in range(40):
+        reader.append(ledger.add(STREAM, 10))
+    kept = sum(chunk.events for tail in reader._tails.values() for chunk in tail)
+    assert 0 < kept <= 50
+    assert await everything(reader) == planned(0, 400)
+    assert len(reader._read) <= 3
+
+
+async def test_mere_repeats_and_gaps_take_no_memory_for_ever(ledger, reader, monkeypatch):
+    monkeypatch.setattr(log_module, "TAIL_EVENTS", 20)
+    for number in range(200):
+        reader.append(Chunk(STREAM, FIRST + number - 1, FIRST + number, 0))
+    assert len(reader._order) <= 21
+    for number in range(300, 900, 3):
+        reader.append(Chunk(STREAM, FIRST + number, FIRST + number + 1, 1))
+    assert len(reader._order) <= 21
+    assert sum(map(len, reader._tails.values())) <= 21
+
+
+async def test_receivers_at_the_same_place_share_one_read(ledger, reader):
+    ledger.add(STREAM, 30)
+    await reader.refresh()
+    chunks = await asyncio.gather(*(reader.next(STREAM, -1) for _ in range(20)))
+    assert len(ledger.reads) == 1
+    assert all(chunk is chunks[0] for chunk in chunks)
+
+
+async def test_a_read_that_failed_is_tried_again(ledger, reader):
+    ledger.add(STREAM, 3)
+    await reader.refresh()
+    ledger.fault = LedgerUnavailable("gone")
+    for _ in range(2):
+        with pytest.raises(LedgerUnavailable):
+            await reader.next(STREAM, -1)
+    ledger.fault = None
+    assert await everything(reader) == planned(0, 3)
+
+
+async def test_who_waits_is_woken_when_the_log_grows(ledger, reader):
+    waiting = [asyncio.create_task(reader.wait(30)) for _ in range(3)]
+    await asyncio.sleep(0)
+    reader.append(ledger.add(STREAM, 1))
+    await asyncio.wait_for(asyncio.gather(*waiting), 5)
+    again = asyncio.create_task(reader.wait(30))
+    await asyncio.sleep(0)
+    assert not again.done()
+    reader.append(ledger.add(STREAM, 1))
+    await asyncio.wait_for(again, 5)
+
+
+async def test_an_earlier_topic_comes_first(ledger, reader):
+    streams = [stream_of(2, 1), stream_of(1, 3), stream_of(1, 0)]
+    for stream in streams:
+        reader.append(ledger.add(stream, 2))
+    assert reader.behind({}) == sorted(streams)
+    assert reader.behind({stream: (stream << 40) + 1 for stream in streams[1:]}) == [streams[0]]
