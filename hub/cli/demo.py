@@ -24,10 +24,10 @@ def demo(
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help=word("option.port"))] = PORT,
 ) -> int:
     """Let a day pass in the sample city, which stands in `demo-city` unless a folder is named."""
-    from hub.moriguchi.demo import CommandHub, run_demo
+    from hub.moriguchi.demo import AppHub, run_demo
 
     folder = folder_of(session)
-    with CommandHub(folder) as hub:
+    with AppHub(folder, lang()) as hub:
         code = run_demo(hub, residents=residents, lang=lang(), out=output.console(stderr=session.json))
         session.answer({"folder": str(folder), "complete": code == 0}, lambda: None)
         if serve:
