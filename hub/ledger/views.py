@@ -14,7 +14,7 @@ from hub.errors import AmbiguousId, NotFound
 from hub.events.wire import system_of
 from hub.ledger.desk import Hold, hold_of
 from hub.ledger.engine import Ledger
-from hub.ledger.tables import attempt, dedup, event, fact, generation, name, outcome, pending, receiver
+from hub.ledger.tables import attempt, dedup, event, fact, generation, name, outcome, pending, receiver, relation
 
 EventRow = Any
 
@@ -98,6 +98,18 @@ class Views:
         if row is None:
             raise NotFound(f"there is no event at {pos}")
         return row
+
+    def relations(self, pos: int) -> list[tuple[str, str, bool]]:
+        """Return `(kind, <source system>/<id> of the other event, whether this one acts on it)`, the oldest first."""
+        query = (
+            sa.select(relation.c.kind, relation.c.pos, event.c.pos.label("other"), event.c.id, name.c.name)
+            .join(event, sa.or_(event.c.pos == relation.c.target, event.c.pos == relation.c.pos))
+            .join(name, name.c.no == event.c.source)
+            .where(sa.or_(relation.c.pos == pos, relation.c.target == pos), event.c.pos != pos)
+            .order_by(relation.c.pos)
+        )
+        with self.ledger.read() as connection:
+            return [(row.kind, f"{system_of(row.name)}/{row.id}", row.pos == pos) for row in connection.execute(query)]
 
     def events(self, wanted: EventFilter, limit: int) -> list[EventRow]:
         """Return events, the newest first."""

@@ -24,13 +24,14 @@ from hub.ledger.log import EventLog
 from hub.ledger.status import DELIVERY, EVENT, REASONS, delivery_code, delivery_words
 from hub.ledger.views import EventFilter, States, Views
 from hub.routing.plan import View
-from hub.stages.planning import attributes
 from hub.stages.entries import Entry, Item, unpack_plan
+from hub.stages.planning import attributes
 from hub.stages.rulebook import RuleBook
 
 Json = dict[str, Any]
 PAGE = 200  # events looked through at once
 LOOKED = 5_000  # events looked through for one page of a filtered list
+CHANGING = frozenset({"cancels", "corrects", "enriches", "contradicts"})  # of relations between events
 WAITING_STATUSES = frozenset({"waiting", "held", "scheduled", "unknown"})
 
 
@@ -68,12 +69,22 @@ class Inquiry:
             "status": EVENT[row.status],
             "seen": row.seen,
             "recorded_at": moment(row.recorded_at),
-            "duplicate_of": None,
-            "corrects": None,
-            "corrected_by": None,
+            **self._relations(row.pos),
             "deliveries": [self._delivery(row, entry, item, states) for item in items],
             "not_told": self.explain(row.pos, lang=lang)["not_told"],
         }
+
+    def _relations(self, pos: int) -> Json:
+        """Return what the event repeats, what it corrects or cancels, and what did that to it last."""
+        found: Json = {"duplicate_of": None, "corrects": None, "corrected_by": None}
+        for kind, other, acting in self._views.relations(pos):
+            if not acting:
+                found["corrected_by"] = other if kind in CHANGING else found["corrected_by"]
+            elif kind in CHANGING:
+                found["corrects"] = other
+            else:
+                found["duplicate_of"] = other
+        return found
 
     def explain(self, reference: str | int, *, lang: str = "ja") -> Json:
         """Return who is told of an event and why, who is not and why not, by the rules it was planned by."""

@@ -161,3 +161,13 @@ def test_an_old_effective_date_alone_is_not_late(world):
     world.report(world.moved(ADDRESS), world.moved(OTHER, effective_on="2001-01-01"))
     world.deliver()
     assert actions(world, "suido") == ["new", "new"]
+
+
+def test_related_events_name_one_another(world):
+    world.report(world.moved(ADDRESS), world.event("event.cancelled", event_id="e1"))
+    world.report(*(world.event("resident.died", system=s, name="守口 花子", died_on="2026-11-19") for s in ("a", "b")))
+    shown = {n: world.inquiry.event(f"e{n}") for n in (1, 2, 3, 4)}
+    assert shown[1]["corrected_by"] == "juki/e2"
+    assert shown[2]["corrects"] == "juki/e1"
+    assert shown[4]["duplicate_of"] == "a/e3"
+    assert shown[3]["corrected_by"] is None
