@@ -1,7 +1,7 @@
 """Pages as a reader follows them: fenced blocks between `<!-- tour -->` and `<!-- /tour -->`, in their order.
 
 A block under a line that ends in a file's name, as in "`systems/a.yaml`:", is that file. A `bash` block is run in the
-folder where the one before it ended. A `text` block is what the last one printed, line by line. Other blocks are read only.
+folder where the one before it ended. A `text` block is what the last one printed, line by line.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Block:
 def blocks(page: Path) -> Iterator[Block]:
     """Yield the blocks of a page's tours."""
     for tour in _TOUR.findall(page.read_text(encoding="utf-8")):
-        for found in _BLOCK.finditer(tour):
+        for found in _BLOCK.finditer(f"\n\n{tour}"):
             caption = _CAPTION.search(found["before"])
             yield Block(found["kind"], found["text"], caption[1] if caption else None)
 
