@@ -23,7 +23,7 @@ LEFT = ("planned", "sending", "waiting", "held", "unknown")
 
 def drain(
     session: Session,
-    wait: Annotated[str, typer.Option("--wait", help=word("option.wait"))] = "30s",
+    wait: Annotated[str, typer.Option("--wait", metavar="TIME", help=word("option.wait"))] = "30s",
     close_windows: Annotated[bool, typer.Option("--close-windows", help=word("option.close-windows"))] = False,
 ) -> int:
     """Run until nothing is left."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
@@ -14,6 +15,10 @@ from hub.cli.words import word
 from hub.errors import UsageError
 from hub.stages import times
 
+if TYPE_CHECKING:
+    from hub.ledger.views import EventFilter
+    from hub.stages.inquiry import Inquiry
+
 
 def listing(
     session: Session,
@@ -24,6 +29,7 @@ def listing(
     batch: filters.Batch = None,
     since: filters.Since = None,
     until: filters.Until = None,
+    error: filters.Error = None,
     limit: filters.Limit = 50,
     cursor: filters.Cursor = None,
 ) -> None:
@@ -44,8 +50,22 @@ def listing(
         until=times.until(until, zone),
     )
     with session.inquiry() as inquiry:
-        page = inquiry.events(wanted, limit=limit, cursor=cursor)
+        ask = inquiry.events if error is None else partial(_with_error, inquiry, error)
+        page = ask(wanted, limit=limit, cursor=cursor)
     session.answer(page, lambda: _write_list(page))
+
+
+def _with_error(inquiry: Inquiry, error: str, wanted: EventFilter, *, limit: int, cursor: str | None) -> dict[str, Any]:
+    """Return the page's events of which a delivery has such an error; a page may be short and still have a `next`."""
+    page = inquiry.events(wanted, limit=limit, cursor=cursor)
+    kept = [item for item in page["items"] if item["deliveries"] and _has_error(inquiry, item, error)]
+    return {**page, "items": kept}
+
+
+def _has_error(inquiry: Inquiry, item: dict[str, Any], error: str) -> bool:
+    shown = inquiry.event(f"{item['source'].removeprefix('/systems/')}/{item['id']}")
+    found = [each["error"] for each in shown["deliveries"] if each["error"] is not None]
+    return any(error in f"{each['code']} {each['message']}" for each in found)
 
 
 def show(session: Session, event: Annotated[str, typer.Argument(metavar="EVENT", help=word("option.event"))]) -> None:

@@ -18,7 +18,7 @@ SAMPLES = ("moriguchi",)
 def init(
     session: Session,
     folder: Annotated[Path | None, typer.Argument(metavar="DIR", help=word("option.dir"))] = None,
-    sample: Annotated[str | None, typer.Option("--sample", help=word("option.sample"))] = None,
+    sample: Annotated[str | None, typer.Option("--sample", metavar="NAME", help=word("option.sample"))] = None,
 ) -> None:
     """Write a new city."""
     target = folder or session.folder

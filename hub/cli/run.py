@@ -27,7 +27,7 @@ def run(
     session: Session,
     only: Annotated[str | None, typer.Option("--only", metavar="STAGES", help=word("option.only"))] = None,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help=word("option.port"))] = PORT,
-    host: Annotated[str, typer.Option("--host", help=word("option.host"))] = "127.0.0.1",
+    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help=word("option.host"))] = "127.0.0.1",
 ) -> None:
     """Run until SIGTERM or SIGINT."""
     with session.hub() as hub:

@@ -70,7 +70,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "the input put right: a CloudEvent, or a row (with its header line, or without)",
     ),
     "option.reason": ("理由", "why"),
-    "option.token-system": ("システム", "a system of the city"),
+    "option.token-system": ("市のシステム", "a system of the city"),
     "option.token-name": ("一覧での名前（既定: すべて）", "its name in the list (default: all of the system)"),
     # --- groups and commands ---------------------------------------------------------------------------------------
     "help.hub": (
@@ -99,7 +99,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "help.quarantine discard": ("届けずに閉じる", "Close an entry without an event."),
     "help.doctor": (
         "この機械と市の設定に足りないものと直し方",
-        "Look whether this machine and city have what the hub needs, each with the mend.",
+        "Look for what the hub lacks here, with the mend.",
     ),
     "help.schemas": ("イベントの JSON Schema を書き出す", "Write the JSON Schemas of the events."),
     "help.token": ("HTTP で報告するシステムの合鍵", "The bearer tokens by which systems report over HTTP."),
@@ -114,7 +114,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "help.publish": ("CloudEvents を Kafka に届ける", "Publish CloudEvents; returns when Kafka has them."),
     "help.drain": (
         "残りがなくなるまで、読み取り・振り分け・配達をする",
-        "Read, dispatch and deliver until nothing is left that time would mend.",
+        "Read, dispatch and deliver until nothing is left.",
     ),
     "help.status": ("待ち・遅れ・失敗の今のようす", "Systems, lag, what waits and what failed."),
     "help.events": ("報告されたイベント", "What was reported."),

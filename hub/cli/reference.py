@@ -1,0 +1,158 @@
+"""Writes the commands' manual, `docs/reference/commands.md`, from the command line itself.
+
+`python -m hub.cli.reference` prints it; a test compares it with the file.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterator
+from textwrap import fill
+from typing import Any, get_args
+
+from typer.models import ArgumentInfo, OptionInfo
+
+from hub.cli import reserved
+from hub.cli.command import COMMON, Body
+from hub.cli.main import COMMANDS
+from hub.cli.words import WORDS
+
+HEAD = """# Commands
+
+<!-- Written by `python -m hub.cli.reference > docs/reference/commands.md`; a test keeps it true. -->
+
+Every command takes:
+
+{common}
+
+With `--json` exactly one document goes to stdout, also when the command fails:
+`{{"error": {{"code", "message", "place", "mend"}}}}`. Progress and logs go to stderr, logs as one JSON object a line, without personal data. Lists are
+`{{"items": […], "next": cursor or null}}`; times are RFC 3339 in UTC. The language follows `LC_ALL`, `LC_MESSAGES` and
+`LANG`. `HUB_DEBUG=1` shows the traceback of an error, which otherwise goes to a file in `var/log/`.
+
+| exit code | meaning |
+|---|---|
+| 0 | done |
+| 1 | it ran and found trouble |
+| 2 | wrong usage or configuration |
+| 3 | a needed service is away |
+"""
+
+NOTES = {
+    "demo": """
+The city stands in `demo-city/` of the current folder unless one is named. A folder that holds a city of
+its own is refused. Run twice, a second day passes.
+""",
+    "run": """
+SIGTERM or Ctrl-C ends it within ten seconds, finishing what is under way; a second one ends it at once.
+The HTTP server is opened with the console, or with intake when a system reports over HTTP: it has a
+valid token, or one of its sources says `adapter: http`. Otherwise no port is opened. `/v1/events`
+answers 503 in a process without intake. With `--json` the document, `{"stages", "url"}`, comes when
+everything runs.
+""",
+    "drain": """
+Exit 1 when any delivery is planned, sending, waiting, held or unknown at the end, or died meanwhile, and
+when a source could not be read; what is scheduled, unmatched, repeated or quarantined is printed and
+changes nothing. Exit 3 when there was no ledger or no Kafka for the time of `--wait`. `behind` names
+receivers with planned deliveries.
+""",
+    "publish": """
+Answers `{"accepted", "duplicates", "quarantined": [{"no", "place", "code", "message"}], "batch"}`;
+`duplicates` are repeats within the file. Exit 1 when anything was quarantined.
+""",
+    "check": "Errors are exit 2, warnings 0, with `--strict` 1.",
+    "test": "Exit 1 when a test fails.",
+    "explain": """
+An event of the ledger is explained by the rules it was planned by; one in a file by the rules and facts
+as they stand now, and nothing is written.
+""",
+    "quarantine fix": """
+The file holds what should have come: a CloudEvent, or for rows of a file source the row (or header and
+rows, in the source's encoding), for rows of a database a JSON object. It goes the way of the original,
+through the same mapping. What was resubmitted is kept with the entry. Input that is still wrong is exit
+1 and changes nothing.
+""",
+    "kafka status": "Exit 3 when it does not serve.",
+    "kafka start": """
+Returns when the broker serves; it outlives the command and its process group. A running one is kept.
+With `HUB_KAFKA` it only looks whether that one answers.
+""",
+    "kafka adopt": """
+After the topic was deleted and made anew, or lost what was not read yet: dispatch goes on with what it
+holds now. A topic that belongs to another ledger stays refused.
+""",
+    "db status": "Exit 1 when the ledger is not at the newest revision.",
+    "doctor": "Changes nothing. Exit 1 when something must be mended.",
+    "token revoke": "Without `--token`, all valid tokens of the system.",
+}
+
+
+def page() -> str:
+    """Return the page."""
+    parts = [HEAD.format(common=_table(list(COMMON)))]
+    parts += [_section(path, body) for path, body in COMMANDS.items()]
+    names = ", ".join(f"`hub {name}`" for name in reserved.NAMES)
+    parts.append(f"## Reserved\n\nThese answer `not yet` and exit 2: {names}.\n")
+    return "\n".join(parts)
+
+
+def _section(path: str, body: Body) -> str:
+    parameters = list(inspect.signature(body, eval_str=True).parameters.values())[1:]
+    words = " ".join(filter(None, (f"hub {path}", *(_usage(each) for each in parameters))))
+    lines = [f"## hub {path}\n", WORDS[f"help.{path}"][1], f"\n    {words}\n"]
+    if parameters:
+        lines.append(_table(parameters) + "\n")
+    if path in NOTES:
+        lines.append(fill(" ".join(NOTES[path].split()), 120) + "\n")
+    return "\n".join(lines)
+
+
+def _usage(parameter: inspect.Parameter) -> str:
+    kind, info = _told(parameter)
+    if isinstance(info, ArgumentInfo):
+        name = (info.metavar or parameter.name.upper()).strip("[]")
+        return name if parameter.default is inspect.Parameter.empty else f"[{name}]"
+    words = _flags(info)[0] + ("" if kind is bool else f" {info.metavar or _metavar(kind)}")
+    return words if parameter.default is inspect.Parameter.empty else f"[{words}]"
+
+
+def _table(parameters: list[inspect.Parameter]) -> str:
+    rows = [f"| {name} | {said} |" for each in parameters for name, said in _row(each)]
+    return "\n".join(["| option | meaning |", "|---|---|", *rows])
+
+
+def _row(parameter: inspect.Parameter) -> Iterator[tuple[str, str]]:
+    kind, info = _told(parameter)
+    if isinstance(info, ArgumentInfo):
+        name = (info.metavar or parameter.name.upper()).strip("[]")
+    else:
+        name = ", ".join(_flags(info)) + ("" if kind is bool else f" {info.metavar or _metavar(kind)}")
+    said = _english(info.help or "")
+    if info.envvar:
+        said += f" (environment: `{info.envvar}`)"
+    if parameter.default not in (inspect.Parameter.empty, None, False):
+        said += f" (default: `{parameter.default}`)"
+    yield f"`{name}`", said.replace("|", "\\|")
+
+
+def _told(parameter: inspect.Parameter) -> tuple[Any, Any]:
+    """Return a parameter's type and what Typer is told of it."""
+    kind, info = get_args(parameter.annotation)
+    return kind, info
+
+
+def _flags(info: OptionInfo) -> list[str]:
+    return [str(info.default), *(info.param_decls or ())] if info.default is not ... else list(info.param_decls or ())
+
+
+def _metavar(kind: Any) -> str:
+    return "N" if kind is int else "TEXT"
+
+
+def _english(said: str) -> str:
+    return next((en for ja, en in WORDS.values() if said in (ja, en)), said)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HUB = [sys.executable, "-m", "hub.cli.main"]
+
+
+@dataclass
+class Shell:
+    """A person at a terminal of one city: `shell("drain")` runs `hub drain` and waits for it."""
+
+    folder: Path
+    environ: dict[str, str]
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def __call__(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*HUB, *words],
+            cwd=self.folder,
+            env=self.environ,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def json(self, *words: str, code: int = 0, stdin: str = "") -> Any:
+        done = self(*words, "--json", stdin=stdin)
+        assert done.returncode == code, f"hub {' '.join(words)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return json.loads(done.stdout)
+
+    def begin(self, *words: str) -> subprocess.Popen[str]:
+        """Start a command and leave it running; it is ended with the test."""
+        process = subprocess.Popen(
+            [*HUB, *words], cwd=self.folder, env=self.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        self.started.append(process)
+        return process
+
+    def end(self) -> None:
+        for process in self.started:
+            if process.poll() is None:
+                process.send_signal(signal.SIGKILL)
+            process.communicate()
+
+
+@pytest.fixture
+def new_shell(tmp_path: Path) -> Iterator[Callable[..., Shell]]:
+    """Make shells: `new_shell(folder, HUB_KAFKA=…)`. English, and no settings of the person who runs the tests."""
+    shells: list[Shell] = []
+
+    def make(folder: Path, **environ: str) -> Shell:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("HUB_", "LC_", "LANG"))}
+        folder.mkdir(parents=True, exist_ok=True)
+        shells.append(Shell(folder, {**kept, "LANG": "C.UTF-8", **environ}))
+        return shells[-1]
+
+    yield make
+    for shell in shells:
+        shell.end()
