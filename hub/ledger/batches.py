@@ -171,22 +171,21 @@ def released(ledger: Ledger) -> list[Item]:
         return [_item(row) for row in rows]
 
 
-def published(ledger: Ledger, no: int, *, refused: Mapping[str, int]) -> None:
-    """Say that a released batch is in Kafka; `refused` counts by type the events that went to quarantine instead."""
-    with ledger.write() as connection:
-        query = sa.select(batch).where(batch.c.no == no, batch.c.status == "released").with_for_update()
-        row = connection.execute(query).mappings().first()
-        if row is None:
-            return
-        events = Counter(orjson.loads(row["events"]))
-        events.subtract(refused)
-        connection.execute(
-            sa.update(batch)
-            .where(batch.c.no == no)
-            .values(
-                status="done", events=_json(+events), quarantined=row["quarantined"] + sum(refused.values()), spool=None
-            )
-        )
+def published(connection: Connection, no: int, *, refused: Mapping[str, int]) -> bool:
+    """Say in the caller's transaction that a released batch is in Kafka; False when that was said before.
+
+    `refused` counts by type the events that went to quarantine instead.
+    """
+    query = sa.select(batch).where(batch.c.no == no, batch.c.status == "released").with_for_update()
+    row = connection.execute(query).mappings().first()
+    if row is None:
+        return False
+    events = Counter(orjson.loads(row["events"]))
+    events.subtract(refused)
+    quarantined = row["quarantined"] + sum(refused.values())
+    values = {"status": "done", "events": _json(+events), "quarantined": quarantined, "spool": None}
+    connection.execute(sa.update(batch).where(batch.c.no == no).values(**values))
+    return True
 
 
 def hold_again(ledger: Ledger, no: int, reason: str) -> None:

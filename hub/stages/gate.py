@@ -15,12 +15,14 @@ from typing import Any
 from hub.adapters.contract import SourceBatch
 from hub.ledger import batches, quarantine, sources
 from hub.ledger.batches import Arrival
+from hub.ledger.protected import protect_early
 from hub.ledger.quarantine import Entry
 from hub.ledger.sources import Tally
 from hub.settings.models import Guard
 from hub.stages import spool
 from hub.stages.clock import new_batch_id
 from hub.stages.guards import EARLIER, breaches
+from hub.stages.protecting import protected_in
 from hub.stages.records import Prepared, fault, publish_sound, wording
 from hub.stages.services import Services
 from hub.stages.spool import Spool
@@ -113,16 +115,24 @@ class Gate:
     async def _hold(self, unit: _Unit, position: dict[str, Any], reason: str, steps: Steps) -> Tally:
         token = await steps.once(unit.spool.seal)
         unit.sealed = True
+        await steps.lasting(self._protect, unit)
         mine = await steps.lasting(self._keep_held, unit, position, reason, token)
         self._unit = None
         await steps.once(unit.spool.close if mine else unit.spool.remove)
         return unit.tally()
 
+    def _protect(self, unit: _Unit) -> None:
+        """Protect at once whom a held batch protects: a person may take days, and nothing may be told meanwhile."""
+        for chunk in unit.spool.chunks():
+            protect_early(self._services.ledger, protected_in(chunk))
+
     def _keep_held(self, unit: _Unit, position: dict[str, Any], reason: str, token: Mapping[str, Any]) -> bool:
         services = self._services
+        read_at = sources.load(services.ledger, self._system, self._source).read_at
         with services.ledger.write() as connection:
             mine = batches.hold(connection, unit.arrival, services.now, reason=reason, spool=token)
-            self._advance(connection, position, unit.tally())
+            # What is held does not count as read: a list of protected residents must not look fresh by it.
+            self._advance(connection, position, unit.tally(), read_at)
         return mine
 
     async def _let_through(self, unit: _Unit, position: dict[str, Any], steps: Steps) -> Tally:
@@ -146,10 +156,9 @@ class Gate:
         )
         with services.ledger.write() as connection:
             batches.record(connection, [counted], services.now)
-            self._advance(connection, position, unit.tally(count))
+            self._advance(connection, position, unit.tally(count), services.ledger.now(connection))
 
-    def _advance(self, connection: Any, position: dict[str, Any], tally: Tally) -> None:
-        at = self._services.ledger.now(connection)
+    def _advance(self, connection: Any, position: dict[str, Any], tally: Tally, at: int) -> None:
         sources.advance(connection, self._system, self._source, position=position, tally=tally, at=at)
         if self._guard.missing_file_by is not None:
             batches.come(connection, self._system, self._source)

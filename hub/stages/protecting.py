@@ -25,10 +25,15 @@ class ProtectingProducer:
         self, topic: str, records: Sequence[tuple[bytes, bytes]], headers: Sequence[tuple[str, bytes]] = ()
     ) -> None:
         """Publish records; raises BrokerUnavailable and LedgerUnavailable."""
-        subjects = [subject for _, value in records if _MARK in value for subject in _protected(value)]
+        subjects = protected_in(records)
         if subjects:
             await asyncio.to_thread(protect_early, self._ledger, subjects)
         await self._producer.publish(topic, records, headers)
+
+
+def protected_in(records: Sequence[tuple[bytes, bytes]]) -> list[str]:
+    """Return whom the records, events as they stand in Kafka, protect from now on."""
+    return [subject for _, value in records if _MARK in value for subject in _protected(value)]
 
 
 def _protected(value: bytes) -> list[str]:

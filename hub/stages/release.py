@@ -8,14 +8,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from hub.errors import HubError, Transient, Unavailable
-from hub.ledger import batches
+from hub.ledger import batches, sources
 from hub.ledger.batches import Arrival, Item
+from hub.ledger.sources import Tally
 from hub.stages import spool
 from hub.stages.gate import publish_spool
 from hub.stages.patience import Stopping, pause
@@ -102,8 +104,17 @@ class Releaser:
     async def _publish_open(self, item: Item, held: Spool, steps: Steps) -> None:
         arrival = Arrival(item.system, item.source, item.id, item.label)
         refused = await publish_spool(held, arrival, self._services, steps)
-        await steps.lasting(partial(batches.published, refused=refused), self._services.ledger, item.no)
+        await steps.lasting(self._keep_published, item, refused)
         held.path.unlink(missing_ok=True)
+
+    def _keep_published(self, item: Item, refused: Counter[str]) -> None:
+        """Store that the batch is in Kafka, and that its source is read as far as it stands."""
+        ledger = self._services.ledger
+        position = sources.load(ledger, item.system, item.source).position
+        with ledger.write() as connection:
+            if batches.published(connection, item.no, refused=refused) and position is not None:
+                at = ledger.now(connection)
+                sources.advance(connection, item.system, item.source, position=position, tally=Tally(), at=at)
 
     def _note(self, item: Item, error: Exception) -> None:
         named = error if isinstance(error, HubError) else Transient(f"{type(error).__name__}: {error}", code="fault")

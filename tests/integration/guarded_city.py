@@ -34,7 +34,7 @@ POINTS = {
     "store": (Gate, "_advance", 1),  # within the transaction
     "settle": (Gate, "_settle", 1),
     "acknowledge": (CsvSource, "acknowledge", 1),
-    "published": (batches, "published", 1),
+    "published": (batches, "published", 1),  # within the transaction
     "released": (Releaser, "_publish", 1),
 }
 

@@ -88,7 +88,9 @@ def test_a_held_batch_waits_until_it_is_released_and_published(ledger):
     assert item.decided_at
     assert batches.unpublished(ledger, "juki", "sabun") == "B1"
     assert batches.spooled(ledger) == {"a.jsonl"}
-    batches.published(ledger, item.no, refused={"resident.died": 1})
+    with ledger.write() as connection:
+        assert batches.published(connection, item.no, refused={"resident.died": 1})
+        assert not batches.published(connection, item.no, refused={"resident.died": 1})
     done = batches.show(ledger, "B1")
     assert (done.status, done.events, done.quarantined, done.spool) == ("done", {"resident.died": 2}, 1, None)
     assert batches.unpublished(ledger, "juki", "sabun") is None

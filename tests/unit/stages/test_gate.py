@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,6 +16,7 @@ from hub.errors import BrokerUnavailable, LedgerUnavailable, Malformed, Transien
 from hub.events.envelope import Event
 from hub.ledger import batches, quarantine, sources
 from hub.ledger.engine import Ledger
+from hub.ledger.protected import Register
 from hub.ledger.sources import Tally
 from hub.ledger.tables import metadata
 from hub.ledger.views import EventFilter
@@ -393,6 +395,38 @@ async def test_a_producer_that_is_broken_leaves_a_batch_released(city, monkeypat
     monkeypatch.setattr(city.topic, "publish", publish)
     assert (await city.drain(Files())).faults == {}
     assert city.statuses() == {"a@1": "done"}
+
+
+async def test_whom_a_held_batch_protects_is_protected_at_once(city):
+    class Protecting(Mapper):
+        def map(self, row, *, as_of_time):
+            event = super().map(row, as_of_time=as_of_time)
+            if row["text"] == "p3":
+                event.type = "resident.protection-started"
+                event.data["together_with"] = ["1000007"]
+            return event
+
+    intake = city.intake(Files(a=["a1", "b2", "p3", "d4"]))
+    intake._readers[0]._runner = replace(intake._readers[0]._runner, mappers=(Protecting(),))
+    await intake.drain()
+    assert city.statuses() == {"a@1": "held"}
+    assert Register(city.ledger)(["a", "p", "1000007"]) == {"p": True, "1000007": True}
+
+
+async def test_what_is_held_does_not_count_as_read(city):
+    source = Files(a=["a1"])
+    await city.drain(source)
+    before = sources.load(city.ledger, "juki", "sabun").read_at
+    assert before
+    await asyncio.sleep(0.01)
+    source.files["b"] = ["a1", "a2", "a3", "a4"]
+    await city.drain(source)
+    assert sources.load(city.ledger, "juki", "sabun").read_at == before
+    city.decide("b@1")
+    await city.drain(source)
+    state = sources.load(city.ledger, "juki", "sabun")
+    assert state.read_at > before
+    assert (state.position["file"], state.tally.rows) == ("b", 5)
 
 
 async def test_unguarded_batches_are_recorded_too(city):
