@@ -1,11 +1,12 @@
 """The ledger's tables: narrow integers where rows are many, text where people ask.
 
-An event's `pos` is its place in Kafka as one integer: generation (11 bits), partition (12 bits), offset (40 bits). It is the
-primary key and the order of events within a partition; `pos >> 40` is the *stream*. Receivers, sources and types are
-interned in `name`. A delivery is `(receiver, pos, job)`: job 0 is the first sending, any other a replay job.
+An event's `pos` is its place in Kafka as one integer: generation (11 bits), partition (12 bits), offset (40 bits). It
+is the primary key and the order of events within a partition; `pos >> 40` is the *stream*. Sources and types are
+interned in `name`, receivers in `receiver`. A delivery is `(receiver, pos, job)`: job 0 is the first sending, any other
+a replay job.
 
-A delivery without a row in `outcome` or `pending` is *planned*: its event's `plan` names it and its receiver's cursor has
-not passed it. `outcome` is append-only; `pending` holds only what is neither finished nor merely next.
+A delivery without a row in `outcome` or `pending` is *planned*: its event's `plan` names it and its receiver's cursor
+has not passed it. `outcome` is append-only; `pending` holds only what is neither finished nor merely next.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 OFFSET_BITS = 40
 PARTITION_BITS = 12
+DEATHS = ("rejected", "expired", "exhausted", "unconfirmed")  # kinds of attempt after which a delivery is dead
 
 metadata = MetaData()
 
@@ -232,11 +235,23 @@ attempt = Table(
     Column("job", Integer, primary_key=True, autoincrement=False),
     Column("n", Integer, primary_key=True, autoincrement=False),
     Column("at", BigInteger, nullable=False),
-    Column("kind", Text, nullable=False),  # transient | rejected | unknown
+    Column("kind", Text, nullable=False),  # transient | rejected | unknown, or another of DEATHS
     Column("code", Text, nullable=False),
     Column("message", Text, nullable=False),
+    Column("announced_at", BigInteger),  # of a dead letter: when Kafka had it
+    Column("alerted_at", BigInteger),  # of a dead letter: when alerts had taken note of it
     sqlite_with_rowid=False,
 )
+# Only dead letters nobody has been told of yet: a few rows, and none that commits late is missed.
+for _told in ("announced_at", "alerted_at"):
+    _open = text(f"{_told} IS NULL AND kind IN ({', '.join(map(repr, DEATHS))})")
+    Index(
+        f"attempt_to_be_{_told.removesuffix('_at')}",
+        attempt.c.receiver,
+        attempt.c.pos,
+        sqlite_where=_open,
+        postgresql_where=_open,
+    )
 
 quarantine = Table(
     "quarantine",
@@ -278,6 +293,49 @@ token = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
 )
+
+# What an operator holds back: a system, or one of its receivers.
+pause = Table(
+    "pause",
+    metadata,
+    Column("key", Text, primary_key=True),  # system or system.receiver
+    Column("until", BigInteger),  # absent: until somebody resumes it
+    Column("reason", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+# What people were told of a receiver: a row from its first dead letter, or from when it did not answer, to its end.
+alert = Table(
+    "alert",
+    metadata,
+    Column("no", Integer, primary_key=True, autoincrement=True),
+    Column("standing", Text, unique=True),  # <kind>:<system.receiver> while it lasts, so that there is one at a time
+    Column("kind", Text, nullable=False),  # dead | breaker
+    Column("receiver", Text, nullable=False),  # system.receiver
+    Column("class", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("raised_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    Column("cursor", Text, nullable=False),  # the receiver's, when the last dead letter was taken note of
+    Column("ended_at", BigInteger),
+)
+
+# One message of an alert on one channel; it is sent when `sent_at` is set, and tried again until then.
+notice = Table(
+    "notice",
+    metadata,
+    Column("alert", Integer, primary_key=True, autoincrement=False),
+    Column("what", Text, primary_key=True),  # raised | ended
+    Column("channel", Text, primary_key=True),
+    Column("due", BigInteger),
+    Column("attempts", Integer, nullable=False),
+    Column("sent_at", BigInteger),
+    Column("error", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+Index("notice_by_due", notice.c.due)
 
 # What arrived together: a file, the rows of a query, a published stream, a batch over HTTP; or, `missing`, what did not.
 batch = Table(

@@ -1,6 +1,7 @@
 """Calendars, windows, maintenance and alerts as they are written, and what is said of wrong ones."""
 
 import datetime as dt
+import re
 from pathlib import Path
 
 import jpholiday
@@ -240,3 +241,18 @@ def test_the_page_says_the_default_calendar(tmp_path):
     (tmp_path / "calendars" / "city.yaml").write_text(text, "utf-8")
     written = load_city(tmp_path, environ={}).calendars["city"]
     assert written.model_dump() == CITY_CALENDAR.model_dump()
+
+
+def test_the_examples_of_the_pages_load(tmp_path):
+    folder = Path(__file__).parents[3] / "docs" / "reference"
+    (tmp_path / "hub.yaml").write_text("city: test\n")
+    environ = dict.fromkeys(("CHAT_WEBHOOK", "MONITOR_TOKEN"), "https://chat/x")
+    for page in ("hours.md", "alerts.md"):
+        for name, text in re.findall(r"```yaml\n# (\S+)\n(.*?)```", (folder / page).read_text("utf-8"), re.DOTALL):
+            path = tmp_path / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, "utf-8")
+    city = load_city(tmp_path, environ=environ)
+    assert len(city.systems["juki"].receives["main"].maintenance) == 6
+    assert city.systems["kaigo"].receives["nightly"].window.collects
+    assert (len(city.alerts.chat), len(city.alerts.webhook), len(city.alerts.mail)) == (1, 1, 1)
