@@ -8,6 +8,7 @@ import sys
 import typer
 
 from hub.cli import (
+    batches,
     check,
     db,
     deliveries,
@@ -43,6 +44,10 @@ COMMANDS: dict[str, Body] = {
     "events show": events.show,
     "deliveries list": deliveries.listing,
     "deliveries show": deliveries.show,
+    "batches list": batches.listing,
+    "batches show": batches.show,
+    "batches release": batches.release,
+    "batches reject": batches.reject,
     "quarantine list": quarantine.listing,
     "quarantine show": quarantine.show,
     "quarantine fix": quarantine.fix,

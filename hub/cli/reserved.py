@@ -9,7 +9,7 @@ from hub.cli.output import say
 from hub.cli.words import word
 
 NAMES = (
-    "morning", "batches", "replay", "jobs", "correct", "cancel", "backfill", "load", "seed", "restore", "reconcile",
+    "morning", "replay", "jobs", "correct", "cancel", "backfill", "load", "seed", "restore", "reconcile",
     "system", "source", "identity", "review", "resident", "adapters", "rules", "prefill", "report", "asyncapi", "audit",
     "user", "purge", "training",
 )  # fmt: skip

@@ -56,12 +56,17 @@ class Shell:
 
 
 @pytest.fixture
-def new_shell(tmp_path: Path) -> Iterator[Callable[..., Shell]]:
-    """Make shells: `new_shell(folder, HUB_KAFKA=…)`. English, and no settings of the person who runs the tests."""
+def new_shell(run_folder: Path) -> Iterator[Callable[..., Shell]]:
+    """Make shells: `new_shell(folder, HUB_KAFKA=…)`. English, and no settings of the person who runs the tests.
+
+    Commands start from compiled modules, as an installed hub does, wherever the tests themselves run from.
+    """
     shells: list[Shell] = []
 
     def make(folder: Path, **environ: str) -> Shell:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("HUB_", "LC_", "LANG"))}
+        foreign = ("HUB_", "LC_", "LANG", "PYTHONDONTWRITEBYTECODE")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+        kept["PYTHONPYCACHEPREFIX"] = str(run_folder / "compiled")
         folder.mkdir(parents=True, exist_ok=True)
         shells.append(Shell(folder, {**kept, "LANG": "C.UTF-8", **environ}))
         return shells[-1]
