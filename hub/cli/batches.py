@@ -1,0 +1,114 @@
+"""`hub batches`: what arrived together, and what a person decides of one that is held."""
+
+from __future__ import annotations
+
+import getpass
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+
+from hub.cli import filters, output
+from hub.cli.session import Session
+from hub.cli.words import word
+from hub.stages import times
+
+if TYPE_CHECKING:
+    from hub.ledger.batches import Item
+
+Reference = Annotated[str, typer.Argument(metavar="BATCH", help=word("option.batch-reference"))]
+Reason = Annotated[str, typer.Option("--reason", help=word("option.reason"))]
+By = Annotated[str | None, typer.Option("--by", metavar="NAME", help=word("option.by"))]
+
+
+def listing(
+    session: Session,
+    system: filters.Systems = None,
+    source: Annotated[str | None, typer.Option("--source", metavar="SOURCE", help=word("option.source"))] = None,
+    status: filters.Statuses = None,
+    since: filters.Since = None,
+    until: filters.Until = None,
+    limit: filters.Limit = 50,
+    cursor: filters.Cursor = None,
+) -> None:
+    """List batches, the newest first."""
+    from hub.ledger import batches
+
+    zone = ZoneInfo(session.city().timezone)
+    with session.ledger() as ledger:
+        items, following = batches.listing(
+            ledger,
+            systems=system or (),
+            source=source,
+            statuses=status or (),
+            since=times.since(since, zone),
+            until=times.until(until, zone),
+            limit=limit,
+            cursor=cursor,
+        )
+    found = [told(item) for item in items]
+    session.answer({"items": found, "next": following}, lambda: _write_list(found, following))
+
+
+def show(session: Session, batch: Reference) -> None:
+    """Show one batch."""
+    from hub.ledger import batches
+
+    with session.ledger() as ledger:
+        found = told(batches.show(ledger, batch))
+    session.answer(found, lambda: _write(found))
+
+
+def release(session: Session, batch: Reference, reason: Reason, by: By = None) -> None:
+    """Let a held batch go; intake publishes it."""
+    from hub.ledger import batches
+
+    with session.ledger() as ledger:
+        found = told(batches.release(ledger, batch, who=by or getpass.getuser(), why=reason))
+    session.answer(found, lambda: output.line(word("batches.released", **found)))
+
+
+def reject(session: Session, batch: Reference, reason: Reason, by: By = None) -> None:
+    """Refuse a held batch; nothing of it is published."""
+    from hub.ledger import batches
+
+    with session.ledger() as ledger:
+        found = told(batches.reject(ledger, batch, who=by or getpass.getuser(), why=reason))
+    session.answer(found, lambda: output.line(word("batches.rejected", **found)))
+
+
+def told(item: Item) -> dict[str, Any]:
+    """Return a batch as JSON."""
+    from hub.stages.inquiry import moment
+
+    found = {name: value for name, value in asdict(item).items() if name not in {"no", "spool"}}
+    times_of = {name: moment(found[name]) for name in ("first_seen", "last_seen")}
+    return {**found, **times_of, "decided_at": moment(item.decided_at) if item.decided_at is not None else None}
+
+
+def _write_list(items: list[dict[str, Any]], following: str | None) -> None:
+    headers = ("recorded", "batch", "source", "rows", "events", "quarantined", "status", "why")
+    output.listing(
+        [word(f"column.{name}") for name in headers],
+        [
+            (
+                item["first_seen"],
+                item["id"],
+                ".".join(filter(None, (item["system"], item["source"]))),
+                item["rows"],
+                sum(item["events"].values()),
+                item["quarantined"],
+                item["status"],
+                item["reason"],
+            )
+            for item in items
+        ],
+        following,
+    )
+
+
+def _write(found: dict[str, Any]) -> None:
+    for name, value in found.items():
+        if value not in ("", None, {}):
+            output.line(f"{name}: {output.compact(value)}")
