@@ -7,6 +7,7 @@ from pathlib import Path
 import jpholiday
 import pytest
 
+from hub.routing.lint import check
 from hub.settings.calendars import CITY_CALENDAR
 from hub.settings.load import load_city
 from hub.settings.secret import Secret
@@ -256,3 +257,12 @@ def test_the_examples_of_the_pages_load(tmp_path):
     assert len(city.systems["juki"].receives["main"].maintenance) == 6
     assert city.systems["kaigo"].receives["nightly"].window.collects
     assert (len(city.alerts.chat), len(city.alerts.webhook), len(city.alerts.mail)) == (1, 1, 1)
+
+
+def test_secrets_of_alerts_do_not_stand_in_the_file(load):
+    text = (
+        "alerts:\n  webhook: {url: 'https://u:pw@hook/a', headers: {Authorization: Bearer x}}\n"
+        "  chat: env:CHAT\n  mail: {host: m, from: a@b, to: a@b, password: env:CHAT}\n"
+    )
+    found = [each for each in check(load({"hub.yaml": text}, {"CHAT": "https://u:pw@chat/"})) if each.code == "secret"]
+    assert [each.place for each in found] == ["hub.yaml:2:12"] * 2
