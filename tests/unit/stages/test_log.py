@@ -84,7 +84,7 @@ def ledger():
 
 @pytest.fixture
 def reader(ledger):
-    return LogReader(ledger, lambda number: RULES)
+    return LogReader(ledger, lambda _: RULES)
 
 
 async def everything(reader, stream=STREAM, after=-1):
