@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 from zoneinfo import ZoneInfo
 
+from sqlalchemy.engine import Connection
+
 from hub.adapters import registry
 from hub.adapters.contract import Batch, Delivery, Expressions, Site, Source
 from hub.errors import Malformed, UsageError
@@ -343,9 +345,9 @@ class Hub:
         group = f"{self.city.prefix}.dispatch"
         return Consumer(bus.bootstrap, bus.topic.name, group, handler=handle, positions=positions)
 
-    def _quarantine(self, refused: list[Refused]) -> None:
-        quarantine.add(
-            self.ledger,
+    def _quarantine(self, connection: Connection, refused: list[Refused]) -> None:
+        quarantine.record(
+            connection,
             [
                 quarantine.Entry(
                     stage="dispatch",
@@ -358,6 +360,7 @@ class Hub:
                 )
                 for each in refused
             ],
+            self.ledger.now(connection),
         )
 
     def _ports(self, rules: ActiveRules, bus: Bus) -> list[ReceiverPort]:

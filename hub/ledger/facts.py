@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from hub.events.facts import empty, merge
-from hub.ledger.log import EventLog
+from hub.ledger.log import EventLog, Homes
 
 Path = tuple[str, ...]
 Row = tuple[str, int, int, dict[str, Any]]  # valid_from, place, pos, delta
@@ -66,7 +66,7 @@ class FactBook:
         self._keep = keep
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._nobody = empty()
-        self._homes: dict[str, tuple[str, int]] = {}  # of the running batch: subject → household, head
+        self._homes = Homes()  # of the running batch: subject → household, head
 
     def load(self, subjects: set[str]) -> None:
         """Bring in the rows of residents that are not remembered."""
@@ -106,14 +106,17 @@ class FactBook:
 
     def settle(self, homes: Iterable[tuple[str, str, int]]) -> None:
         """Note who lives where after an event of the running batch: `(subject, household or "", is head)`."""
-        self._homes.update((subject, (number, head)) for subject, number, head in homes)
+        self._homes.move(homes)
 
     def household(self, number: str | None) -> dict[str, Any]:
         """Return `facts.household`: as of now, not of the event's date."""
         if not number:
             return {}
         members = {subject: head for subject, head in self._log.household(number) if subject not in self._homes}
-        members.update({subject: head for subject, (no, head) in self._homes.items() if no == number})
+        moved = {subject: head for subject, (no, head) in self._homes.items() if no == number}
+        if any(moved.values()):  # a household has one head: the last who was named
+            members = dict.fromkeys(members, 0)
+        members.update(moved)
         heads = [subject for subject, head in members.items() if head]
         found: dict[str, Any] = {"no": number, "size": len(members), "members": sorted(members)}
         return {**found, "head": heads[0]} if heads else found

@@ -7,7 +7,7 @@ dispatcher that has lost its partition fails there with `Fenced` and nothing of 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -176,8 +176,11 @@ class EventLog:
             )
             return [(row[0], row[1]) for row in rows]
 
-    def commit(self, batch: DispatchBatch) -> None:
-        """Write one poll in one transaction; raises Fenced when a position has moved, IdTaken when an id has."""
+    def commit(self, batch: DispatchBatch, beside: Callable[[Connection], None] | None = None) -> None:
+        """Write one poll in one transaction, with what `beside` writes in it.
+
+        Raises Fenced when a position has moved, IdTaken when an id has.
+        """
         with self.ledger.write() as connection:
             self._move(connection, batch.positions)
             raw: Any = connection.connection.driver_connection
@@ -188,6 +191,8 @@ class EventLog:
                     _insert_postgres(raw, batch)
             except self.ledger.engine.dialect.dbapi.IntegrityError as error:  # type: ignore[union-attr]
                 raise IdTaken(str(error)) from error
+            if beside is not None:
+                beside(connection)
 
     def _move(self, connection: Connection, positions: dict[int, tuple[int, int]]) -> None:
         for stream, (expected, following) in sorted(positions.items()):
@@ -264,7 +269,32 @@ def _rare(batch: DispatchBatch) -> Iterator[tuple[str, Sequence[tuple[Any, ...]]
     if batch.protection:
         yield _PROTECTION, batch.protection
     if batch.households:
-        yield _HOUSEHOLD, batch.households
+        homes = Homes().move(batch.households)
+        yield _NO_HEAD, [(no, subject) for subject, (no, head) in homes.items() if head]
+        yield _HOUSEHOLD, [(subject, no, head) for subject, (no, head) in homes.items()]
+
+
+class Homes(dict[str, tuple[str, int]]):
+    """Who lives where after some moves: subject → (household, is head). The head is the last who was named."""
+
+    def __init__(self) -> None:
+        self._heads: dict[str, str] = {}
+
+    def move(self, moves: Iterable[tuple[str, str, int]]) -> Homes:
+        """Lay moves `(subject, household, is head)` over what is known, in order."""
+        for subject, number, head in moves:
+            if head:
+                former = self._heads.get(number)
+                if former is not None and self[former][0] == number:
+                    self[former] = (number, 0)
+                self._heads[number] = subject
+            self[subject] = (number, head)
+        return self
+
+    def clear(self) -> None:
+        """Forget all."""
+        super().clear()
+        self._heads.clear()
 
 
 _STANDING = (
@@ -275,6 +305,7 @@ _PROTECTION = (
     "INSERT INTO protection(subject, early, active, at) VALUES (?,0,?,?) "
     "ON CONFLICT (subject) DO UPDATE SET early = 0, active = excluded.active, at = excluded.at"
 )
+_NO_HEAD = "UPDATE household SET head = 0 WHERE no = ? AND subject <> ?"
 _HOUSEHOLD = (
     "INSERT INTO household(subject, no, head) VALUES (?,?,?) "
     "ON CONFLICT (subject) DO UPDATE SET no = excluded.no, head = excluded.head"

@@ -10,10 +10,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import msgspec
 import orjson
+from sqlalchemy.engine import Connection
 
 from hub.errors import Fenced, HubError, Malformed, Unavailable
 from hub.events.wire import Lazy, Wire, decode, system_of, type_of
@@ -78,7 +80,7 @@ class Dispatcher:
         *,
         book: RuleBook,
         policy: Policy | None = None,
-        quarantine: Callable[[list[Refused]], None],
+        quarantine: Callable[[Connection, list[Refused]], None],
         topic: str = "hub.events",
     ) -> None:
         self._log = log
@@ -130,22 +132,24 @@ class Dispatcher:
     ) -> list[Chunk]:
         poll = _Poll(now_ms(), counts=counts, refused=refused or [])
         decoded = self._decode(records, poll)
+        unreadable = list(poll.refused)
         while True:
             try:
                 self._plan(decoded, poll)
                 self._positions([*records, *([passed] if passed else [])], poll)
-                if poll.refused:
-                    self._quarantine(poll.refused)
-                self._log.commit(poll.batch)
+                self._log.commit(poll.batch, partial(self._put_aside, poll) if poll.refused else None)
                 break
             except IdTaken:  # another dispatcher was first with one of the ids: look again, plan again
                 self._planner.forget()
-                poll = _Poll(now_ms(), refused=[each for each in poll.refused if each.error.code != "id-reused"])
+                poll = _Poll(now_ms(), refused=list(unreadable))
         self._planner.settle()
         for stream, (_, following) in poll.batch.positions.items():
             self._next[stream] = following
         self._count(poll)
         return list(poll.chunks.values())
+
+    def _put_aside(self, poll: _Poll, connection: Connection) -> None:
+        self._quarantine(connection, poll.refused)
 
     def _count(self, poll: _Poll) -> None:
         done = poll.counts

@@ -64,12 +64,15 @@ class World:
         generation = self.log.open_generation("hub.events", "one", 1)
         policy = Policy(self.city.city, ZONE, self.city.authority)
         self.dispatcher = Dispatcher(
-            self.log, self.rules, generation, book=self.book, policy=policy, quarantine=self.refused.extend
+            self.log, self.rules, generation, book=self.book, policy=policy, quarantine=self._refuse
         )
         self.dispatcher.assign([0])
         self.inquiry = Inquiry(self.ledger, self.book)
         self._offset = 0
         self._ids = 0
+
+    def _refuse(self, _connection: Any, refused: list[Refused]) -> None:
+        self.refused += refused
 
     def event(
         self, type_: str, subject: str = "1", *, system: str = "juki", id_: str | None = None, **more: Any
