@@ -309,15 +309,26 @@ async def test_a_ledger_that_answers_too_late_loses_nothing(city, monkeypatch, s
 
 
 async def test_a_crash_after_it_was_held_reads_nothing_twice(city):
+    guard = Guard(rows=(1, 3))
     source = Files(a=["a1", "a2", "a3", "a4"])
-    await city.drain(source)
+    await city.drain(source, guard)
     source.done.clear()  # killed before the source was acknowledged
     for decision in ("release", "nothing more"):
         if decision == "release":
             city.decide("a@1")
-        await city.drain(source)
+        await city.drain(source, guard)
     assert city.topic.ids == ["a1", "a2", "a3", "a4"]
     assert (city.statuses(), source.done) == ({"a@1": "done"}, ["a"])
+
+
+async def test_a_crash_after_it_was_published_does_not_make_an_empty_batch_of_it(city):
+    guard = Guard(rows=(1, 3))
+    source = Files(a=["a1", "a2", "a3"])
+    await city.drain(source, guard)
+    source.done.clear()  # killed before the source was acknowledged
+    await city.drain(source, guard)
+    assert (city.statuses(), source.done, city.topic.ids) == ({"a@1": "done"}, ["a"], ["a1", "a2", "a3"])
+    assert batches.show(city.ledger, "a@1").rows == 3
 
 
 async def test_a_rejected_file_brought_again_is_judged_again(city):
