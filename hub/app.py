@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -20,8 +20,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.engine import Connection
 
 from hub.adapters import registry
+from hub.adapters.alerting import channels
 from hub.adapters.contract import Batch, Delivery, Expressions, Site, Source
-from hub.errors import Malformed, UsageError
+from hub.errors import HubError, Malformed, UsageError
 from hub.ledger import quarantine, schema
 from hub.ledger.desk import Desk, now_ms
 from hub.ledger.engine import Ledger
@@ -35,10 +36,13 @@ from hub.routing.projection import sent
 from hub.routing.rules import RuleSet
 from hub.settings import models as settings
 from hub.settings.models import City, Receiver, System
+from hub.stages.alerts import Alarm
+from hub.stages.deadletters import announce, announce_some
 from hub.stages.delivery import Delivery as DeliveryStage
 from hub.stages.dispatch import Dispatcher, Refused
 from hub.stages.drain import Drained, drain
 from hub.stages.entries import ActiveRules
+from hub.stages.hours import Hours
 from hub.stages.inquiry import Inquiry
 from hub.stages.intake import Counts, Intake, Services, SourceRunner
 from hub.stages.log import LogReader
@@ -48,6 +52,7 @@ from hub.stages.publish import PublishResult, publish_stream
 from hub.stages.receiver import ReceiverPort
 from hub.stages.resubmit import Resubmission, Resubmitter
 from hub.stages.rulebook import RuleBook
+from hub.stages.shutters import Shutters
 
 if TYPE_CHECKING:
     from hub.kafka.bus import Consumer, Producer
@@ -147,13 +152,13 @@ class Hub:
         options = {**source.options, "path": str(file), "after": "keep"}
         return registry.open_source(source.adapter, options, self._site(system, name), place=source.place_of), mappers
 
-    async def drain(self, *, wait: float = 30.0, began: int | None = None) -> DrainReport:
+    async def drain(self, *, wait: float = 30.0, began: int | None = None, close_windows: bool = False) -> DrainReport:
         """Read every source, dispatch and deliver until nothing is left that time would mend.
 
         Deaths are counted since `began` (milliseconds), for a drain that is begun again. Raises Unavailable.
         """
         started = now_ms() if began is None else began
-        async with self.kafka() as bus, self._working(bus) as work:
+        async with self.kafka() as bus, self._working(bus, closing=close_windows) as work:
             read = await self.intake(bus).drain(wait=wait)
             keys = [receiver.key for receiver in self.city.receivers()]
             drained = await drain(
@@ -161,9 +166,13 @@ class Hub:
                 look=lambda: backlog(self.ledger, keys),
                 busy=lambda: any(worker.busy for worker in work.delivery.workers),
                 wait=wait,
+                check=work.check,
             )
             if not drained.dispatched:
                 await self._ends(bus)  # was it Kafka that is away?
+            while await announce_some(self.ledger, self._dead(bus)):
+                pass
+            await self._alarm().turn()
         died = await asyncio.to_thread(deaths, self.ledger, started)
         return DrainReport(read, work.dispatcher, drained, died)
 
@@ -190,6 +199,9 @@ class Hub:
                     self._working(bus, dispatching="dispatch" in only, delivering="delivery" in only)
                 )
             group = await stack.enter_async_context(asyncio.TaskGroup())
+            if "delivery" in only:
+                group.create_task(announce(self.ledger, self._dead(bus), stop))
+                group.create_task(self._alarm().run(stop))
             if "intake" in only:
                 group.create_task(self.intake(bus).run(stop))
             if listening is not None:
@@ -304,7 +316,9 @@ class Hub:
         )
 
     @contextlib.asynccontextmanager
-    async def _working(self, bus: Bus, *, dispatching: bool = True, delivering: bool = True) -> AsyncIterator[Work]:
+    async def _working(
+        self, bus: Bus, *, dispatching: bool = True, delivering: bool = True, closing: bool = False
+    ) -> AsyncIterator[Work]:
         """Run dispatch and delivery while the block runs."""
         rules = await asyncio.to_thread(self.book.activate, RuleSet.of(self.city))
         reader = LogReader(self.log, self.book.__getitem__)
@@ -316,13 +330,15 @@ class Hub:
             policy=Policy(self.city.city, self.timezone, self.city.authority),
             quarantine=self._quarantine,
         )
-        delivery = DeliveryStage(self.desk, reader, self._ports(rules, bus), self.book.__getitem__)
+        shutters = Shutters(self.ledger, self._hours(), closing=closing)
+        ports = self._ports(rules, bus, shutters)
+        delivery = DeliveryStage(self.desk, reader, ports, self.book.__getitem__, shutters.refresh)
         work = Work(dispatcher, delivery, reader)
         stop = asyncio.Event()
         serving = asyncio.create_task(delivery.run(stop)) if delivering else None
         try:
             if dispatching:
-                work.consumer = self._consumer(bus, dispatcher, reader)
+                work.consumer = self._consumer(bus, dispatcher, reader, work.lose)
                 await work.consumer.start()
             yield work
         finally:
@@ -332,7 +348,9 @@ class Hub:
             if serving is not None:
                 await serving
 
-    def _consumer(self, bus: Bus, dispatcher: Dispatcher, reader: LogReader) -> Consumer:
+    def _consumer(
+        self, bus: Bus, dispatcher: Dispatcher, reader: LogReader, lost: Callable[[HubError], None]
+    ) -> Consumer:
         from hub.kafka.bus import Consumer  # noqa: PLC0415
 
         async def handle(records: Sequence[Any]) -> None:
@@ -343,7 +361,22 @@ class Hub:
             return await asyncio.to_thread(dispatcher.assign, partitions)
 
         group = f"{self.city.prefix}.dispatch"
-        return Consumer(bus.bootstrap, bus.topic.name, group, handler=handle, positions=positions)
+        return Consumer(bus.bootstrap, bus.topic.name, group, handler=handle, positions=positions, on_lost=lost)
+
+    def _dead(self, bus: Bus) -> Callable[[bytes, bytes], Awaitable[None]]:
+        """Return the way dead letters are announced: class and code only."""
+
+        async def publish(key: bytes, value: bytes) -> None:
+            await bus.sender.publish_one(f"{self.city.prefix}.dead", key, value)
+
+        return publish
+
+    def _hours(self) -> dict[str, Hours]:
+        return {receiver.key: Hours.of(receiver, self.city) for receiver in self.city.receivers()}
+
+    def _alarm(self) -> Alarm:
+        ways = channels(self.city.alerts)
+        return Alarm(self.ledger, self.city.alerts, ways, self._hours(), city=self.city.city)
 
     def _quarantine(self, connection: Connection, refused: list[Refused]) -> None:
         quarantine.record(
@@ -363,7 +396,7 @@ class Hub:
             self.ledger.now(connection),
         )
 
-    def _ports(self, rules: ActiveRules, bus: Bus) -> list[ReceiverPort]:
+    def _ports(self, rules: ActiveRules, bus: Bus, shutters: Shutters) -> list[ReceiverPort]:
         numbers = {key: no for no, key in rules.keys.items()}
         return [
             ReceiverPort(
@@ -373,6 +406,7 @@ class Hub:
                 registry.find(receiver.adapter).features,
                 self.timezone,
                 self._protection(),
+                shutters,
             )
             for receiver in self.city.receivers()
             if receiver.enabled
@@ -435,6 +469,16 @@ class Work:
     delivery: DeliveryStage
     reader: LogReader
     consumer: Consumer | None = None
+    lost: HubError | None = None  # the ledger's position is outside the log
+
+    def check(self) -> None:
+        """Raise what no waiting mends."""
+        if self.lost is not None:
+            raise self.lost
+
+    def lose(self, error: HubError) -> None:
+        """Note that dispatch cannot go on without a person."""
+        self.lost = error
 
 
 @dataclass(frozen=True, slots=True)

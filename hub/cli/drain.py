@@ -27,22 +27,21 @@ def drain(
     close_windows: Annotated[bool, typer.Option("--close-windows", help=word("option.close-windows"))] = False,
 ) -> int:
     """Run until nothing is left."""
-    del close_windows  # deliveries do not wait for windows yet: every window is closed already
     with session.hub() as hub:
-        report = patiently(hub, times.seconds(wait))
+        report = patiently(hub, times.seconds(wait), close_windows=close_windows)
     found = told(report)
     session.answer(found, lambda: write(found))
     return 0 if report.clear else 1
 
 
-def patiently(hub: Hub, wait: float) -> DrainReport:
+def patiently(hub: Hub, wait: float, *, close_windows: bool = False) -> DrainReport:
     """Drain; a ledger or a Kafka elsewhere that is away is waited for. Raises `Unavailable` after `wait` seconds."""
     from hub.ledger.desk import now_ms
 
     began, limit = now_ms(), time.monotonic() + wait
     while True:
         try:
-            return run(hub.drain(wait=wait, began=began))
+            return run(hub.drain(wait=wait, began=began, close_windows=close_windows))
         except Unavailable as error:
             own = isinstance(error, BrokerUnavailable) and hub.city.bootstrap is None
             if own or time.monotonic() >= limit:

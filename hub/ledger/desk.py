@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 
 from hub.ledger.engine import Ledger, storable
 from hub.ledger.log import EventLog, Logged
-from hub.ledger.status import BREAKER, EARLIER_WAITING
+from hub.ledger.status import BREAKER, EARLIER_WAITING, REPLACEABLE
 from hub.ledger.tables import position, receiver
 
 LEASE = 10_000  # milliseconds
@@ -38,7 +38,8 @@ class Hold:
     due: int | None
     attempts: int
     no: int
-    payload: bytes | None = None
+    payload: bytes | None = None  # what is sent instead of what was planned (`hub.stages.entries.pack_made`)
+    put_by: int | None = None  # the job that put it here, or that tries it again
 
     @property
     def follows(self) -> bool:
@@ -72,6 +73,19 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
+class Noted:
+    """A command that is carried out as it is written: what a job's one command came to, item by item."""
+
+    job: int
+    kind: str
+    pos: int
+    target: int
+    payload: bytes | None
+    at: int
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
 class Intent:
     """A batch handed to the sink whose outcome is not recorded yet: `members` are `[pos, job, no]`.
 
@@ -100,6 +114,8 @@ class Settlement:
     holds: list[Hold] = field(default_factory=list)
     released: list[tuple[int, int]] = field(default_factory=list)  # (pos, job) that leave `pending`
     failures: list[Failure] = field(default_factory=list)
+    obeyed: list[tuple[int, str]] = field(default_factory=list)  # commands carried out: number, result
+    noted: list[Noted] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -188,10 +204,20 @@ class Desk:
             ).first()
         return _lease(row) if row is not None else None
 
-    def release(self, owner: str) -> None:
-        """Give back every lease of an owner that stops."""
+    def say(self, number: int, owner: str, epoch: int, state: str) -> None:
+        """Note why a receiver stands still (JSON, for people), if the lease is still this owner's."""
         with self.ledger.write() as connection:
-            connection.execute(sa.update(receiver).where(receiver.c.owner == owner).values(until=0, owner=""))
+            connection.execute(
+                sa.update(receiver)
+                .where(receiver.c.no == number, receiver.c.owner == owner, receiver.c.epoch == epoch)
+                .values(state=state)
+            )
+
+    def release(self, owner: str, numbers: Sequence[int]) -> None:
+        """Give back leases of an owner that stops."""
+        with self.ledger.write() as connection:
+            mine = sa.and_(receiver.c.owner == owner, receiver.c.no.in_(list(numbers)))
+            connection.execute(sa.update(receiver).where(mine).values(until=0, owner=""))
 
     def fetch(self, positions: Sequence[int]) -> dict[int, Logged]:
         """Return events by their positions."""
@@ -204,7 +230,7 @@ class Desk:
         with self.ledger.read() as connection:
             rows = connection.execute(
                 sa.text(
-                    "SELECT pos, job, subject, status, detail, since, due, attempts, no, payload FROM pending "
+                    "SELECT pos, job, subject, status, detail, since, due, attempts, no, payload, put_by FROM pending "
                     "WHERE receiver = :no ORDER BY pos, job"
                 ),
                 {"no": number},
@@ -230,9 +256,8 @@ class Desk:
 def hold_of(row: Any) -> Hold:
     """Return a row of `pending` as a Hold."""
     payload = bytes(row.payload) if row.payload is not None else None
-    return Hold(
-        row.pos, row.job, row.subject, row.status, row.detail, row.since, row.due, row.attempts, row.no, payload
-    )
+    state = (row.status, row.detail, row.since, row.due, row.attempts, row.no)
+    return Hold(row.pos, row.job, row.subject, *state, payload, row.put_by)
 
 
 def _quoted(text: str) -> str:
@@ -256,15 +281,27 @@ _HEAD = "UPDATE receiver SET cursor = ?, next_no = ?, next_batch = ?, state = ?"
 _WHERE = " WHERE no = ? AND epoch = ? AND owner = ?"
 _INTENT = ", intent_batch = ?, intent_token = ?, intent_members = ?"
 _PENDING = (
-    "INSERT INTO pending(receiver, pos, job, subject, status, detail, since, due, attempts, no, payload) "
-    "VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (receiver, pos, job) DO UPDATE SET status = excluded.status, "
-    "detail = excluded.detail, due = excluded.due, attempts = excluded.attempts, no = excluded.no"
+    "INSERT INTO pending(receiver, pos, job, subject, status, detail, since, due, attempts, no, payload, put_by) "
+    "VALUES (?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (receiver, pos, job) DO UPDATE SET status = excluded.status, "
+    "detail = excluded.detail, due = excluded.due, attempts = excluded.attempts, no = excluded.no, "
+    "payload = excluded.payload, put_by = excluded.put_by"
 )
 _RELEASE = "DELETE FROM pending WHERE receiver = ? AND pos = ? AND job = ?"
 _FAILURE = (
     "INSERT INTO attempt(receiver, pos, job, n, at, kind, code, message) VALUES (?,?,?,?,?,?,?,?) "
     "ON CONFLICT (receiver, pos, job, n) DO UPDATE SET at = excluded.at, kind = excluded.kind, "
-    "code = excluded.code, message = excluded.message"  # an attempt that did not reach the system has no number of its own
+    "code = excluded.code, message = excluded.message"  # one that did not reach the system has no number of its own
+)
+
+
+_OBEYED = "UPDATE command SET done_at = ?, result = ? WHERE no = ?"
+_NOTED = (
+    "INSERT INTO command(job, receiver, kind, pos, target, payload, at, done_at, result) VALUES (?,?,?,?,?,?,?,?,?)"
+)
+# Only an ending that a person may take back is replaced; meeting any other is a fault that must not pass unseen.
+_REPLACE = (
+    " ON CONFLICT (receiver, pos, job) DO UPDATE SET status = excluded.status, at = excluded.at, "
+    f"batch = excluded.batch, no = excluded.no WHERE outcome.status IN ({','.join(map(str, sorted(REPLACEABLE)))})"
 )
 
 
@@ -307,7 +344,7 @@ class _Writer:
                 [
                     (
                         *(number, h.pos, h.job, h.subject, h.status, storable(h.detail)),
-                        *(h.since, h.due, h.attempts, h.no, h.payload),
+                        *(h.since, h.due, h.attempts, h.no, h.payload, h.put_by),
                     )
                     for h in one.holds
                 ],
@@ -317,6 +354,12 @@ class _Writer:
                 _FAILURE,
                 [(number, f.pos, f.job, f.n, f.at, f.kind, f.code, storable(f.message)) for f in one.failures],
             )
+        if one.obeyed:
+            now = now_ms()
+            self.many(_OBEYED, [(now, result, command) for command, result in one.obeyed])
+        if one.noted:
+            noted = [(n.job, number, n.kind, n.pos, n.target, n.payload, n.at, n.at, n.result) for n in one.noted]
+            self.many(_NOTED, noted)
 
 
 class _SqliteWriter(_Writer):
@@ -328,13 +371,14 @@ class _SqliteWriter(_Writer):
 
     def finished(self, number: int, done: Finished) -> None:
         fixed = (number, done.job, done.status, done.at, done.batch)
-        self.raw.executemany(
-            "INSERT INTO outcome(receiver, pos, job, status, at, batch, no) VALUES (?,?,?,?,?,?,?)",
+        cursor = self.raw.executemany(
+            "INSERT INTO outcome(receiver, pos, job, status, at, batch, no) VALUES (?,?,?,?,?,?,?)" + _REPLACE,
             [
                 (fixed[0], pos, fixed[1], fixed[2], fixed[3], fixed[4], no)
                 for pos, no in zip(done.positions, done.numbers, strict=True)
             ],
         )
+        _all_written(cursor.rowcount, done)
 
 
 class _PostgresWriter(_Writer):
@@ -346,11 +390,18 @@ class _PostgresWriter(_Writer):
             cursor.executemany(statement.replace("?", "%s"), rows)
 
     def finished(self, number: int, done: Finished) -> None:
-        self.raw.execute(
+        cursor = self.raw.execute(
             "INSERT INTO outcome(receiver, pos, job, status, at, batch, no) "
-            "SELECT %b, pos, %b, %b, %b, %b, no FROM unnest(%b::bigint[], %b::bigint[]) AS t(pos, no)",
+            "SELECT %b, pos, %b, %b, %b, %b, no FROM unnest(%b::bigint[], %b::bigint[]) AS t(pos, no)" + _REPLACE,
             (number, done.job, done.status, done.at, done.batch, list(done.positions), list(done.numbers)),
         )
+        _all_written(cursor.rowcount, done)
+
+
+def _all_written(count: int, done: Finished) -> None:
+    """Raise RuntimeError when one of these deliveries had ended before: the receiver starts again from the ledger."""
+    if count != len(done.positions):
+        raise RuntimeError(f"{len(done.positions) - count} of {len(done.positions)} deliveries had ended before")
 
 
 def now_ms() -> int:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from hub.ledger.engine import Ledger
 from hub.ledger.status import SCHEDULED, delivery_words
-from hub.ledger.tables import OFFSET_BITS, attempt, pending, position, receiver
+from hub.ledger.tables import DEATHS, OFFSET_BITS, attempt, pending, position, receiver
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class Backlog:
     cursors: int  # a number that grows as receivers read on
     waiting: dict[str, int]  # status of pending deliveries → how many
     next_due: int | None
+    shut: frozenset[str]  # of those behind: paused, in maintenance, or outside their window
     follows: bool  # something waits only for an earlier one of its lane, or for its receiver
 
     @property
@@ -38,9 +39,9 @@ def backlog(ledger: Ledger, keys: Sequence[str]) -> Backlog:
             for row in connection.execute(sa.select(position.c.stream, position.c.next_offset))
         }
         rows = connection.execute(
-            sa.select(receiver.c.no, receiver.c.key, receiver.c.cursor, receiver.c.intent_batch).where(
-                receiver.c.key.in_(list(keys))
-            )
+            sa.select(
+                receiver.c.no, receiver.c.key, receiver.c.cursor, receiver.c.intent_batch, receiver.c.state
+            ).where(receiver.c.key.in_(list(keys)))
         ).all()
         counts = connection.execute(
             sa.select(pending.c.status, sa.func.count(), sa.func.min(pending.c.due))
@@ -48,25 +49,27 @@ def backlog(ledger: Ledger, keys: Sequence[str]) -> Backlog:
             .group_by(pending.c.status)
         ).all()
     ends = {stream: (stream << OFFSET_BITS) + offset - 1 for stream, offset in positions.items() if offset}
-    behind, total = [], 0
+    behind, shut, total = [], set(), 0
     for row in rows:
         cursor = {int(stream): pos for stream, pos in orjson.loads(row.cursor).items()}
         total += sum(cursor.values())
         if row.intent_batch is not None or any(cursor.get(stream, -1) < end for stream, end in ends.items()):
             behind.append(row.key)
+            if "shut" in orjson.loads(row.state):
+                shut.add(row.key)
     waiting: dict[str, int] = {}
     for status, count, _ in counts:
         word = delivery_words(status)[0]
         waiting[word] = waiting.get(word, 0) + count
     dues = [due for status, _, due in counts if due is not None and status != SCHEDULED]
     follows = any(delivery_words(status)[1] in {"earlier-waiting", "breaker"} for status, _, _ in counts)
-    return Backlog(positions, tuple(behind), total, waiting, min(dues, default=None), follows)
+    return Backlog(positions, tuple(behind), total, waiting, min(dues, default=None), frozenset(shut), follows)
 
 
 def deaths(ledger: Ledger, since: int) -> int:
     """Return how many deliveries have died since a moment in milliseconds."""
     with ledger.read() as connection:
         query = (
-            sa.select(sa.func.count()).select_from(attempt).where(attempt.c.kind == "rejected", attempt.c.at >= since)
+            sa.select(sa.func.count()).select_from(attempt).where(attempt.c.kind.in_(DEATHS), attempt.c.at >= since)
         )
         return int(connection.execute(query).scalar_one())

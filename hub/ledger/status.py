@@ -38,6 +38,9 @@ def delivery_words(code: int) -> tuple[str, str | None]:
 
 
 DELIVERED = delivery_code("delivered")
+ARRIVED = (DELIVERED, delivery_code("confirmed"), delivery_code("warning"))
+DEAD = tuple(delivery_code("dead", reason) for reason in (None, *REASONS["dead"]))
+REPLACEABLE = frozenset((*DEAD, delivery_code("superseded"), delivery_code("suppressed", "disabled")))  # by a retry
 WAITING = delivery_code("waiting")
 EARLIER_WAITING = delivery_code("held", "earlier-waiting")
 BREAKER = delivery_code("held", "breaker")
@@ -45,4 +48,5 @@ UNKNOWN = delivery_code("unknown")
 SCHEDULED = delivery_code("scheduled")
 SUPERSEDED = delivery_code("superseded")
 CANCELLED = delivery_code("cancelled")
+DEAD_EXHAUSTED = delivery_code("dead", "exhausted")
 DEAD_REJECTED = delivery_code("dead", "rejected")

@@ -14,7 +14,7 @@ from hub.errors import AmbiguousId, NotFound
 from hub.events.wire import system_of
 from hub.ledger.desk import Hold, hold_of
 from hub.ledger.engine import Ledger
-from hub.ledger.tables import attempt, dedup, event, fact, generation, name, outcome, pending, receiver, relation
+from hub.ledger.tables import DEATHS, attempt, dedup, event, fact, generation, name, outcome, pending, receiver, relation
 
 EventRow = Any
 
@@ -51,6 +51,7 @@ class States:
     holds: dict[tuple[int, int], Hold]
     failures: dict[tuple[int, int], list[dict[str, Any]]]  # in order of attempts
     sending: set[tuple[int, int]]
+    doing: dict[int, dict[str, Any]]  # why a receiver stands still, by its number
 
 
 class Views:
@@ -163,11 +164,13 @@ class Views:
                     failures.setdefault((row.receiver, row.pos), []).append(
                         {"n": row.n, "at": row.at, "kind": row.kind, "code": row.code, "message": row.message}
                     )
+            said = connection.execute(sa.select(receiver.c.no, receiver.c.state).where(receiver.c.state != "{}"))
+            doing = {row.no: orjson.loads(row.state) for row in said}
             intents = connection.execute(
                 sa.select(receiver.c.no, receiver.c.intent_members).where(receiver.c.intent_members.is_not(None))
             )
             sending = {(no, member[0]) for no, members in intents for member in orjson.loads(bytes(members))}
-        return States(ended, holds, failures, sending)
+        return States(ended, holds, failures, sending, doing)
 
     def pending_positions(
         self, statuses: Sequence[int], receivers: Sequence[int], limit: int, before: int
@@ -177,7 +180,7 @@ class Views:
 
     def rejected_positions(self, receivers: Sequence[int], limit: int, before: int) -> list[int]:
         """Return the positions of deliveries that were refused for good, the newest first."""
-        return self._newest(attempt, receivers, limit, before, attempt.c.kind == "rejected")
+        return self._newest(attempt, receivers, limit, before, attempt.c.kind.in_(DEATHS))
 
     def _newest(
         self, table: sa.Table, receivers: Sequence[int], limit: int, before: int, condition: sa.ColumnElement[bool]
@@ -215,7 +218,7 @@ class Views:
         """Return how many deliveries of each receiver were refused for good since a moment (milliseconds)."""
         query = (
             sa.select(attempt.c.receiver, sa.func.count())
-            .where(attempt.c.kind == "rejected", attempt.c.at >= since)
+            .where(attempt.c.kind.in_(DEATHS), attempt.c.at >= since)
             .group_by(attempt.c.receiver)
         )
         with self.ledger.read() as connection:

@@ -7,6 +7,7 @@ deliveries; a receiver that does not answer stands still with its breaker open a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
@@ -15,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from hub.errors import HubError
+from hub.ledger import commands
 from hub.ledger.desk import LEASE, Desk, Lease
 from hub.stages.entries import ActiveRules
 from hub.stages.log import LogReader
@@ -23,6 +25,7 @@ from hub.stages.writer import Writer
 
 log = logging.getLogger(__name__)
 RENEW = LEASE / 1000 / 4  # seconds
+WATCH = 0.1
 
 
 @dataclass(slots=True)
@@ -35,12 +38,18 @@ class Delivery:
     """The delivery stage of one process."""
 
     def __init__(
-        self, desk: Desk, reader: LogReader, ports: Sequence[ReceiverPort], rules: Callable[[int], ActiveRules]
+        self,
+        desk: Desk,
+        reader: LogReader,
+        ports: Sequence[ReceiverPort],
+        rules: Callable[[int], ActiveRules],
+        refresh: Callable[[], None] = lambda: None,
     ) -> None:
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._desk = desk
         self._reader = reader
         self._rules = rules
+        self._refresh = refresh
         self._writer = Writer(desk)
         self._ports = {port.no: port for port in ports}
         self._running: dict[int, _Running] = {}
@@ -53,7 +62,9 @@ class Delivery:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Own and serve receivers until `stop`; then finish what is under way and give the leases back."""
-        watch = asyncio.create_task(self._watch_log(stop))
+        with contextlib.suppress(HubError):
+            await asyncio.to_thread(self._refresh)
+        watch = asyncio.create_task(self._watch(stop))
         try:
             while not stop.is_set():
                 await self._renew()
@@ -90,30 +101,47 @@ class Delivery:
         worker.valid_until = asked + LEASE / 1000
         self._running[lease.no] = _Running(worker, asyncio.create_task(worker.run(), name=lease.key))
 
-    async def _stop(self, no: int, grace: float = 0.0) -> None:
+    async def _stop(self, no: int, grace: float = 0.0) -> bool:
+        """Stop a worker; False when its sink still works (a thread cannot be ended)."""
         running = self._running.pop(no)
         running.worker.stop()
         if not running.task.done():
             await asyncio.wait([running.task], timeout=grace)
         if not running.task.done():
             running.task.cancel()
-        await asyncio.gather(running.task, return_exceptions=True)
+            await asyncio.wait([running.task], timeout=1.0)
+        if running.task.done() and not running.task.cancelled() and (error := running.task.exception()):
+            log.error("%s ended with a fault: %s", running.worker.key, error)
+        return running.task.done()
 
-    async def _watch_log(self, stop: asyncio.Event) -> None:
-        """Look for what other processes have dispatched."""
+    async def _watch(self, stop: asyncio.Event) -> None:
+        """Look for what other processes have dispatched, and for what operators hold back."""
         while not stop.is_set():
             try:
                 await self._reader.refresh()
+                await asyncio.to_thread(self._refresh)
+                await self._pass_on()
             except HubError as error:
-                log.debug("the log cannot be read: %s", error)
-            await asyncio.sleep(0.1)
+                log.debug("the ledger cannot be read: %s", error)
+            await asyncio.sleep(WATCH)
+
+    async def _pass_on(self) -> None:
+        """Tell the workers of commands that people have given."""
+        asked = await asyncio.to_thread(commands.asked, self._desk.ledger)
+        for no in asked.keys() & self._running.keys():
+            self._running[no].worker.ask()
+        if asked:
+            self._reader.nudge()
 
     async def _end(self) -> None:
+        """Stop every worker; a lease whose sink still works is not given back, it runs out by itself."""
+        mine = list(self._running)
         for running in self._running.values():
             running.worker.stop()
-        await asyncio.gather(*(self._stop(no, grace=5.0) for no in list(self._running)))
+        ended = await asyncio.gather(*(self._stop(no, grace=5.0) for no in mine))
+        free = [no for no, whole in zip(mine, ended, strict=True) if whole]
         try:
-            await asyncio.wait_for(asyncio.to_thread(self._desk.release, self.owner), 3)
+            await asyncio.wait_for(asyncio.to_thread(self._desk.release, self.owner, free), 3)
         except (HubError, TimeoutError) as error:
             log.warning("leases were not given back, they run out by themselves: %s", error)
 

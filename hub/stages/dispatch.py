@@ -28,6 +28,9 @@ from hub.stages.planning import UNMATCHED, New, Planner, Policy
 from hub.stages.rulebook import RuleBook
 
 
+TRIES = 20  # of one poll, each time another dispatcher was first with an id
+
+
 class Record(Protocol):
     """A Kafka record as the bus hands it on."""
 
@@ -133,13 +136,15 @@ class Dispatcher:
         poll = _Poll(now_ms(), counts=counts, refused=refused or [])
         decoded = self._decode(records, poll)
         unreadable = list(poll.refused)
-        while True:
+        for again in reversed(range(TRIES)):
             try:
                 self._plan(decoded, poll)
                 self._positions([*records, *([passed] if passed else [])], poll)
                 self._log.commit(poll.batch, partial(self._put_aside, poll) if poll.refused else None)
                 break
             except IdTaken:  # another dispatcher was first with one of the ids: look again, plan again
+                if not again:
+                    raise
                 self._planner.forget()
                 poll = _Poll(now_ms(), refused=list(unreadable))
         self._planner.settle()

@@ -32,20 +32,22 @@ async def drain(
     look: Callable[[], Backlog],
     busy: Callable[[], bool],
     wait: float,
+    check: Callable[[], None] = lambda: None,
 ) -> Drained:
     """Wait until every partition's end is dispatched and nothing is due, or until `wait` seconds pass without progress.
 
     `ends` gives the end offset of every stream, asked at the start and again before ending; `look` reads the ledger;
-    `busy` tells whether this process has work in hand. What only a person can release ends the wait at once.
+    `busy` tells whether this process has work in hand; `check` raises what no waiting mends. What only a person can release ends the wait at once.
     """
     goal = await ends()
     seen: tuple[int, int, int] | None = None
     since = time.monotonic()
     while True:
+        check()
         found = await asyncio.to_thread(look)
         dispatched = all(found.positions.get(stream, 0) >= offset for stream, offset in goal.items())
         patience = since + wait - time.monotonic()
-        if dispatched and not found.behind and not busy() and _nothing_to_wait_for(found, patience):
+        if dispatched and found.shut.issuperset(found.behind) and not busy() and _nothing_to_wait_for(found, patience):
             again = await ends()
             if again == goal:
                 return Drained(found, dispatched=True)
@@ -60,7 +62,7 @@ async def drain(
 
 
 def _nothing_to_wait_for(found: Backlog, patience: float) -> bool:
-    if found.clear:
+    if found.clear or found.behind:  # what is behind is shut
         return True
     if found.next_due is None:
         return not found.follows

@@ -215,7 +215,7 @@ class Inquiry:
         system, _, receiver = entry.rules.keys[number].partition(".")
         at = (number, row.pos)
         ended, hold, failures = states.ended.get(at), states.holds.get(at), states.failures.get(at, [])
-        status, reason = _status(ended, hold, at in states.sending)
+        status, reason = _status(ended, hold, states.doing.get(number, {}), sending=at in states.sending)
         made = entry.delivery(item, 0)
         last = failures[-1] if failures else None
         attempts = max((each["n"] for each in failures), default=0)
@@ -314,12 +314,17 @@ def _cloud_event(entry: Entry, *, data: bool = True) -> Json:
     return {**event, "data": dict(Lazy(wire.data))} if data else event
 
 
-def _status(ended: Any, hold: Any, sending: bool) -> tuple[str, str | None]:
+def _status(ended: Any, hold: Any, doing: Json, *, sending: bool) -> tuple[str, str | None]:
+    """Return status and reason; what has not been looked at yet says why its receiver stands still."""
     if ended is not None:
         return delivery_words(ended.status)
     if sending:
         return "sending", None
-    return delivery_words(hold.status) if hold is not None else ("planned", None)
+    if hold is not None:
+        return delivery_words(hold.status)
+    if "shut" in doing:
+        return "held", doing["shut"]["reason"]
+    return ("held", "breaker") if "breaker" in doing else ("planned", None)
 
 
 def _error(last: Mapping[str, Any] | None, item: Item, hold: Any) -> Json | None:

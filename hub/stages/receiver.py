@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import logging
 import random
@@ -25,10 +26,12 @@ from hub.errors import (
     Transient,
 )
 from hub.events.wire import type_of
-from hub.ledger.desk import Desk, Failure, Finished, Hold, Intent, Lease, Settlement, now_ms
+from hub.ledger.desk import Desk, Failure, Finished, Hold, Intent, Lease, Noted, Settlement, now_ms
+from hub.ledger.log import Logged
 from hub.ledger.status import (
     BREAKER,
     CANCELLED,
+    DEAD_EXHAUSTED,
     DEAD_REJECTED,
     DELIVERED,
     EARLIER_WAITING,
@@ -39,13 +42,17 @@ from hub.ledger.status import (
     delivery_code,
 )
 from hub.settings.models import Receiver
-from hub.stages.entries import ActiveRules, Chunk, Entry, Item, unpack_plan
+from hub.stages.entries import ActiveRules, Chunk, Entry, Item, unpack_made, unpack_plan
 from hub.stages.lanes import Lanes, Scheduled
 from hub.stages.log import LogReader
+from hub.stages.orders import Orders, Waiting
+from hub.stages.retry import Schedule
+from hub.stages.shutters import Shut
 from hub.stages.writer import Writer
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+_RANDOM = random.Random()  # noqa: S311 - spreads retries, hides nothing
 
 PROBES = (1.0, 2.0, 5.0, 10.0, 15.0)  # seconds between probes of a system that does not answer
 OPEN_AFTER = 5  # refusals in a row that may pass, without a success, before the breaker opens
@@ -58,7 +65,8 @@ BATCH_ROWS = 4_000  # for a sink that takes batches, unless it says less
 class ReceiverPort:
     """A receiver as app.py lends it: its number, its settings, how to open its sink, its features, its time zone.
 
-    `protection(subjects)` answers who is protected (True) or not known to the list (False).
+    `protection(subjects)` answers who is protected (True) or not known to the list (False), `shut(key)` why the
+    receiver takes nothing now.
     """
 
     no: int
@@ -67,6 +75,7 @@ class ReceiverPort:
     features: Features
     timezone: dt.tzinfo
     protection: Callable[[set[str]], dict[str, bool]] = field(default=lambda _: {})
+    shut: Callable[[str], Shut | None] = field(default=lambda _: None)
 
 
 @dataclass(slots=True)
@@ -84,6 +93,12 @@ class Work:
     def subject(self) -> str:
         """Return the resident."""
         return self.entry.wire.subject
+
+    def waiting(self, now: int) -> Hold:
+        """Return it as it waits, or as one that begins to wait and is due now."""
+        if self.hold is not None:
+            return replace(self.hold, no=self.no)
+        return Hold(self.entry.pos, self.job, self.subject, BREAKER, "", now, now, 0, self.no)
 
 
 @dataclass(slots=True)
@@ -103,6 +118,8 @@ class _Record:
     holds: list[Hold] = field(default_factory=list)
     released: list[tuple[int, int]] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    obeyed: list[tuple[int, str]] = field(default_factory=list)
+    noted: list[Noted] = field(default_factory=list)
 
     def any(self) -> bool:
         """Say whether there is anything to settle."""
@@ -137,6 +154,8 @@ class Worker:
         self.valid_until = 0.0
         self.busy = True
         self.fault = ""
+        self._asked = True  # there may be commands
+        self._orders = Orders(port.no, desk.ledger)
         self._lease = lease
         self._owner = owner
         self._desk = desk
@@ -151,12 +170,18 @@ class Worker:
         self._breaker: _Breaker | None = None
         self._lanes = Lanes()
         self._scheduled = Scheduled()
-        self._features = port.features
+        self._shut: Shut | None = None
+        self._schedule = Schedule.of(port.settings.retry)
+        self._succeeded = 0  # when something last got through, in milliseconds
         self._cursor: dict[int, int] = {}
         self._saved: dict[int, int] = {}
         self._next_no = 1
         self._next_batch = 1
         self._carry = _Record()  # gathered, not settled yet: goes with the next settlement, which moves the cursor
+
+    def ask(self) -> None:
+        """Say that there are commands for this receiver."""
+        self._asked = True
 
     def stop(self) -> None:
         """Ask the worker to end after what it is doing."""
@@ -184,6 +209,8 @@ class Worker:
         self.fault = str(error)
         log.warning("%s stands still: %s", self.key, error)
         await self._close()
+        with contextlib.suppress(LedgerUnavailable):
+            await asyncio.to_thread(self._desk.say, self.port.no, self._owner, self.epoch, self._state())
         while not self._stopping:
             await self._pause(seconds)
             try:
@@ -201,8 +228,17 @@ class Worker:
             await sink.close()
 
     async def _serve(self) -> None:
+        while self.port.shut(self.key):
+            await self._stand_shut()
+            if self._stopping:
+                return
         await self._take_over()
         while not self._stopping:
+            if self.port.shut(self.key):
+                await self._stand_shut()
+                continue
+            if self._asked:
+                await self._obey()
             works = await self._gather()
             if works:
                 self.busy = True
@@ -212,6 +248,24 @@ class Worker:
             else:
                 await self._idle()
 
+    async def _stand_shut(self) -> None:
+        """Keep what comes in the log while the receiver is shut; the ledger says why and until when."""
+        shut = self.port.shut(self.key)
+        if shut != self._shut:
+            self._shut = shut
+            await asyncio.to_thread(self._desk.say, self.port.no, self._owner, self.epoch, self._state())
+        self.busy = False
+        self._asked = True  # looked for again before anything is sent
+        await self._pause(0.25)
+
+    async def _obey(self) -> None:
+        """Carry out what people asked of this receiver since the last look."""
+        self._asked = False
+        while (asked := await asyncio.to_thread(self._orders.look)) is not None:
+            self.busy = True
+            self._orders.carry_out(asked, Waiting(self._lanes, self._scheduled, self._carry, self._end_untried))
+            await self._settle(_Record())
+
     # --- taking over -------------------------------------------------------------------------------------------
 
     async def _take_over(self) -> None:
@@ -220,6 +274,7 @@ class Worker:
         self._saved = dict(lease.cursor)
         self._next_no, self._next_batch = lease.next_no, lease.next_batch
         self._carry, self._breaker = _Record(), None
+        said, self.fault, self._shut = bool(self.fault or self._shut), "", None
         holds = await asyncio.to_thread(self._desk.holds, self.port.no)
         self._scheduled = Scheduled(hold for hold in holds if hold.status == SCHEDULED)
         self._lanes = Lanes(hold for hold in holds if hold.status != SCHEDULED)
@@ -229,7 +284,8 @@ class Worker:
         self._features = getattr(self._sink, "features", self.port.features)  # settings may take a promise back
         if lease.intent is not None:
             await self._finish_intent(lease.intent)
-        self.fault = ""
+        elif said:
+            await self._settle(_Record())
 
     async def _finish_intent(self, intent: Intent) -> None:
         """Finish what a former owner was in the middle of when it ended."""
@@ -248,11 +304,12 @@ class Worker:
         await self._record(works, outcomes, batch.no)
 
     async def _rebuild(self, members: Sequence[Sequence[int]]) -> list[Work]:
-        entries = await self._entries([member[0] for member in members])
-        holds = {(hold.pos, hold.job): hold for hold in self._lanes}
+        waiting = {(hold.pos, hold.job): hold for hold in self._lanes}
+        holds = [waiting.get((pos, job)) for pos, job, _, _ in members]
+        found = await self._entries([member[0] for member in members], holds)
         return [
-            Work(*self._planned(entries[pos]), job, no, holds.get((pos, job)), bool(cut))
-            for pos, job, no, cut in members
+            Work(entry, item, job, no, hold, bool(cut))
+            for (entry, item), hold, (_, job, no, cut) in zip(found, holds, members, strict=True)
         ]
 
     async def _withdraw(self, batch: Batch, token: dict[str, Any]) -> bool:
@@ -263,24 +320,26 @@ class Worker:
         """Let a withdrawn batch be delivered anew: all of it waits in its lanes and is due now."""
         record, now = _Record(), now_ms()
         for work in works:
-            hold = work.hold or Hold(work.entry.pos, work.job, work.subject, BREAKER, "", now, now, 0, work.no)
+            hold = work.waiting(now)
             self._lanes.add(replace(hold, due=now))
             record.holds.append(hold)
         await self._settle(record, intent=False)
 
-    async def _entries(self, positions: Sequence[int]) -> dict[int, tuple[Entry, list[Item]]]:
-        return await asyncio.to_thread(self._fetch, positions)
+    async def _entries(self, positions: Sequence[int], holds: Sequence[Hold | None]) -> list[tuple[Entry, Item]]:
+        """Return what is to be sent of events: as planned, or as the hold's payload says."""
+        return await asyncio.to_thread(self._fetch, positions, holds)
 
-    def _fetch(self, positions: Sequence[int]) -> dict[int, tuple[Entry, list[Item]]]:
-        return {
-            pos: (Entry.of(pos, row.body, self._rules(row.ruleset)), unpack_plan(row.plan))
-            for pos, row in self._desk.fetch(positions).items()
-        }
+    def _fetch(self, positions: Sequence[int], holds: Sequence[Hold | None]) -> list[tuple[Entry, Item]]:
+        rows = self._desk.fetch(positions)
+        return [self._made(rows[pos], hold) for pos, hold in zip(positions, holds, strict=True)]
 
-    def _planned(self, found: tuple[Entry, list[Item]]) -> tuple[Entry, Item]:
-        entry, items = found
+    def _made(self, row: Logged, hold: Hold | None) -> tuple[Entry, Item]:
+        if hold is not None and hold.payload is not None:
+            ruleset, item = unpack_made(hold.payload)
+            return Entry.of(row.pos, row.body, self._rules(ruleset)), item
+        entry = Entry.of(row.pos, row.body, self._rules(row.ruleset))
         numbers = entry.rules.numbers
-        return entry, next(item for item in items if numbers[item.receiver] == self.port.no)
+        return entry, next(item for item in unpack_plan(row.plan) if numbers[item.receiver] == self.port.no)
 
     # --- gathering ---------------------------------------------------------------------------------------------
 
@@ -300,8 +359,8 @@ class Worker:
         holds = self._lanes.take(now_ms(), limit) if self._breaker is None else self._probe(self._breaker)
         if not holds:
             return []
-        entries = await self._entries([hold.pos for hold in holds])
-        return [Work(*self._planned(entries[hold.pos]), hold.job, hold.no, hold) for hold in holds]
+        found = await self._entries([hold.pos for hold in holds], holds)
+        return [Work(entry, item, hold.job, hold.no, hold) for (entry, item), hold in zip(found, holds, strict=True)]
 
     def _probe(self, breaker: _Breaker) -> list[Hold]:
         if now_ms() < breaker.next:
@@ -384,7 +443,7 @@ class Worker:
         untried = next((h for h in self._scheduled.of(entry.wire.subject) if h.pos == target), None)
         if untried is None:
             untried = next(
-                (h for h in self._lanes.of(entry.wire.subject) if h.pos == target and not h.attempts and not h.no), None
+                (h for h in self._lanes.of(entry.wire.subject) if h.pos == target and not (h.attempts or h.no or h.job)), None
             )
         if untried is None or any(work.entry.pos == target for work in works):
             return False
@@ -434,9 +493,7 @@ class Worker:
         return any(work.subject in flags and not work.cut for work in works)
 
     def _keep(self, work: Work, status: int, due: int) -> None:
-        since = work.hold.since if work.hold else now_ms()
-        attempts = work.hold.attempts if work.hold else 0
-        hold = Hold(work.entry.pos, work.job, work.subject, status, "", since, due, attempts, work.no)
+        hold = replace(work.waiting(now_ms()), status=status, detail="", due=due)
         self._lanes.add(hold)
         self._carry.holds.append(hold)
 
@@ -596,11 +653,15 @@ class Worker:
             attempts += 1
         else:
             counted = self._breaker is None and isinstance(error, Transient) and error.reached
-            delay = self._delay(attempts, error) if counted else self._probe_delay()
             attempts += counted
+            after = error.retry_after if isinstance(error, Transient) else None
+            if counted and self._exhausted(work, attempts):
+                self._end(work, DEAD_EXHAUSTED, record)
+                record.failures.append(_failure(work, "exhausted", error, now))
+                return
+            delay = self._schedule.delay(attempts, after, _RANDOM) if counted else self._probe_delay()
             status, due, kind = WAITING, now + int(delay * 1000), "transient"
-        since = hold.since if hold else now
-        again = Hold(work.entry.pos, work.job, work.subject, status, str(error), since, due, attempts, work.no)
+        again = replace(work.waiting(now), status=status, detail=str(error), due=due, attempts=attempts)
         self._lanes.add(again)
         record.holds.append(again)
         record.failures.append(_failure(work, kind, error, now))
@@ -612,16 +673,15 @@ class Worker:
             return
         status = EARLIER_WAITING if waits else BREAKER
         due = None if waits or self._breaker else now
-        hold = Hold(work.entry.pos, work.job, work.subject, status, "", now, due, 0, work.no)
+        hold = replace(work.waiting(now), status=status, detail="", due=due)
         self._lanes.add(hold)
         record.holds.append(hold)
 
-    def _delay(self, attempts: int, error: HubError | None) -> float:
-        if isinstance(error, Transient) and error.retry_after is not None:
-            return error.retry_after
-        retry = self.port.settings.retry
-        delay = retry.delays[attempts] if attempts < len(retry.delays) else retry.then
-        return delay * random.uniform(0.9, 1.1)  # noqa: S311 - spreads retries, hides nothing
+    def _exhausted(self, work: Work, attempts: int) -> bool:
+        """Say whether a delivery is given up: tried often enough while others to the same receiver got through."""
+        limit = self._schedule.give_up
+        since = work.hold.since if work.hold else now_ms()
+        return limit is not None and attempts >= limit and self._succeeded > since
 
     def _probe_delay(self) -> float:
         probes = self._breaker.probes if self._breaker else 0
@@ -634,6 +694,7 @@ class Worker:
             if error is None or isinstance(error, Rejected | Malformed):
                 self._failures_in_a_row = 0
                 self._breaker = None
+                self._succeeded = now if error is None else self._succeeded
             elif isinstance(error, Transient):
                 self._failures_in_a_row += 1
                 if not error.reached or self._failures_in_a_row >= OPEN_AFTER:
@@ -669,7 +730,9 @@ class Worker:
             ],
             holds=[*carry.holds, *record.holds],
             released=[*carry.released, *record.released],
-            failures=record.failures,
+            failures=[*carry.failures, *record.failures],
+            obeyed=carry.obeyed,
+            noted=carry.noted,
         )
         if not await self._writer.settle(settlement):
             raise Fenced(f"{self.key} has another owner")
@@ -678,10 +741,14 @@ class Worker:
             self._lease.intent = intent if isinstance(intent, Intent) else None
 
     def _state(self) -> str:
-        if self._breaker is None:
-            return "{}"
-        breaker = {"since": self._breaker.since, "error": self._breaker.error}
-        return orjson.dumps({"breaker": breaker}).decode()
+        found: dict[str, Any] = {}
+        if self._breaker is not None:
+            found["breaker"] = {"since": self._breaker.since, "error": self._breaker.error}
+        if self._shut is not None:
+            found["shut"] = {"reason": self._shut.reason, "until": self._shut.until, "note": self._shut.note}
+        if self.fault:
+            found["fault"] = self.fault
+        return orjson.dumps(found).decode()
 
     # --- waiting -----------------------------------------------------------------------------------------------
 

@@ -25,11 +25,13 @@ from hub.settings.load import load_city
 from hub.stages.delivery import Delivery
 from hub.stages.dispatch import Dispatcher, Refused
 from hub.stages.drain import drain
+from hub.stages.hours import Hours
 from hub.stages.inquiry import DeliveryFilter, Inquiry
 from hub.stages.log import LogReader
 from hub.stages.planning import Policy
 from hub.stages.receiver import ReceiverPort
 from hub.stages.rulebook import RuleBook
+from hub.stages.shutters import Shutters
 
 ZONE = ZoneInfo("Asia/Tokyo")
 ADDRESS = {"text": "大阪府守口市京阪本通二丁目5番5号"}
@@ -100,10 +102,12 @@ class World:
     def moved(self, address: dict, subject: str = "1", **more: Any) -> dict:
         return self.event("resident.moved", subject, name="守口 太郎", old_address=OTHER, new_address=address, **more)
 
-    def deliver(self) -> None:
-        asyncio.run(self._deliver())
+    def deliver(self, *, closing: bool = False) -> None:
+        asyncio.run(self._deliver(closing))
 
-    async def _deliver(self) -> None:
+    async def _deliver(self, closing: bool) -> None:
+        hours = {receiver.key: Hours.of(receiver, self.city) for receiver in self.city.receivers()}
+        shutters = Shutters(self.ledger, hours, closing=closing)
         ports = [
             ReceiverPort(
                 self.rules.numbers[self.rules.ruleset.receivers.index(receiver.key)],
@@ -112,11 +116,12 @@ class World:
                 registry.find(receiver.adapter).features,
                 ZONE,
                 Register(self.ledger),
+                shutters,
             )
             for receiver in self.city.receivers()
         ]
         self.reader = LogReader(self.log, self.book.__getitem__)
-        stage = Delivery(self.desk, self.reader, ports, self.book.__getitem__)
+        stage = Delivery(self.desk, self.reader, ports, self.book.__getitem__, shutters.refresh)
         stop = asyncio.Event()
         running = asyncio.create_task(stage.run(stop))
         keys = [receiver.key for receiver in self.city.receivers()]
@@ -153,6 +158,10 @@ class World:
 
     def codes(self) -> list[str]:
         return [each.error.code for each in self.refused if isinstance(each.error, HubError)]
+
+    def reload(self) -> None:
+        """Read the settings again."""
+        self.city = load_city(self.folder, environ={"HUB_LEDGER": self.ledger.url})
 
     def close(self) -> None:
         self.ledger.close()

@@ -1,0 +1,48 @@
+"""A receiver that is shut on purpose keeps everything in the log and says why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from hub.ledger import pauses
+from tests.integration.semantics.world import ADDRESS, World
+
+RULE = "subscribes:\n  - {id: moves, on: resident.moved, send: [name], because: 試験}"
+
+
+@pytest.fixture
+def world(tmp_path, ledger_url) -> Iterator[World]:
+    made = World(tmp_path / "city", ledger_url, {"suido": RULE, "zei": RULE})
+    yield made
+    made.close()
+
+
+def test_a_paused_system_gets_nothing_others_do_and_nothing_is_lost(world):
+    pauses.pause(world.ledger, "suido", reason="入替作業", by="tester")
+    world.report(world.moved(ADDRESS))
+    world.deliver()
+    assert (len(world.told("suido")), len(world.told("zei"))) == (0, 1)
+    assert world.statuses("suido") == [("e1", "held", "paused")]
+    pauses.resume(world.ledger, "suido")
+    world.deliver()
+    assert world.statuses("suido") == [("e1", "delivered", None)]
+
+
+def test_maintenance_and_windows_hold_and_close_windows_hands_over(tmp_path, ledger_url):
+    world = World(tmp_path / "city", ledger_url, {"suido": RULE, "zei": RULE})
+    path = world.folder / "systems" / "suido.yaml"
+    path.write_text(path.read_text().replace("suido.jsonl}", 'suido.jsonl, window: {opens: "00:00", closes: "00:01"}}'))
+    always = "maintenance: [{from: 2000-01-01, until: 2999-01-01}]"
+    path = world.folder / "systems" / "zei.yaml"
+    path.write_text(path.read_text().replace("zei.jsonl}", f"zei.jsonl, {always}}}"))
+    world.reload()
+    world.report(world.moved(ADDRESS))
+    world.deliver()
+    assert world.statuses("suido") == [("e1", "held", "window")]
+    assert world.statuses("zei") == [("e1", "held", "maintenance")]
+    world.deliver(closing=True)
+    assert world.statuses("suido") == [("e1", "delivered", None)]
+    assert world.statuses("zei") == [("e1", "held", "maintenance")]
+    world.close()
