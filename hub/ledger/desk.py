@@ -177,6 +177,8 @@ class Desk:
         clock = self.ledger.clock
         numbers = ",".join(str(int(no)) for no in wanted)
         with self.ledger.write() as connection:
+            if not self.ledger.sqlite:  # in the order of settlements, which would otherwise meet in a deadlock
+                connection.exec_driver_sql(f"SELECT no FROM receiver WHERE no IN ({numbers}) ORDER BY no FOR UPDATE")
             connection.exec_driver_sql(
                 f"UPDATE receiver SET until = {clock} + {LEASE} "
                 f"WHERE no IN ({numbers}) AND owner = {_quoted(owner)} AND until > {clock}"

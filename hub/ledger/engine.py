@@ -9,6 +9,7 @@ import contextlib
 import sqlite3
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,11 @@ _SQLITE_PRAGMAS = (
     "PRAGMA wal_autocheckpoint=8000",
     "PRAGMA temp_store=MEMORY",
 )
+
+
+# A server that vanished without a word is missed after some 20 seconds.
+_ALIVE = {"keepalives_idle": 10, "keepalives_interval": 3, "keepalives_count": 3, "tcp_user_timeout": 20_000}
+_ABANDONED = 60_000  # milliseconds until PostgreSQL ends a transaction whose process stands still
 
 
 class Ledger:
@@ -101,9 +107,11 @@ def _engine(url: str, lock_timeout: float) -> Engine:
     if parsed.get_backend_name() == "postgresql":
         if parsed.drivername == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
-        return sa.create_engine(
-            parsed, pool_size=10, max_overflow=10, pool_pre_ping=True, connect_args={"connect_timeout": 5}
+        engine = sa.create_engine(
+            parsed, pool_size=10, max_overflow=10, pool_pre_ping=True, connect_args={"connect_timeout": 5, **_ALIVE}
         )
+        sa_event.listen(engine, "connect", partial(_prepare_postgres, lock_timeout))
+        return engine
     if parsed.get_backend_name() != "sqlite":
         raise ConfigurationError(
             [
@@ -117,6 +125,13 @@ def _engine(url: str, lock_timeout: float) -> Engine:
     engine = sa.create_engine(parsed, connect_args={"timeout": lock_timeout, "check_same_thread": False})
     sa_event.listen(engine, "connect", _prepare_sqlite)
     return engine
+
+
+def _prepare_postgres(lock_timeout: float, connection: Any, _record: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET lock_timeout = {int(lock_timeout * 1000)}")
+        cursor.execute(f"SET idle_in_transaction_session_timeout = {_ABANDONED}")
+    connection.commit()
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
