@@ -35,6 +35,7 @@ from hub.routing.mapping import Mapper
 from hub.routing.projection import sent
 from hub.routing.rules import RuleSet
 from hub.settings import models as settings
+from hub.settings.calendars import CITY_CALENDAR
 from hub.settings.models import City, Receiver, System
 from hub.stages.alerts import Alarm
 from hub.stages.deadletters import announce, announce_some
@@ -75,6 +76,7 @@ class Hub:
         self.book = RuleBook(self.ledger, self.desk)
         self.environment = Environment(city.tables)
         self.topic = f"{city.prefix}.events"
+        self.held = self.folder / "var" / "held"
 
     def close(self) -> None:
         """Let go of the ledger."""
@@ -163,8 +165,8 @@ class Hub:
             keys = [receiver.key for receiver in self.city.receivers()]
             drained = await drain(
                 ends=lambda: self._ends(bus),
-                look=lambda: backlog(self.ledger, keys),
-                busy=lambda: any(worker.busy for worker in work.delivery.workers),
+                look=lambda: backlog(self.ledger, keys, work.shutters),
+                busy=lambda: work.delivery.busy,
                 wait=wait,
                 check=work.check,
             )
@@ -286,14 +288,22 @@ class Hub:
                 found.append(Check("delivery", fault is None, fault.message if fault else ""))
             return found
 
-        parts = Parts(self.city, self.ledger, Inquiry(self.ledger, self.book), self.topic, producer, checks)
+        parts = Parts(self.city, self.ledger, Inquiry(self.ledger, self.book, self.held), self.topic, producer, checks)
         await serve(create_app(ports_of(parts)), listening, stop)
 
     # --- stages ------------------------------------------------------------------------------------------------
 
     def intake(self, bus: Bus) -> Intake:
         """Return the intake of every source of the city."""
-        services = Services(bus.producer, self.ledger, self.topic, self.city.city)
+        services = Services(
+            bus.producer,
+            self.ledger,
+            self.topic,
+            self.city.city,
+            held=self.held,
+            timezone=self.timezone,
+            is_open=self.city.calendars.get(self.city.calendar, CITY_CALENDAR).is_open,
+        )
         return Intake([runner for system in self.city.systems.values() for runner in self._runners(system)], services)
 
     def _runners(self, system: System) -> list[SourceRunner]:
@@ -305,7 +315,7 @@ class Hub:
                 opened = registry.open_source(
                     source.adapter, options, self._site(system.system, name), place=source.place_of
                 )
-                runners.append(SourceRunner(system.system, name, opened, mappers, source.every))
+                runners.append(SourceRunner(system.system, name, opened, mappers, source.every, source.guard))
         return runners
 
     def _mappers(self, system: System, source: settings.Source) -> tuple[Mapper, ...]:
@@ -333,7 +343,7 @@ class Hub:
         shutters = Shutters(self.ledger, self._hours(), closing=closing)
         ports = self._ports(rules, bus, shutters)
         delivery = DeliveryStage(self.desk, reader, ports, self.book.__getitem__, shutters.refresh)
-        work = Work(dispatcher, delivery, reader)
+        work = Work(dispatcher, delivery, reader, shutters)
         stop = asyncio.Event()
         serving = asyncio.create_task(delivery.run(stop)) if delivering else None
         try:
@@ -468,6 +478,7 @@ class Work:
     dispatcher: Dispatcher
     delivery: DeliveryStage
     reader: LogReader
+    shutters: Shutters
     consumer: Consumer | None = None
     lost: HubError | None = None  # the ledger's position is outside the log
 

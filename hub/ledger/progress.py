@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import orjson
 import sqlalchemy as sa
 
+from hub.ledger import commands
 from hub.ledger.engine import Ledger
 from hub.ledger.status import SCHEDULED, delivery_words
 from hub.ledger.tables import DEATHS, OFFSET_BITS, attempt, pending, position, receiver
@@ -31,17 +32,18 @@ class Backlog:
         return not self.behind and not any(status != "scheduled" for status in self.waiting)
 
 
-def backlog(ledger: Ledger, keys: Sequence[str]) -> Backlog:
-    """Return what these receivers have not finished."""
+def backlog(ledger: Ledger, keys: Sequence[str], is_shut: Callable[[str], object] = lambda _: None) -> Backlog:
+    """Return what these receivers have not finished; `is_shut(key)` answers whether one takes nothing now."""
+    asked = commands.asked(ledger)
     with ledger.read() as connection:
         positions: dict[int, int] = {
             row.stream: row.next_offset
             for row in connection.execute(sa.select(position.c.stream, position.c.next_offset))
         }
         rows = connection.execute(
-            sa.select(
-                receiver.c.no, receiver.c.key, receiver.c.cursor, receiver.c.intent_batch, receiver.c.state
-            ).where(receiver.c.key.in_(list(keys)))
+            sa.select(receiver.c.no, receiver.c.key, receiver.c.cursor, receiver.c.intent_batch).where(
+                receiver.c.key.in_(list(keys))
+            )
         ).all()
         counts = connection.execute(
             sa.select(pending.c.status, sa.func.count(), sa.func.min(pending.c.due))
@@ -53,14 +55,18 @@ def backlog(ledger: Ledger, keys: Sequence[str]) -> Backlog:
     for row in rows:
         cursor = {int(stream): pos for stream, pos in orjson.loads(row.cursor).items()}
         total += sum(cursor.values())
-        if row.intent_batch is not None or any(cursor.get(stream, -1) < end for stream, end in ends.items()):
+        unread = any(cursor.get(stream, -1) < end for stream, end in ends.items())
+        if unread or row.intent_batch is not None or row.no in asked:
             behind.append(row.key)
-            if "shut" in orjson.loads(row.state):
+            if is_shut(row.key):
                 shut.add(row.key)
     waiting: dict[str, int] = {}
     for status, count, _ in counts:
         word = delivery_words(status)[0]
         waiting[word] = waiting.get(word, 0) + count
+    commanded = sum(asked.get(row.no, 0) for row in rows)
+    if commanded:
+        waiting["planned"] = commanded
     dues = [due for status, _, due in counts if due is not None and status != SCHEDULED]
     follows = any(delivery_words(status)[1] in {"earlier-waiting", "breaker"} for status, _, _ in counts)
     return Backlog(positions, tuple(behind), total, waiting, min(dues, default=None), frozenset(shut), follows)
@@ -69,7 +75,5 @@ def backlog(ledger: Ledger, keys: Sequence[str]) -> Backlog:
 def deaths(ledger: Ledger, since: int) -> int:
     """Return how many deliveries have died since a moment in milliseconds."""
     with ledger.read() as connection:
-        query = (
-            sa.select(sa.func.count()).select_from(attempt).where(attempt.c.kind.in_(DEATHS), attempt.c.at >= since)
-        )
+        query = sa.select(sa.func.count()).select_from(attempt).where(attempt.c.kind.in_(DEATHS), attempt.c.at >= since)
         return int(connection.execute(query).scalar_one())

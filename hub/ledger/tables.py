@@ -223,7 +223,8 @@ pending = Table(
     Column("due", BigInteger),  # milliseconds; absent: nothing to wait for but a person or another delivery
     Column("attempts", Integer, nullable=False),
     Column("no", BigInteger, nullable=False),  # 0: not attempted yet
-    Column("payload", LargeBinary),  # an edited projected CloudEvent
+    Column("payload", LargeBinary),  # JSON [rule set, item]: what is sent instead of what the event's plan says
+    Column("put_by", Integer),  # the job that put it here, or that tries it again
     sqlite_with_rowid=False,
 )
 
@@ -361,3 +362,39 @@ batch = Table(
 )
 Index("batch_by_id", batch.c.id)
 Index("batch_by_status", batch.c.status, batch.c.no)
+
+# What a person asked for. It is done when none of its commands is open and nothing it put into `pending` is left there.
+job = Table(
+    "job",
+    metadata,
+    Column("no", Integer, primary_key=True, autoincrement=True),
+    Column("kind", Text, nullable=False),  # replay | backfill | seed | restore | correct | cancel | load | settle
+    Column("args", Text, nullable=False),  # JSON
+    Column("by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("status", Text, nullable=False),  # approval | running | paused | cancelled
+    Column("totals", Text, nullable=False),  # JSON: what its preview counted
+    Column("approved_by", Text),
+)
+
+# What the owner of a receiver is to do between two batches, or (receiver 0) an event that is to be published. The rows
+# stay: they are a job's results one by one, and hold what was sent in the place of what had been planned.
+command = Table(
+    "command",
+    metadata,
+    Column("no", Integer, primary_key=True, autoincrement=True),
+    Column("job", Integer, nullable=False),
+    Column("receiver", Integer, nullable=False),
+    Column("kind", Text, nullable=False),  # retry | resend | release | drop | confirm | restore | publish | pause …
+    Column("pos", BigInteger, nullable=False),
+    Column("target", Integer, nullable=False),  # the delivery's own job number; 0 where it was sent first
+    Column("payload", LargeBinary),  # as in `pending`, or the event to publish
+    Column("at", BigInteger, nullable=False),
+    Column("done_at", BigInteger),
+    Column("result", Text, nullable=False),
+)
+Index("command_by_job", command.c.job, command.c.no)
+Index("command_by_pos", command.c.pos)
+_open = text("done_at IS NULL")
+Index("command_open", command.c.receiver, command.c.no, sqlite_where=_open, postgresql_where=_open)

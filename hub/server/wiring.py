@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from hub.errors import Unavailable, UsageError
 from hub.ledger import schema, tokens
+from hub.ledger.batches import Arrival
 from hub.ledger.engine import Ledger
 from hub.ledger.log import EventLog
 from hub.ledger.names import Names
@@ -16,6 +17,7 @@ from hub.server.metrics import Metric
 from hub.server.ports import Check, Json, Receive, ServerPorts
 from hub.settings.models import City
 from hub.stages import times
+from hub.stages.arrivals import keep
 from hub.stages.inquiry import DeliveryFilter, Inquiry
 from hub.stages.ports import Producer
 from hub.stages.receive import Receipt, Reception
@@ -76,7 +78,10 @@ def _receiver(parts: Parts) -> Receive:
         source = names.find(f"/systems/{system}")
         return set() if source is None else {found for found, _ in log.known([(each, source) for each in ids])}
 
-    return Reception(parts.producer, parts.topic, parts.city.city, known).receive
+    def record(arrivals: Sequence[Arrival], at: int) -> None:
+        keep(parts.ledger, arrivals, at=at)
+
+    return Reception(parts.producer, parts.topic, parts.city.city, known, record=record).receive
 
 
 async def _no_intake(documents: Sequence[Any], system: str, *, batch: bool) -> Receipt:  # noqa: ARG001 - a port's shape

@@ -54,11 +54,17 @@ class Delivery:
         self._ports = {port.no: port for port in ports}
         self._running: dict[int, _Running] = {}
         self.fault: HubError | None = None
+        self._looked = False
 
     @property
     def workers(self) -> list[Worker]:
         """Return the workers of the receivers this process owns."""
         return [running.worker for running in self._running.values()]
+
+    @property
+    def busy(self) -> bool:
+        """Tell whether there may be work in hand: before the first look at the leases nobody knows."""
+        return not self._looked or any(running.worker.busy for running in self._running.values())
 
     async def run(self, stop: asyncio.Event) -> None:
         """Own and serve receivers until `stop`; then finish what is under way and give the leases back."""
@@ -83,6 +89,7 @@ class Delivery:
             log.warning("leases cannot be renewed: %s", error)
             return
         self.fault = None
+        self._looked = True
         fresh = {lease.no for lease in taken}
         for no, running in list(self._running.items()):
             if running.task.done() or no not in held or no in fresh or held[no] != running.worker.epoch:
@@ -128,9 +135,10 @@ class Delivery:
     async def _pass_on(self) -> None:
         """Tell the workers of commands that people have given."""
         asked = await asyncio.to_thread(commands.asked, self._desk.ledger)
-        for no in asked.keys() & self._running.keys():
+        mine = asked.keys() & self._running.keys()
+        for no in mine:
             self._running[no].worker.ask()
-        if asked:
+        if mine:
             self._reader.nudge()
 
     async def _end(self) -> None:

@@ -185,3 +185,17 @@ def _packed(item: Item) -> tuple[Any, ...]:
 def unpack_plan(plan: bytes) -> list[Item]:
     """Return the planned deliveries of a stored plan."""
     return [Item(*fields) for fields in orjson.loads(plan)]
+
+
+def pack_made(rules: int, item: Item) -> bytes:
+    """Return one delivery that no event's plan holds, as stored in `pending` and with its command: JSON.
+
+    `rules` is the number of the rule set by which its receiver and rule are counted.
+    """
+    return orjson.dumps([rules, _packed(item)])
+
+
+def unpack_made(payload: bytes) -> tuple[int, Item]:
+    """Return the number of the rule set and the delivery."""
+    rules, fields = orjson.loads(payload)
+    return rules, Item(*fields)

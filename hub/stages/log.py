@@ -61,6 +61,10 @@ class LogReader:
             self.ends[stream] = upto
             self._changed.set()
 
+    def nudge(self) -> None:
+        """Wake the receivers: there is something else than the log to look at."""
+        self._changed.set()
+
     async def refresh(self) -> None:
         """Look in the ledger how far the streams have come (another process may dispatch)."""
         for stream, offset in (await asyncio.to_thread(self._log.positions)).items():

@@ -442,9 +442,8 @@ class Worker:
         target = made.get("target")
         untried = next((h for h in self._scheduled.of(entry.wire.subject) if h.pos == target), None)
         if untried is None:
-            untried = next(
-                (h for h in self._lanes.of(entry.wire.subject) if h.pos == target and not (h.attempts or h.no or h.job)), None
-            )
+            lane = self._lanes.of(entry.wire.subject)
+            untried = next((h for h in lane if h.pos == target and not (h.attempts or h.no or h.job)), None)
         if untried is None or any(work.entry.pos == target for work in works):
             return False
         if made["action"] == "cancel":

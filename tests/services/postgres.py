@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 
-def start_postgres() -> dict[str, Any]:
+def start_postgres(settings: str = "-c fsync=off -c max_connections=200") -> dict[str, Any]:
     """Start a server on loopback, and return its `url`, `data` and `bin`."""
     programs = _programs()
     data = Path(tempfile.mkdtemp(prefix="hub-test-postgres-"))
@@ -23,7 +23,7 @@ def start_postgres() -> dict[str, Any]:
     state = {"url": f"postgresql+psycopg://hub@127.0.0.1:{port}/postgres", "data": str(data), "bin": str(programs)}
     try:
         _run(state, "initdb", "-D", f"{data}/db", "-U", "hub", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
-        options = f"-p {port} -h 127.0.0.1 -k {data} -c fsync=off -c max_connections=200"
+        options = f"-p {port} -h 127.0.0.1 -k {data} {settings}"
         _run(state, "pg_ctl", "-D", f"{data}/db", "-w", "-t", "60", "-l", f"{data}/log", "-o", options, "start")
     except BaseException:
         shutil.rmtree(data, ignore_errors=True)

@@ -132,8 +132,8 @@ class World:
         try:
             await drain(
                 ends=ends,
-                look=lambda: backlog(self.ledger, keys),
-                busy=lambda: any(worker.busy for worker in stage.workers),
+                look=lambda: backlog(self.ledger, keys, shutters),
+                busy=lambda: stage.busy,
                 wait=8.0,
             )
         finally:

@@ -1,0 +1,216 @@
+"""What people ask of a receiver's owner, and what the ledger says of the deliveries it is about.
+
+Commands are inserted by anybody (`hub.ledger.jobs`) and carried out by the owner alone, in its own settlement. Only
+those not done yet are looked for, so none that commits late is missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from hub.ledger.engine import Ledger
+from hub.ledger.status import ARRIVED
+from hub.ledger.tables import attempt, command, event, job, outcome, pending, relation
+
+STEERING = ("pause", "resume", "cancel")  # carried out whatever the job's status
+_AMENDING = ("cancels", "corrects", "enriches", "contradicts")
+_PART = 400
+
+_TO_DO = (command.c.done_at.is_(None), sa.or_(job.c.status == "running", command.c.kind.in_(STEERING)))
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One thing to do: `target` is the delivery's own job number, `args` are its job's."""
+
+    no: int
+    job: int
+    kind: str
+    pos: int
+    target: int
+    payload: bytes | None
+    args: dict[str, Any]
+    by: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Known:
+    """What the ledger says of the deliveries some commands are about, at one receiver."""
+
+    subjects: dict[int, str] = field(default_factory=dict)  # pos → resident
+    ended: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)  # (pos, job) → status, no
+    attempts: dict[tuple[int, int], int] = field(default_factory=dict)  # (pos, job) → the highest attempt
+    overtaken: set[int] = field(default_factory=set)
+
+
+def asked(ledger: Ledger) -> dict[int, int]:
+    """Return how many commands each receiver's owner has to carry out."""
+    query = (
+        sa.select(command.c.receiver, sa.func.count())
+        .join(job, job.c.no == command.c.job)
+        .where(*_TO_DO, command.c.receiver > 0)
+        .group_by(command.c.receiver)
+    )
+    with ledger.read() as connection:
+        return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def next_of(ledger: Ledger, receiver: int, limit: int) -> list[Command]:
+    """Return the next commands to a receiver's owner, in the order they were given."""
+    query = (
+        sa.select(command, job.c.args, job.c.by, job.c.reason)
+        .join(job, job.c.no == command.c.job)
+        .where(*_TO_DO, command.c.receiver == receiver)
+        .order_by(command.c.no)
+        .limit(limit)
+    )
+    with ledger.read() as connection:
+        return [_command(row) for row in connection.execute(query).mappings()]
+
+
+def _command(row: Any) -> Command:
+    payload = bytes(row["payload"]) if row["payload"] is not None else None
+    asked = (row["no"], row["job"], row["kind"], row["pos"], row["target"], payload)
+    return Command(*asked, orjson.loads(row["args"]), row["by"], row["reason"])
+
+
+def known(ledger: Ledger, receiver: int, positions: Collection[int]) -> Known:
+    """Return what the ledger says of a receiver's deliveries of some events."""
+    found = Known()
+    with ledger.read() as connection:
+        for part in parts(sorted(set(positions))):
+            for row in connection.execute(sa.select(event.c.pos, event.c.subject).where(event.c.pos.in_(part))):
+                found.subjects[row.pos] = row.subject
+            ends = sa.select(outcome).where(outcome.c.receiver == receiver, outcome.c.pos.in_(part))
+            for row in connection.execute(ends):
+                found.ended[row.pos, row.job] = row.status, row.no
+            tries = (
+                sa.select(attempt.c.pos, attempt.c.job, sa.func.max(attempt.c.n))
+                .where(attempt.c.receiver == receiver, attempt.c.pos.in_(part))
+                .group_by(attempt.c.pos, attempt.c.job)
+            )
+            for pos, number, highest in connection.execute(tries):
+                found.attempts[pos, number] = highest
+            found.overtaken |= overtaken(connection, receiver, part)
+    return found
+
+
+def overtaken(connection: Connection, receiver: int, positions: Sequence[int]) -> set[int]:
+    """Return the events of which the receiver has taken a later one that says what holds now.
+
+    That is a later event of the same type and resident, or one that cancels or corrects it; of a correction, the same
+    goes for the event it is about.
+    """
+    found: set[int] = set()
+    for query in _overtaking(receiver, positions):
+        found.update(row[0] for row in connection.execute(query))
+    return found
+
+
+def _overtaking(receiver: int, positions: Sequence[int]) -> Iterable[sa.Select[tuple[int]]]:
+    one, other = event.alias("one"), event.alias("other")
+    told = sa.and_(outcome.c.receiver == receiver, outcome.c.pos == other.c.pos, outcome.c.status.in_(ARRIVED))
+    later = sa.and_(other.c.subject == one.c.subject, other.c.pos > one.c.pos)
+    yield (
+        sa.select(one.c.pos)
+        .join(other, sa.and_(later, other.c.type == one.c.type))
+        .join(outcome, told)
+        .where(one.c.pos.in_(positions), ~_amends(one.c.pos))
+    )
+    yield (
+        sa.select(relation.c.target)
+        .join(other, other.c.pos == relation.c.pos)
+        .join(outcome, told)
+        .where(relation.c.target.in_(positions), relation.c.kind.in_(_AMENDING))
+    )
+    about, first = relation.alias("about"), event.alias("first")
+    amending = (
+        sa.select(one.c.pos)
+        .join(about, sa.and_(about.c.pos == one.c.pos, about.c.kind.in_(_AMENDING)))
+        .join(first, first.c.pos == about.c.target)
+    )
+    yield (
+        amending.join(other, sa.and_(later, other.c.type == first.c.type))
+        .join(outcome, told)
+        .where(one.c.pos.in_(positions))
+    )
+    again = relation.alias("again")
+    yield (
+        amending.join(again, sa.and_(again.c.target == about.c.target, again.c.pos > one.c.pos))
+        .join(other, other.c.pos == again.c.pos)
+        .join(outcome, told)
+        .where(one.c.pos.in_(positions))
+    )
+
+
+def _amends(pos: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+    mine = relation.alias("mine")
+    return sa.exists().where(mine.c.pos == pos, mine.c.kind.in_(_AMENDING))
+
+
+def arrived_since(ledger: Ledger, receiver: int, since: int) -> list[tuple[int, int]]:
+    """Return `(pos, job)` of what a receiver took since a moment (milliseconds), once an event, in event order."""
+    query = (
+        sa.select(outcome.c.pos, sa.func.max(outcome.c.job))
+        .where(outcome.c.receiver == receiver, outcome.c.at >= since, outcome.c.status.in_(ARRIVED))
+        .group_by(outcome.c.pos)
+        .order_by(outcome.c.pos)
+    )
+    with ledger.read() as connection:
+        return [(row[0], row[1]) for row in connection.execute(query)]
+
+
+def open_of(ledger: Ledger, number: int, receiver: int) -> list[int]:
+    """Return a job's commands to a receiver that are not carried out."""
+    query = sa.select(command.c.no).where(
+        command.c.job == number, command.c.receiver == receiver, command.c.done_at.is_(None)
+    )
+    with ledger.read() as connection:
+        return list(connection.execute(query).scalars())
+
+
+def tried_again(ledger: Ledger, number: int, receiver: int) -> set[tuple[int, int]]:
+    """Return `(pos, job)` of what a job tries again at a receiver though it had ended."""
+    same = sa.and_(
+        outcome.c.receiver == pending.c.receiver, outcome.c.pos == pending.c.pos, outcome.c.job == pending.c.job
+    )
+    query = (
+        sa.select(pending.c.pos, pending.c.job)
+        .join(outcome, same)
+        .where(pending.c.receiver == receiver, pending.c.put_by == number)
+    )
+    with ledger.read() as connection:
+        return {(row[0], row[1]) for row in connection.execute(query)}
+
+
+def payloads(connection: Connection, positions: Sequence[int]) -> dict[tuple[int, int, int], bytes]:
+    """Return what was sent in the place of what was planned, by `(receiver, pos, job)`: the last that was asked for."""
+    query = (
+        sa.select(command.c.receiver, command.c.pos, command.c.job, command.c.kind, command.c.target, command.c.payload)
+        .where(command.c.pos.in_(positions), command.c.payload.is_not(None), command.c.result == "queued")
+        .order_by(command.c.no)
+    )
+    return {
+        (row.receiver, row.pos, row.target if row.kind == "retry" else row.job): bytes(row.payload)
+        for row in connection.execute(query)
+    }
+
+
+def left(ledger: Ledger) -> dict[int, int]:
+    """Return how much of what each job put there still waits."""
+    query = sa.select(pending.c.put_by, sa.func.count()).where(pending.c.put_by.is_not(None)).group_by(pending.c.put_by)
+    with ledger.read() as connection:
+        return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def parts(values: Sequence[int]) -> Iterable[Sequence[int]]:
+    """Cut into pieces that every database takes as one list."""
+    for start in range(0, len(values), _PART):
+        yield values[start : start + _PART]
