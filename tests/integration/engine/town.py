@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from hub.adapters import registry
 from hub.adapters.contract import Batch, Delivery, Features, Outcome, Site
+from hub.errors import OutcomeUnknown, Transient
 from hub.ledger import quarantine
 from hub.ledger.desk import Desk, Hold, Lease
 from hub.ledger.engine import Ledger
@@ -233,11 +234,12 @@ class Town:
         key: str = "",
         *,
         owner: str = "a",
+        port: ReceiverPort | None = None,
         desk: Desk | None = None,
         writer: Writer | None = None,
     ) -> AsyncIterator[Worker]:
         """Run the worker of one receiver while the block runs; then its process is gone without a goodbye."""
-        port = self.port(sink, key)
+        port = port or self.port(sink, key)
         lease = await asyncio.to_thread(self.lease, port.settings.key, owner)
         await self.reader.refresh()
         desk = desk or self.desk
@@ -274,9 +276,18 @@ class Shelf:
         return [delivery.event_id for delivery in self.taken]
 
     async def deliver(self, batch: Batch) -> list[Outcome]:
-        """Take what does not fail."""
+        """Take what does not fail, and none of a resident's behind one that may go later."""
         self.calls.append([delivery.event_id for delivery in batch.deliveries])
-        return [await self._one(delivery) for delivery in batch.deliveries]
+        held: set[str] = set()
+        outcomes = []
+        for delivery in batch.deliveries:
+            if delivery.subject in held:
+                outcomes.append(Outcome(delivery.key, Transient("an earlier one has failed", reached=True)))
+                continue
+            outcomes.append(await self._one(delivery))
+            if isinstance(outcomes[-1].error, Transient | OutcomeUnknown):
+                held.add(delivery.subject)
+        return outcomes
 
     async def _one(self, delivery: Delivery) -> Outcome:
         error = self.answer(delivery)
