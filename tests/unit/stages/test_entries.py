@@ -1,0 +1,119 @@
+"""Entries: keys, projected events and plans as they are stored."""
+
+import orjson
+import pytest
+
+from hub.routing.rules import RuleSet
+from hub.settings.models import City, Receiver, Subscription, System
+from hub.stages.entries import KEY_LIMIT, ActiveRules, Chunk, Entry, Item, pack_plan, unpack_plan
+
+
+def rules_of(system="kokuho", receiver="main", send=("name",)):
+    rule = Subscription(id="r", system=system, on=("resident.died",), send=send)
+    made = Receiver(name=receiver, system=system, adapter="jsonl")
+    city = City(systems={system: System(system=system, subscribes=(rule,), receives={receiver: made})})
+    return ActiveRules(1, RuleSet.of(city), {f"{system}.{receiver}": 7})
+
+
+def entry_of(event_id="1", rules=None, source="/systems/juki", **attributes):
+    event = {"id": event_id, "source": source, "type": "jp.lg.m.resident.died.v1", "subject": "9", **attributes}
+    data = b'{"name":"\\u5b88","died_on" : "2026-04-01","n":1.0}'
+    return Entry.of(5, orjson.dumps(event)[:-1] + b',"data":' + data + b"}", rules or rules_of())
+
+
+def test_a_key_names_the_event_the_receiver_and_the_job():
+    assert entry_of().key(7, 0) == "juki/1:kokuho.main:0"
+    assert entry_of().key(7, 12) == "juki/1:kokuho.main:12"
+    assert entry_of().delivery(Item(0, 0), 3).key == "juki/1:kokuho.main:0"
+    assert entry_of(source="https://other/x").key(7, 0) == "https://other/x/1:kokuho.main:0"
+
+
+@pytest.mark.parametrize("length", [150, 179, 180, 181, 200, 500])
+@pytest.mark.parametrize("job", [0, 1, 999_999])
+def test_a_key_has_at_most_200_characters(length, job):
+    entry = entry_of("守" * length)
+    key = entry.key(7, job)
+    assert len(key) <= KEY_LIMIT == 200
+    assert key.endswith(f":kokuho.main:{job}")
+    whole = f"juki/{'守' * length}:kokuho.main:{job}"
+    assert (key == whole) == (len(whole) <= 200)
+    delivery = entry.delivery(Item(0, 0), 1, job)
+    assert delivery.key == key
+    assert delivery.event["deliverykey"] == key
+
+
+def test_long_ids_have_different_keys():
+    keys = {entry_of("x" * 300 + str(number)).key(7, 0) for number in range(50)}
+    keys |= {entry_of("x" * 300 + "1", source="/systems/koseki").key(7, 0)}
+    assert len(keys) == 51
+
+
+def test_long_names_still_fit():
+    rules = rules_of("s" * 60, "r" * 60)
+    assert len(entry_of("x" * 500, rules, source="https://" + "h" * 190).key(7, 10**9)) <= 200
+
+
+@pytest.mark.parametrize("event_id", ['quo"te', "back\\slash", "守口", "tab\t", "a:b/c"])
+def test_a_projected_event_is_json_whatever_the_id(event_id):
+    delivery = entry_of(event_id, batchid="B", sequence=3, time="2026-04-01T00:00:00Z").delivery(Item(0, 0), 1)
+    assert delivery.event == {
+        "specversion": "1.0",
+        "id": event_id,
+        "source": "/systems/juki",
+        "type": "jp.lg.m.resident.died.v1",
+        "subject": "9",
+        "time": "2026-04-01T00:00:00Z",
+        "sequence": 3,
+        "batchid": "B",
+        "deliverykey": f"juki/{event_id}:kokuho.main:0",
+        "action": "new",
+        "data": {"name": "守"},
+    }
+    assert delivery.type == "resident.died"
+
+
+def test_values_travel_as_they_were_written():
+    delivery = entry_of(rules=rules_of(send=("n", "name", "kana"))).delivery(Item(0, 0), 1)
+    assert b'"n":1.0' in delivery.body
+    assert b'"\\u5b88"' in delivery.body
+    assert delivery.data == {"n": 1.0, "name": "守"}
+
+
+def test_computed_values_are_laid_over_the_events_own():
+    send = ("name", {"kana": "facts.resident.kana"})
+    delivery = entry_of(rules=rules_of(send=send)).delivery(Item(0, 0, {"kana": "モリ"}), 1)
+    assert delivery.data == {"name": "守", "kana": "モリ"}
+
+
+def fields(item):
+    return {name: getattr(item, name) for name in Item.__slots__}
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        [],
+        [Item(0, 0)],
+        [Item(3, 9, {"a": {"b": [1, None, True]}})],
+        [Item(0, 1, None, "ask", "kokuho.r: 守口")],
+        [Item(0, 1, None, None, "", "disabled"), Item(1, 1), Item(2, 5, {}, "incomplete", "kana")],
+        [Item(0, 1, {"a": 1}, made={"action": "cancel", "data": {}, "corrects": "juki/1", "target": 4})],
+        [Item(0, 1, due=1_800_000_000_000), Item(1, 2)],
+    ],
+)
+def test_a_plan_comes_back_as_it_was_stored(items):
+    assert [fields(item) for item in unpack_plan(pack_plan(items))] == [fields(item) for item in items]
+
+
+def test_a_plain_plan_is_small():
+    assert pack_plan([Item(0, 1), Item(12, 34)]) == b"[[0,1],[12,34]]"
+
+
+def test_a_stretch_keeps_each_receivers_deliveries_in_order():
+    rules = rules_of()
+    chunk = Chunk(1, 0, 3, 0)
+    entries = [Entry(pos, entry_of().wire, rules) for pos in (1, 2, 3)]
+    for entry, items in zip(entries, ([Item(0, 0)], [], [Item(0, 0)]), strict=True):
+        chunk.add(entry, items)
+    assert chunk.events == 3
+    assert [entry.pos for entry, _ in chunk.planned[7]] == [1, 3]
