@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from hub.errors import NotFound, UsageError
-from hub.events.facts import empty, merge
+from hub.events.facts import delta, empty, merge
 from hub.events.wire import Lazy, type_of
 from hub.ledger import quarantine, sources
 from hub.ledger.engine import Ledger
@@ -94,7 +94,7 @@ class Inquiry:
         short, version = type_of(wire.type)
         facts = self._facts(wire.subject, pos, data.get("effective_on") or wire.time[:10])
         view = View(short, version, wire.subject, attributes(wire), data)
-        return entry.rules.router.explain(view, facts, facts, lang).as_dict()
+        return entry.rules.router.explain(view, facts, merge(facts, delta(short, data)), lang).as_dict()
 
     def _facts(self, subject: str, pos: int, date: str) -> Json:
         facts = empty()
