@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 import sqlalchemy as sa
@@ -18,6 +18,7 @@ from hub.ledger.engine import Ledger
 from hub.ledger.status import ARRIVED
 from hub.ledger.tables import attempt, command, event, job, outcome, pending, relation
 
+T = TypeVar("T")
 STEERING = ("pause", "resume", "cancel")  # carried out whatever the job's status
 _AMENDING = ("cancels", "corrects", "enriches", "contradicts")
 _PART = 400
@@ -110,11 +111,11 @@ def overtaken(connection: Connection, receiver: int, positions: Sequence[int]) -
     """
     found: set[int] = set()
     for query in _overtaking(receiver, positions):
-        found.update(row[0] for row in connection.execute(query))
+        found.update(int(row[0]) for row in connection.execute(query).all())
     return found
 
 
-def _overtaking(receiver: int, positions: Sequence[int]) -> Iterable[sa.Select[tuple[int]]]:
+def _overtaking(receiver: int, positions: Sequence[int]) -> Iterable[sa.Select[Any]]:
     one, other = event.alias("one"), event.alias("other")
     told = sa.and_(outcome.c.receiver == receiver, outcome.c.pos == other.c.pos, outcome.c.status.in_(ARRIVED))
     later = sa.and_(other.c.subject == one.c.subject, other.c.pos > one.c.pos)
@@ -155,16 +156,20 @@ def _amends(pos: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
     return sa.exists().where(mine.c.pos == pos, mine.c.kind.in_(_AMENDING))
 
 
-def arrived_since(ledger: Ledger, receiver: int, since: int) -> list[tuple[int, int]]:
-    """Return `(pos, job)` of what a receiver took since a moment (milliseconds), once an event, in event order."""
+def arrived_since(ledger: Ledger, receiver: int, since: int) -> list[tuple[int, int, bytes | None]]:
+    """Return `(pos, job, payload)` of what a receiver took since a moment (milliseconds), once an event, in order."""
     query = (
         sa.select(outcome.c.pos, sa.func.max(outcome.c.job))
         .where(outcome.c.receiver == receiver, outcome.c.at >= since, outcome.c.status.in_(ARRIVED))
         .group_by(outcome.c.pos)
         .order_by(outcome.c.pos)
     )
+    found: list[tuple[int, int, bytes | None]] = []
     with ledger.read() as connection:
-        return [(row[0], row[1]) for row in connection.execute(query)]
+        for part in parts([(row[0], row[1]) for row in connection.execute(query)]):
+            instead = payloads(connection, [pos for pos, _ in part])
+            found += [(pos, job, instead.get((receiver, pos, job))) for pos, job in part]
+    return found
 
 
 def open_of(ledger: Ledger, number: int, receiver: int) -> list[int]:
@@ -210,7 +215,7 @@ def left(ledger: Ledger) -> dict[int, int]:
         return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def parts(values: Sequence[int]) -> Iterable[Sequence[int]]:
+def parts(values: Sequence[T]) -> Iterable[Sequence[T]]:
     """Cut into pieces that every database takes as one list."""
     for start in range(0, len(values), _PART):
         yield values[start : start + _PART]

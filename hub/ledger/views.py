@@ -12,11 +12,25 @@ from sqlalchemy.engine import Connection
 
 from hub.errors import AmbiguousId, NotFound
 from hub.events.wire import system_of
+from hub.ledger.commands import payloads
 from hub.ledger.desk import Hold, hold_of
 from hub.ledger.engine import Ledger
-from hub.ledger.tables import DEATHS, attempt, dedup, event, fact, generation, name, outcome, pending, receiver, relation
+from hub.ledger.tables import (
+    DEATHS,
+    attempt,
+    dedup,
+    event,
+    fact,
+    generation,
+    name,
+    outcome,
+    pending,
+    receiver,
+    relation,
+)
 
 EventRow = Any
+At = tuple[int, int, int]  # receiver, pos, job
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +59,15 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class States:
-    """What the ledger says of some events' deliveries, by `(receiver, pos)`; jobs after the first are left out."""
+    """What the ledger says of some events' deliveries, by `(receiver, pos, job)`."""
 
-    ended: dict[tuple[int, int], Ended]
-    holds: dict[tuple[int, int], Hold]
-    failures: dict[tuple[int, int], list[dict[str, Any]]]  # in order of attempts
-    sending: set[tuple[int, int]]
+    ended: dict[At, Ended]
+    holds: dict[At, Hold]
+    failures: dict[At, list[dict[str, Any]]]  # in order of attempts
+    sending: set[At]
     doing: dict[int, dict[str, Any]]  # why a receiver stands still, by its number
+    payloads: dict[At, bytes]  # what was sent in the place of what was planned
+    jobs: dict[int, set[tuple[int, int]]]  # what jobs have sent besides what was planned: pos → receiver, job
 
 
 class Views:
@@ -150,27 +166,33 @@ class Views:
     def states(self, positions: Iterable[int]) -> States:
         """Return what became of the deliveries of these events."""
         wanted = list(positions)
-        ended: dict[tuple[int, int], Ended] = {}
-        holds: dict[tuple[int, int], Hold] = {}
-        failures: dict[tuple[int, int], list[dict[str, Any]]] = {}
+        ended: dict[At, Ended] = {}
+        holds: dict[At, Hold] = {}
+        failures: dict[At, list[dict[str, Any]]] = {}
+        instead: dict[At, bytes] = {}
         with self.ledger.read() as connection:
             for part in _parts(wanted):
                 receivers = connection.execute(sa.select(receiver.c.no)).scalars().all()
                 for row in connection.execute(_of(outcome, receivers, part)):
-                    ended[row.receiver, row.pos] = Ended(row.status, row.at, row.no, row.batch)
+                    ended[row.receiver, row.pos, row.job] = Ended(row.status, row.at, row.no, row.batch)
                 for row in connection.execute(_of(pending, receivers, part)):
-                    holds[row.receiver, row.pos] = hold_of(row)
+                    holds[row.receiver, row.pos, row.job] = hold_of(row)
                 for row in connection.execute(_of(attempt, receivers, part).order_by(attempt.c.n, attempt.c.at)):
-                    failures.setdefault((row.receiver, row.pos), []).append(
+                    failures.setdefault((row.receiver, row.pos, row.job), []).append(
                         {"n": row.n, "at": row.at, "kind": row.kind, "code": row.code, "message": row.message}
                     )
+                instead |= payloads(connection, part)
             said = connection.execute(sa.select(receiver.c.no, receiver.c.state).where(receiver.c.state != "{}"))
             doing = {row.no: orjson.loads(row.state) for row in said}
             intents = connection.execute(
                 sa.select(receiver.c.no, receiver.c.intent_members).where(receiver.c.intent_members.is_not(None))
             )
-            sending = {(no, member[0]) for no, members in intents for member in orjson.loads(bytes(members))}
-        return States(ended, holds, failures, sending, doing)
+            sending = {(no, member[0], member[1]) for no, members in intents for member in orjson.loads(bytes(members))}
+        jobs: dict[int, set[tuple[int, int]]] = {}
+        for number, pos, job in (*ended, *holds):
+            if job:
+                jobs.setdefault(pos, set()).add((number, job))
+        return States(ended, holds, failures, sending, doing, instead, jobs)
 
     def pending_positions(
         self, statuses: Sequence[int], receivers: Sequence[int], limit: int, before: int
@@ -245,7 +267,7 @@ class Views:
 
 
 def _of(table: sa.Table, receivers: Sequence[int], positions: Sequence[int]) -> sa.Select[Any]:
-    return sa.select(table).where(table.c.receiver.in_(receivers), table.c.pos.in_(positions), table.c.job == 0)
+    return sa.select(table).where(table.c.receiver.in_(receivers), table.c.pos.in_(positions))
 
 
 def _parts(values: Sequence[int], size: int = 400) -> Iterable[Sequence[int]]:

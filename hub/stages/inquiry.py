@@ -6,10 +6,10 @@ Answers are plain JSON in contract.md's shapes; times are RFC 3339 in UTC.
 from __future__ import annotations
 
 import base64
-import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -21,12 +21,16 @@ from hub.ledger import quarantine, sources
 from hub.ledger.engine import Ledger
 from hub.ledger.facts import FactBook
 from hub.ledger.log import EventLog
-from hub.ledger.status import DELIVERY, EVENT, REASONS, delivery_code, delivery_words
-from hub.ledger.views import EventFilter, States, Views
+from hub.ledger.status import DELIVERY, EVENT, REASONS, delivery_code, delivery_words, event_code
+from hub.ledger.views import EventFilter, Views
 from hub.routing.plan import View
 from hub.stages.entries import Entry, Item, unpack_plan
+from hub.stages.held import END, STATUS, HeldEvents, is_cursor
 from hub.stages.planning import attributes
 from hub.stages.rulebook import RuleBook
+from hub.stages.told import Told, moment, says, told_of
+
+__all__ = ["DeliveryFilter", "Inquiry", "concerns", "matches", "moment"]
 
 Json = dict[str, Any]
 PAGE = 200  # events looked through at once
@@ -52,7 +56,9 @@ class DeliveryFilter:
 class Inquiry:
     """Answers from one ledger."""
 
-    def __init__(self, ledger: Ledger, book: RuleBook) -> None:
+    def __init__(self, ledger: Ledger, book: RuleBook, held: Path | None = None) -> None:
+        """Open the ledger's books; `held` is the folder of held batches on this machine."""
+        self._held = HeldEvents(ledger, held) if held is not None else None
         self._ledger = ledger
         self._views = Views(ledger)
         self._book = book
@@ -62,7 +68,7 @@ class Inquiry:
     def event(self, reference: str, *, lang: str = "ja") -> Json:
         """Return one event as `hub events show` tells it; raises NotFound and AmbiguousId."""
         row = self._views.event(self._views.find(reference))
-        entry, items = self._entry(row)
+        entry, _ = self._entry(row)
         states = self._views.states([row.pos])
         return {
             "event": _cloud_event(entry),
@@ -70,7 +76,7 @@ class Inquiry:
             "seen": row.seen,
             "recorded_at": moment(row.recorded_at),
             **self._relations(row.pos),
-            "deliveries": [self._delivery(row, entry, item, states) for item in items],
+            "deliveries": [each.as_dict() for each in told_of(row, states, self._book.__getitem__)],
             "not_told": self.explain(row.pos, lang=lang)["not_told"],
         }
 
@@ -105,7 +111,23 @@ class Inquiry:
         return {**facts, "household": household}
 
     def events(self, wanted: EventFilter, *, limit: int = 50, cursor: str | None = None) -> Json:
-        """Return a page of events, the newest first: `{"items": […], "next": cursor or null}`."""
+        """Return a page of events: `{"items": […], "next": cursor or null}`.
+
+        Those of held batches come first, batch by batch; then what is in the log, the newest first.
+        """
+        if self._held is None or not (cursor is None or is_cursor(cursor)):
+            return self._logged(wanted, limit, cursor)
+        items, following = self._held.page(wanted, limit=limit, cursor=cursor)
+        if following is not None:
+            return {"items": items, "next": following}
+        if items and len(items) == limit:
+            return {"items": items, "next": END}
+        if wanted.statuses == (event_code(STATUS),):
+            return {"items": items, "next": None}
+        rest = self._logged(wanted, limit - len(items), None)
+        return {"items": items + rest["items"], "next": rest["next"]}
+
+    def _logged(self, wanted: EventFilter, limit: int, cursor: str | None) -> Json:
         rows = self._views.events(replace(wanted, after=_after(cursor)), limit + 1)
         items = [
             {
@@ -184,13 +206,10 @@ class Inquiry:
         states = self._views.states([row.pos for row in rows])
         page = []
         for row in rows:
-            entry, items = self._entry(row)
-            if narrow and not _concerns(row, entry, wanted):
-                found = []
-            else:
-                told = (self._delivery(row, entry, item, states) for item in items)
-                found = [each for each in told if _matches(each, wanted)]
-            page.append((row, found))
+            told = told_of(row, states, self._book.__getitem__)
+            if narrow:
+                told = [each for each in told if concerns(each, wanted)]
+            page.append((row, [each.as_dict() for each in told if matches(each, wanted)]))
         return page
 
     def delivery(self, key: str) -> Json:
@@ -200,50 +219,11 @@ class Inquiry:
         if not rest.isdigit() or not reference:
             raise UsageError(f"not a delivery key: {key}", mend="<source system>/<event id>:<system>.<receiver>:<n>")
         row = self._views.event(self._views.find(reference))
-        states = self._views.states([row.pos])
-        entry, items = self._entry(row)
-        for item in items:
-            number = entry.rules.numbers[item.receiver]
-            if entry.rules.keys[number] == receiver:
-                failures = states.failures.get((number, row.pos), [])
-                log = [{**each, "at": moment(each["at"])} for each in failures]
-                return {**self._delivery(row, entry, item, states), "log": log}
+        for told in told_of(row, self._views.states([row.pos]), self._book.__getitem__):
+            if told.key == receiver and told.job == int(rest):
+                log = [{**each, "at": moment(each["at"])} for each in told.failures]
+                return {**told.as_dict(), "log": log}
         raise NotFound(f"there is no delivery {key}")
-
-    def _delivery(self, row: Any, entry: Entry, item: Item, states: States) -> Json:
-        number = entry.rules.numbers[item.receiver]
-        system, _, receiver = entry.rules.keys[number].partition(".")
-        at = (number, row.pos)
-        ended, hold, failures = states.ended.get(at), states.holds.get(at), states.failures.get(at, [])
-        status, reason = _status(ended, hold, states.doing.get(number, {}), sending=at in states.sending)
-        made = entry.delivery(item, 0)
-        last = failures[-1] if failures else None
-        attempts = max((each["n"] for each in failures), default=0)
-        if hold is not None:
-            attempts = hold.attempts
-        elif status in {"delivered", "confirmed", "warning"}:
-            attempts += 1
-        delivered = ended is not None and status in {"delivered", "confirmed", "warning"}
-        return {
-            "id": made.key,
-            "event_id": entry.wire.id,
-            "type": made.type,
-            "subject": made.subject,
-            "system": system,
-            "receiver": receiver,
-            "no": ended.no if ended and ended.no else hold.no if hold and hold.no else None,
-            "batch": ended.batch if ended and ended.batch else None,
-            "status": status,
-            "reason": reason,
-            "rule": entry.rules.ruleset.rules[item.rule].id,
-            "action": made.action,
-            "attempts": attempts,
-            "next_attempt_at": moment(hold.due) if hold and hold.due else None,
-            "planned_at": moment(row.recorded_at),
-            "delivered_at": moment(ended.at) if ended is not None and delivered else None,
-            "payload": made.event,
-            "error": _error(last, item, hold),
-        }
 
     # --- the state of all --------------------------------------------------------------------------------------
 
@@ -294,13 +274,6 @@ class Inquiry:
         return {"events": events, "receivers": receivers, "sources": read, "quarantine": quarantine.count(self._ledger)}
 
 
-def moment(milliseconds: int) -> str:
-    """Return a time of the ledger as RFC 3339 in UTC."""
-    return (
-        dt.datetime.fromtimestamp(milliseconds / 1000, dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    )
-
-
 def _cloud_event(entry: Entry, *, data: bool = True) -> Json:
     """Return the event as hub JSON: as published, with the short type."""
     short, _ = type_of(entry.wire.type)
@@ -314,47 +287,25 @@ def _cloud_event(entry: Entry, *, data: bool = True) -> Json:
     return {**event, "data": dict(Lazy(wire.data))} if data else event
 
 
-def _status(ended: Any, hold: Any, doing: Json, *, sending: bool) -> tuple[str, str | None]:
-    """Return status and reason; what has not been looked at yet says why its receiver stands still."""
-    if ended is not None:
-        return delivery_words(ended.status)
-    if sending:
-        return "sending", None
-    if hold is not None:
-        return delivery_words(hold.status)
-    if "shut" in doing:
-        return "held", doing["shut"]["reason"]
-    return ("held", "breaker") if "breaker" in doing else ("planned", None)
-
-
-def _error(last: Mapping[str, Any] | None, item: Item, hold: Any) -> Json | None:
-    if last is not None:
-        return {"code": last["code"], "message": last["message"], "at": moment(last["at"])}
-    if hold is not None and item.detail:
-        return {"code": item.hold or "", "message": item.detail, "at": moment(hold.since)}
-    return None
-
-
-def _concerns(row: Any, entry: Entry, wanted: DeliveryFilter) -> bool:
-    """Tell whether an event found by its deliveries' state also fits the filters on events."""
+def concerns(told: Told, wanted: DeliveryFilter) -> bool:
+    """Tell whether a delivery found by its state also fits the filters on events."""
+    wire = told.entry.wire
     return (
-        (wanted.resident is None or entry.wire.subject == wanted.resident)
-        and (not wanted.types or type_of(entry.wire.type)[0] in wanted.types)
-        and (wanted.batch is None or row.batch_id == wanted.batch)
-        and (wanted.since is None or row.recorded_at >= wanted.since)
-        and (wanted.until is None or row.recorded_at < wanted.until)
+        (wanted.resident is None or wire.subject == wanted.resident)
+        and (not wanted.types or type_of(wire.type)[0] in wanted.types)
+        and (wanted.batch is None or told.batch_id == wanted.batch)
+        and (wanted.since is None or told.recorded_at >= wanted.since)
+        and (wanted.until is None or told.recorded_at < wanted.until)
     )
 
 
-def _matches(delivery: Json, wanted: DeliveryFilter) -> bool:
-    if wanted.systems and delivery["system"] not in wanted.systems:
-        return False
-    if wanted.statuses and delivery["status"] not in wanted.statuses:
-        return False
-    if wanted.error is None:
-        return True
-    error = delivery["error"] or {}
-    return wanted.error in f"{error.get('code', '')} {error.get('message', '')}"
+def matches(told: Told, wanted: DeliveryFilter) -> bool:
+    """Tell whether a delivery fits the filters on receivers, states and errors."""
+    return (
+        (not wanted.systems or told.key.partition(".")[0] in wanted.systems)
+        and (not wanted.statuses or told.state[0] in wanted.statuses)
+        and (wanted.error is None or says(told, wanted.error))
+    )
 
 
 def _codes(status: str) -> list[int]:

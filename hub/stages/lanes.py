@@ -99,6 +99,9 @@ class Scheduled:
     def __len__(self) -> int:
         return len(self._holds)
 
+    def __iter__(self) -> Iterator[Hold]:
+        return iter(self._holds.values())
+
     def add(self, hold: Hold) -> None:
         """Add a delivery with the time it is due."""
         self._holds[_order(hold)] = hold

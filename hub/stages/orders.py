@@ -86,7 +86,7 @@ class Asked:
 
     commands: list[Command]
     known: Known
-    arrived: dict[int, list[tuple[int, int]]]  # of a `restore`, by its number: what the receiver had taken since
+    arrived: dict[int, list[tuple[int, int, bytes | None]]]  # of a `restore`: what it is about
     open: dict[int, list[int]]  # of a `cancel`: the job's commands that are not carried out
     ended: dict[int, set[tuple[int, int]]]  # of a `cancel`: what it tries again that had ended
 
@@ -120,7 +120,7 @@ class Orders:
             for each in found
             if each.kind == "restore"
         }
-        positions = {each.pos for each in found} | {pos for taken in arrived.values() for pos, _ in taken}
+        positions = {each.pos for each in found} | {pos for taken in arrived.values() for pos, _, _ in taken}
         cancelled = [each for each in found if each.kind == "cancel"]
         return Asked(
             found,
@@ -208,10 +208,10 @@ class Orders:
     def _restore(self, command: Command, asked: Asked, waiting: Waiting) -> str:
         """Send again, in order, everything the receiver took since a moment: its system has forgotten it."""
         taken = asked.arrived[command.no]
-        for pos, target in taken:
-            one = replace(command, kind="resend", pos=pos, target=target)
+        for pos, target, payload in taken:
+            one = replace(command, kind="resend", pos=pos, target=target, payload=payload)
             now, result = now_ms(), self._resend(one, asked, waiting)
-            waiting.record.noted.append(Noted(command.job, "resend", pos, target, None, now, result))
+            waiting.record.noted.append(Noted(command.job, "resend", pos, target, payload, now, result))
         return str(len(taken))
 
     def _release(self, command: Command, asked: Asked, waiting: Waiting) -> str:

@@ -1,0 +1,133 @@
+"""One delivery as it stands: what is sent, to whom, and what became of it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from hub.adapters.contract import Delivery
+from hub.ledger.desk import Hold
+from hub.ledger.status import delivery_words
+from hub.ledger.views import Ended, States
+from hub.stages.entries import ActiveRules, Entry, Item, unpack_made, unpack_plan
+
+Json = dict[str, Any]
+ARRIVED = frozenset({"delivered", "confirmed", "warning"})
+
+
+@dataclass(frozen=True)
+class Told:
+    """A delivery `(receiver, event, job)` with its state in the ledger."""
+
+    entry: Entry
+    item: Item
+    receiver: int
+    job: int
+    recorded_at: int  # of the event, in milliseconds
+    batch_id: str | None
+    ended: Ended | None
+    hold: Hold | None
+    failures: list[Json]
+    sending: bool
+    doing: Json  # why the receiver stands still
+
+    @cached_property
+    def key(self) -> str:
+        """Return the receiver's key, `system.receiver`."""
+        return self.entry.rules.keys[self.receiver]
+
+    @cached_property
+    def delivery(self) -> Delivery:
+        """Return what is sent, whoever it is about: what locates protected residents is cut when it goes out."""
+        return self.entry.delivery(self.item, 0, self.job)
+
+    @cached_property
+    def state(self) -> tuple[str, str | None]:
+        """Return status and reason; what has not been looked at yet says why its receiver stands still."""
+        if self.sending:
+            return "sending", None
+        if self.hold is not None:  # also of one that had ended and is tried again
+            return delivery_words(self.hold.status)
+        if self.ended is not None:
+            return delivery_words(self.ended.status)
+        if "shut" in self.doing:
+            return "held", self.doing["shut"]["reason"]
+        return ("held", "breaker") if "breaker" in self.doing else ("planned", None)
+
+    @property
+    def attempts(self) -> int:
+        """Return how many attempts reached the system."""
+        if self.hold is not None:
+            return self.hold.attempts
+        return max((each["n"] for each in self.failures), default=0) + (self.state[0] in ARRIVED)
+
+    @property
+    def error(self) -> Json | None:
+        """Return the last error: code, message, when."""
+        if self.failures:
+            last = self.failures[-1]
+            return {"code": last["code"], "message": last["message"], "at": moment(last["at"])}
+        if self.hold is not None and (self.item.detail or self.hold.detail):
+            text = self.item.detail or self.hold.detail
+            return {"code": self.state[1] or "", "message": text, "at": moment(self.hold.since)}
+        return None
+
+    def as_dict(self) -> Json:
+        """Return contract's JSON of a delivery."""
+        made, ended, hold, (status, reason) = self.delivery, self.ended, self.hold, self.state
+        system, _, receiver = self.key.partition(".")
+        return {
+            "id": made.key,
+            "event_id": self.entry.wire.id,
+            "type": made.type,
+            "subject": made.subject,
+            "system": system,
+            "receiver": receiver,
+            "no": ended.no if ended and ended.no else hold.no if hold and hold.no else None,
+            "batch": ended.batch if ended and ended.batch else None,
+            "status": status,
+            "reason": reason,
+            "rule": self.entry.rules.ruleset.rules[self.item.rule].id,
+            "action": made.action,
+            "attempts": self.attempts,
+            "next_attempt_at": moment(hold.due) if hold and hold.due else None,
+            "planned_at": moment(self.recorded_at),
+            "delivered_at": moment(ended.at) if ended is not None and status in ARRIVED else None,
+            "payload": made.event,
+            "error": self.error,
+        }
+
+
+def told_of(row: Any, states: States, rules: Callable[[int], ActiveRules]) -> list[Told]:
+    """Return an event's deliveries: those of its plan, then what jobs have sent besides."""
+    entry = Entry.of(row.pos, bytes(row.body), rules(row.ruleset))
+    planned = {entry.rules.numbers[item.receiver]: item for item in unpack_plan(bytes(row.plan))}
+    found = []
+    for number, job in [*((number, 0) for number in planned), *sorted(states.jobs.get(row.pos, ()))]:
+        at = (number, row.pos, job)
+        payload = states.payloads.get(at)
+        mine, item = entry, planned.get(number)
+        if payload is not None:
+            ruleset, item = unpack_made(payload)
+            mine = Entry(row.pos, entry.wire, rules(ruleset))
+        if item is not None:
+            state = (states.ended.get(at), states.holds.get(at), states.failures.get(at, []), at in states.sending)
+            told = (mine, item, number, job, row.recorded_at, row.batch_id)
+            found.append(Told(*told, *state, states.doing.get(number, {})))
+    return found
+
+
+def moment(milliseconds: int) -> str:
+    """Return a time of the ledger as RFC 3339 in UTC."""
+    return (
+        dt.datetime.fromtimestamp(milliseconds / 1000, dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    )
+
+
+def says(told: Told, text: str) -> bool:
+    """Tell whether a delivery's last error holds a text."""
+    error: Mapping[str, Any] = told.error or {}
+    return text in f"{error.get('code', '')} {error.get('message', '')}"
