@@ -114,7 +114,7 @@ class Town:
         self.log = EventLog(self.ledger)
         self.desk = Desk(self.ledger)
         self.book = RuleBook(self.ledger, self.desk)
-        self.generation = self.log.open_generation(TOPIC, "uuid-1", 4)
+        self.generation = self.log.open_generation(TOPIC, "uuid-1", 6)
         self.rules = self.book.activate(RuleSet.of(self.city))
         self.topic = Topic()
         self.reader = LogReader(self.log, self.book.__getitem__)
