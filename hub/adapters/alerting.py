@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from email.message import EmailMessage
 from typing import Any, Protocol
 
-import httpx
 import orjson
 import truststore
 
@@ -65,6 +64,8 @@ class Hook:
             "Idempotency-Key": str(message["id"]),
             **self._settings.headers,
         }
+        import httpx  # noqa: PLC0415 - slow to import, and few messages are sent
+
         verify = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         try:
             async with httpx.AsyncClient(

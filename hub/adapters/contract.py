@@ -10,8 +10,8 @@ Errors: sources and sinks raise (or return, per delivery) `hub.errors.Malformed`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Protocol, runtime_checkable
 from zoneinfo import ZoneInfo
@@ -20,6 +20,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict
 
 from hub.errors import HubError, Malformed, UsageError
+from hub.settings.layouts import Layout
 
 Expression = Annotated[str, "expression"]  # a setting that `Expressions.compile` takes
 
@@ -53,7 +54,7 @@ class Site:
     """Where an adapter works: the city's folder, its time zone and secrets already read. No global state.
 
     `fields` are the names `send` gives this receiver over all its rules, in written order: file sinks keep their header
-    stable by it. `prefix` is that of the Kafka topics.
+    stable by it. `prefix` is that of the Kafka topics. `layouts` are those of `layouts/*.yaml`, by file name.
     """
 
     folder: Path
@@ -63,6 +64,7 @@ class Site:
     city: str = "city"
     fields: tuple[str, ...] = ()
     prefix: str = "hub"
+    layouts: Mapping[str, Layout] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -165,7 +167,7 @@ class Batch:
     deliveries: Sequence[Delivery]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
     """What became of one delivery: `error` None means it took effect; else its class says what follows."""
 

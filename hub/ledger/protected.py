@@ -6,7 +6,7 @@ say in order. Either protects. With a protection list configured, a stale list o
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 import sqlalchemy as sa
 
@@ -38,20 +38,21 @@ class Register:
         self._source = source
         self._max_age = max_age
 
-    def __call__(self, subjects: Collection[str]) -> dict[str, bool]:
+    def __call__(self, subjects: Iterable[str]) -> dict[str, bool]:
         """Return who is protected (True) or not known (False); everybody else is absent."""
         query = "SELECT subject, early, active FROM protection WHERE subject"
         with self._ledger.read() as connection:
             if self._source is None and connection.execute(sa.select(protection.c.subject).limit(1)).first() is None:
                 return {}
-            rows = select_in(connection, self._ledger.sqlite, query, list(subjects))
+            asked = set(subjects)
+            rows = select_in(connection, self._ledger.sqlite, query, list(asked))
             fresh = self._source is None or self._read_at(connection) > now_ms() - self._max_age * 1000
         known = {subject: bool(early or active) for subject, early, active in rows}
         if self._source is None:
             return {subject: True for subject, flag in known.items() if flag}
         if not fresh:
-            return {subject: known.get(subject, False) for subject in subjects}
-        return {subject: flag for subject in subjects if (flag := known.get(subject, False)) or subject not in known}
+            return {subject: known.get(subject, False) for subject in asked}
+        return {subject: flag for subject in asked if (flag := known.get(subject, False)) or subject not in known}
 
     def _read_at(self, connection: sa.Connection) -> int:
         system, source = self._source or ("", "")

@@ -27,7 +27,6 @@ from hub.stages.entries import ActiveRules, Chunk, Entry, pack_plan
 from hub.stages.planning import UNMATCHED, New, Planner, Policy
 from hub.stages.rulebook import RuleBook
 
-
 TRIES = 20  # of one poll, each time another dispatcher was first with an id
 
 
@@ -214,7 +213,7 @@ class Dispatcher:
         for record, wire in decoded:
             source = numbers[wire.source]
             key = (wire.id, source)
-            digest = _digest(wire)
+            digest = _digest(wire, record.value or b"")
             pos = position_of(self._generation, record.partition, record.offset)
             earlier = known.get(key)
             if earlier is None:
@@ -261,13 +260,13 @@ class Dispatcher:
         return pos & ((1 << 40) - 1)
 
 
-def _digest(wire: Wire) -> bytes:
-    """Return 8 bytes of the content as it stands: equal bytes are equal content; unequal ones are compared by value."""
-    digest = hashlib.blake2b(f"{wire.type}\n{wire.subject}\n".encode(), digest_size=8)
-    for name, raw in wire.data.items():
-        digest.update(name.encode())
-        digest.update(raw)
-    return digest.digest()
+def _digest(wire: Wire, value: bytes) -> bytes:
+    """Return 8 bytes of the content as it stands: equal bytes are equal content; unequal ones are compared by value.
+
+    The hub writes `data` last, so what follows it is the content; of another program's event this may be more.
+    """
+    content = value[max(0, value.find(b'"data":')) :]
+    return hashlib.blake2b(f"{wire.type}\n{wire.subject}\n".encode() + content, digest_size=8).digest()
 
 
 def _content(wire: Wire) -> bytes:

@@ -176,7 +176,7 @@ def pack_plan(items: Sequence[Item]) -> bytes:
 
 
 def _packed(item: Item) -> tuple[Any, ...]:
-    if item.values is None and item.hold is None and item.suppressed is None and item.made is None and item.due is None:
+    if (item.values or item.hold or item.suppressed or item.made or item.due) is None:
         return (item.receiver, item.rule)
     said = (item.values, item.hold, item.detail, item.suppressed, item.made, item.due)
     return (item.receiver, item.rule, *said)

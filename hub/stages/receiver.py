@@ -8,7 +8,7 @@ import datetime as dt
 import logging
 import random
 from bisect import bisect_right
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -74,25 +74,25 @@ class ReceiverPort:
     open: Callable[[], Any]
     features: Features
     timezone: dt.tzinfo
-    protection: Callable[[set[str]], dict[str, bool]] = field(default=lambda _: {})
+    protection: Callable[[Iterable[str]], dict[str, bool]] = field(default=lambda _: {})
     shut: Callable[[str], Shut | None] = field(default=lambda _: None)
 
 
-@dataclass(slots=True)
 class Work:
     """One delivery under way. `hold` is set when it comes from `pending`."""
 
-    entry: Entry
-    item: Item
-    job: int
-    no: int
-    hold: Hold | None = None
-    cut: bool = False  # the resident is protected: what locates the person is left out
+    __slots__ = ("cut", "entry", "hold", "item", "job", "no", "subject")
 
-    @property
-    def subject(self) -> str:
-        """Return the resident."""
-        return self.entry.wire.subject
+    def __init__(
+        self, entry: Entry, item: Item, job: int, no: int, hold: Hold | None = None, cut: bool = False
+    ) -> None:
+        self.entry = entry
+        self.item = item
+        self.job = job
+        self.no = no
+        self.hold = hold
+        self.cut = cut  # the resident is protected: what locates the person is left out
+        self.subject = entry.wire.subject
 
     def waiting(self, now: int) -> Hold:
         """Return it as it waits, or as one that begins to wait and is due now."""
@@ -484,7 +484,7 @@ class Worker:
 
     async def _flags(self, works: list[Work]) -> dict[str, bool]:
         """Return who is protected (True) or not known to the list (False); everybody else is absent."""
-        return await asyncio.to_thread(self.port.protection, {work.subject for work in works})
+        return await asyncio.to_thread(self.port.protection, (work.subject for work in works))
 
     async def _protection_changed(self, works: list[Work]) -> bool:
         """Say whether somebody in a batch has become protected since it was made."""
@@ -618,7 +618,10 @@ class Worker:
         now = now_ms()
         untried: list[Work] = []
         blocked: set[str] = set()
-        for work, outcome in zip(works, outcomes, strict=True):
+        if all(outcome.error is None for outcome in outcomes):
+            self._all_well(works, record)
+            works, outcomes = [], outcomes[:1]
+        for work, outcome in zip(works, outcomes, strict=False):
             if outcome.error is None and work.subject not in blocked:
                 self._end(work, DELIVERED, record)
             elif isinstance(outcome.error, _NotTried) or work.subject in blocked:
@@ -636,6 +639,15 @@ class Worker:
         await self._settle(record, intent=False if self._intent_open else None)
         if was_open and self._breaker is None:
             self._lanes.wake(now_ms())
+
+    def _all_well(self, works: Sequence[Work], record: _Record) -> None:
+        """Note the commonest ending, without a question for each."""
+        first = [work for work in works if work.hold is None]
+        record.finished[DELIVERED, 0] = ([work.entry.pos for work in first], [work.no for work in first])
+        if len(first) < len(works):
+            for work in works:
+                if work.hold is not None:
+                    self._end(work, DELIVERED, record)
 
     def _end(self, work: Work, status: int, record: _Record) -> None:
         record.finish(status, work.job, work.entry.pos, work.no)
