@@ -151,8 +151,8 @@ class Hub:
         mappers = self._mappers(self.city.systems[system], source)
         if "path" not in source.options:
             return None, mappers
-        options = {**source.options, "path": str(file), "after": "keep"}
-        return registry.open_source(source.adapter, options, self._site(system, name), place=source.place_of), mappers
+        site = self._site(system, name)
+        return registry.open_file(source.adapter, source.options, file, site, place=source.place_of), mappers
 
     async def drain(self, *, wait: float = 30.0, began: int | None = None, close_windows: bool = False) -> DrainReport:
         """Read every source, dispatch and deliver until nothing is left that time would mend.
@@ -457,7 +457,9 @@ class Hub:
     def _site(self, system: str, name: str) -> Site:
         rules = self.city.systems[system].subscribes
         fields = dict.fromkeys(item.name for rule in rules for item in sent(rule.send))
-        return Site(self.folder, self.timezone, system, name, self.city.city, tuple(fields), self.city.prefix)
+        return Site(
+            self.folder, self.timezone, system, name, self.city.city, tuple(fields), self.city.prefix, self.city.layouts
+        )
 
 
 @dataclass(slots=True)

@@ -1,62 +1,53 @@
-"""CSV files: a folder is read by a pattern, and complete files are written into a folder.
+"""CSV files: what a pattern finds is read, and complete files are written into a folder.
 
 Reading is strict (RFC 4180, with the system's own encoding and delimiter): a record that is broken becomes an error row
-with its bytes and place, the rest of the file goes on. See `csv_source` and `csv_sink` for how each keeps its promises.
+with its bytes and place, the rest of the file goes on. See `file_source` and `file_sink` for how each keeps its
+promises.
 """
 
 from __future__ import annotations
 
-import codecs
-from typing import Annotated, Any, ClassVar, Literal
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Annotated, Any, BinaryIO, ClassVar
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from hub.adapters.contract import AdapterSettings, Expression, Expressions, Features, Site, Transport
-from hub.adapters.csv_sink import CsvSink
-from hub.adapters.csv_source import CsvSource
+from hub.adapters.contract import (
+    AdapterSettings,
+    Batch,
+    Delivery,
+    Expression,
+    Expressions,
+    Features,
+    Row,
+    Site,
+    Transport,
+)
+from hub.adapters.csv_records import Header, Record, header, records
+from hub.adapters.file_settings import FileSinkSettings, FileSourceSettings, file_sink, file_source
+from hub.adapters.file_sink import Column, Content, FileSink
+from hub.adapters.file_source import FileSource, Spot
+from hub.adapters.tabular import stranger, table
+from hub.errors import Malformed, ReceiverStopped
+from hub.settings.encoding import Encoding
 
-
-def _encoding(name: str) -> str:
-    """Refuse encodings in which a line break or a quote is not its one ASCII byte."""
-    try:
-        codec = codecs.lookup(name).name
-    except LookupError:
-        raise ValueError(f"there is no encoding `{name}` (utf-8 and cp932 are the usual ones)") from None
-    stateful = codec.startswith(("iso2022", "hz", "utf-7"))
-    if stateful or '\n"'.encode(codec).removeprefix(codecs.BOM_UTF8) != b'\n"':
-        raise ValueError(f"CSV in `{name}` is not supported; use one in which ASCII characters are single bytes")
-    return codec
-
-
-Encoding = Annotated[str, AfterValidator(_encoding)]
 Delimiter = Annotated[str, Field(min_length=1, max_length=1, pattern='[^"\r\n]')]
 
 
-class CsvSourceSettings(AdapterSettings):
+class CsvSourceSettings(FileSourceSettings):
     """Settings of a `csv` source."""
 
-    path: str = Field(
-        min_length=1,
-        description="A pattern of files from the city folder (`*`, `?`, `[…]`). The folder before the first sign is"
-        " created where missing. Hidden files, `done/` and names a writer uses until a file is whole (`.tmp`,"
-        " `.part`, `.filepart`, `~` …) are left alone.",
-    )
     encoding: Encoding = Field(
         default="utf-8-sig", description="The files' encoding, for example `cp932`. A UTF-8 byte order mark is skipped."
     )
     delimiter: Delimiter = Field(default=",", description="The one character between columns.")
-    after: Literal["move", "keep", "delete"] = Field(
-        default="move",
-        description="What becomes of a file that has been read: `move` puts it into `done/` beside it, never over"
-        " another one; `keep` leaves it and remembers its content, so that it is read again only when that changes;"
-        " `delete`.",
-    )
 
 
-class CsvSinkSettings(AdapterSettings):
+class CsvSinkSettings(FileSinkSettings):
     """Settings of a `csv` sink."""
 
-    path: str = Field(min_length=1, description="The folder, from the city folder; created where missing.")
     encoding: Encoding = Field(
         default="utf-8",
         description="The files' encoding, for example `cp932`. A delivery with a character it lacks is rejected alone.",
@@ -67,6 +58,76 @@ class CsvSinkSettings(AdapterSettings):
         description="Columns and the expression of each, in order. Without it: `delivery_key`, `event_id`, `type`,"
         " `subject`, `time`, `action`, and the fields of `send`.",
     )
+
+
+class CsvFormat:
+    """Reads the records behind a header."""
+
+    def __init__(self, encoding: str, delimiter: str) -> None:
+        self._encoding = "utf-8" if encoding == "utf-8-sig" else encoding
+        self._delimiter = delimiter
+
+    def number(self, stream: BinaryIO) -> None:
+        """Answer that CSV files carry no number."""
+
+    def rows(self, stream: BinaryIO, label: str, start: Spot) -> Iterator[tuple[Row, Spot]]:
+        """Yield each record as a row; raises `Malformed` for a file without a usable header."""
+        head = header(stream, self._encoding, self._delimiter)
+        offset, line = start
+        if offset < head.end:
+            offset, line = head.end, head.next_line
+        for record in records(stream, self._encoding, self._delimiter, offset=offset, line=line):
+            yield _row(record, head, f"{label}:{record.line}"), Spot(record.end, record.next_line)
+
+
+def _row(record: Record, head: Header, place: str) -> Row:
+    error = record.error
+    if error is None:
+        if len(record.cells) == len(head.names):
+            return Row(dict(zip(head.names, record.cells, strict=True)), place, record.raw)
+        error = Malformed(f"{len(record.cells)} columns where the header has {len(head.names)}", code="csv-columns")
+    error.place = place
+    return Row({}, place, record.raw, error)
+
+
+class CsvWriting:
+    """Writes a header and a record for every delivery, RFC 4180 with CRLF."""
+
+    suffix = ".csv"
+
+    def __init__(self, encoding: str, delimiter: str, columns: Mapping[str, Column], fields: tuple[str, ...]) -> None:
+        self._encoding = encoding
+        self._delimiter = delimiter
+        self._columns = columns
+        self._fields = fields
+
+    def content(self, batch: Batch, wanted: Sequence[Delivery]) -> Content:
+        """Return the file; deliveries with a character the encoding lacks are refused."""
+        refused: dict[str, list[str]] = {}
+        names, rows = table(batch, wanted, refused, columns=self._columns, fields=self._fields)
+        try:
+            return Content(self._text([names, *rows.values()]).encode(self._encoding), refused)
+        except UnicodeEncodeError:
+            pass
+        for key, row in list(rows.items()):
+            lacking = [(name, stranger(text, self._encoding)) for name, text in zip(names, row, strict=True)]
+            named = next((f"{sign} in `{name}` is not in {self._encoding}" for name, sign in lacking if sign), None)
+            if named is not None:
+                refused[key] = ["unencodable", named]
+                del rows[key]
+        try:
+            return Content(self._text([names, *rows.values()]).encode(self._encoding), refused)
+        except UnicodeEncodeError as error:
+            raise ReceiverStopped(
+                f"a column name is not in {self._encoding}: {error.object[error.start]}",
+                mend="choose another `encoding` or other names in `columns`",
+                code="unencodable",
+            ) from None
+
+    def _text(self, rows: Iterable[list[str]]) -> str:
+        stream = io.StringIO(newline="")
+        csv.writer(stream, delimiter=self._delimiter, lineterminator="\r\n").writerows(rows)
+        return stream.getvalue()
 
 
 class Csv(Transport):
@@ -87,14 +148,13 @@ class Csv(Transport):
     SinkSettings: ClassVar[type[AdapterSettings]] = CsvSinkSettings
 
     @classmethod
-    def source(cls, settings: CsvSourceSettings, site: Site) -> CsvSource:
+    def source(cls, settings: CsvSourceSettings, site: Site) -> FileSource:
         """Open the source; no file is touched yet."""
-        return CsvSource(
-            site.folder, settings.path, encoding=settings.encoding, delimiter=settings.delimiter, after=settings.after
-        )
+        return file_source(settings, site, CsvFormat(settings.encoding, settings.delimiter))
 
     @classmethod
-    def sink(cls, settings: CsvSinkSettings, site: Site, port: Expressions | Any = None) -> CsvSink:
+    def sink(cls, settings: CsvSinkSettings, site: Site, port: Expressions | Any = None) -> FileSink:
         """Open the sink; `port` compiles the expressions of `columns`. No file is touched yet."""
         columns = {name: port.compile(text) for name, text in (settings.columns or {}).items()}
-        return CsvSink(site, settings.path, encoding=settings.encoding, delimiter=settings.delimiter, columns=columns)
+        writing = CsvWriting(settings.encoding, settings.delimiter, columns, site.fields)
+        return file_sink(settings, site, writing, port)

@@ -1,7 +1,8 @@
 """Reads CSV records one by one in constant memory, keeping the bytes of each and its line.
 
 A quoted cell may hold line breaks, so one stray quote could swallow all that follows. A record is therefore bounded,
-and when its quotes turn out broken only its first line is given up: reading goes on with the next line.
+and when its quotes turn out broken only its first line is given up: reading goes on with the next line. A line above
+the bound is given up in parts, so that none of its bytes is lost.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import codecs
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BufferedReader
+from typing import BinaryIO
 
 from hub.errors import Malformed
 
@@ -36,7 +37,7 @@ class _TooLong(Exception):  # noqa: N818 — a signal between the two classes he
 class _Lines:
     """Hands a file's lines to `csv.reader` and keeps those of the record being read."""
 
-    def __init__(self, file: BufferedReader, encoding: str) -> None:
+    def __init__(self, file: BinaryIO, encoding: str) -> None:
         self._file = file
         self._encoding = encoding
         self.raw: list[bytes] = []
@@ -61,7 +62,6 @@ class _Lines:
         self.raw.append(line)
         self.size += len(line)
         if len(line) > LIMIT and not line.endswith(b"\n"):
-            self._skip_line()
             raise _TooLong
         try:
             return line.decode(self._encoding)
@@ -69,24 +69,29 @@ class _Lines:
             self.undecodable = self.undecodable or error
             return line.decode(self._encoding, "replace")  # only to find where the record ends
 
-    def _skip_line(self) -> None:
-        while (part := self._file.readline(LIMIT)) and not part.endswith(b"\n"):
-            self.size += len(part)
-        self.size += len(part)
 
-
-def records(file: BufferedReader, encoding: str, delimiter: str, *, offset: int = 0, line: int = 1) -> Iterator[Record]:
+def records(file: BinaryIO, encoding: str, delimiter: str, *, offset: int = 0, line: int = 1) -> Iterator[Record]:
     """Yield the records from an offset, which is the begin of the given line. Blank lines are left out.
 
     Errors of a record stand in it: `csv-quote`, `csv-encoding`, `csv-too-long`.
     """
+    inside = _is_inside(file, offset)
     file.seek(offset)
     lines = _Lines(file, encoding)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
+        if inside:
+            part = file.readline(LIMIT)
+            if part:
+                ends = part.endswith(b"\n")
+                rest = Malformed("the rest of a line that is too long", code="csv-too-long")
+                yield Record([], part, line, offset + len(part), line + ends, rest)
+                offset, line = offset + len(part), line + ends
+            inside = bool(part) and not ends
+            continue
         lines.begin()
         cells: list[str] = []
-        error = None
+        error: Malformed | None = None
         try:
             cells = next(reader)
         except StopIteration:
@@ -103,9 +108,19 @@ def records(file: BufferedReader, encoding: str, delimiter: str, *, offset: int 
         else:
             record = _record(lines.raw, lines.size, line, offset)
             record.cells, record.error = cells, error or _undecodable(lines.undecodable, encoding)
+            if error is not None and error.code == "csv-too-long":
+                inside, record.next_line = True, line
         if record.cells or record.error:
             yield record
         offset, line = record.end, record.next_line
+
+
+def _is_inside(file: BinaryIO, offset: int) -> bool:
+    """Say whether the offset lies within a line: the rest of one that was too long."""
+    if offset <= len(codecs.BOM_UTF8):
+        return False
+    file.seek(offset - 1)
+    return file.read(1) != b"\n"
 
 
 def _record(raw: list[bytes], size: int, line: int, offset: int) -> Record:
@@ -132,7 +147,7 @@ class Header:
     next_line: int
 
 
-def header(file: BufferedReader, encoding: str, delimiter: str) -> Header:
+def header(file: BinaryIO, encoding: str, delimiter: str) -> Header:
     """Read the header. Raises `Malformed` (`csv-empty`, `csv-header`, `csv-encoding`, `csv-quote`, `csv-too-long`)."""
     file.seek(0)
     has_mark = file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8

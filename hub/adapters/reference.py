@@ -15,6 +15,12 @@ from pydantic.fields import FieldInfo
 
 from hub.adapters import registry
 from hub.adapters.contract import Adapter, AdapterSettings, Features
+from hub.adapters.places.object_storage import StorageSettings
+from hub.adapters.places.sftp import SftpSettings
+from hub.settings.models import RESERVED_ADAPTERS
+from hub.settings.secret import Secret
+
+LOGINS: dict[str, type[AdapterSettings]] = {"sftp": SftpSettings, "s3": StorageSettings}
 
 HEAD = """# Adapters
 
@@ -40,10 +46,25 @@ What an adapter promises:
 """
 
 
+PLACES = """## Places
+
+The adapters of files (`csv`, `excel`, `fixed_width`, `jsonl`) read and write on any of these, with the same promises.
+`path` says which it is.
+
+| path | place |
+|---|---|
+| `in/juki/*.csv`, `out/kokuho/` | a folder of the city, or of a mounted share |
+| `sftp://user@host:22/dir/*.csv` | an SFTP server; `/~/` is the user's home; log in with `sftp:` |
+| `s3://bucket/prefix/*.csv` | an object storage that speaks S3; log in with `s3:` |
+"""
+
+
 def render() -> str:
     """Return the whole page."""
-    parts = [HEAD, *(_adapter(registry.find(name)) for name in registry.names())]
-    listed = ", ".join(f"`{name}`" for name in registry.RESERVED)
+    parts = [HEAD, PLACES]
+    parts += [f"### `{name}`\n\n" + "\n".join(_settings(model)) for name, model in LOGINS.items()]
+    parts += [*(_adapter(registry.find(name)) for name in registry.names())]
+    listed = ", ".join(f"`{name}`" for name in sorted(RESERVED_ADAPTERS))
     return "\n".join([*parts, f"## Reserved names\n\n{listed}: not there yet.\n"])
 
 
@@ -79,6 +100,10 @@ def _ordered(model: type[AdapterSettings]) -> list[tuple[str, FieldInfo]]:
     return list(model.model_fields.items())
 
 
+def _shown(model: Any) -> str:
+    return next(f"[login](#{name})" for name, login in LOGINS.items() if login is model)
+
+
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
@@ -105,7 +130,9 @@ def _words(annotation: Any) -> list[str]:
         )
     if origin is not None:
         return [word for part in get_args(annotation) if part is not type(None) for word in _words(part)]
-    return [{str: "text", float: "number", int: "number", bool: "true, false"}[annotation]]
+    if annotation in LOGINS.values():
+        return [_shown(annotation)]
+    return [{str: "text", float: "number", int: "number", bool: "true, false", Secret: "text"}[annotation]]
 
 
 if __name__ == "__main__":

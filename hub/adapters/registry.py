@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,9 +17,12 @@ from pydantic_core import ErrorDetails
 
 from hub.adapters.contract import Adapter, AdapterSettings, PreparedSink, Sink, Site, Source
 from hub.errors import ConfigurationError, Problem
+from hub.settings.layouts import Layout
+from hub.settings.models import RESERVED_ADAPTERS
 
 GROUP = "hub.adapters"
-RESERVED = ("fixed_width", "chat", "mail", "sftp", "s3", "rest", "ocr", "rpa", "jobs", "feed")
+PLACES = {"sftp": "sftp://user@host/dir/", "object_storage": "s3://bucket/prefix/", "s3": "s3://bucket/prefix/"}
+ELSEWHERE = frozenset({"sftp", "s3", "trigger", "settle"})  # settings that are about other places, and other writers
 
 Place = str | Callable[..., str]  # a place, or a function of the setting's path such as `receiver.place_of`
 
@@ -39,15 +43,26 @@ def find(name: str, *, place: Place = "") -> type[Adapter]:
     if entry is not None:
         adapter: type[Adapter] = entry.load()
         return adapter
-    if name in RESERVED:
+    if name in PLACES:
+        message = f"`{name}` is a place, not an adapter: any adapter of files reads and writes there"
+        raise _problem(place, ("adapter",), message, f"name the format, such as csv, and write `path: {PLACES[name]}`")
+    if name in RESERVED_ADAPTERS:
         raise _problem(place, ("adapter",), f"the adapter `{name}` is not there yet", f"use one of: {_listed()}")
     raise _problem(place, ("adapter",), f"there is no adapter `{name}`", _mend(name, names()))
 
 
-def settings(name: str, side: str, options: Mapping[str, Any], *, place: Place = "") -> AdapterSettings:
+def settings(
+    name: str,
+    side: str,
+    options: Mapping[str, Any],
+    *,
+    place: Place = "",
+    layouts: Mapping[str, Layout] | None = None,
+) -> AdapterSettings:
     """Check a source's or sink's options (`side` is `source` or `sink`) against its adapter's settings.
 
-    Raises `ConfigurationError` listing every problem.
+    With `layouts`, those of the city by file name, a `layout` must be one of them. Raises `ConfigurationError` listing
+    every problem.
     """
     adapter = find(name, place=place)
     model = adapter.SourceSettings if side == "source" else adapter.SinkSettings
@@ -57,7 +72,7 @@ def settings(name: str, side: str, options: Mapping[str, Any], *, place: Place =
     if given.get("after") == "move" and "after" not in model.model_fields:
         del given["after"]  # the default of every source, without meaning where nothing can be moved
     try:
-        return model.model_validate(given)
+        return model.model_validate(given, context={"layouts": layouts})
     except ValidationError as error:
         by_path: dict[tuple[Any, ...], list[ErrorDetails]] = {}
         for found in error.errors():
@@ -68,15 +83,21 @@ def settings(name: str, side: str, options: Mapping[str, Any], *, place: Place =
 
 def open_source(name: str, options: Mapping[str, Any], site: Site, *, place: Place = "") -> Source:
     """Open a source by its adapter's name and options (with `after`, what happens to a read file)."""
-    checked = settings(name, "source", options, place=place or site.key)
+    checked = settings(name, "source", options, place=place or site.key, layouts=site.layouts)
     return find(name).source(checked, site)
+
+
+def open_file(name: str, options: Mapping[str, Any], file: Path, site: Site, *, place: Place = "") -> Source:
+    """Open a source of files on one file of this machine, which is read at once and stays where it is."""
+    lone = {key: value for key, value in options.items() if key not in ELSEWHERE}
+    return open_source(name, {**lone, "path": str(file), "after": "keep"}, site, place=place)
 
 
 def open_sink(
     name: str, options: Mapping[str, Any], site: Site, port: Any = None, *, place: Place = ""
 ) -> Sink | PreparedSink:
     """Open a sink; `port` is an `Expressions`, or a `Publisher` for `kafka`."""
-    checked = settings(name, "sink", options, place=place or site.key)
+    checked = settings(name, "sink", options, place=place or site.key, layouts=site.layouts)
     return find(name).sink(checked, site, port)
 
 

@@ -56,7 +56,7 @@ def adapter_problems(city: City) -> list[Problem]:
     parts += [(each, "sink") for each in city.receivers()]
     for part, side in parts:
         try:
-            registry.settings(part.adapter, side, part.options, place=part.place_of)
+            registry.settings(part.adapter, side, part.options, place=part.place_of, layouts=city.layouts)
         except ConfigurationError as error:
             problems += error.problems
     return problems

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from hub.errors import ConfigurationError, Problem
+from hub.settings.laying import read_layout
+from hub.settings.layouts import Layout
 from hub.settings.models import City, Protection, System
-from hub.settings.reader import Reader, keys_of
+from hub.settings.reader import Reader, keys_of, written
 from hub.settings.secret import SecretAbsent, is_reference, reveal
 from hub.settings.shapes import Shape, Wrong, duration, mapped, one_or_more, percent, word
 from hub.settings.systems import read_system
@@ -53,7 +55,7 @@ def load_city(folder: Path | str, *, environ: Mapping[str, str] = os.environ) ->
     parts = {
         "systems": systems,
         "tables": {path.stem: read_table(reader, path) for path in files(reader, "tables", ".csv")},
-        "layouts": read_plain(reader, "layouts"),
+        "layouts": read_layouts(reader),
         "calendars": calendars,
         "ledger_url": ledger_url(reader),
         "bootstrap": environ.get("HUB_KAFKA", "").strip() or None,
@@ -151,10 +153,10 @@ def read_systems(reader: Reader) -> dict[str, System]:
     return found
 
 
-def read_plain(reader: Reader, kind: str) -> dict[str, Any]:
-    """Return layouts by file name, as they are written."""
-    nodes = ((path.stem, read(reader, path)) for path in files(reader, kind, ".yaml"))
-    return {name: node.value for name, node in nodes if node is not None}
+def read_layouts(reader: Reader) -> dict[str, Layout]:
+    """Return the layouts by file name."""
+    nodes = ((path.stem, read(reader, path)) for path in files(reader, "layouts", ".yaml"))
+    return written({name: read_layout(reader, node) for name, node in nodes if node is not None})
 
 
 def files(reader: Reader, kind: str, suffix: str) -> Iterator[Path]:

@@ -12,13 +12,14 @@ from pydantic import Field
 
 from hub.settings.alerting import Alerts, Mail, Webhook
 from hub.settings.calendars import CITY_CALENDAR, Calendar, ClosedDays, DayRange, Maintenance, Roll, Window
+from hub.settings.layouts import Layout, LayoutField
 from hub.settings.model import Clock, Count, Expression, Model, Percent, Text
 
 __all__ = [
     "RESERVED_ADAPTERS", "Acknowledged", "Alerts", "Because", "Calendar", "Case", "City", "ClosedDays", "DayRange",
-    "Expression", "Flush", "Guard", "Ids", "Mail", "Maintenance", "Model", "Protected", "Protection", "Publication",
-    "Receiver", "Retry", "SendItem", "Source", "Subscription", "System", "TableRow", "Text", "Verify", "Webhook",
-    "Window", "Within",
+    "Expression", "Flush", "Guard", "Ids", "Layout", "LayoutField", "Mail", "Maintenance", "Model", "Protected",
+    "Protection", "Publication", "Receiver", "Retry", "SendItem", "Source", "Subscription", "System", "TableRow", "Text",
+    "Verify", "Webhook", "Window", "Within",
 ]  # fmt: skip
 
 # Adapters that are planned but not there yet: `hub check` says "not yet", never "unknown".
@@ -29,12 +30,10 @@ RESERVED_ADAPTERS = frozenset(
         "excel",
         "fixed_width",
         "mail",
-        "object_storage",
         "online_application",
         "print",
         "pull",
         "rpa",
-        "sftp",
     }
 )
 
@@ -262,7 +261,7 @@ class City(Model):
     alerts: Alerts = Alerts()
     systems: dict[str, System] = {}
     tables: dict[str, tuple[TableRow, ...]] = {}
-    layouts: dict[str, Any] = {}
+    layouts: dict[str, Layout] = {}
     calendars: dict[str, Calendar] = {"city": CITY_CALENDAR}
     ledger_url: str = Field(default="", repr=False)  # may hold a password
     bootstrap: str | None = None

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hub.adapters import csv_source
-from hub.adapters.csv_source import CsvSource
+from hub.adapters import file_source
+from hub.adapters.file_source import FileSource
 from hub.kafka.bus import Producer
 from hub.ledger import batches
 from hub.ledger.engine import Ledger
@@ -33,7 +33,7 @@ POINTS = {
     "publish": (Producer, "publish", 2),
     "store": (Gate, "_advance", 1),  # within the transaction
     "settle": (Gate, "_settle", 1),
-    "acknowledge": (CsvSource, "acknowledge", 1),
+    "acknowledge": (FileSource, "acknowledge", 1),
     "published": (batches, "published", 1),  # within the transaction
     "released": (Releaser, "_publish", 1),
 }
@@ -79,7 +79,7 @@ def _die_after(owner: Any, name: str, wanted: int) -> None:
 
 if __name__ == "__main__":
     folder, url, bootstrap, topic, point = sys.argv[1:]
-    csv_source.ROWS = spool.CHUNK = 10
+    file_source.ROWS = spool.CHUNK = 10
     if point in POINTS:
         _die_after(*POINTS[point])
     asyncio.run(drain(Path(folder), Ledger(url), bootstrap, topic))

@@ -12,9 +12,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from hub.adapters import csv_source
-from hub.adapters.csv_source import CsvSource
+from hub.adapters import file_source, registry
+from hub.adapters.contract import Site
+from hub.adapters.file_source import FileSource
 from hub.kafka.bus import Producer
 from hub.ledger import sources
 from hub.ledger.engine import Ledger
@@ -35,7 +37,8 @@ def runner(folder: Path) -> SourceRunner:
     publication = Publication(source="main", subject="row.宛名番号", cases=(CASE,))
     system = System(system="koseki", sources={"main": source}, publishes=(publication,))
     mapper = Mapper(system, publication, source, Environment(tables={}), "moriguchi")
-    files = CsvSource(folder, "in/*.csv", encoding="cp932", delimiter=",", after="move")
+    place = Site(folder, ZoneInfo("Asia/Tokyo"), "juki", "main")
+    files = registry.open_source("csv", {"path": "in/*.csv", "encoding": "cp932"}, place)
     return SourceRunner("koseki", "main", files, (mapper,))
 
 
@@ -81,11 +84,11 @@ def _die_after(owner: Any, name: str) -> None:
 
 if __name__ == "__main__":
     folder, url, bootstrap, topic, point = sys.argv[1:]
-    csv_source.ROWS = 10
+    file_source.ROWS = 10
     points = {
         "publish": (Producer, "publish"),
         "store": (sources, "advance"),
-        "acknowledge": (CsvSource, "acknowledge"),
+        "acknowledge": (FileSource, "acknowledge"),
     }
     if point in points:
         _die_after(*points[point])

@@ -83,7 +83,7 @@ async def test_reading_again_adds_no_new_event(tmp_path, ledger, kafka_bootstrap
 
 
 async def test_one_persons_reports_keep_their_order(tmp_path, ledger, kafka_bootstrap, topic, monkeypatch):
-    monkeypatch.setattr(intake_city.csv_source, "ROWS", 7)
+    monkeypatch.setattr(intake_city.file_source, "ROWS", 7)
     write(tmp_path, "A.csv", [f"{1000000 + n % 5},n{n:03},2026-11-20" for n in range(100)])
     await drain(tmp_path, ledger, kafka_bootstrap, topic)
     names: dict[str, list[str]] = {}

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from hub.adapters import csv_sink, registry
+from hub.adapters import registry
 from hub.adapters.conformance import batch, deliveries
+from hub.adapters.places import local
 from hub.errors import ReceiverStopped, Rejected
 from tests.conformance.helpers import EXPRESSIONS, CsvSinkCase, site, with_data
 
@@ -124,7 +125,7 @@ async def test_another_path_in_mid_batch_stops_the_receiver(tmp_path: Path) -> N
 
 
 async def test_the_memory_of_names_stays_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csv_sink, "REMEMBERED", 5)
+    monkeypatch.setattr(local, "REMEMBERED", 5)
     case = CsvSinkCase(tmp_path)
     sink, last = case.open(), ""
     for no in range(24):
@@ -132,4 +133,4 @@ async def test_the_memory_of_names_stays_small(tmp_path: Path, monkeypatch: pyte
     await sink.close()
     names = (case.folder / ".kokuho.main.hub").read_text().splitlines()
     assert 5 <= len(names) <= 10
-    assert names[-1] == last
+    assert names[-1] == f"000000023 {last}"

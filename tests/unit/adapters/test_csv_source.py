@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hub.adapters import csv_source, registry
+from hub.adapters import file_source, registry
 from hub.adapters.contract import Row, SourceBatch
 from hub.errors import Transient
 from tests.conformance.helpers import site
@@ -52,7 +52,7 @@ def shape(rows: list[Row]) -> list[Any]:
         (b'a,b\n1,"open\n2,3\n4,5\n', ["csv-quote", ["2", "3"], ["4", "5"]]),
         (b'a,b\n1,"x"y\n2,3\n', ["csv-quote", ["2", "3"]]),
         (b'a,b\n1,"open\n2,"also\n3,4\n', ["csv-quote", "csv-quote", ["3", "4"]]),
-        (b"a,b\n" + b"x" * 100_000 + b",1\n2,3\n", ["csv-too-long", ["2", "3"]]),
+        (b"a,b\n" + b"x" * 100_000 + b",1\n2,3\n", ["csv-too-long", "csv-too-long", ["2", "3"]]),
         (b'a,b\n1,"open\n' + b"2,3\n" * 20_000, ["csv-quote"] + [["2", "3"]] * 20_000),
     ],
     ids=[
@@ -168,7 +168,7 @@ def test_gone_files_are_forgotten(tmp_path: Path) -> None:
 
 
 def test_a_file_that_grows_while_read_stays_and_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csv_source, "ROWS", 2)
+    monkeypatch.setattr(file_source, "ROWS", 2)
     path = drop(tmp_path, "a.csv", b"a\n1\n2\n3\n")
     opened = source(tmp_path)
     batches: list[SourceBatch] = []
