@@ -13,6 +13,7 @@ import os
 import socket
 import uuid
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from hub.errors import HubError
@@ -24,6 +25,7 @@ from hub.stages.receiver import ReceiverPort, Worker
 from hub.stages.writer import Writer
 
 log = logging.getLogger(__name__)
+SPARE_THREADS = 16
 RENEW = LEASE / 1000 / 4  # seconds
 WATCH = 0.1
 
@@ -68,6 +70,9 @@ class Delivery:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Own and serve receivers until `stop`; then finish what is under way and give the leases back."""
+        # Sinks that hang, one thread each, must leave threads for the ledger: the leases depend on it.
+        threads = ThreadPoolExecutor(len(self._ports) + SPARE_THREADS, thread_name_prefix="hub")
+        asyncio.get_running_loop().set_default_executor(threads)
         with contextlib.suppress(HubError):
             await asyncio.to_thread(self._refresh)
         watch = asyncio.create_task(self._watch(stop))

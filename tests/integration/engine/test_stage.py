@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import threading
 
 import sqlalchemy as sa
@@ -44,6 +45,38 @@ async def test_two_processes_share_the_receivers_and_one_takes_over_from_the_oth
         assert len(second.workers) == 3
     assert all(len(set(sink.ids)) == 40 for sink in sinks.values())
     assert set(town.rows(receiver, "owner", "until")) == {("", 0)}
+
+
+class Hanging(Shelf):
+    """A sink whose system never answers: its call keeps a thread."""
+
+    def __init__(self):
+        super().__init__()
+        self.released = threading.Event()
+
+    async def deliver(self, batch):
+        self.calls.append([])
+        await asyncio.to_thread(self.released.wait, 30)
+        return await super().deliver(batch)
+
+
+async def test_receivers_that_hang_leave_threads_for_the_others_and_for_the_leases(town_of):
+    stuck = {f"stuck{number}": Hanging() for number in range((os.cpu_count() or 1) + 6)}
+    town = town_of(*(listens(name) for name in (*stuck, "kokuho")))
+    town.dispatch(died(1))
+    sink = Shelf()
+    try:
+        async with serving(town, {**stuck, "kokuho": sink}) as stage:
+            await until(lambda: all(each.calls for each in stuck.values()))
+            await asyncio.to_thread(town.dispatch, died(2, "b"))
+            await until(lambda: len(sink.taken) == 2, limit=5)
+            before = stage.workers[0].valid_until
+            await until(lambda: stage.workers[0].valid_until > before, limit=6)
+            for each in stuck.values():
+                each.released.set()
+    finally:
+        for each in stuck.values():
+            each.released.set()
 
 
 async def test_a_stop_finishes_what_is_under_way(town_of):
