@@ -1,0 +1,80 @@
+"""The correctness check of a run: what stands in the sinks' files against what had to come."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import orjson
+
+from bench.town import TYPES, Stream, number_of, system_name
+
+Break = Literal["drop", "double"]
+_ALWAYS = ("effective_on", "notified_on")
+_PERSON = ("name", "kana", "household_no", "birth_date")
+FIELDS: Mapping[str, frozenset[str]] = {
+    kind: frozenset((*_ALWAYS, *own))
+    for kind, own in {
+        "resident.moved": (*_PERSON, "new_address", "old_address"),
+        "resident.born": _PERSON,
+        "resident.died": (*_PERSON, "died_on"),
+        "resident.name-changed": (*_PERSON, "old_name"),
+        "insurance.enrolled": ("scheme", "certificate_no"),
+        "insurance.left": ("scheme", "certificate_no"),
+        "contract.opened": ("contract", "contract_no"),
+        "household.changed": ("kind", "to_household"),
+    }.items()
+}
+if set(FIELDS) != set(TYPES):
+    raise AssertionError("every type of the stream needs its fields here")
+
+
+class CheckFailed(Exception):  # noqa: N818 - named for what happened
+    """What came is not what had to come."""
+
+
+def tamper(files: Sequence[Path], how: Break, seed: int = 0) -> Path:
+    """Drop or double one delivery in one of the files, on purpose; return which file."""
+    chance = random.Random(seed)
+    file = chance.choice([each for each in files if each.stat().st_size])
+    lines = file.read_bytes().splitlines(keepends=True)
+    at = chance.randrange(len(lines))
+    lines[at : at + 1] = [] if how == "drop" else [lines[at], lines[at]]
+    file.write_bytes(b"".join(lines))
+    return file
+
+
+def verify(stream: Stream, folder: Path) -> int:
+    """Hold every system's file in `folder` to the count; return how many deliveries there are.
+
+    Nothing missing, nothing too much, nothing twice, each resident's in order, and of each event the fields that the
+    rule sends. Raises CheckFailed.
+    """
+    return sum(_verify_one(stream, system, folder / f"{system_name(system)}.jsonl") for system in range(len(stream.owed)))
+
+
+def _verify_one(stream: Stream, system: int, file: Path) -> int:
+    owed = list(stream.owed[system])
+    due = len(owed) - owed.count(0)
+    last: dict[str, int] = {}
+    lines = file.read_bytes().splitlines() if file.exists() else []
+    for line in lines:
+        said = orjson.loads(line)
+        number, subject = number_of(said["id"]), said["subject"]
+        rule = owed[number]
+        if not rule:
+            known = stream.owed[system][number]
+            raise CheckFailed(f"{file.name}: {said['id']} " + ("came twice" if known else "was not to come"))
+        owed[number] = 0
+        if last.get(subject, -1) > number:
+            raise CheckFailed(f"{file.name}: {said['id']} came after a later one of {subject}")
+        last[subject] = number
+        sent = FIELDS[stream.kinds[number]] & set(stream.ruleset[rule - 1].send)
+        if said["data"].keys() != sent:
+            raise CheckFailed(f"{file.name}: {said['id']} has {sorted(said['data'])}, not {sorted(sent)}")
+    if len(lines) != due:
+        missing = next(number for number, rule in enumerate(owed) if rule)
+        raise CheckFailed(f"{file.name}: {due - len(lines)} of {due} are missing, the first is number {missing}")
+    return due

@@ -1,0 +1,1 @@
+"""What the hub is measured against. Kept as they are, so that figures of different days can be compared."""
