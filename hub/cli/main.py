@@ -19,6 +19,7 @@ from hub.cli import (
     explain,
     init,
     kafka,
+    morning,
     publish,
     quarantine,
     reserved,
@@ -26,6 +27,7 @@ from hub.cli import (
     run,
     schemas,
     status,
+    system,
     token,
 )
 from hub.cli.command import Body, build
@@ -40,6 +42,10 @@ COMMANDS: dict[str, Body] = {
     "test": ruletest.rule_tests,
     "explain": explain.explain,
     "status": status.status,
+    "morning": morning.morning,
+    "system pause": system.pause,
+    "system resume": system.resume,
+    "system list": system.listing,
     "events list": events.listing,
     "events show": events.show,
     "deliveries list": deliveries.listing,

@@ -9,8 +9,8 @@ from hub.cli.output import say
 from hub.cli.words import word
 
 NAMES = (
-    "morning", "replay", "jobs", "correct", "cancel", "backfill", "load", "seed", "restore", "reconcile",
-    "system", "source", "identity", "review", "resident", "adapters", "rules", "prefill", "report", "asyncapi", "audit",
+    "replay", "jobs", "correct", "cancel", "backfill", "load", "seed", "restore", "reconcile",
+    "source", "identity", "review", "resident", "adapters", "rules", "prefill", "report", "asyncapi", "audit",
     "user", "purge", "training",
 )  # fmt: skip
 NOT_YET = 2

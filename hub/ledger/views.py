@@ -15,6 +15,7 @@ from hub.events.wire import system_of
 from hub.ledger.commands import payloads
 from hub.ledger.desk import Hold, hold_of
 from hub.ledger.engine import Ledger
+from hub.ledger.status import REASONS, delivery_code
 from hub.ledger.tables import (
     DEATHS,
     attempt,
@@ -235,6 +236,21 @@ class Views:
         """Return the receivers' rows."""
         with self.ledger.read() as connection:
             return list(connection.execute(sa.select(receiver).order_by(receiver.c.key)))
+
+    def dead(self) -> list[tuple[int, int, int, int]]:
+        """Return `(receiver, status, how many, since)` of what is dead now; what was sent again since is left out."""
+        letters = sa.select(attempt.c.receiver, attempt.c.pos, attempt.c.job).where(attempt.c.kind.in_(DEATHS))
+        one = letters.distinct().subquery()
+        same = (one.c.receiver == outcome.c.receiver, one.c.pos == outcome.c.pos, one.c.job == outcome.c.job)
+        codes = [delivery_code("dead"), *(delivery_code("dead", reason) for reason in REASONS["dead"])]
+        query = (
+            sa.select(outcome.c.receiver, outcome.c.status, sa.func.count(), sa.func.min(outcome.c.at))
+            .join(one, sa.and_(*same))
+            .where(outcome.c.status.in_(codes))
+            .group_by(outcome.c.receiver, outcome.c.status)
+        )
+        with self.ledger.read() as connection:
+            return [(row[0], row[1], row[2], row[3]) for row in connection.execute(query)]
 
     def died(self, since: int) -> dict[int, int]:
         """Return how many deliveries of each receiver were refused for good since a moment (milliseconds)."""

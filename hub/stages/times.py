@@ -39,6 +39,17 @@ def until(text: str | None, zone: ZoneInfo, now: datetime | None = None) -> int 
     return _milliseconds(found + timedelta(days=1) if _DATE.fullmatch(text.strip()) else found)
 
 
+def ahead(text: str | None, zone: ZoneInfo, now: datetime | None = None) -> int | None:
+    """Return a moment to come, in milliseconds: RFC 3339, a date (its beginning), or in how long (`2h`)."""
+    if text is None:
+        return None
+    current = now or datetime.now(UTC)
+    length = _AGO.fullmatch(text.strip())
+    if length:
+        return _milliseconds(current + timedelta(seconds=seconds(length["duration"])))
+    return _milliseconds(_moment(text.strip(), zone, current))
+
+
 def _moment(text: str, zone: ZoneInfo, now: datetime) -> datetime:
     ago = _AGO.fullmatch(text)
     if ago:

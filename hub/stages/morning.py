@@ -1,0 +1,84 @@
+"""`hub morning`: what needs a person now, with since when, why, and what to do. Planned closures alarm nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from hub.ledger import batches, quarantine, sources
+from hub.ledger.engine import Ledger
+from hub.ledger.status import EVENT, delivery_words, event_code
+from hub.ledger.views import EventFilter, Views
+from hub.stages.told import moment
+
+Json = dict[str, Any]
+PERSONAL = frozenset({"ask", "incomplete", "approval", "id-unknown"})  # held reasons that no time mends
+PAGE = 1000
+
+
+def morning(ledger: Ledger) -> list[Json]:
+    """Return what needs a person, the oldest first.
+
+    Each is `{"kind", "system", "name", "count", "since", "why", "do"}`: `kind` is dead, unknown, held, stands-still,
+    source, quarantine, batch or review; `name` is a receiver, a source, a batch or an event; `do` is a command.
+    """
+    found = [*_deliveries(ledger), *_receivers(ledger), *_intake(ledger), *_reviews(ledger)]
+    return sorted(found, key=lambda each: each["since"] or "")
+
+
+def _item(kind: str, key: str, count: int, since: int | None, why: str, do: str) -> Json:
+    system, _, name = key.partition(".")
+    told = moment(since) if since else None
+    return {"kind": kind, "system": system, "name": name, "count": count, "since": told, "why": why, "do": do}
+
+
+def _deliveries(ledger: Ledger) -> Iterator[Json]:
+    views = Views(ledger)
+    keys = {row.no: row.key for row in views.receivers()}
+    for number, code, count, since in views.dead():
+        system = keys[number].partition(".")[0]
+        why = delivery_words(code)[1] or "dead"
+        yield _item("dead", keys[number], count, since, why, f"hub deliveries list --system {system} --status dead")
+    for number, code, count, begun in views.counts():
+        status, reason = delivery_words(code)
+        system = keys[number].partition(".")[0]
+        if status == "unknown" or (status == "held" and reason in PERSONAL):
+            do = f"hub deliveries list --system {system} --status {status}"
+            yield _item(status, keys[number], count, begun, reason or status, do)
+
+
+def _receivers(ledger: Ledger) -> Iterator[Json]:
+    for row in Views(ledger).receivers():
+        state = orjson.loads(row.state)
+        if "fault" in state:
+            yield _item("stands-still", row.key, 1, None, state["fault"], "hub doctor")
+        elif "breaker" in state and "shut" not in state:
+            breaker = state["breaker"]
+            system = row.key.partition(".")[0]
+            do = f"hub deliveries list --system {system} --status waiting"
+            yield _item("stands-still", row.key, 1, breaker["since"], breaker["error"], do)
+
+
+def _intake(ledger: Ledger) -> Iterator[Json]:
+    for each in sources.listing(ledger):
+        if each.fault is not None:
+            why = f"{each.fault['message']} ({each.fault['mend']})" if each.fault.get("mend") else each.fault["message"]
+            yield _item("source", f"{each.system}.{each.source}", 1, each.fault.get("since"), why, "hub status")
+    entries, _ = quarantine.listing(ledger, limit=PAGE)
+    for system, source in sorted({(entry.system, entry.source) for entry in entries}):
+        mine = [entry for entry in entries if (entry.system, entry.source) == (system, source)]
+        why = ", ".join(sorted({entry.code for entry in mine}))
+        name = ".".join(filter(None, (system, source)))
+        yield _item("quarantine", name, len(mine), min(entry.at for entry in mine), why, "hub quarantine list")
+    held, _ = batches.listing(ledger, statuses=("held", "missing"), limit=PAGE)
+    for item in held:
+        key = ".".join(filter(None, (item.system, item.source)))
+        yield _item("batch", key, item.rows, item.first_seen, item.reason or item.status, f"hub batches show {item.id}")
+
+
+def _reviews(ledger: Ledger) -> Iterator[Json]:
+    wanted = EventFilter(statuses=(event_code("awaiting-review"),))
+    for row in Views(ledger).events(wanted, PAGE):
+        yield _item("review", "", 1, row.recorded_at, EVENT[row.status], f"hub events show {row.id}")

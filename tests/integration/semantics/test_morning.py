@@ -1,0 +1,39 @@
+"""What needs a person is told; what was planned or mends itself is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from hub.ledger import pauses, quarantine
+from hub.stages.morning import morning
+from tests.integration.semantics.world import ADDRESS, World
+
+RULES = """subscribes:
+  - {id: asks, on: resident.moved, when: data.kana == "モリグチ", unknown: ask, send: [name], because: 試験}"""
+
+
+@pytest.fixture
+def world(tmp_path, ledger_url) -> Iterator[World]:
+    made = World(tmp_path / "city", ledger_url, {"suido": RULES})
+    yield made
+    made.close()
+
+
+def test_nothing_needs_a_person_in_a_quiet_city(world):
+    pauses.pause(world.ledger, "suido", reason="入替作業", by="tester")
+    world.deliver()
+    assert morning(world.ledger) == []
+
+
+def test_a_question_a_contradiction_and_refused_input_do(world):
+    world.report(world.moved(ADDRESS))
+    world.report(*(world.event("resident.died", system=s, name=s, died_on="2026-11-19") for s in ("a", "b")))
+    quarantine.add(world.ledger, [quarantine.Entry("intake", "juki", "sabun", "x.csv:2", "wareki", "no date", b"x")])
+    world.deliver()
+    told = {each["kind"]: each for each in morning(world.ledger)}
+    assert {kind: each["count"] for kind, each in told.items()} == {"held": 1, "review": 1, "quarantine": 1}
+    assert told["held"]["why"] == "ask"
+    assert told["held"]["do"] == "hub deliveries list --system suido --status held"
+    assert told["quarantine"]["name"] == "sabun"
