@@ -33,6 +33,7 @@ class Told:
     failures: list[Json]
     sending: bool
     doing: Json  # why the receiver stands still
+    payload: bytes | None  # what is sent in the place of what was planned
 
     @cached_property
     def key(self) -> str:
@@ -116,7 +117,7 @@ def told_of(row: Any, states: States, rules: Callable[[int], ActiveRules]) -> li
         if item is not None:
             state = (states.ended.get(at), states.holds.get(at), states.failures.get(at, []), at in states.sending)
             told = (mine, item, number, job, row.recorded_at, row.batch_id)
-            found.append(Told(*told, *state, states.doing.get(number, {})))
+            found.append(Told(*told, *state, states.doing.get(number, {}), payload))
     return found
 
 

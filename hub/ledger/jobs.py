@@ -1,0 +1,286 @@
+"""Jobs: what people asked for in bulk, the commands it came to, and how far it is.
+
+    approval ──▶ running           another person approved it
+    running ──▶ paused ──▶ running
+    approval | running | paused ──▶ cancelled
+    running ──▶ done               shown, not stored: no command is open and nothing it put into `pending` waits there
+
+A job and its commands are inserted in one transaction, so that a crash leaves all of it or nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from hub.errors import NotFound, UsageError
+from hub.ledger.commands import STEERING
+from hub.ledger.engine import Ledger
+from hub.ledger.status import delivery_words
+from hub.ledger.tables import command, event, job, name, outcome, pending, receiver
+
+STATUSES = ("approval", "running", "paused", "cancelled", "done")
+PUBLISHER = 0  # the receiver of commands that are not a receiver's: events to be published
+_FROM = {"pause": ("running",), "resume": ("paused",), "cancel": ("approval", "running", "paused")}
+_TO = {"pause": "paused", "resume": "running", "cancel": "cancelled"}
+_WHOLE = ("restore", *STEERING)  # commands that are no items of a job
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One command of a job on its way into the ledger; `target` is the delivery's own job number."""
+
+    receiver: int
+    kind: str
+    pos: int = 0
+    target: int = 0
+    payload: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as stored, with its progress; `totals` is what its preview counted, `at` is in milliseconds.
+
+    `results` counts what became of its commands, `delivered` the deliveries by status, `open` what no owner has looked
+    at yet, `waiting` what waits in its lane.
+    """
+
+    no: int
+    kind: str
+    args: dict[str, Any]
+    by: str
+    reason: str
+    at: int
+    status: str
+    totals: dict[str, Any]
+    approved_by: str | None
+    open: int
+    waiting: int
+    results: dict[str, int]
+    delivered: dict[str, int]
+
+
+def create(
+    ledger: Ledger,
+    kind: str,
+    args: Mapping[str, Any],
+    orders: Iterable[Order],
+    *,
+    by: str,
+    reason: str = "",
+    totals: Mapping[str, Any] | None = None,
+    approval: bool = False,
+) -> int:
+    """Add a job with its commands and return its number; with `approval` nothing happens until `approve`."""
+    with ledger.write() as connection:
+        now = ledger.now(connection)
+        values = {
+            "kind": kind,
+            "args": orjson.dumps(args).decode(),
+            "by": by,
+            "reason": reason,
+            "at": now,
+            "status": "approval" if approval else "running",
+            "totals": orjson.dumps(totals or {}).decode(),
+        }
+        number = int(connection.execute(sa.insert(job).values(values).returning(job.c.no)).scalar_one())
+        rows = [_row(number, order, now) for order in orders]
+        if rows:
+            connection.execute(sa.insert(command), rows)
+    return number
+
+
+def _row(number: int, order: Order, now: int) -> dict[str, Any]:
+    return {
+        "job": number,
+        "receiver": order.receiver,
+        "kind": order.kind,
+        "pos": order.pos,
+        "target": order.target,
+        "payload": order.payload,
+        "at": now,
+        "result": "",
+    }
+
+
+def get(ledger: Ledger, number: int) -> Job:
+    """Return a job with its progress; raises NotFound."""
+    with ledger.read() as connection:
+        row = connection.execute(sa.select(job).where(job.c.no == number)).mappings().first()
+        if row is None:
+            raise NotFound(f"there is no job {number}", mend="hub jobs list")
+        return _job(connection, row)
+
+
+def listing(ledger: Ledger, *, limit: int = 50, before: int | None = None) -> list[Job]:
+    """Return jobs, the newest first."""
+    query = sa.select(job).order_by(job.c.no.desc()).limit(limit)
+    if before is not None:
+        query = query.where(job.c.no < before)
+    with ledger.read() as connection:
+        return [_job(connection, row) for row in connection.execute(query).mappings().all()]
+
+
+def _job(connection: Connection, row: Any) -> Job:
+    number = row["no"]
+    done = (command.c.job == number, command.c.done_at.is_not(None), command.c.kind.not_in(_WHOLE))
+    counted = connection.execute(sa.select(command.c.result, sa.func.count()).where(*done).group_by(command.c.result))
+    results: dict[str, int] = {str(row[0]): int(row[1]) for row in counted}
+    unsettled = (command.c.job == number, command.c.done_at.is_(None), command.c.kind.not_in(STEERING))
+    left = connection.execute(sa.select(sa.func.count()).select_from(command).where(*unsettled)).scalar_one()
+    waiting = connection.execute(
+        sa.select(sa.func.count()).select_from(pending).where(pending.c.put_by == number)
+    ).scalar_one()
+    ended = not left and not waiting and row["status"] == "running"
+    return Job(
+        number,
+        row["kind"],
+        orjson.loads(row["args"]),
+        row["by"],
+        row["reason"],
+        row["at"],
+        "done" if ended else row["status"],
+        orjson.loads(row["totals"]),
+        row["approved_by"],
+        left,
+        waiting,
+        results,
+        _delivered(connection, number),
+    )
+
+
+def _delivered(connection: Connection, number: int) -> dict[str, int]:
+    """Return what became of a job's deliveries, by status; those that still wait are left out."""
+    mine = sa.case((command.c.kind == "resend", command.c.job), else_=command.c.target)
+    here = (command.c.receiver, command.c.pos, mine)
+    ended = sa.and_(*(column == value for column, value in zip(_key(outcome), here, strict=True)))
+    waits = sa.and_(*(column == value for column, value in zip(_key(pending), here, strict=True)))
+    query = (
+        sa.select(outcome.c.status, sa.func.count())
+        .select_from(command)
+        .join(outcome, ended)
+        .outerjoin(pending, waits)
+        .where(command.c.job == number, command.c.result == "queued", pending.c.pos.is_(None))
+        .group_by(outcome.c.status)
+    )
+    found: dict[str, int] = {}
+    for status, count in connection.execute(query):
+        word = delivery_words(status)[0]
+        found[word] = found.get(word, 0) + count
+    return found
+
+
+def _key(table: sa.Table) -> tuple[Any, Any, Any]:
+    return table.c.receiver, table.c.pos, table.c.job
+
+
+def items(ledger: Ledger, number: int, *, limit: int = 100, after: int = 0) -> list[dict[str, Any]]:
+    """Return a job's commands one by one, in order: what, about which event and receiver, and its result."""
+    query = (
+        sa.select(
+            command.c.no,
+            command.c.kind,
+            command.c.target,
+            command.c.done_at,
+            command.c.result,
+            receiver.c.key,
+            event.c.id,
+            name.c.name,
+        )
+        .outerjoin(receiver, receiver.c.no == command.c.receiver)
+        .outerjoin(event, event.c.pos == command.c.pos)
+        .outerjoin(name, name.c.no == event.c.source)
+        .where(command.c.job == number, command.c.kind.not_in(STEERING), command.c.no > after)
+        .order_by(command.c.no)
+        .limit(limit)
+    )
+    with ledger.read() as connection:
+        return [dict(row) for row in connection.execute(query).mappings()]
+
+
+# --- steering -----------------------------------------------------------------------------------------------------
+
+
+def steer(ledger: Ledger, number: int, what: str) -> None:
+    """Pause, resume or cancel a job: what is not looked at yet at once, the rest by the owners of its receivers.
+
+    Raises NotFound, and UsageError when the job is not in a state for it.
+    """
+    found = get(ledger, number)
+    if found.status not in _FROM[what]:
+        raise UsageError(f"job {number} is {found.status}", mend=f"hub jobs show {number}")
+    with ledger.write() as connection:
+        moved = connection.execute(
+            sa.update(job).where(job.c.no == number, job.c.status.in_(_FROM[what])).values(status=_TO[what])
+        )
+        if moved.rowcount != 1:
+            raise UsageError(f"job {number} has just changed", mend=f"hub jobs show {number}")
+        now = ledger.now(connection)
+        numbers = connection.execute(
+            sa.select(command.c.receiver).where(command.c.job == number, command.c.receiver > PUBLISHER).distinct()
+        ).scalars()
+        orders = [_row(number, Order(each, what), now) for each in numbers]
+        if orders and found.status != "approval":
+            connection.execute(sa.insert(command), orders)
+        if what == "cancel":
+            unheard = PUBLISHER if found.status != "approval" else command.c.receiver
+            connection.execute(
+                sa.update(command)
+                .where(command.c.job == number, command.c.done_at.is_(None), command.c.receiver == unheard)
+                .values(done_at=now, result="cancelled")
+            )
+
+
+def approve(ledger: Ledger, number: int, by: str) -> None:
+    """Let a job go that waits for a second person. Raises NotFound and UsageError."""
+    found = get(ledger, number)
+    if found.status != "approval":
+        raise UsageError(f"job {number} is {found.status}: there is nothing to approve")
+    if by == found.by:
+        raise UsageError(f"job {number} was asked for by {by}", mend="another person must approve it")
+    with ledger.write() as connection:
+        connection.execute(
+            sa.update(job)
+            .where(job.c.no == number, job.c.status == "approval")
+            .values(status="running", approved_by=by)
+        )
+
+
+# --- what is published ----------------------------------------------------------------------------------------------
+
+
+def to_publish(ledger: Ledger, limit: int = 500) -> list[tuple[int, int, str, bytes]]:
+    """Return `(command, job, kind, payload)` of what running jobs have to publish, in order."""
+    query = (
+        sa.select(command.c.no, command.c.job, command.c.kind, command.c.payload)
+        .join(job, job.c.no == command.c.job)
+        .where(command.c.done_at.is_(None), command.c.receiver == PUBLISHER, job.c.status == "running")
+        .order_by(command.c.no)
+        .limit(limit)
+    )
+    with ledger.read() as connection:
+        return [(row[0], row[1], row[2], bytes(row[3])) for row in connection.execute(query)]
+
+
+def published(ledger: Ledger, results: Sequence[tuple[int, str]]) -> None:
+    """Record what became of events that were to be published: `(command, result)`."""
+    with ledger.write() as connection:
+        now = ledger.now(connection)
+        one = sa.update(command).where(command.c.no == sa.bindparam("b_no"), command.c.done_at.is_(None))
+        connection.execute(
+            one.values(done_at=now, result=sa.bindparam("b_result")),
+            [{"b_no": number, "b_result": result} for number, result in results],
+        )
+
+
+def advance(ledger: Ledger, number: int, payload: Mapping[str, Any], totals: Mapping[str, Any]) -> None:
+    """Record how far a command that takes long has come, and what its job has counted."""
+    with ledger.write() as connection:
+        row = connection.execute(sa.select(command.c.job).where(command.c.no == number)).scalar_one()
+        connection.execute(sa.update(command).where(command.c.no == number).values(payload=orjson.dumps(payload)))
+        connection.execute(sa.update(job).where(job.c.no == row).values(totals=orjson.dumps(totals).decode()))
