@@ -417,6 +417,7 @@ class Hub:
                 self.timezone,
                 self._protection(),
                 shutters,
+                shutters.halt,
             )
             for receiver in self.city.receivers()
             if receiver.enabled

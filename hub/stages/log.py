@@ -85,6 +85,14 @@ class LogReader:
         """Return the streams in which a cursor has not reached the end, those of an earlier topic first."""
         return sorted(stream for stream, end in self.ends.items() if cursor.get(stream, -1) < end)
 
+    def distance(self, cursor: dict[int, int]) -> int:
+        """Return how many events, at most, lie behind a cursor."""
+        return sum(
+            end - max(cursor.get(stream, -1), (stream << OFFSET_BITS) - 1)
+            for stream, end in self.ends.items()
+            if cursor.get(stream, -1) < end
+        )
+
     async def next(self, stream: int, after: int) -> Chunk | None:
         """Return the stretch that holds the first event behind `after`, or None at the end."""
         after = max(after, (stream << OFFSET_BITS) - 1)

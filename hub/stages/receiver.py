@@ -41,6 +41,7 @@ from hub.ledger.status import (
     WAITING,
     delivery_code,
 )
+from hub.ledger.tables import DEATHS
 from hub.settings.models import Receiver
 from hub.stages.entries import ActiveRules, Chunk, Entry, Item, unpack_made, unpack_plan
 from hub.stages.lanes import Lanes, Scheduled
@@ -66,7 +67,7 @@ class ReceiverPort:
     """A receiver as app.py lends it: its number, its settings, how to open its sink, its features, its time zone.
 
     `protection(subjects)` answers who is protected (True) or not known to the list (False), `shut(key)` why the
-    receiver takes nothing now.
+    receiver takes nothing now; `halt(key)` pauses it until a person resumes it (`on_dead: stop`).
     """
 
     no: int
@@ -76,6 +77,7 @@ class ReceiverPort:
     timezone: dt.tzinfo
     protection: Callable[[Iterable[str]], dict[str, bool]] = field(default=lambda _: {})
     shut: Callable[[str], Shut | None] = field(default=lambda _: None)
+    halt: Callable[[str], None] = field(default=lambda _: None)
 
 
 class Work:
@@ -171,6 +173,7 @@ class Worker:
         self._lanes = Lanes()
         self._scheduled = Scheduled()
         self._shut: Shut | None = None
+        self._collected: float | None = None  # since when what comes is collected
         self._schedule = Schedule.of(port.settings.retry)
         self._succeeded = 0  # when something last got through, in milliseconds
         self._cursor: dict[int, int] = {}
@@ -239,6 +242,9 @@ class Worker:
                 continue
             if self._asked:
                 await self._obey()
+            if self._collecting():
+                await self._pause(min(0.2, self.port.settings.flush.seconds or 0.0))
+                continue
             works = await self._gather()
             if works:
                 self.busy = True
@@ -247,6 +253,21 @@ class Worker:
                 await self._settle(_Record())
             else:
                 await self._idle()
+
+    def _collecting(self) -> bool:
+        """Say whether what comes is still collected (`flush`): neither the rows are there yet nor the time over."""
+        flush, now = self.port.settings.flush, asyncio.get_running_loop().time()
+        behind = self._reader.distance(self._cursor) if flush.seconds and not self._stopping else 0
+        if not behind or (flush.rows and behind >= flush.rows) or (self._lanes.next_due() or now_ms() + 1) <= now_ms():
+            self._collected = None
+            return False
+        if self._collected is None:
+            self._collected = now
+        if now - self._collected >= (flush.seconds or 0.0):
+            self._collected = None
+            return False
+        self.busy = True
+        return True
 
     async def _stand_shut(self) -> None:
         """Keep what comes in the log while the receiver is shut; the ledger says why and until when."""
@@ -576,7 +597,7 @@ class Worker:
                         return
                     outcome = await self._one(batch, batch.deliveries[index])
                     outcomes[index] = outcome
-                    if isinstance(outcome.error, Transient) and not outcome.error.reached:
+                    if self._ends_all(outcome.error):
                         away.set()
                     if outcome.error is not None and not isinstance(outcome.error, Rejected | Malformed):
                         return
@@ -586,6 +607,12 @@ class Worker:
             outcome or Outcome(each.key, _NotTried(""))
             for outcome, each in zip(outcomes, batch.deliveries, strict=True)
         ]
+
+    def _ends_all(self, error: HubError | None) -> bool:
+        """Say whether an outcome ends the whole round: the system is away, or a dead letter stops the receiver."""
+        if isinstance(error, Transient):
+            return not error.reached
+        return isinstance(error, Rejected | Malformed) and self.port.settings.on_dead == "stop"
 
     async def _one(self, batch: Batch, delivery: Delivery) -> Outcome:
         try:
@@ -639,6 +666,8 @@ class Worker:
         await self._settle(record, intent=False if self._intent_open else None)
         if was_open and self._breaker is None:
             self._lanes.wake(now_ms())
+        if self.port.settings.on_dead == "stop" and any(failure.kind in DEATHS for failure in record.failures):
+            await asyncio.to_thread(self.port.halt, self.key)
 
     def _all_well(self, works: Sequence[Work], record: _Record) -> None:
         """Note the commonest ending, without a question for each."""

@@ -34,6 +34,10 @@ class Shutters:
         """Read the pauses; raises LedgerUnavailable."""
         self._paused = pauses.current(self._ledger)
 
+    def halt(self, key: str) -> None:
+        """Pause a receiver that stops at a dead letter, until a person resumes it; raises LedgerUnavailable."""
+        self._paused[key] = pauses.pause(self._ledger, key, reason="dead letter (on_dead: stop)", by="hub")
+
     def __call__(self, key: str) -> Shut | None:
         """Return why a receiver is shut now, None when it is open."""
         now = dt.datetime.now(dt.UTC)

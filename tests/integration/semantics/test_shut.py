@@ -46,3 +46,21 @@ def test_maintenance_and_windows_hold_and_close_windows_hands_over(tmp_path, led
     assert world.statuses("suido") == [("e1", "delivered", None)]
     assert world.statuses("zei") == [("e1", "held", "maintenance")]
     world.close()
+
+
+def test_a_dead_letter_stops_a_receiver_that_says_so(tmp_path, ledger_url, refusing_server):
+    world = World(tmp_path / "city", ledger_url, {"suido": RULE, "zei": RULE})
+    path = world.folder / "systems" / "suido.yaml"
+    receives = f"{{adapter: http, url: '{refusing_server.url}', on_dead: stop}}"
+    path.write_text(path.read_text().replace("{adapter: jsonl, path: out/suido.jsonl}", receives))
+    world.reload()
+    world.report(*(world.moved(ADDRESS, str(n)) for n in range(3)))
+    world.deliver()
+    statuses = world.statuses("suido")
+    assert [status for _, status, _ in statuses] == ["dead", "held", "held"]
+    assert len(world.told("zei")) == 3
+    refusing_server.status = 200
+    pauses.resume(world.ledger, "suido.main")
+    world.deliver()
+    assert [status for _, status, _ in world.statuses("suido")] == ["dead", "delivered", "delivered"]
+    world.close()

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from hub.adapters import registry
-from hub.adapters.contract import Site
+from hub.adapters.contract import Expressions, Site
 from hub.errors import HubError
 from hub.ledger import schema
 from hub.ledger.desk import Desk
@@ -117,6 +117,7 @@ class World:
                 ZONE,
                 Register(self.ledger),
                 shutters,
+                shutters.halt,
             )
             for receiver in self.city.receivers()
         ]
@@ -142,7 +143,9 @@ class World:
 
     def _opener(self, receiver: Any) -> Any:
         site = Site(self.folder, ZONE, receiver.system, receiver.name)
-        return lambda: registry.open_sink(receiver.adapter, receiver.options, site)
+        return lambda: registry.open_sink(
+            receiver.adapter, receiver.options, site, Expressions(lambda text: lambda *_: text)
+        )
 
     def told(self, system: str) -> list[dict]:
         path = self.folder / "out" / f"{system}.jsonl"
