@@ -3,32 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import orjson
 
-from bench.town import TYPES, Stream, number_of, system_name
+from bench.town import FIELDS, Stream, number_of, system_name
 
 Break = Literal["drop", "double"]
-_ALWAYS = ("effective_on", "notified_on")
-_PERSON = ("name", "kana", "household_no", "birth_date")
-FIELDS: Mapping[str, frozenset[str]] = {
-    kind: frozenset((*_ALWAYS, *own))
-    for kind, own in {
-        "resident.moved": (*_PERSON, "new_address", "old_address"),
-        "resident.born": _PERSON,
-        "resident.died": (*_PERSON, "died_on"),
-        "resident.name-changed": (*_PERSON, "old_name"),
-        "insurance.enrolled": ("scheme", "certificate_no"),
-        "insurance.left": ("scheme", "certificate_no"),
-        "contract.opened": ("contract", "contract_no"),
-        "household.changed": ("kind", "to_household"),
-    }.items()
-}
-if set(FIELDS) != set(TYPES):
-    raise AssertionError("every type of the stream needs its fields here")
 
 
 class CheckFailed(Exception):  # noqa: N818 - named for what happened

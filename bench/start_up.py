@@ -14,7 +14,7 @@ from bench.hubs import HUB, ROOT
 from bench.services import ground
 from bench.town import rules, write_city
 
-COMMANDS = {"hub --help": ("--help",), "hub --version": ("--version",), "hub status": ("status",), "hub check": ("check",)}
+COMMANDS = {"hub --help": ("--help",), "hub --version": ("--version",), "hub status": ("status",)}
 
 
 def timed(words: tuple[str, ...], environment: dict[str, str], times: int, _warming: bool) -> Figures:

@@ -31,6 +31,22 @@ _WEIGHTS = {
     "household.changed": 5,
 }
 TYPES = tuple(_WEIGHTS)
+_ALWAYS = ("effective_on", "notified_on")
+_PERSON = ("name", "kana", "household_no", "birth_date")
+FIELDS: Mapping[str, frozenset[str]] = {
+    kind: frozenset((*_ALWAYS, *own))
+    for kind, own in {
+        "resident.moved": (*_PERSON, "new_address", "old_address"),
+        "resident.born": _PERSON,
+        "resident.died": (*_PERSON, "died_on"),
+        "resident.name-changed": (*_PERSON, "old_name"),
+        "insurance.enrolled": ("scheme", "certificate_no"),
+        "insurance.left": ("scheme", "certificate_no"),
+        "contract.opened": ("contract", "contract_no"),
+        "household.changed": ("kind", "to_household"),
+    }.items()
+}
+_HOUSED = tuple(kind for kind in TYPES if "household_no" in FIELDS[kind])
 _SENDS = (
     ("name", "new_address", "household_no", "effective_on"),
     ("name", "kana", "household_no", "effective_on"),
@@ -103,23 +119,27 @@ def system_name(system: int) -> str:
     return f"s{system:02d}"
 
 
-def rules(systems: int = 20, total: int = 60, seed: int = 5) -> list[Rule]:
+def rules(systems: int = 20, total: int = 60, seed: int = 6) -> list[Rule]:
     """Return the rules: three a system, half of them with a condition, then as many that never hold as make `total`."""
     chance = random.Random(seed)
     tests = (Test("insured", "kokuho"), Test("household", "5"), Test("alive", ""), Test("from", "2026-05-01"))
     made = []
     for system in range(systems):
         for number in range(3):
-            plain = (system + number) % 2 == 0
-            on = tuple(chance.sample(TYPES, k=1 if plain else 3))
-            test = None if plain else tests[(system + 2 * number) % 4]
-            made.append(Rule(system, f"r{number}", on, _SENDS[(system + number) % 4], test))
+            test = None if (system + number) % 2 == 0 else tests[(system + 2 * number) % 4]
+            kinds = _HOUSED if test and test.kind == "household" else TYPES
+            on = tuple(chance.sample(kinds, k=3 if test else 1))
+            made.append(Rule(system, f"r{number}", on, _sendable(_SENDS[(system + number) % 4], on), test))
     for number in range(total - len(made)):
         system = number % systems
         kind = ("never", f"x{number}") if number % 2 else ("never-insured", f"x{number}")
-        on = tuple(chance.sample(TYPES, k=2))
-        made.append(Rule(system, f"n{number}", on, _SENDS[number % 4], Test(*kind)))
+        on = tuple(chance.sample(_HOUSED, k=2))
+        made.append(Rule(system, f"n{number}", on, _sendable(_SENDS[number % 4], on), Test(*kind)))
     return sorted(made, key=lambda rule: rule.system)
+
+
+def _sendable(fields: tuple[str, ...], on: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in fields if all(name in FIELDS[kind] for kind in on))
 
 
 def reports(count: int, *, residents: int = 20_000, seed: int = 11) -> Iterator[Report]:
