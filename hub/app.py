@@ -310,7 +310,7 @@ class Hub:
         runners = []
         for name, source in system.sources.items():
             mappers = self._mappers(system, source)
-            if mappers:
+            if mappers and source.mode == "changes":
                 options = {**source.options, "after": source.after}
                 opened = registry.open_source(
                     source.adapter, options, self._site(system.system, name), place=source.place_of

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from hub.events.catalogue import TYPES
+from hub.routing import lint_reserved
 from hub.routing.lint_expressions import Notes
 from hub.routing.lint_mappings import EXPRESSIONS, MappingLint
 from hub.routing.lint_rules import RuleLint
@@ -41,6 +42,7 @@ def check(city: City) -> list[Problem]:
     for system in city.systems.values():
         MappingLint(notes, system).check()
         RuleLint(notes, system, published).check()
+        lint_reserved.check(notes, system)
         if not system.publishes and not system.subscribes and not _brings_protection(city, system.system):
             message = f"the system `{system.system}` neither publishes nor subscribes"
             notes.warning(system.place, message, "write `publishes:` or `subscribes:`, or remove the file", "idle")

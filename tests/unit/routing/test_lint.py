@@ -344,3 +344,17 @@ def test_a_city_made_without_files_has_the_places_its_models_know():
     problems = check(built(rule(on="resident.dead", when="data.x ==", because=None)))
     assert {problem.place for problem in problems} == {"systems/kokuho.yaml:9:5"}
     assert {problem.code for problem in problems} == {"type-unknown", "expression", "because-missing"}
+
+
+def test_settings_without_effect_say_not_yet(lint):
+    kaigo = (
+        "system: kaigo\n"
+        "ids: {name: 被保険者番号}\n"
+        "sources:\n"
+        "  zenken: {adapter: csv, path: in/*.csv, mode: snapshot, key: row.宛名番号}\n"
+        "subscribes:\n"
+        "  - {id: death, on: resident.died, send: [name], because: 資格, unidentified: true}\n"
+        "receives: {adapter: csv, path: out/, order_until: confirmed}\n"
+    )
+    found = warnings(lint(kaigo=kaigo))
+    assert [place.split(":")[1] for place, code in found if code == "not-yet"] == ["2", "4", "6", "7"]
