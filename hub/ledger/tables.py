@@ -30,6 +30,7 @@ PARTITION_BITS = 12
 DEATHS = ("rejected", "expired", "exhausted", "unconfirmed")  # kinds of attempt after which a delivery is dead
 
 metadata = MetaData()
+_POSITION = BigInteger().with_variant(Integer, "sqlite")  # there an INTEGER primary key is the row itself
 
 
 def position_of(generation: int, partition: int, offset: int) -> int:
@@ -88,7 +89,7 @@ generation = Table(
 event = Table(
     "event",
     metadata,
-    Column("pos", BigInteger, primary_key=True, autoincrement=False),
+    Column("pos", _POSITION, primary_key=True, autoincrement=False),
     Column("id", Text, nullable=False),
     Column("source", Integer, nullable=False),
     Column("type", Integer, nullable=False),
@@ -338,7 +339,7 @@ notice = Table(
 )
 Index("notice_by_due", notice.c.due)
 
-# What arrived together: a file, the rows of a query, a published stream, a batch over HTTP; or, `missing`, what did not.
+# What arrived together: a file, a query's rows, a published stream, a batch over HTTP; or, `missing`, what did not.
 batch = Table(
     "batch",
     metadata,

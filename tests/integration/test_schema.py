@@ -1,0 +1,70 @@
+"""The migrations make what the tables say, on both databases, and commands starting at once wait for one another."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from hub.errors import ConfigurationError
+from hub.ledger import schema
+from hub.ledger.engine import Ledger
+from hub.ledger.tables import metadata
+
+
+@pytest.fixture
+def ledger(ledger_url):
+    opened = Ledger(ledger_url)
+    yield opened
+    opened.close()
+
+
+def test_migrations_make_the_tables(ledger):
+    schema.ready(ledger)
+    with ledger.read() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        found = [
+            change
+            for change in compare_metadata(context, metadata)
+            if not (change[0] == "remove_table" and change[1].name == "alembic_version")
+        ]
+    assert found == []
+
+
+def test_the_newest_revision_is_the_one_the_hub_knows():
+    assert schema.revisions()[0] == schema.HEAD
+
+
+def test_commands_that_start_at_once_make_one_ledger(ledger_url):
+    def ready(_: int) -> str:
+        opened = Ledger(ledger_url)
+        try:
+            return schema.ready(opened)
+        finally:
+            opened.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(ready, range(4)))) == 1
+
+
+@pytest.mark.parametrize(("found", "mend"), [("9999", "newer hub"), ("0000", "newer hub")])
+def test_a_ledger_of_another_revision_is_refused(ledger, found, mend):
+    schema.ready(ledger)
+    with ledger.write() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = :found"), {"found": found})
+    with pytest.raises(ConfigurationError, match=mend):
+        schema.ready(ledger)
+
+
+def test_a_position_is_the_row_itself_on_sqlite(sqlite_url):
+    ledger = Ledger(sqlite_url)
+    schema.ready(ledger)
+    with ledger.read() as connection:
+        indexes = connection.execute(
+            sa.text("SELECT name FROM sqlite_master WHERE tbl_name = 'event' AND type = 'index'")
+        )
+        assert sorted(indexes.scalars()) == ["event_by_subject", "event_by_time"]
+    ledger.close()
