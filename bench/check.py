@@ -35,7 +35,9 @@ def verify(stream: Stream, folder: Path) -> int:
     Nothing missing, nothing too much, nothing twice, each resident's in order, and of each event the fields that the
     rule sends. Raises CheckFailed.
     """
-    return sum(_verify_one(stream, system, folder / f"{system_name(system)}.jsonl") for system in range(len(stream.owed)))
+    return sum(
+        _verify_one(stream, system, folder / f"{system_name(system)}.jsonl") for system in range(len(stream.owed))
+    )
 
 
 def _verify_one(stream: Stream, system: int, file: Path) -> int:

@@ -51,9 +51,7 @@ def main() -> int:
 
         def usual(module: str, count: int, warming: bool) -> Figures:
             count = count // 4 if warming else count
-            return yardsticks.fan_out(
-                own, "postgresql", module, FLOOR_TOGETHER, of(count), count // 10, asked.broken
-            )
+            return yardsticks.fan_out(own, "postgresql", module, FLOOR_TOGETHER, of(count), count // 10, asked.broken)
 
         contestants = [
             Contestant("hub postgresql 1", partial(hub, "postgresql", hubs.TOGETHER, events)),

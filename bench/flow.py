@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -80,4 +81,4 @@ def waits(accepted: Mapping[int, float], seen: Sequence[Mapping[int, float]]) ->
 
 def percentile(values: Sequence[float], part: float) -> float:
     """Return the value below which `part` of the sorted values lie (nearest rank)."""
-    return values[min(len(values) - 1, max(0, round(part * len(values) + 0.5) - 1))]
+    return values[max(0, math.ceil(part * len(values)) - 1)]

@@ -105,7 +105,9 @@ def options(name: str, add: Callable[[argparse.ArgumentParser], None] | None = N
     parser = argparse.ArgumentParser(prog=f"python -m bench.{name.replace('-', '_')}")
     parser.add_argument("--quick", action="store_true", help="small sizes and one run: a look, not a measurement")
     parser.add_argument("--runs", type=int, help="how many runs (3; 1 with --quick)")
-    parser.add_argument("--break", dest="broken", choices=("drop", "double"), help="spoil one delivery: the check fails")
+    parser.add_argument(
+        "--break", dest="broken", choices=("drop", "double"), help="spoil one delivery: the check fails"
+    )
     parser.add_argument("--only", default="", help="contestants whose names contain one of these, by commas")
     if add is not None:
         add(parser)
@@ -171,7 +173,7 @@ def _show(results: Results, goals: Sequence[Goal | Limit]) -> None:
             print(f"  {key:42} {number(median):>10}  [{number(least)} – {number(most)}]")
     if goals:
         print()
-    for told in map(lambda goal: outcome(results, goal), goals):
+    for told in [outcome(results, goal) for goal in goals]:
         if told["value"] is not None:
             print(f"  {told['text']}: {told['value']:.2f} ({told['asked']}: {'met' if told['met'] else 'missed'})")
 

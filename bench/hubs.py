@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 import time
@@ -22,6 +23,7 @@ ROOT = Path(__file__).parents[1]
 HUB = (sys.executable, "-c", "from hub.cli.main import main; main()")  # the checkout's own, whatever is installed
 TOGETHER = (("dispatch", "delivery"),)
 APART = (("dispatch",), ("delivery",))
+SERVING = re.compile(r"running: |動いています: ")  # what `hub run` says once it serves
 _LOOK = 0.02  # seconds between looks whether all is done
 _PATIENCE = 120.0  # seconds without progress
 Stages = Sequence[Sequence[str]]
@@ -124,18 +126,13 @@ def measured(plot: Plot, warm: int, end: float, deliveries: str, meter: Meter) -
     """Return the figures of what came after the first `warm` events, to the moment `end`.
 
     `deliveries` counts the deliveries of events recorded at or after `:at` milliseconds. Start-up is left out: the
-    clock starts with the first poll that follows the warm events.
+    clock starts with the first poll that follows the warm events, or with the first of all where that leaves too few.
     """
-    polls = plot.query("SELECT recorded_at, count(*) FROM event GROUP BY recorded_at ORDER BY recorded_at")
-    passed, begin = 0, polls[0][0]
-    for at, count in polls:
-        if passed >= warm:
-            begin = at
-            break
-        passed += count
-    else:
-        passed = 0
-    events = sum(count for _, count in polls) - passed
+    polls = plot.query(
+        "SELECT recorded_at, count(*) FROM event WHERE recorded_at >= :at GROUP BY recorded_at ORDER BY recorded_at",
+        at=int(meter.samples[0].at * 1000),
+    )
+    begin, events = start_of(polls, warm)
     done = plot.query(deliveries, at=begin)[0][0]
     seconds = end - begin / 1000
     cpu, rss = meter.between(begin / 1000, end), meter.peak()
@@ -149,6 +146,19 @@ def measured(plot: Plot, warm: int, end: float, deliveries: str, meter: Meter) -
         **{f"CPU s, {name}": used for name, used in cpu.items()},
         **{f"peak MB, {name}": size for name, size in rss.items()},
     }
+
+
+def start_of(polls: Sequence[Sequence[int]], warm: int) -> tuple[int, int]:
+    """Return when the first poll after the warm events was, and how many events came from it on.
+
+    `polls` are `(milliseconds, events)` in order. Where less than half would be left, all is counted.
+    """
+    total, passed = sum(count for _, count in polls), 0
+    for at, count in polls:
+        if passed >= warm and 2 * (total - passed) >= total:
+            return at, total - passed
+        passed += count
+    return polls[0][0], total
 
 
 DELIVERIES = "SELECT count(*) FROM outcome JOIN event USING (pos) WHERE recorded_at >= :at"

@@ -9,11 +9,11 @@ from functools import partial
 
 from bench import hubs
 from bench.check import CheckFailed
-from bench.flow import Watch, percentile, publish_steadily, waits
+from bench.flow import Watch, number_in, percentile, publish_steadily, waits
 from bench.harness import Contestant, Figures, Goal, Limit, measure, options
 from bench.meter import Meter
 from bench.services import Ground, Plot, fill_hub, ground
-from bench.town import Stream, number_of, rules, stream, system_name, write_city
+from bench.town import Stream, rules, stream, system_name, write_city
 from bench.waiting import until
 
 DEAD = 19
@@ -40,14 +40,9 @@ async def flow(plot: Plot, made: Stream, rate: float, warm: int, dead: bool, pro
     await watching
     accepted: dict[int, float] = {}
     for (_, value), moment in zip(made.records, at, strict=True):
-        accepted.setdefault(_number(value), moment)
+        accepted.setdefault(number_in(value), moment)
     late = {number: moment for number, moment in accepted.items() if number >= warm}
     return waits(late, [{n: t for n, t in seen.items() if n in late} for seen in watch.seen.values()])
-
-
-def _number(value: bytes) -> int:
-    start = value.index(b'"id":"') + 6
-    return number_of(value[start : value.index(b'"', start)].decode())
 
 
 def run(own: Ground, kind: str, made: Stream, rate: float, dead: bool, broken: object, _warming: bool) -> Figures:
@@ -55,7 +50,7 @@ def run(own: Ground, kind: str, made: Stream, rate: float, dead: bool, broken: o
         write_city(plot.folder, made.ruleset, plot.prefix, {DEAD: HTTP} if dead else None)
         asyncio.run(fill_hub(plot.folder, plot.environment, []))
         with hubs.running(plot, hubs.TOGETHER) as processes, Meter({**processes.pids, **own.roots()}) as meter:
-            _wait_until_served(plot, processes)
+            _wait_until_served(processes)
             found = asyncio.run(flow(plot, made, rate, made.events // 10, dead, processes))
         if dead:
             if (plot.folder / "out" / f"{system_name(DEAD)}.jsonl").exists():
@@ -68,9 +63,9 @@ def run(own: Ground, kind: str, made: Stream, rate: float, dead: bool, broken: o
         return {**{name: percentile(found, part) for name, part in PARTS.items()}, "max ms": found[-1], **cpu, **rss}
 
 
-def _wait_until_served(plot: Plot, processes: hubs.Running) -> None:
+def _wait_until_served(processes: hubs.Running) -> None:
     """Wait until the hub says it runs: start-up is no latency."""
-    until(lambda: "running" in processes.said or "稼働" in processes.said or None, processes.assert_alive)
+    until(lambda: True if hubs.SERVING.search(processes.said) else None, processes.assert_alive)
 
 
 def main() -> int:
@@ -79,11 +74,14 @@ def main() -> int:
     made = stream(rules(), int(asked.extra.rate * seconds))
     with ground() as own:
         contestants = [
-            Contestant(f"hub {kind}{', one dead' if dead else ''}", partial(run, own, kind, made, asked.extra.rate, dead, asked.broken))
+            Contestant(
+                f"hub {kind}{', one dead' if dead else ''}",
+                partial(run, own, kind, made, asked.extra.rate, dead, asked.broken),
+            )
             for kind in ("postgresql", "sqlite")
             for dead in (False, True)
         ]
-        goals = [
+        goals: list[Goal | Limit] = [
             Limit("p99 on PostgreSQL, ms", "hub postgresql", "p99 ms", most=100),
             Limit("p99 on SQLite, ms", "hub sqlite", "p99 ms", most=100),
             Goal("p99 with a dead system", "p99 ms", "hub postgresql, one dead", "hub postgresql", most=1.2),

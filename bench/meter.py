@@ -38,7 +38,9 @@ class Meter:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._ended.set()
         self._thread.join()
         self._take()
@@ -56,7 +58,9 @@ class Meter:
         cpu, rss = {}, {}
         for name, members in self._groups.items():
             used, rss[name] = _sums(members)
-            cpu[name] = max(used, self.samples[-1].cpu[name] if self.samples else 0.0)  # one that has ended says nothing
+            cpu[name] = max(
+                used, self.samples[-1].cpu[name] if self.samples else 0.0
+            )  # one that has ended says nothing
         self.samples.append(Sample(now, cpu, rss))
 
     def between(self, begin: float, end: float) -> dict[str, float]:

@@ -29,7 +29,9 @@ def main() -> int:
             return {**found, "µs an event": 1e6 / found["events/s"]}
 
         contestants = [Contestant(f"hub, {number} rules", partial(hub, number)) for number in (60, many)]
-        goal = Goal(f"time an event: {many} rules over 60", "µs an event", f"hub, {many} rules", "hub, 60 rules", most=1.3)
+        goal = Goal(
+            f"time an event: {many} rules over 60", "µs an event", f"hub, {many} rules", "hub, 60 rules", most=1.3
+        )
         return measure("rules", contestants, asked, {"events": count, "rules": many}, [goal])
 
 

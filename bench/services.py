@@ -1,4 +1,4 @@
-"""What a bench stands on: a Kafka and a PostgreSQL of its own, in a temporary folder, with the settings of production."""
+"""What a bench stands on: a Kafka and a PostgreSQL of its own, in a temporary folder, set as in production."""
 
 from __future__ import annotations
 

@@ -23,14 +23,24 @@ def timed(words: tuple[str, ...], environment: dict[str, str], times: int, _warm
     for _ in range(times):
         begin = time.perf_counter()
         done = subprocess.run(
-            words, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, check=False, stdin=subprocess.DEVNULL
+            words,
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            capture_output=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
         )
         taken.append(time.perf_counter() - begin)
         if done.returncode:
             raise Lacking(f"{' '.join(words[-1:])} ended with {done.returncode}: {done.stderr.decode()[-500:]}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / times
-    return {"seconds": sorted(taken)[times // 2], "slowest s": max(taken), "CPU s": cpu, "peak MB": after.ru_maxrss / 1e3}
+    return {
+        "seconds": sorted(taken)[times // 2],
+        "slowest s": max(taken),
+        "CPU s": cpu,
+        "peak MB": after.ru_maxrss / 1e3,
+    }
 
 
 def main() -> int:

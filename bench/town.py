@@ -61,9 +61,11 @@ _SCHEMES = ("kokuho", "kokuho", "koki", "kaigo")
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
-    """A rule's condition: `("household", text)` or `("from", date)` on data, `("insured", scheme)` or `("alive", "")` on
-    facts; `("never", text)` and `("never-insured", scheme)` are never met.
+class Condition:
+    """A rule's condition, by kind and value.
+
+    On data `household` (a text) and `from` (a date), on facts `insured` (a scheme) and `alive`; `never` (a text) and
+    `never-insured` (a scheme) are never met.
     """
 
     kind: str
@@ -101,7 +103,7 @@ class Rule:
     id: str
     on: tuple[str, ...]
     send: tuple[str, ...]
-    test: Test | None = None
+    test: Condition | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,12 @@ def system_name(system: int) -> str:
 def rules(systems: int = 20, total: int = 60, seed: int = 6) -> list[Rule]:
     """Return the rules: three a system, half of them with a condition, then as many that never hold as make `total`."""
     chance = random.Random(seed)
-    tests = (Test("insured", "kokuho"), Test("household", "5"), Test("alive", ""), Test("from", "2026-05-01"))
+    tests = (
+        Condition("insured", "kokuho"),
+        Condition("household", "5"),
+        Condition("alive", ""),
+        Condition("from", "2026-05-01"),
+    )
     made = []
     for system in range(systems):
         for number in range(3):
@@ -134,7 +141,7 @@ def rules(systems: int = 20, total: int = 60, seed: int = 6) -> list[Rule]:
         system = number % systems
         kind = ("never", f"x{number}") if number % 2 else ("never-insured", f"x{number}")
         on = tuple(chance.sample(_HOUSED, k=2))
-        made.append(Rule(system, f"n{number}", on, _sendable(_SENDS[number % 4], on), Test(*kind)))
+        made.append(Rule(system, f"n{number}", on, _sendable(_SENDS[number % 4], on), Condition(*kind)))
     return sorted(made, key=lambda rule: rule.system)
 
 
@@ -175,7 +182,12 @@ def _data(kind: str, date: str, number: int, chance: random.Random) -> dict[str,
 def _address(number: int) -> dict[str, str]:
     town = _TOWNS[number % 5]
     block = f"{number % 30 + 1}番{number % 9 + 1}号"
-    return {"text": f"大阪府守口市{town}{block}", "postal_code": f"570-{number % 9000:04d}", "town": town, "building": "京阪ハイツ守口第二"}
+    return {
+        "text": f"大阪府守口市{town}{block}",
+        "postal_code": f"570-{number % 9000:04d}",
+        "town": town,
+        "building": "京阪ハイツ守口第二",
+    }
 
 
 def encoded(report: Report) -> bytes:

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 from bench.check import Break
 from bench.harness import Figures
@@ -50,7 +51,7 @@ def fan_out(
         return measured(plot, warm, end, DELIVERIES, meter)
 
 
-def _start(plot: Plot, module: str, roles: str, stream: Stream, log: object) -> subprocess.Popen[bytes]:
+def _start(plot: Plot, module: str, roles: str, stream: Stream, log: IO[bytes]) -> subprocess.Popen[bytes]:
     asked = {
         "bootstrap": plot.bootstrap,
         "url": plot.url,
@@ -65,8 +66,8 @@ def _start(plot: Plot, module: str, roles: str, stream: Stream, log: object) -> 
         cwd=ROOT,
         env={**os.environ, "PYTHONWARNINGS": "ignore"},
         stdin=subprocess.DEVNULL,
-        stdout=log,  # type: ignore[arg-type]
-        stderr=log,  # type: ignore[arg-type]
+        stdout=log,
+        stderr=log,
     )
 
 

@@ -17,10 +17,10 @@ import uvloop
 from bench.town import Routes, Rule, rules, system_name
 
 TABLES = (
-    "CREATE TABLE event (no bigint PRIMARY KEY, id text NOT NULL, subject text NOT NULL, type text NOT NULL, "
-    "recorded_at bigint NOT NULL, body {bytes} NOT NULL)",
-    "CREATE TABLE delivery (event bigint NOT NULL, system integer NOT NULL, status smallint NOT NULL, at bigint, "
-    "PRIMARY KEY (event, system))",
+    """CREATE TABLE event (no bigint PRIMARY KEY, id text NOT NULL, subject text NOT NULL, type text NOT NULL,
+    recorded_at bigint NOT NULL, body {bytes} NOT NULL)""",
+    """CREATE TABLE delivery (event bigint NOT NULL, system integer NOT NULL, status smallint NOT NULL, at bigint,
+    PRIMARY KEY (event, system))""",
 )
 DELIVERIES = "SELECT count(*) FROM delivery JOIN event ON no = event WHERE status = 1 AND recorded_at >= :at"
 
@@ -107,4 +107,3 @@ class Router:
 
     def _sent(self, rule: int, data: dict[str, Any]) -> dict[str, Any]:
         return {name: data[name] for name in self._rules[rule].send if name in data}
-

@@ -22,12 +22,17 @@ log = logging.getLogger("reference")
 _RECORDS = 500
 
 
-async def main(asked: Task) -> None:
+async def main(asked: Task) -> None:  # noqa: C901 - handlers see one broker, as such programs are written
     """Run until every delivery is done."""
     broker = KafkaBroker(asked.bootstrap, logger=log, max_batch_size=1 << 20)
     engine, router = create_engine(asked.url), Router()
     finished, left = asyncio.Event(), asked.deliveries
-    options = {"auto_offset_reset": "earliest", "ack_policy": AckPolicy.ACK, "batch": True, "max_records": _RECORDS}
+    options: dict[str, Any] = {
+        "auto_offset_reset": "earliest",
+        "ack_policy": AckPolicy.ACK,
+        "batch": True,
+        "max_records": _RECORDS,
+    }
 
     @broker.subscriber(asked.events, group_id=f"{asked.prefix}.dispatch", **options)
     async def dispatch(events: list[dict[str, Any]]) -> None:
@@ -59,9 +64,7 @@ async def main(asked: Task) -> None:
             os.fsync(descriptor)
             now = time.time_ns() // 1_000_000
             with Session(engine) as session:
-                done = [
-                    {"event": number_of(event["id"]), "system": system, "status": 1, "at": now} for event in events
-                ]
+                done = [{"event": number_of(event["id"]), "system": system, "status": 1, "at": now} for event in events]
                 session.execute(update(DeliveryRow), done)
                 session.commit()
 

@@ -18,7 +18,6 @@ from bench.references.common import Router, Task, start
 from bench.references.models import DeliveryRow, EventRow
 from bench.town import number_of
 
-
 log = logging.getLogger("reference")
 
 
@@ -26,7 +25,7 @@ async def main(asked: Task) -> None:
     """Run until every delivery is done."""
     broker, engine, router = KafkaBroker(asked.bootstrap, logger=log), create_engine(asked.url), Router()
     finished, left = asyncio.Event(), asked.deliveries
-    options = {"auto_offset_reset": "earliest", "ack_policy": AckPolicy.ACK}
+    options: dict[str, Any] = {"auto_offset_reset": "earliest", "ack_policy": AckPolicy.ACK}
 
     @broker.subscriber(asked.events, group_id=f"{asked.prefix}.dispatch", **options)
     async def dispatch(event: dict[str, Any]) -> None:

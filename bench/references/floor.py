@@ -64,7 +64,8 @@ Planned = tuple[list[tuple[Any, ...]], list[tuple[int, int, int]], dict[int, lis
 
 def _planned(records: Sequence[Any], router: Router) -> Planned:
     now = time.time_ns() // 1_000_000
-    events, deliveries, lines = [], [], {}
+    events, deliveries = [], []
+    lines: dict[int, list[tuple[bytes, bytes]]] = {}
     for record in records:
         event = orjson.loads(record.value)
         told = router.told(event)
