@@ -39,7 +39,7 @@ torture: setup  ## kill -9 at random moments: N=200
 	@HUB_TORTURE=$(N) $(BIN)/python -m pytest tests/acceptance -k torture
 
 lock: setup  ## resolve requirements.lock anew
-	@.cache/uv/bin/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
+	@.cache/uv/bin/uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
 		--generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links --upgrade -q -o requirements.lock
 
 clean:  ## remove what make brought along

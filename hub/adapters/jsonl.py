@@ -1,173 +1,140 @@
-"""JSON Lines: one projected CloudEvent a line, appended to one file.
-
-A batch is written in one piece after the length recorded for it, so that a crash can be finished: what stands after
-that length is compared with the batch, and only what is missing is appended.
-"""
+"""JSON Lines: one JSON object a line. Read from files; written into one file that grows, or one file a batch."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import os
-from collections.abc import Sequence
-from typing import Any, ClassVar
+import codecs
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, BinaryIO, ClassVar
 
-import orjson
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from hub.adapters.contract import AdapterSettings, Batch, Delivery, Features, Outcome, Site, Transport, delivered
-from hub.adapters.files import named, open_locked, sync_folder, write_all
-from hub.errors import ReceiverStopped
+from hub.adapters.contract import AdapterSettings, Batch, Delivery, Features, PreparedSink, Row, Site, Transport
+from hub.adapters.file_settings import FileSinkSettings, FileSourceSettings, file_sink, file_source
+from hub.adapters.file_sink import Content
+from hub.adapters.file_source import FileSource, Spot
+from hub.adapters.jsonl_append import AppendingSink, lines
+from hub.errors import Malformed
+
+LIMIT = 256 * 1024  # bytes of a line, as of an event
 
 
-class JsonlSettings(AdapterSettings):
+class JsonlSourceSettings(FileSourceSettings):
+    """Settings of a `jsonl` source."""
+
+
+class JsonlSinkSettings(FileSinkSettings):
     """Settings of a `jsonl` sink."""
 
-    path: str = Field(min_length=1, description="The file, from the city folder; created where missing.")
+    path: str = Field(
+        min_length=1,
+        description="The file, from the city folder, to which everything is appended; or, with a slash at its end or on"
+        " a [place](#places), the folder that gets a file a batch. Created where missing.",
+    )
+
+    @model_validator(mode="after")
+    def _one_file(self) -> JsonlSinkSettings:
+        if self.name is not None and not self.is_folder:
+            raise ValueError("`name` is for a folder: end `path` with a slash")
+        return self
+
+    @property
+    def is_folder(self) -> bool:
+        """Say whether each batch is a file of its own."""
+        return self.path.endswith("/") or "://" in self.path
 
 
-class JsonlSink:
-    """Appends to one file, of which it is the only writer. A file taken away by its reader is begun anew."""
+class JsonlFormat:
+    """Reads UTF-8 lines, each one object."""
 
-    def __init__(self, settings: JsonlSettings, site: Site) -> None:
-        self._name = settings.path
-        self._path = site.folder / settings.path
-        self._descriptor: int | None = None
-        self._torn: int | None = None  # a length the file could not yet be cut back to
+    def number(self, stream: BinaryIO) -> None:
+        """Answer that these files carry no number."""
 
-    async def prepare(self, batch: Batch) -> dict[str, Any]:  # noqa: ARG002
-        """Record the length the batch will be appended after; nothing is written."""
-        return await asyncio.to_thread(self._prepare)
-
-    async def commit(self, batch: Batch, token: dict[str, Any]) -> list[Outcome]:
-        """Append all lines in one write and sync them. Raises `Transient` with the file as it was before."""
-        await asyncio.to_thread(self._commit, lines(batch.deliveries), token)
-        return delivered(batch.deliveries)
-
-    async def recover(self, batch: Batch, token: dict[str, Any]) -> list[Outcome]:
-        """Append what is missing of the batch; raises `ReceiverStopped` when anything else stands there."""
-        await asyncio.to_thread(self._recover, lines(batch.deliveries), token)
-        return delivered(batch.deliveries)
-
-    async def withdraw(self, batch: Batch, token: dict[str, Any]) -> bool:
-        """Cut back what an earlier commit may have left half written; False when the batch stands whole."""
-        return await asyncio.to_thread(self._withdraw, lines(batch.deliveries), token)
-
-    async def close(self) -> None:
-        """Close the file and let go of its lock."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
-
-    def _prepare(self) -> dict[str, Any]:
-        with named("write", self._path):
-            descriptor = self._whole()
-            length = os.fstat(descriptor).st_size
-            if length and os.pread(descriptor, 1, length - 1) != b"\n":
-                raise self._foreign("does not end with a whole line", length)
-        return {"path": self._name, "length": length}
-
-    def _commit(self, data: bytes, token: dict[str, Any]) -> None:
-        with named("write", self._path):
-            descriptor = self._whole(token)
-            length = os.fstat(descriptor).st_size
-            if length != token["length"]:
-                raise self._foreign("changed length while a batch was prepared for it", token["length"])
-            self._append(descriptor, data, back_to=length)
-
-    def _recover(self, data: bytes, token: dict[str, Any]) -> None:
-        with named("write", self._path):
-            descriptor, length = self._open(token), token["length"]
-            if os.fstat(descriptor).st_size < length:
-                raise self._foreign("is shorter than when a batch was prepared for it", length)
-            standing = os.pread(descriptor, len(data) + 1, length)
-            if not data.startswith(standing):
-                raise self._foreign("holds something that is not the hub's", length)
-            self._append(descriptor, data[len(standing) :], back_to=length)
-
-    def _withdraw(self, data: bytes, token: dict[str, Any]) -> bool:
-        with named("write", self._path):
-            descriptor, length = self._open(token), token["length"]
-            standing = os.pread(descriptor, len(data) + 1, length)
-            if not data.startswith(standing):
-                raise self._foreign("holds something that is not the hub's", length)
-            if standing == data:
-                return False
-            self._cut(descriptor, length)
-            return True
-
-    def _append(self, descriptor: int, data: bytes, *, back_to: int) -> None:
-        try:
-            write_all(descriptor, data)
-            os.fsync(descriptor)
-        except OSError:
-            self._torn = back_to
-            with contextlib.suppress(OSError):  # tried again before the next batch
-                self._cut(descriptor, back_to)
-            raise
-        self._torn = None
-
-    def _whole(self, token: dict[str, Any] | None = None) -> int:
-        """Return the descriptor of the file without what an earlier write may have left half done."""
-        descriptor = self._open(token)
-        if self._torn is not None:
-            self._cut(descriptor, self._torn)
-        return descriptor
-
-    def _cut(self, descriptor: int, length: int) -> None:
-        os.ftruncate(descriptor, length)
-        os.fsync(descriptor)
-        self._torn = None
-
-    def _open(self, token: dict[str, Any] | None = None) -> int:
-        """Return the file's descriptor, opened anew when its reader has taken the file away."""
-        if token is not None and token["path"] != self._name:
-            raise ReceiverStopped(
-                f"a batch is half written to {token['path']}, but `path` is now {self._name}",
-                mend="set `path` back until the batch is finished",
-                code="path-changed",
-            )
-        if self._descriptor is not None and not self._is_in_place(self._descriptor):
-            os.close(self._descriptor)
-            self._descriptor, self._torn = None, None
-        if self._descriptor is None:
-            self._descriptor = open_locked(self._path)
-            sync_folder(self._path.parent)
-        return self._descriptor
-
-    def _is_in_place(self, descriptor: int) -> bool:
-        try:
-            return os.path.samestat(self._path.stat(), os.fstat(descriptor))
-        except FileNotFoundError:
-            return False
-
-    def _foreign(self, what: str, length: int) -> ReceiverStopped:
-        return ReceiverStopped(
-            f"{self._path} {what} (after byte {length})",
-            mend="only the hub may write this file: put aside what is not the hub's, then resume the receiver",
-            code="foreign-hand",
-        )
+    def rows(self, stream: BinaryIO, label: str, start: Spot) -> Iterator[tuple[Row, Spot]]:
+        """Yield each line as a row; blank lines are left out, one that is too long comes in parts."""
+        offset, line = start
+        if not offset:
+            stream.seek(0)
+            offset = len(codecs.BOM_UTF8) if stream.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8 else 0
+        stream.seek(max(0, offset - 1))
+        inside = offset > len(codecs.BOM_UTF8) and stream.read(1) != b"\n"
+        stream.seek(offset)
+        while raw := stream.readline(LIMIT):
+            offset += len(raw)
+            is_part = inside or (len(raw) == LIMIT and not raw.endswith(b"\n"))
+            inside = not raw.endswith(b"\n")
+            after = Spot(offset, line + (not inside))
+            if is_part or raw.strip():
+                yield _row(raw, f"{label}:{line}", is_part=is_part), after
+            line = after.line
 
 
-def lines(deliveries: Sequence[Delivery]) -> bytes:
-    """Return one line for every delivery; a body that holds line breaks is written compactly."""
-    if not deliveries:
-        return b""
-    data = b"\n".join([delivery.body for delivery in deliveries]) + b"\n"
-    if data.count(b"\n") != len(deliveries):
-        data = b"".join([orjson.dumps(delivery.event) + b"\n" for delivery in deliveries])
-    return data
+def _row(raw: bytes, place: str, *, is_part: bool) -> Row:
+    try:
+        if is_part:
+            raise Malformed(f"a line is longer than {LIMIT} bytes", code="jsonl-too-long")  # noqa: TRY301
+        return Row(_object(raw), place, raw)
+    except Malformed as error:
+        error.place = place
+        return Row({}, place, raw, error)
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    """Return a line's object. Raises `Malformed`: `jsonl-encoding`, `jsonl-syntax`, `jsonl-object`."""
+    try:
+        value = json.loads(raw.decode("utf-8"), object_pairs_hook=_once, parse_constant=_refuse)
+    except UnicodeDecodeError as error:
+        raise Malformed(f"byte {error.start + 1} of the line is no UTF-8", code="jsonl-encoding") from None
+    except (ValueError, RecursionError) as error:
+        raise Malformed(f"the line is no JSON: {error}", code="jsonl-syntax") from None
+    if not isinstance(value, dict):
+        raise Malformed("the line is JSON, but no object", code="jsonl-object")
+    return value
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"{next(key for key in keys if keys.count(key) > 1)!r} stands twice")
+    return made
+
+
+def _refuse(word: str) -> Any:
+    raise ValueError(f"{word} is no number")
+
+
+class JsonlWriting:
+    """Writes one projected CloudEvent a line."""
+
+    suffix = ".jsonl"
+
+    def content(self, batch: Batch, wanted: Sequence[Delivery]) -> Content:  # noqa: ARG002
+        """Return the lines; nothing is refused."""
+        return Content(lines(wanted))
 
 
 class Jsonl(Transport):
-    """One projected CloudEvent a line, appended to one file."""
+    """One JSON object a line: rows in, projected CloudEvents out.
+
+    Error rows: `jsonl-encoding` (not UTF-8), `jsonl-syntax`, `jsonl-object` (JSON, but no object), `jsonl-too-long` (a
+    line above 256 KiB, in parts).
+    """
 
     name: ClassVar[str] = "jsonl"
-    title: ClassVar[dict[str, str]] = {"ja": "JSON Lines ファイル", "en": "JSON Lines file"}
-    features: ClassVar[Features] = Features(sink=True, prepared=True, batch=5000)
-    SinkSettings: ClassVar[type[AdapterSettings]] = JsonlSettings
+    title: ClassVar[dict[str, str]] = {"ja": "JSON Lines ファイル", "en": "JSON Lines files"}
+    features: ClassVar[Features] = Features(source=True, sink=True, prepared=True, batch=5000)
+    SourceSettings: ClassVar[type[AdapterSettings]] = JsonlSourceSettings
+    SinkSettings: ClassVar[type[AdapterSettings]] = JsonlSinkSettings
 
     @classmethod
-    def sink(cls, settings: JsonlSettings, site: Site, port: Any = None) -> JsonlSink:  # noqa: ARG003
-        """Open the sink; the file is opened by its first batch."""
-        return JsonlSink(settings, site)
+    def source(cls, settings: JsonlSourceSettings, site: Site) -> FileSource:
+        """Open the source; no file is touched yet."""
+        return file_source(settings, site, JsonlFormat())
+
+    @classmethod
+    def sink(cls, settings: JsonlSinkSettings, site: Site, port: Any = None) -> PreparedSink:
+        """Open the sink; files are opened by its first batch."""
+        if settings.is_folder:
+            return file_sink(settings, site, JsonlWriting(), port)
+        return AppendingSink(settings.path, site)

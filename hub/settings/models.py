@@ -27,8 +27,6 @@ RESERVED_ADAPTERS = frozenset(
     {
         "ai_ocr",
         "chat",
-        "excel",
-        "fixed_width",
         "mail",
         "online_application",
         "print",

@@ -10,6 +10,7 @@ import pytest
 
 from hub.adapters import registry
 from hub.adapters.conformance import PREPARED_CHECKS, SINK_CHECKS, SOURCE_CHECKS
+from tests.conformance.files import FORMATS
 from tests.conformance.helpers import (
     CsvSinkCase,
     CsvSourceCase,
@@ -84,5 +85,5 @@ def test_every_transport_is_held_to_the_kit() -> None:
         "prepared": {case.partition("-")[0] for case in PREPARED},
     }
     for side, kinds in tried.items():
-        names = {"database" if kind in ("sqlite", "postgresql") else kind for kind in kinds}
+        names = {"database" if kind in ("sqlite", "postgresql") else kind for kind in kinds} | {*FORMATS}
         assert names == {name for name in registry.names() if getattr(registry.find(name).features, side)}

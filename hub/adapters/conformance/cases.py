@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from hub.adapters.conformance.system import State, put_back, snapshot
 from hub.adapters.contract import Adapter, Batch, Delivery, PreparedSink, Sink, Source
 
 
@@ -61,9 +62,22 @@ class SinkCase(ABC):
 
 
 class PreparedCase(SinkCase):
-    """A sink in two steps under test; all its files, hidden ones too, lie in `folder`."""
+    """A sink in two steps under test; all its files, hidden ones too, lie in `folder`.
+
+    One that writes elsewhere says how its files are looked at and put back. `on_disk`: this process itself writes them
+    to a disk; only then are syncs and a full disk looked at.
+    """
 
     folder: Path
+    on_disk: bool = True
+
+    def snapshot(self) -> State:
+        """Return all files, hidden ones too."""
+        return snapshot(self.folder)
+
+    def put_back(self, state: State) -> None:
+        """Make the files what they were."""
+        put_back(self.folder, state)
 
     @abstractmethod
     def meddle(self, token: dict[str, Any]) -> None:

@@ -7,8 +7,10 @@ becomes `Transient`, a missing object `Gone`.
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from functools import cache
 from typing import Any, BinaryIO, TypeVar
 
 from pydantic import Field
@@ -22,6 +24,7 @@ from hub.settings.secret import Secret
 
 T = TypeVar("T")
 
+_MAKING = threading.Lock()  # a session makes one client at a time
 GONE = {"404", "NoSuchKey", "NotFound", "412", "PreconditionFailed"}  # 412: changed since it was listed
 
 
@@ -37,6 +40,14 @@ class StorageSettings(AdapterSettings):
     ca: str | None = Field(default=None, description="A file of CA certificates (PEM), from the city folder.")
     proxy: str | None = Field(default=None, description="A proxy's URL; the environment's proxies are not used.")
     timeout: float = Field(default=30.0, gt=0, description="Seconds until a storage that does not answer is given up.")
+
+
+@cache
+def _session() -> Any:
+    """Return what makes clients: it reads the API's description once."""
+    import boto3  # noqa: PLC0415 — an extra, and slow to import
+
+    return boto3.session.Session()
 
 
 class Bucket:
@@ -78,7 +89,6 @@ class Bucket:
             self._client = None
 
     def _connect(self) -> Any:
-        import boto3  # noqa: PLC0415
         from botocore.config import Config  # noqa: PLC0415
 
         settings = self._settings
@@ -91,15 +101,16 @@ class Bucket:
             request_checksum_calculation="when_required",  # other storages refuse what Amazon's has added
             response_checksum_validation="when_required",
         )
-        return boto3.session.Session().client(
-            "s3",
-            endpoint_url=settings.endpoint,
-            region_name=settings.region,
-            aws_access_key_id=str(settings.access_key),
-            aws_secret_access_key=str(settings.secret_key),
-            verify=str(self._site.folder / settings.ca) if settings.ca else None,
-            config=config,
-        )
+        with _MAKING:
+            return _session().client(
+                "s3",
+                endpoint_url=settings.endpoint,
+                region_name=settings.region,
+                aws_access_key_id=str(settings.access_key),
+                aws_secret_access_key=str(settings.secret_key),
+                verify=str(self._site.folder / settings.ca) if settings.ca else None,
+                config=config,
+            )
 
 
 class StorageInbox:

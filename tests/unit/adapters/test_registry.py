@@ -18,8 +18,8 @@ def problems(call: Any) -> list[Problem]:
     return caught.value.problems
 
 
-def test_the_five_transports_are_found() -> None:
-    assert set(registry.names()) >= {"csv", "database", "http", "jsonl", "kafka"}
+def test_the_transports_are_found() -> None:
+    assert set(registry.names()) >= {"csv", "database", "excel", "fixed_width", "http", "jsonl", "kafka"}
     for name in registry.names():
         adapter = registry.find(name)
         assert adapter.name == name

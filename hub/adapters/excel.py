@@ -1,0 +1,158 @@
+"""Excel workbooks (`.xlsx`): the rows of one sheet under a header; one new workbook a batch.
+
+A workbook is a ZIP of XML. What is read is bounded before it is unpacked, and read as a stream. A written one is the
+same bytes for the same batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, BinaryIO, ClassVar
+
+from pydantic import Field, field_validator
+
+from hub.adapters.contract import (
+    AdapterSettings,
+    Batch,
+    Delivery,
+    Expression,
+    Expressions,
+    Features,
+    Row,
+    Site,
+    Transport,
+)
+from hub.adapters.excel_workbook import LARGEST_ROW, Cells, cells, lacks, workbook
+from hub.adapters.file_settings import FileSinkSettings, FileSourceSettings, file_sink, file_source
+from hub.adapters.file_sink import Column, Content, FileSink
+from hub.adapters.file_source import FileSource, Spot
+from hub.adapters.tabular import table
+from hub.errors import Malformed, ReceiverStopped
+
+
+class ExcelSourceSettings(FileSourceSettings):
+    """Settings of an `excel` source."""
+
+    sheet: str | None = Field(default=None, description="The sheet's name; without it the first one.")
+    header_row: int = Field(default=1, ge=1, le=LARGEST_ROW, description="The row with the columns' names.")
+
+
+class ExcelSinkSettings(FileSinkSettings):
+    """Settings of an `excel` sink."""
+
+    sheet: str = Field(default="hub", description="The sheet's name.", min_length=1, max_length=31)
+    columns: dict[str, Expression] | None = Field(
+        default=None, description="Columns and the expression of each, in order; without it those of `csv`."
+    )
+
+    @field_validator("sheet")
+    @classmethod
+    def _sheet(cls, name: str) -> str:
+        if {*name} & {*"\\/?*[]:"} or name.startswith("'") or name.endswith("'"):
+            raise ValueError("a sheet's name has none of \\ / ? * [ ] : and no ' at its ends")
+        return name
+
+
+class ExcelFormat:
+    """Reads the rows of a sheet below its header. A spot's offset is the number of the row that was read last."""
+
+    def __init__(self, sheet: str | None, header_row: int) -> None:
+        self._sheet = sheet
+        self._header_row = header_row
+
+    def number(self, stream: BinaryIO) -> None:
+        """Answer that workbooks carry no number."""
+
+    def rows(self, stream: BinaryIO, label: str, start: Spot) -> Iterator[tuple[Row, Spot]]:
+        """Yield each row that is not blank; raises `Malformed` for a workbook that cannot be read to its end."""
+        for _ in cells(stream, self._sheet):
+            pass  # all of it once: a workbook that breaks in the middle is given up as a whole
+        header: list[str] = []
+        for found in cells(stream, self._sheet):
+            if found.number == self._header_row:
+                header = _header(found)
+            elif found.number > max(self._header_row, start.offset) and any(found.texts):
+                if not header:
+                    break
+                yield _row(found, header, f"{label}:{found.number}"), Spot(found.number, found.number + 1)
+        if not header:
+            raise Malformed(f"row {self._header_row} holds no columns' names", code="excel-header")
+
+
+def _header(found: Cells) -> list[str]:
+    names = [text.strip() for text in found.texts]
+    while names and not names[-1]:
+        names.pop()
+    repeated = sorted({name for name in names if names.count(name) > 1 and name})
+    if found.error is not None or repeated:
+        said = found.error.message if found.error else f"the header names a column twice: {', '.join(repeated)}"
+        raise Malformed(said, code="excel-header")
+    return names
+
+
+def _row(found: Cells, header: list[str], place: str) -> Row:
+    error = found.error
+    if (error is None and any(found.texts[len(header) :])) or any(
+        text for name, text in zip(header, found.texts, strict=False) if not name
+    ):
+        error = Malformed("a value stands in a column without a name", code="excel-columns")
+    if error is not None:
+        error.place = place
+        return Row({}, place, found.raw, error)
+    texts = [*found.texts, *[""] * (len(header) - len(found.texts))]
+    return Row({name: text for name, text in zip(header, texts, strict=False) if name}, place, found.raw)
+
+
+class ExcelWriting:
+    """Writes a workbook with one sheet, every cell a text."""
+
+    suffix = ".xlsx"
+
+    def __init__(self, sheet: str, columns: Mapping[str, Column], fields: tuple[str, ...]) -> None:
+        self._sheet = sheet
+        self._columns = columns
+        self._fields = fields
+
+    def content(self, batch: Batch, wanted: Sequence[Delivery]) -> Content:
+        """Return the workbook; deliveries with what a cell cannot hold are refused."""
+        refused: dict[str, list[str]] = {}
+        names, rows = table(batch, wanted, refused, columns=self._columns, fields=self._fields)
+        if any(map(lacks, names)):
+            mend = "choose other names in `columns`"
+            raise ReceiverStopped("a column's name cannot stand in a cell", mend=mend, code="excel-cell")
+        for key, row in list(rows.items()):
+            found = next((f"`{name}` {why}" for name, text in zip(names, row, strict=True) if (why := lacks(text))), "")
+            if found:
+                refused[key] = ["excel-cell", found]
+                del rows[key]
+        return Content(workbook(self._sheet, [names, *rows.values()], batch.date), refused)
+
+
+class Excel(Transport):
+    """Excel workbooks (`.xlsx`): reads the rows of a sheet, writes one workbook a batch.
+
+    Read: every value as text, as it is stored: dates `YYYY-MM-DD`, numbers without needless zeros, `true`, `false`;
+    formulas as the value they had last. Error rows: `excel-error` (a cell holds an error such as #REF!),
+    `excel-columns`; a workbook as a whole: `excel-header`, `excel-unreadable`, `excel-too-large`. Bounds: 512 MiB
+    unpacked, 64 MiB of texts, 1,048,576 rows.
+
+    Written: every cell a text, so that leading zeros stay and nothing is taken for a formula. A text above 32,767
+    characters or with control characters is rejected alone (`excel-cell`).
+    """
+
+    name: ClassVar[str] = "excel"
+    title: ClassVar[dict[str, str]] = {"ja": "Excel ブック", "en": "Excel workbooks"}
+    features: ClassVar[Features] = Features(source=True, sink=True, prepared=True, batch=5000)
+    SourceSettings: ClassVar[type[AdapterSettings]] = ExcelSourceSettings
+    SinkSettings: ClassVar[type[AdapterSettings]] = ExcelSinkSettings
+
+    @classmethod
+    def source(cls, settings: ExcelSourceSettings, site: Site) -> FileSource:
+        """Open the source; no file is touched yet."""
+        return file_source(settings, site, ExcelFormat(settings.sheet, settings.header_row))
+
+    @classmethod
+    def sink(cls, settings: ExcelSinkSettings, site: Site, port: Expressions | Any = None) -> FileSink:
+        """Open the sink; `port` compiles the expressions of `columns`. No file is touched yet."""
+        columns = {name: port.compile(text) for name, text in (settings.columns or {}).items()}
+        return file_sink(settings, site, ExcelWriting(settings.sheet, columns, site.fields), port)
