@@ -228,7 +228,7 @@ class Worker:
     async def _close(self) -> None:
         sink, self._sink = self._sink, None
         if sink is not None:
-            await sink.close()
+            await _whole(sink.close())  # half closed, a file would stay locked until this process ends
 
     async def _serve(self) -> None:
         while self.port.shut(self.key):
