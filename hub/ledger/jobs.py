@@ -254,17 +254,31 @@ def approve(ledger: Ledger, number: int, by: str) -> None:
 # --- what is published ----------------------------------------------------------------------------------------------
 
 
-def to_publish(ledger: Ledger, limit: int = 500) -> list[tuple[int, int, str, bytes]]:
-    """Return `(command, job, kind, payload)` of what running jobs have to publish, in order."""
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a job has to publish: `at` (milliseconds) and `reason` are the job's, `payload` says what."""
+
+    no: int
+    job: int
+    payload: dict[str, Any]
+    by: str
+    reason: str
+    at: int
+
+
+def to_publish(ledger: Ledger, kind: str, limit: int) -> list[Task]:
+    """Return what running jobs have to publish, in order; `kind` is `publish` or `load`."""
     query = (
-        sa.select(command.c.no, command.c.job, command.c.kind, command.c.payload)
+        sa.select(command.c.no, command.c.job, command.c.payload, job.c.by, job.c.reason, job.c.at)
         .join(job, job.c.no == command.c.job)
-        .where(command.c.done_at.is_(None), command.c.receiver == PUBLISHER, job.c.status == "running")
+        .where(command.c.receiver == PUBLISHER, command.c.done_at.is_(None), command.c.kind == kind)
+        .where(job.c.status == "running")
         .order_by(command.c.no)
         .limit(limit)
     )
     with ledger.read() as connection:
-        return [(row[0], row[1], row[2], bytes(row[3])) for row in connection.execute(query)]
+        rows = connection.execute(query).all()
+    return [Task(row[0], row[1], orjson.loads(bytes(row[2])), row[3], row[4], row[5]) for row in rows]
 
 
 def published(ledger: Ledger, results: Sequence[tuple[int, str]]) -> None:

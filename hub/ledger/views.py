@@ -104,6 +104,11 @@ class Views:
         rows = [(system_of(source), pos) for source, pos in connection.execute(query)]
         return {found: pos for found, pos in rows if system is None or found == system}
 
+    def subjects(self) -> list[str]:
+        """Return every resident of whom there is an event."""
+        with self.ledger.read() as connection:
+            return list(connection.execute(sa.select(event.c.subject).distinct()).scalars())
+
     def event(self, pos: int) -> EventRow:
         """Return an event's row with `seen`; raises NotFound."""
         query = (

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from hub.errors import ConfigurationError, Problem
 from hub.settings.laying import read_layout
 from hub.settings.layouts import Layout
-from hub.settings.models import City, Protection, System
+from hub.settings.models import Approval, City, Limit, Protection, System
 from hub.settings.reader import Reader, keys_of, written
 from hub.settings.secret import SecretAbsent, is_reference, reveal
 from hub.settings.shapes import Shape, Wrong, duration, mapped, one_or_more, percent, word
@@ -91,21 +91,31 @@ def read_city(reader: Reader) -> City | None:
     reader.known(node, [*(key for key in keys_of(City) if key not in ENVIRONMENT_KEYS), "kafka"], CITY_FILE)
     protection = reader.nested(Protection, node.items.get("protection"), {"max_age": duration, "max_drop": percent})
     alerts = read_alerts(reader, node.items.get("alerts"))
-    apart = {"protection", "alerts"}
+    approval = read_approval(reader, node.items.get("approval"))
+    apart = {"protection", "alerts", "approval"}
     head = node.only([key for key in keys_of(City) if key not in ENVIRONMENT_KEYS and key not in apart])
-    city = reader.build(City, head, CITY_FILE, city_shapes(reader), prefix=prefix(reader, node), written=node)
-    return city and city.model_copy(update={"protection": protection, "alerts": alerts or city.alerts})
+    city = reader.build(City, head, CITY_FILE, city_shapes(), prefix=prefix(reader, node), written=node)
+    parts = {"protection": protection, "alerts": alerts, "approval": approval}
+    return city and city.model_copy(update={"protection": protection, **written(parts)})
 
 
-def city_shapes(reader: Reader) -> dict[str, Shape]:
+def city_shapes() -> dict[str, Shape]:
     """Return the shapes of hub.yaml's keys."""
     return {
         "city": city_name,
         "timezone": timezone,
         "calendar": word,
         "authority": mapped(one_or_more(word)),
-        "approval": reader.options,
     }
+
+
+def read_approval(reader: Reader, node: Node | None) -> Approval:
+    """Return who needs a second person for what."""
+    if node is not None and node.value is not None and isinstance(node.value, dict):
+        reader.known(node, keys_of(Approval), "`approval`")
+    parts = reader.named(node, "`approval`")
+    limits = {name: reader.nested(Limit, part, {}) for name, part in parts.items() if name in keys_of(Approval)}
+    return Approval(**written(limits))
 
 
 def city_name(node: Node) -> str:

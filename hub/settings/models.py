@@ -16,10 +16,10 @@ from hub.settings.layouts import Layout, LayoutField
 from hub.settings.model import Clock, Count, Expression, Model, Percent, Text
 
 __all__ = [
-    "RESERVED_ADAPTERS", "Acknowledged", "Alerts", "Because", "Calendar", "Case", "City", "ClosedDays", "DayRange",
-    "Expression", "Flush", "Guard", "Ids", "Layout", "LayoutField", "Mail", "Maintenance", "Model", "Protected",
-    "Protection", "Publication", "Receiver", "Retry", "SendItem", "Source", "Subscription", "System", "TableRow", "Text",
-    "Verify", "Webhook", "Window", "Within",
+    "RESERVED_ADAPTERS", "Acknowledged", "Alerts", "Approval", "Because", "Calendar", "Case", "City", "ClosedDays",
+    "DayRange", "Expression", "Flush", "Guard", "Ids", "Layout", "LayoutField", "Limit", "Mail", "Maintenance",
+    "Model", "Protected", "Protection", "Publication", "Receiver", "Retry", "SendItem", "Source", "Subscription",
+    "System", "TableRow", "Text", "Verify", "Webhook", "Window", "Within",
 ]  # fmt: skip
 
 # Adapters that are planned but not there yet: `hub check` says "not yet", never "unknown".
@@ -233,6 +233,19 @@ class Protection(Model):
     on_stale: Literal["hold"] = "hold"
 
 
+class Limit(Model):
+    """How many events one person may change at once; above it another person must approve the job."""
+
+    above: int = Field(ge=0)
+
+
+class Approval(Model):
+    """What needs a second person, by command; absent: nothing does."""
+
+    cancel: Limit | None = None
+    correct: Limit | None = None
+
+
 class TableRow(Model):
     """One line of tables/*.csv; `from_`/`until` bound it in time (texts, empty = open)."""
 
@@ -255,7 +268,7 @@ class City(Model):
     authority: dict[str, tuple[str, ...]] = {}
     protection: Protection | None = None
     prefix: str = "hub"  # kafka.prefix
-    approval: dict[str, Any] = {}
+    approval: Approval = Approval()
     alerts: Alerts = Alerts()
     systems: dict[str, System] = {}
     tables: dict[str, tuple[TableRow, ...]] = {}

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from hub.errors import UsageError
-from hub.ledger import jobs
+from hub.ledger import commands, jobs
 from hub.ledger.engine import Ledger
 from hub.ledger.log import EventLog
-from hub.ledger.views import Views
-from hub.settings.models import City
+from hub.ledger.views import EventFilter, Views
+from hub.settings.models import City, Limit
 from hub.stages import replay
+from hub.stages.amending import Amender
+from hub.stages.backfill import Newcomer
 from hub.stages.entries import ActiveRules
 from hub.stages.finding import Finder
 from hub.stages.inquiry import DeliveryFilter
@@ -32,7 +35,9 @@ class Foreman:
         self._city = city
         self._rules = rules
         self._log = EventLog(ledger)
-        self._finder = Finder(Views(ledger), book)
+        self._book = book
+        self._views = Views(ledger)
+        self._finder = Finder(self._views, book)
 
     # --- deliveries --------------------------------------------------------------------------------------------
 
@@ -82,3 +87,84 @@ class Foreman:
             order = jobs.Order(told.receiver, what, told.entry.pos, told.job)
             plan.add(what, order, {"id": told.delivery.key, "status": told.state[0]}, told.key)
         return plan
+
+    # --- events ------------------------------------------------------------------------------------------------
+
+    def cancel(self, wanted: EventFilter, references: Sequence[str] = ()) -> Plan:
+        """Plan to take events back, by filter or by id. Raises UsageError when nothing says which, NotFound."""
+        if not references and wanted == EventFilter():
+            raise UsageError("which events?", mend="name an event, --batch, or filters such as --system and --since")
+        rows = self._rows(references) if references else self._finder.events(wanted)
+        plan = Plan("cancel", {})
+        self._amender().cancel(plan, rows)
+        return self._limited(plan, self._city.approval.cancel)
+
+    def correct(self, reference: str, right: Mapping[str, Any]) -> Plan:
+        """Plan to put one event right; `right` are all of its values. Raises NotFound and Malformed."""
+        plan = Plan("correct", {})
+        self._amender().correct(plan, self._rows([reference])[0], right)
+        return self._limited(plan, self._city.approval.correct)
+
+    def values(self, reference: str) -> dict[str, Any]:
+        """Return the values of an event as they stand; raises NotFound."""
+        return self._amender().values(self._rows([reference])[0])
+
+    def _rows(self, references: Sequence[str]) -> list[Any]:
+        return [self._views.event(self._views.find(reference)) for reference in references]
+
+    def _amender(self) -> Amender:
+        return Amender(self._log, self._book, self._rules, self._city.city)
+
+    @staticmethod
+    def _limited(plan: Plan, limit: Limit | None) -> Plan:
+        plan.approval = limit is not None and len(plan.orders) > limit.above
+        return plan
+
+    # --- history and state -------------------------------------------------------------------------------------
+
+    def backfill(self, system: str, since: int, **options: Any) -> Plan:
+        """Plan to tell a system of what was recorded since a moment (milliseconds) and it was not told of.
+
+        `options` of these three: `rate` (deliveries a second), `include_outward`, and here `even_if_stale`.
+        """
+        plan = Plan("backfill", {"system": system, "since": since, **options})
+        positions: defaultdict[str, set[int]] = defaultdict(set)
+        for row in self._finder.events(EventFilter(since=since)):
+            positions[row.subject].add(row.pos)
+        self._newcomer(system, plan).history(plan, positions, ZoneInfo(self._city.timezone))
+        return plan
+
+    def seed(self, system: str, **options: Any) -> Plan:
+        """Plan to tell a system the present state of every resident its rules speak of."""
+        plan = Plan("seed", {"system": system, "even_if_stale": True, **options})
+        self._newcomer(system, plan).state(plan, self._views.subjects())
+        return plan
+
+    def restore(self, system: str, to: int, **options: Any) -> Plan:
+        """Plan to send a system again what it took since a moment (milliseconds), which its restored data lacks."""
+        plan = Plan("restore", {"system": system, "to": to, "even_if_stale": True, **options})
+        for key, number in self._receivers(system, plan).items():
+            taken = commands.arrived_since(self._ledger, number, to)
+            if taken:
+                plan.orders.append(jobs.Order(number, "restore"))
+                plan.counts["resend"] += len(taken)
+                plan.receivers[key] += len(taken)
+        return plan
+
+    def _newcomer(self, system: str, plan: Plan) -> Newcomer:
+        receivers = set(self._receivers(system, plan).values())
+        return Newcomer(self._log, self._book, self._rules, receivers)
+
+    def _receivers(self, system: str, plan: Plan) -> dict[str, int]:
+        """Return a system's receivers by key; those with effects outside are left out unless the plan's args say so.
+
+        Raises UsageError when it has none.
+        """
+        numbers = {key: no for no, key in self._rules.keys.items()}
+        found = [each for each in self._city.receivers() if each.system == system and each.enabled]
+        if not found:
+            known = sorted({each.system for each in self._city.receivers()})
+            raise UsageError(f"there is no system {system} that receives", mend="one of: " + ", ".join(known))
+        outward = [each.key for each in found if each.effects == "outward" and not plan.args.get("include_outward")]
+        plan.left_out.update({f"outward: {key}": 1 for key in outward})
+        return {each.key: numbers[each.key] for each in found if each.key not in outward}

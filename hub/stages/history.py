@@ -103,13 +103,23 @@ class History:
         )
         return min(event.pos, min(newer_ones, default=event.pos + 1) - 1)
 
-    def facts(self) -> dict[str, Any]:
-        """Return everything known of the resident now."""
+    @property
+    def standing(self) -> list[Past]:
+        """Return the events that stand, in their order: no repeats, no corrections, none that was cancelled."""
         standing = [e for e in self.events if e.counts and not e.cancelled and e.type not in AMENDMENTS]
+        return sorted(standing, key=lambda e: (_effective(e), self.place(e), e.pos))
+
+    def facts(self, before: Past | None = None) -> dict[str, Any]:
+        """Return everything known of the resident now, or just before an event, at its effective date."""
         facts = empty()
-        for event in sorted(standing, key=lambda e: (str(e.data.get("effective_on", "")), self.place(e), e.pos)):
-            facts = merge(facts, delta(event.type, event.data))
+        for event in self.standing:
+            if before is None or (event.pos < before.pos and _effective(event) <= _effective(before)):
+                facts = merge(facts, delta(event.type, event.data))
         return facts
+
+
+def _effective(event: Past) -> str:
+    return str(event.data.get("effective_on", ""))
 
 
 def past_of(pos: int, body: bytes, source: int, rules: ActiveRules, items: list[Item]) -> Past:

@@ -24,6 +24,7 @@ from hub.ledger.log import DispatchBatch, EventLog
 from hub.ledger.names import Names
 from hub.ledger.status import event_code
 from hub.routing.plan import View
+from hub.routing.rules import RuleSet
 from hub.stages import amend
 from hub.stages.entries import ActiveRules, Item, unpack_plan
 from hub.stages.history import AMENDMENTS, History, Link, Past, past_of
@@ -177,12 +178,7 @@ class Planner:
         return [self._item(one, effective) for one in rules.router.plan(view, facts, after)]
 
     def _item(self, one: Any, effective: str) -> Item:
-        due = None
-        rules = self._rules.ruleset
-        deliver = rules.rules[one.rule].deliver or rules.receiver_entries[one.receiver].deliver
-        if deliver == "on-effective-date":
-            midnight = dt.datetime.fromisoformat(effective).replace(tzinfo=self._policy.timezone)
-            due = int(midnight.timestamp() * 1000)
+        due = due_on(self._rules.ruleset, one, effective, self._policy.timezone)
         return Item(one.receiver, one.rule, one.values, one.hold, one.detail, one.suppressed, None, due)
 
     def _facts_for(
@@ -395,6 +391,15 @@ class Planner:
 
 STARTED = "resident.protection-started"
 PROTECTING = frozenset({STARTED, "resident.protection-ended"})
+
+
+def due_on(rules: RuleSet, one: Any, effective: str, timezone: dt.tzinfo) -> int | None:
+    """Return when a planned delivery is due (milliseconds) if it waits for its effective date."""
+    deliver = rules.rules[one.rule].deliver or rules.receiver_entries[one.receiver].deliver
+    if deliver != "on-effective-date":
+        return None
+    midnight = dt.datetime.fromisoformat(effective).replace(tzinfo=timezone)
+    return int(midnight.timestamp() * 1000)
 
 
 def protected_by(subject: str, data: Mapping[str, Any]) -> list[str]:

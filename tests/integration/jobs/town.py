@@ -10,10 +10,12 @@ from hub.errors import HubError
 from hub.ledger import jobs
 from hub.ledger.jobs import Job
 from hub.routing.rules import RuleSet
+from hub.stages.dispatch import Dispatcher
 from hub.stages.foreman import Foreman
 from hub.stages.inquiry import DeliveryFilter
 from hub.stages.jobs import Plan, start
-from tests.integration.semantics.world import World
+from hub.stages.planning import Policy
+from tests.integration.semantics.world import ZONE, World
 
 
 class Desk:
@@ -22,6 +24,7 @@ class Desk:
     def __init__(self, *, idempotent: bool = True) -> None:
         self.features = Features(sink=True, idempotent=idempotent, batch=500)
         self.taken: list[dict[str, Any]] = []
+        self._known: set[str] = set()
         self.calls = 0
         self.error: HubError | None = None
         self.refused: set[str] = set()  # residents
@@ -33,7 +36,8 @@ class Desk:
     def _one(self, delivery: Any) -> Outcome:
         if self.error is not None and (not self.refused or delivery.subject in self.refused):
             return Outcome(delivery.key, self.error)
-        if delivery.key not in self.keys:
+        if delivery.key not in self._known:
+            self._known.add(delivery.key)
             self.taken.append(json.loads(delivery.body))
         return Outcome(delivery.key)
 
@@ -83,3 +87,9 @@ class Town(World):
 
     def job(self, number: int) -> Job:
         return jobs.get(self.ledger, number)
+
+    def dispatch_by_todays_rules(self) -> None:
+        """Go on dispatching by the rules as they are now."""
+        policy = Policy(self.city.city, ZONE, self.city.authority)
+        self.dispatcher = Dispatcher(self.log, self.rules, 1, book=self.book, policy=policy, quarantine=self._refuse)
+        self.dispatcher.assign([0])

@@ -1,0 +1,151 @@
+"""Taking events back, or putting them right: the events that say so, with ids that make a second publishing harmless.
+
+They come from the original's source, so that its history knows them, and reach whoever was told of the original.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+
+from hub.events.envelope import Event, event_from, identity
+from hub.events.wire import type_of
+from hub.ledger import jobs
+from hub.ledger.engine import Ledger
+from hub.ledger.facts import FactBook
+from hub.ledger.jobs import PUBLISHER, Order, Task
+from hub.ledger.log import EventLog
+from hub.stages import amend
+from hub.stages.backfill import planned_today
+from hub.stages.entries import ActiveRules, unpack_plan
+from hub.stages.history import AMENDMENTS, History, Link, Past, past_of
+from hub.stages.jobs import Plan
+from hub.stages.ports import Producer
+from hub.stages.records import publish_sound, record_of
+from hub.stages.rulebook import RuleBook
+from hub.stages.told import moment
+
+Json = dict[str, Any]
+AT_ONCE = 500  # events published before the ledger notes it
+
+
+class Amender:
+    """Plans cancellations and corrections of events by their rows."""
+
+    def __init__(self, log: EventLog, book: RuleBook, rules: ActiveRules, city: str) -> None:
+        self._log = log
+        self._book = book
+        self._rules = rules
+        self._city = city
+        self._households = FactBook(log)
+        self._histories: dict[str, History] = {}
+
+    def cancel(self, plan: Plan, rows: Iterable[Any]) -> None:
+        """Add a cancellation of each event; corrections and what is cancelled already are left out."""
+        for row in sorted(rows, key=lambda each: each.pos):
+            past = self._standing(plan, row)
+            if past is not None:
+                facts = self._without(past)
+                items = amend.cancellation(past, facts, self._rules)
+                self._add(plan, "cancel", past, items, {"effective_on": past.data["effective_on"]})
+
+    def correct(self, plan: Plan, row: Any, right: Mapping[str, Any]) -> None:
+        """Add a correction of an event; raises Malformed when these cannot be its values."""
+        past = self._standing(plan, row)
+        if past is None:
+            return
+        wire = past.wire
+        document = {"specversion": "1.0", "id": wire.id, "source": wire.source, "type": wire.type}
+        whole = {**document, "subject": wire.subject, "time": wire.time, "data": dict(right)}
+        event_from(whole, city=self._city, now=wire.time)
+        facts = self._history(wire.subject).facts(before=past)
+        planned = planned_today(self._rules, self._households, past, facts, dict(right))
+        items = amend.correction(past, right, planned, self._rules)
+        data = {"effective_on": right["effective_on"], "data": dict(right)}
+        names = sorted({*past.data, *right})
+        changes = {n: [past.data.get(n), right.get(n)] for n in names if past.data.get(n) != right.get(n)}
+        self._add(plan, "correct", past, items, data, changes=changes)
+
+    def values(self, row: Any) -> Json:
+        """Return an event's values as they stand."""
+        past = self._history(row.subject).at(row.pos)
+        return dict(past.data) if past is not None else {}
+
+    def _standing(self, plan: Plan, row: Any) -> Past | None:
+        past = self._history(row.subject).at(row.pos)
+        if past is None or past.type in AMENDMENTS:
+            plan.left_out["a correction itself"] += 1
+        elif past.cancelled:
+            plan.left_out["cancelled before"] += 1
+        elif not past.counts:
+            plan.left_out["repeats another event"] += 1
+        else:
+            return past
+        return None
+
+    def _history(self, subject: str) -> History:
+        found = self._histories.get(subject)
+        if found is None:
+            rows, links = self._log.of_resident(subject)
+            events = [
+                past_of(row[0], bytes(row[4]), row[1], self._book[row[2]], unpack_plan(bytes(row[3]))) for row in rows
+            ]
+            found = self._histories[subject] = History(events, [Link(*link) for link in links])
+        return found
+
+    def _without(self, past: Past) -> Json:
+        """Return the resident's facts with an event taken out."""
+        past.cancelled = True
+        facts = self._history(past.wire.subject).facts()
+        past.cancelled = False
+        return facts
+
+    def _add(self, plan: Plan, what: str, past: Past, items: list[Any], data: Json, **shown: Any) -> None:
+        short = type_of(past.wire.type)[0]
+        order = Order(PUBLISHER, "publish", past.pos, 0, _packed(what, past, data))
+        told = sorted({self._rules.ruleset.receivers[item.receiver] for item in items})
+        plan.add(what, order, {"event": past.name, "type": short, "told": told, **shown})
+        for key in told:
+            plan.receivers[key] += 1
+
+
+def _packed(what: str, past: Past, data: Json) -> bytes:
+    wire = past.wire
+    return orjson.dumps({"what": what, "source": wire.source, "id": wire.id, "subject": wire.subject, "data": data})
+
+
+async def publish_open(ledger: Ledger, producer: Producer, topic: str, city: str) -> int:
+    """Publish what running jobs have left to publish and return how many events that were.
+
+    A crash between Kafka and the ledger publishes some again, under the same ids: they count once. Raises
+    `Unavailable`.
+    """
+    count = 0
+    while tasks := await asyncio.to_thread(jobs.to_publish, ledger, "publish", AT_ONCE):
+        records = [record_of(_event(task, city), city) for task in tasks]
+        refused = await publish_sound(producer, topic, records)
+        results = [(task.no, "refused" if at in refused else "published") for at, task in enumerate(tasks)]
+        await asyncio.to_thread(jobs.published, ledger, results)
+        count += len(tasks) - len(refused)
+    return count
+
+
+def _event(task: Task, city: str) -> Event:
+    """Return the event; its id is of the job and the target."""
+    draft = task.payload
+    type_ = "event.cancelled" if draft["what"] == "cancel" else "event.corrected"
+    said = {"event_id": draft["id"], **draft["data"]}
+    document = {
+        "specversion": "1.0",
+        "id": identity("hub", [type_, task.job, draft["source"], draft["id"]]),
+        "source": draft["source"],
+        "type": type_,
+        "subject": draft["subject"],
+        "time": moment(task.at),
+        "data": {**said, "reason": task.reason} if task.reason else said,
+        "batchid": f"job-{task.job}",
+    }
+    return event_from(document, city=city, now=moment(task.at))
