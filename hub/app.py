@@ -162,7 +162,7 @@ class Hub:
         started = now_ms() if began is None else began
         async with self.kafka() as bus, self._working(bus, closing=close_windows) as work:
             read = await self.intake(bus).drain(wait=wait)
-            keys = [receiver.key for receiver in self.city.receivers()]
+            keys = [receiver.key for receiver in self.city.receivers() if receiver.enabled]
             drained = await drain(
                 ends=lambda: self._ends(bus),
                 look=lambda: backlog(self.ledger, keys, work.shutters),

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from hub.ledger import commands
 from hub.ledger.engine import Ledger
-from hub.ledger.status import SCHEDULED, delivery_words
+from hub.ledger.status import PERSONAL, SCHEDULED, delivery_words
 from hub.ledger.tables import DEATHS, OFFSET_BITS, attempt, pending, position, receiver
 
 
@@ -25,6 +25,7 @@ class Backlog:
     next_due: int | None
     shut: frozenset[str]  # of those behind: paused, in maintenance, or outside their window
     follows: bool  # something waits only for an earlier one of its lane, or for its receiver
+    person: bool  # something waits for a person
 
     @property
     def clear(self) -> bool:
@@ -69,7 +70,11 @@ def backlog(ledger: Ledger, keys: Sequence[str], is_shut: Callable[[str], object
         waiting["planned"] = commanded
     dues = [due for status, _, due in counts if due is not None and status != SCHEDULED]
     follows = any(delivery_words(status)[1] in {"earlier-waiting", "breaker"} for status, _, _ in counts)
-    return Backlog(positions, tuple(behind), total, waiting, min(dues, default=None), frozenset(shut), follows)
+    person = any(
+        delivery_words(status)[1] in PERSONAL or delivery_words(status)[0] == "unknown" for status, _, _ in counts
+    )
+    next_due = min(dues, default=None)
+    return Backlog(positions, tuple(behind), total, waiting, next_due, frozenset(shut), follows, person)
 
 
 def deaths(ledger: Ledger, since: int) -> int:

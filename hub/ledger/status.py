@@ -19,6 +19,8 @@ REASONS: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 
+PERSONAL = frozenset({"ask", "incomplete", "approval", "id-unknown"})  # held reasons that no time mends
+
 
 def event_code(status: str) -> int:
     """Return the integer of an event status."""

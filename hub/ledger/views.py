@@ -177,12 +177,17 @@ class Views:
         failures: dict[At, list[dict[str, Any]]] = {}
         instead: dict[At, bytes] = {}
         with self.ledger.read() as connection:
+            # A delivery goes from an intent to what waits to what ended: read in that order, none slips through.
+            intents = connection.execute(
+                sa.select(receiver.c.no, receiver.c.intent_members).where(receiver.c.intent_members.is_not(None))
+            )
+            sending = {(no, member[0], member[1]) for no, members in intents for member in orjson.loads(bytes(members))}
             for part in _parts(wanted):
                 receivers = connection.execute(sa.select(receiver.c.no)).scalars().all()
-                for row in connection.execute(_of(outcome, receivers, part)):
-                    ended[row.receiver, row.pos, row.job] = Ended(row.status, row.at, row.no, row.batch)
                 for row in connection.execute(_of(pending, receivers, part)):
                     holds[row.receiver, row.pos, row.job] = hold_of(row)
+                for row in connection.execute(_of(outcome, receivers, part)):
+                    ended[row.receiver, row.pos, row.job] = Ended(row.status, row.at, row.no, row.batch)
                 for row in connection.execute(_of(attempt, receivers, part).order_by(attempt.c.n, attempt.c.at)):
                     failures.setdefault((row.receiver, row.pos, row.job), []).append(
                         {"n": row.n, "at": row.at, "kind": row.kind, "code": row.code, "message": row.message}
@@ -190,10 +195,6 @@ class Views:
                 instead |= payloads(connection, part)
             said = connection.execute(sa.select(receiver.c.no, receiver.c.state).where(receiver.c.state != "{}"))
             doing = {row.no: orjson.loads(row.state) for row in said}
-            intents = connection.execute(
-                sa.select(receiver.c.no, receiver.c.intent_members).where(receiver.c.intent_members.is_not(None))
-            )
-            sending = {(no, member[0], member[1]) for no, members in intents for member in orjson.loads(bytes(members))}
         jobs: dict[int, set[tuple[int, int]]] = {}
         for number, pos, job in (*ended, *holds):
             if job:

@@ -65,5 +65,5 @@ def _nothing_to_wait_for(found: Backlog, patience: float) -> bool:
     if found.clear or found.behind:  # what is behind is shut
         return True
     if found.next_due is None:
-        return not found.follows
+        return found.person or not found.follows  # what follows a question waits for its answer
     return found.next_due > now_ms() + patience * 1000

@@ -9,12 +9,11 @@ import orjson
 
 from hub.ledger import batches, quarantine, sources
 from hub.ledger.engine import Ledger
-from hub.ledger.status import EVENT, delivery_words, event_code
+from hub.ledger.status import EVENT, PERSONAL, delivery_words, event_code
 from hub.ledger.views import EventFilter, Views
 from hub.stages.told import moment
 
 Json = dict[str, Any]
-PERSONAL = frozenset({"ask", "incomplete", "approval", "id-unknown"})  # held reasons that no time mends
 PAGE = 1000
 
 

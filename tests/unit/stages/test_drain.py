@@ -17,6 +17,7 @@ def backlog(**settings):
         "waiting": {},
         "next_due": None,
         "follows": False,
+        "person": False,
         **({"shut": frozenset()} if "shut" in Backlog.__dataclass_fields__ else {}),
         **settings,
     }
