@@ -1,0 +1,125 @@
+"""Taking back and putting right: one event, a batch of 500, with a preview that is the result."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from hub.errors import Malformed, NotFound, Unavailable, UsageError
+from hub.ledger.views import EventFilter
+from hub.stages.amending import publish_open
+from tests.integration.jobs.town import Town
+from tests.integration.semantics.world import ADDRESS, OTHER
+
+RULE = """subscribes:
+  - {id: moves, on: resident.moved, send: [name, new_address], because: 試験}"""
+NEAR = RULE.replace("send:", "when: data.new_address.text.contains('大宮'), send:")
+
+
+class Topic:
+    """Kafka for a town: hands on what it gets, and can be away after so many records."""
+
+    def __init__(self, town: Town, *, enough: int | None = None) -> None:
+        self.town = town
+        self.enough = enough
+        self.published: list[dict] = []
+
+    async def publish(self, _topic: str, records: Sequence[tuple[bytes, bytes]], _headers: object) -> None:
+        events = [json.loads(value) for _, value in records]
+        self.town.report(*events[: self.enough])
+        self.published += events[: self.enough]
+        if self.enough is not None:
+            raise Unavailable("Kafka is away", code="broker")
+
+
+@pytest.fixture
+def town(tmp_path, ledger_url) -> Iterator[Town]:
+    hub = "approval: {cancel: {above: 600}, correct: {above: 0}}\n"
+    made = Town(tmp_path / "city", ledger_url, {"suido": RULE, "zei": NEAR}, hub)
+    yield made
+    made.close()
+
+
+def publish(town: Town, topic: Topic | None = None) -> int:
+    work = publish_open(town.ledger, topic or Topic(town), "hub.events", "moriguchi")
+    return asyncio.run(work)
+
+
+def test_one_event_is_taken_back_from_whoever_was_told(town):
+    town.report(town.moved(ADDRESS))
+    town.deliver()
+    plan = town.foreman.cancel(EventFilter(), ["juki/e1"])
+    assert plan.items == [{"what": "cancel", "event": "juki/e1", "type": "resident.moved", "told": ["suido.main"]}]
+    number = town.do(plan, reason="別人")
+    assert publish(town) == 1
+    town.deliver()
+    assert [each["action"] for each in town.desks["suido"].taken] == ["new", "cancel"]
+    assert town.desks["suido"].taken[1]["corrects"] == "juki/e1"
+    assert town.desks["zei"].taken == []
+    assert (town.job(number).status, town.job(number).results) == ("done", {"published": 1})
+    again = town.foreman.cancel(EventFilter(), ["e1"])
+    assert (again.orders, dict(again.left_out)) == ([], {"cancelled before": 1})
+
+
+def test_a_batch_of_five_hundred_survives_a_crash_between_kafka_and_the_ledger(town):
+    events = [{**town.moved(OTHER, str(n)), "batchid": "file-1"} for n in range(500)]
+    town.report(*events)
+    town.report(town.moved(OTHER, "9999"))
+    town.deliver()
+    plan = town.foreman.cancel(EventFilter(batch="file-1"))
+    assert dict(plan.counts) == {"cancel": 500}
+    assert dict(plan.receivers) == {"suido.main": 500, "zei.main": 500}
+    number = town.do(plan)
+    topic = Topic(town, enough=300)
+    with pytest.raises(Unavailable):
+        publish(town, topic)
+    assert town.job(number).open == 500
+    topic.enough = None
+    publish(town, topic)
+    town.deliver()
+    for desk in town.desks.values():
+        assert sum(each["action"] == "cancel" for each in desk.taken) == 500
+        assert len(desk.keys) == len(set(desk.keys)) == 1001
+    assert (town.job(number).status, town.job(number).results) == ("done", {"published": 500})
+    assert {each["batchid"] for each in topic.published} == {f"job-{number}"}
+
+
+def test_a_correction_reaches_who_was_told_and_whom_it_concerns(town):
+    town.report(town.moved(ADDRESS))
+    town.deliver()
+    right = {**town.foreman.values("e1"), "new_address": OTHER}
+    plan = town.foreman.correct("e1", right)
+    assert plan.approval
+    assert plan.items[0]["told"] == ["suido.main", "zei.main"]
+    assert plan.items[0]["changes"] == {"new_address": [ADDRESS, OTHER]}
+    plan.approval = False
+    town.do(plan)
+    publish(town)
+    town.deliver()
+    assert [(t["action"], t["data"]["new_address"]) for t in town.desks["suido"].taken] == [
+        ("new", ADDRESS),
+        ("correct", OTHER),
+    ]
+    assert [each["action"] for each in town.desks["zei"].taken] == ["new"]
+
+
+def test_wrong_values_and_unknown_events_are_refused(town):
+    town.report(town.moved(ADDRESS))
+    with pytest.raises(Malformed):
+        town.foreman.correct("e1", {"name": "守口 太郎"})
+    with pytest.raises(NotFound):
+        town.foreman.cancel(EventFilter(), ["e9"])
+    with pytest.raises(UsageError):
+        town.foreman.cancel(EventFilter())
+
+
+def test_above_the_limit_nothing_is_published_until_another_person_approves(town):
+    town.report(*(town.moved(ADDRESS, str(n)) for n in range(601)))
+    plan = town.foreman.cancel(EventFilter(types=("resident.moved",)))
+    assert plan.approval
+    number = town.do(plan)
+    assert publish(town) == 0
+    assert town.job(number).status == "approval"
