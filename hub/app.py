@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -22,8 +24,8 @@ from sqlalchemy.engine import Connection
 from hub.adapters import registry
 from hub.adapters.alerting import channels
 from hub.adapters.contract import Batch, Delivery, Expressions, Site, Source
-from hub.errors import HubError, Malformed, UsageError
-from hub.ledger import quarantine, schema
+from hub.errors import HubError, Malformed, Unavailable, UsageError
+from hub.ledger import jobs, quarantine, schema
 from hub.ledger.desk import Desk, now_ms
 from hub.ledger.engine import Ledger
 from hub.ledger.log import EventLog
@@ -38,15 +40,19 @@ from hub.settings import models as settings
 from hub.settings.calendars import CITY_CALENDAR
 from hub.settings.models import City, Receiver, System
 from hub.stages.alerts import Alarm
+from hub.stages.amending import publish_open
 from hub.stages.deadletters import announce, announce_some
 from hub.stages.delivery import Delivery as DeliveryStage
 from hub.stages.dispatch import Dispatcher, Refused
 from hub.stages.drain import Drained, drain
 from hub.stages.entries import ActiveRules
+from hub.stages.foreman import Foreman
 from hub.stages.hours import Hours
 from hub.stages.inquiry import Inquiry
 from hub.stages.intake import Counts, Intake, Services, SourceRunner
+from hub.stages.loading import Loader
 from hub.stages.log import LogReader
+from hub.stages.patience import pause
 from hub.stages.planning import Policy
 from hub.stages.protecting import ProtectingProducer
 from hub.stages.publish import PublishResult, publish_stream
@@ -59,6 +65,8 @@ if TYPE_CHECKING:
     from hub.kafka.bus import Consumer, Producer
     from hub.kafka.topics import TopicInfo
 
+log = logging.getLogger(__name__)
+JOBS_EVERY = 2.0  # seconds between looks for what jobs have to publish
 STAGES = ("intake", "dispatch", "delivery", "console")
 SINK_ROOTS = frozenset({"event", "data", "subject", "delivery", "batch"})
 
@@ -154,6 +162,64 @@ class Hub:
         site = self._site(system, name)
         return registry.open_file(source.adapter, source.options, file, site, place=source.place_of), mappers
 
+    # --- jobs --------------------------------------------------------------------------------------------------
+
+    def foreman(self) -> Foreman:
+        """Return who plans jobs, by the city's rules as they are now; makes the ledger's tables if it is new."""
+        schema.ready(self.ledger)
+        return Foreman(self.ledger, self.city, self.book.activate(RuleSet.of(self.city)), self.book)
+
+    def loading(self, system: str, name: str) -> tuple[Source, Sequence[Mapper]]:
+        """Return a source to be read once, with its mappers; raises UsageError when its rows become no events."""
+        source = self.city.systems[system].sources.get(name) if system in self.city.systems else None
+        mappers = self._mappers(self.city.systems[system], source) if source is not None else ()
+        if source is None or not mappers:
+            known = sorted(
+                f"{each.system}.{publication.source}"
+                for each in self.city.systems.values()
+                for publication in each.publishes
+            )
+            raise UsageError(
+                f"{system}.{name} is no source whose rows become events", mend="one of: " + ", ".join(known)
+            )
+        site = self._site(system, name)
+        return registry.open_source(source.adapter, source.options, site, place=source.place_of), mappers
+
+    async def work_off(self, job: int) -> None:
+        """Publish for jobs until this one has nothing left to publish; raises Unavailable, and what stops the job."""
+        async with self.kafka() as bus:
+            while job in await asyncio.to_thread(jobs.publishing, self.ledger):
+                faults = await self._work_off(bus)
+                if job in faults:
+                    raise faults[job]
+                await asyncio.sleep(0.1)
+
+    async def _work_off(self, bus: Bus) -> dict[int, HubError]:
+        """Go on with jobs that publish, unless another process does; return why some cannot go on."""
+        owner = f"{os.getpid()}:{id(self)}"
+
+        async def mine() -> bool:
+            return await asyncio.to_thread(jobs.claim, self.ledger, owner)
+
+        if not await asyncio.to_thread(jobs.publishing, self.ledger) or not await mine():
+            return {}
+        try:
+            await publish_open(self.ledger, bus.producer, self.topic, self.city.city, mine)
+            loader = Loader(self.ledger, bus.producer, self.topic, self.city.city, self.loading, mine)
+            await loader.load_open()
+        finally:
+            await asyncio.to_thread(jobs.claim, self.ledger, owner, 0)
+        return loader.faults
+
+    async def _keep_working(self, bus: Bus, stop: asyncio.Event) -> None:
+        """Go on with jobs that publish, also those another process has begun and left."""
+        while not stop.is_set():
+            try:
+                await self._work_off(bus)
+            except Unavailable as error:
+                log.warning("jobs cannot go on: %s", error)
+            await pause(stop, JOBS_EVERY)
+
     async def drain(self, *, wait: float = 30.0, began: int | None = None, close_windows: bool = False) -> DrainReport:
         """Read every source, dispatch and deliver until nothing is left that time would mend.
 
@@ -161,6 +227,7 @@ class Hub:
         """
         started = now_ms() if began is None else began
         async with self.kafka() as bus, self._working(bus, closing=close_windows) as work:
+            await self._work_off(bus)
             read = await self.intake(bus).drain(wait=wait)
             keys = [receiver.key for receiver in self.city.receivers() if receiver.enabled]
             drained = await drain(
@@ -206,6 +273,7 @@ class Hub:
                 group.create_task(self._alarm().run(stop))
             if "intake" in only:
                 group.create_task(self.intake(bus).run(stop))
+                group.create_task(self._keep_working(bus, stop))
             if listening is not None:
                 producer = bus.producer if "intake" in only else None
                 group.create_task(self._serve(listening, stop, bus, work, producer))

@@ -22,12 +22,14 @@ from hub.errors import NotFound, UsageError
 from hub.ledger.commands import STEERING
 from hub.ledger.engine import Ledger
 from hub.ledger.status import delivery_words
-from hub.ledger.tables import command, event, job, name, outcome, pending, receiver
+from hub.ledger.tables import command, event, job, meta, name, outcome, pending, receiver
 
 STATUSES = ("approval", "running", "paused", "cancelled", "done")
 PUBLISHER = 0  # the receiver of commands that are not a receiver's: events to be published
 _FROM = {"pause": ("running",), "resume": ("paused",), "cancel": ("approval", "running", "paused")}
 _TO = {"pause": "paused", "resume": "running", "cancel": "cancelled"}
+CLAIM = 10_000  # milliseconds
+_CLAIM = "jobs-publisher"
 _WHOLE = ("restore", *STEERING)  # commands that are no items of a job
 
 
@@ -266,6 +268,18 @@ class Task:
     at: int
 
 
+def publishing(ledger: Ledger) -> set[int]:
+    """Return the running jobs that have something left to publish."""
+    query = (
+        sa.select(command.c.job)
+        .distinct()
+        .join(job, job.c.no == command.c.job)
+        .where(command.c.receiver == PUBLISHER, command.c.done_at.is_(None), job.c.status == "running")
+    )
+    with ledger.read() as connection:
+        return set(connection.execute(query).scalars())
+
+
 def to_publish(ledger: Ledger, kind: str, limit: int) -> list[Task]:
     """Return what running jobs have to publish, in order; `kind` is `publish` or `load`."""
     query = (
@@ -292,9 +306,26 @@ def published(ledger: Ledger, results: Sequence[tuple[int, str]]) -> None:
         )
 
 
-def advance(ledger: Ledger, number: int, payload: Mapping[str, Any], totals: Mapping[str, Any]) -> None:
-    """Record how far a command that takes long has come, and what its job has counted."""
+def advance(connection: Connection, task: Task, payload: Mapping[str, Any], totals: Mapping[str, Any]) -> None:
+    """Record in the caller's transaction how far a task has come, and what its job has counted."""
+    connection.execute(sa.update(command).where(command.c.no == task.no).values(payload=orjson.dumps(payload)))
+    connection.execute(sa.update(job).where(job.c.no == task.job).values(totals=orjson.dumps(totals).decode()))
+
+
+def claim(ledger: Ledger, owner: str, milliseconds: int = CLAIM) -> bool:
+    """Say whether this owner is the one that publishes for jobs now; ask again before the time is over, 0 ends it."""
     with ledger.write() as connection:
-        row = connection.execute(sa.select(command.c.job).where(command.c.no == number)).scalar_one()
-        connection.execute(sa.update(command).where(command.c.no == number).values(payload=orjson.dumps(payload)))
-        connection.execute(sa.update(job).where(job.c.no == row).values(totals=orjson.dumps(totals).decode()))
+        now = ledger.now(connection)
+        held = connection.execute(sa.select(meta.c.value).where(meta.c.key == _CLAIM)).scalar()
+        value = orjson.dumps({"owner": owner, "until": now + milliseconds}).decode()
+        if held is None:
+            added = connection.execute(
+                sa.text("INSERT INTO meta(key, value) VALUES (:key, :value) ON CONFLICT (key) DO NOTHING"),
+                {"key": _CLAIM, "value": value},
+            )
+            return added.rowcount == 1
+        other = orjson.loads(held)
+        if other["owner"] != owner and other["until"] > now:
+            return False
+        taken = sa.update(meta).where(meta.c.key == _CLAIM, meta.c.value == held).values(value=value)
+        return connection.execute(taken).rowcount == 1

@@ -6,7 +6,7 @@ They come from the original's source, so that its history knows them, and reach 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -29,6 +29,7 @@ from hub.stages.rulebook import RuleBook
 from hub.stages.told import moment
 
 Json = dict[str, Any]
+Claim = Callable[[], Awaitable[bool]]
 AT_ONCE = 500  # events published before the ledger notes it
 
 
@@ -117,14 +118,14 @@ def _packed(what: str, past: Past, data: Json) -> bytes:
     return orjson.dumps({"what": what, "source": wire.source, "id": wire.id, "subject": wire.subject, "data": data})
 
 
-async def publish_open(ledger: Ledger, producer: Producer, topic: str, city: str) -> int:
+async def publish_open(ledger: Ledger, producer: Producer, topic: str, city: str, mine: Claim) -> int:
     """Publish what running jobs have left to publish and return how many events that were.
 
-    A crash between Kafka and the ledger publishes some again, under the same ids: they count once. Raises
-    `Unavailable`.
+    Goes on while `mine` says that no other process does. A crash between Kafka and the ledger publishes some again,
+    under the same ids: they count once. Raises `Unavailable`.
     """
     count = 0
-    while tasks := await asyncio.to_thread(jobs.to_publish, ledger, "publish", AT_ONCE):
+    while await mine() and (tasks := await asyncio.to_thread(jobs.to_publish, ledger, "publish", AT_ONCE)):
         records = [record_of(_event(task, city), city) for task in tasks]
         refused = await publish_sound(producer, topic, records)
         results = [(task.no, "refused" if at in refused else "published") for at, task in enumerate(tasks)]

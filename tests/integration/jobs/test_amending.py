@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from hub.errors import Malformed, NotFound, Unavailable, UsageError
+from hub.ledger import jobs
 from hub.ledger.views import EventFilter
 from hub.stages.amending import publish_open
 from tests.integration.jobs.town import Town
@@ -44,8 +45,10 @@ def town(tmp_path, ledger_url) -> Iterator[Town]:
 
 
 def publish(town: Town, topic: Topic | None = None) -> int:
-    work = publish_open(town.ledger, topic or Topic(town), "hub.events", "moriguchi")
-    return asyncio.run(work)
+    async def mine() -> bool:
+        return jobs.claim(town.ledger, "here")
+
+    return asyncio.run(publish_open(town.ledger, topic or Topic(town), "hub.events", "moriguchi", mine))
 
 
 def test_one_event_is_taken_back_from_whoever_was_told(town):
@@ -123,3 +126,11 @@ def test_above_the_limit_nothing_is_published_until_another_person_approves(town
     number = town.do(plan)
     assert publish(town) == 0
     assert town.job(number).status == "approval"
+
+
+def test_one_process_at_a_time_publishes_for_jobs(town):
+    assert jobs.claim(town.ledger, "here")
+    assert jobs.claim(town.ledger, "here")
+    assert not jobs.claim(town.ledger, "there")
+    assert jobs.claim(town.ledger, "here", 0)
+    assert jobs.claim(town.ledger, "there")
