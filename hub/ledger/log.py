@@ -43,7 +43,10 @@ class DispatchBatch:
     relations: list[tuple[int, int, str]] = field(default_factory=list)  # pos, target, kind
     tombstones: list[tuple[str, str, int]] = field(default_factory=list)  # subject, target, pos
     buried: list[tuple[str, str]] = field(default_factory=list)  # tombstones that have met their target
-    protection: list[tuple[str, int, int]] = field(default_factory=list)  # subject, active, at
+    protection: dict[str, list[tuple[str, str, str, int]]] = field(
+        default_factory=dict
+    )  # declarer → subject, declarer, kind, active: all that the declarer's events say
+    arrived: list[tuple[str]] = field(default_factory=list)  # reports of protections that dispatch has now
     households: list[tuple[str, str, int]] = field(default_factory=list)  # subject, no, head
 
 
@@ -267,7 +270,10 @@ def _rare(batch: DispatchBatch) -> Iterator[tuple[str, Sequence[tuple[Any, ...]]
     if batch.buried:
         yield "DELETE FROM tombstone WHERE subject = ? AND target = ?", batch.buried
     if batch.protection:
-        yield _PROTECTION, batch.protection
+        yield "DELETE FROM protection WHERE declarer = ?", [(declarer,) for declarer in batch.protection]
+        yield _PROTECTION, [row for rows in batch.protection.values() for row in rows]
+    if batch.arrived:
+        yield "DELETE FROM protection_early WHERE report = ?", batch.arrived
     if batch.households:
         homes = Homes().move(batch.households)
         yield _NO_HEAD, [(no, subject) for subject, (no, head) in homes.items() if head]
@@ -301,10 +307,7 @@ _STANDING = (
     "INSERT INTO standing(subject, kind, pos, sequence) VALUES (?,?,?,?) "
     "ON CONFLICT (subject, kind) DO UPDATE SET pos = excluded.pos, sequence = excluded.sequence"
 )
-_PROTECTION = (
-    "INSERT INTO protection(subject, early, active, at) VALUES (?,0,?,?) "
-    "ON CONFLICT (subject) DO UPDATE SET early = 0, active = excluded.active, at = excluded.at"
-)
+_PROTECTION = "INSERT INTO protection(subject, declarer, kind, active) VALUES (?,?,?,?)"
 _NO_HEAD = "UPDATE household SET head = 0 WHERE no = ? AND subject <> ?"
 _HOUSEHOLD = (
     "INSERT INTO household(subject, no, head) VALUES (?,?,?) "

@@ -1,7 +1,8 @@
 """Who is protected, asked just before every sink call (支援措置); stale or unknown counts as not known.
 
-`early` is set by intake as soon as it hears of a protection, before the event is in order; `active` is what the events
-say in order. Either protects. With a protection list configured, a stale list or a resident it has never named holds.
+Intake marks a resident as soon as it hears of a protection, by the report; dispatch takes the mark away when it has
+that report in order, and keeps what all reports say together. Either protects. With a protection list configured, a
+stale list or a resident it has never named holds.
 """
 
 from __future__ import annotations
@@ -13,18 +14,18 @@ import sqlalchemy as sa
 from hub.ledger.desk import now_ms
 from hub.ledger.engine import Ledger
 from hub.ledger.log import select_in
-from hub.ledger.tables import protection, source_position
+from hub.ledger.tables import protection, protection_early, source_position
 
 
-def protect_early(ledger: Ledger, subjects: Iterable[str]) -> None:
-    """Protect residents from now on, until dispatch has the event in order."""
-    rows = [{"subject": subject, "at": now_ms()} for subject in subjects]
+def protect_early(ledger: Ledger, marks: Iterable[tuple[str, str]]) -> None:
+    """Protect residents from now on, by `(subject, <source>/<id> of the report)`, until dispatch has the report."""
+    rows = [{"subject": subject, "report": report} for subject, report in marks]
     if rows:
         with ledger.write() as connection:
             connection.execute(
                 sa.text(
-                    "INSERT INTO protection(subject, early, active, at) VALUES (:subject, 1, 0, :at) "
-                    "ON CONFLICT (subject) DO UPDATE SET early = 1, at = excluded.at"
+                    "INSERT INTO protection_early(subject, report) VALUES (:subject, :report) "
+                    "ON CONFLICT (subject, report) DO NOTHING"
                 ),
                 rows,
             )
@@ -40,14 +41,17 @@ class Register:
 
     def __call__(self, subjects: Iterable[str]) -> dict[str, bool]:
         """Return who is protected (True) or not known (False); everybody else is absent."""
-        query = "SELECT subject, early, active FROM protection WHERE subject"
         with self._ledger.read() as connection:
-            if self._source is None and connection.execute(sa.select(protection.c.subject).limit(1)).first() is None:
+            if self._source is None and not _anybody(connection):
                 return {}
-            asked = set(subjects)
-            rows = select_in(connection, self._ledger.sqlite, query, list(asked))
+            asked = list(set(subjects))
+            query = "SELECT subject, active FROM protection WHERE subject"
+            rows = select_in(connection, self._ledger.sqlite, query, asked)
+            marked = select_in(connection, self._ledger.sqlite, _EARLY, asked)
             fresh = self._source is None or self._read_at(connection) > now_ms() - self._max_age * 1000
-        known = {subject: bool(early or active) for subject, early, active in rows}
+        known: dict[str, bool] = {}
+        for subject, active in [*rows, *((subject, 1) for (subject,) in marked)]:
+            known[subject] = known.get(subject, False) or bool(active)
         if self._source is None:
             return {subject: True for subject, flag in known.items() if flag}
         if not fresh:
@@ -62,3 +66,10 @@ class Register:
             )
         ).scalar()
         return int(found or 0)
+
+
+_EARLY = "SELECT subject FROM protection_early WHERE subject"
+
+
+def _anybody(connection: sa.Connection) -> bool:
+    return any(connection.execute(sa.select(t.c.subject).limit(1)).first() for t in (protection, protection_early))

@@ -168,14 +168,23 @@ tombstone = Table(
     sqlite_with_rowid=False,
 )
 
-# Who is protected: `early` from the moment intake heard of it, `active` once dispatch has it in order.
+# Who is protected by whose report, of which kind; a row that is not active says the list knows the resident.
 protection = Table(
     "protection",
     metadata,
     Column("subject", Text, primary_key=True),
-    Column("early", SmallInteger, nullable=False),
+    Column("declarer", Text, primary_key=True),  # the resident whose events say so
+    Column("kind", Text, primary_key=True),
     Column("active", SmallInteger, nullable=False),
-    Column("at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Who is protected from the moment intake hears of it, until dispatch has that report in order.
+protection_early = Table(
+    "protection_early",
+    metadata,
+    Column("subject", Text, primary_key=True),
+    Column("report", Text, primary_key=True),  # <source>/<id>
     sqlite_with_rowid=False,
 )
 

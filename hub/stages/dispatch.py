@@ -24,7 +24,7 @@ from hub.ledger.log import DispatchBatch, EventLog, IdTaken
 from hub.ledger.names import Names
 from hub.ledger.tables import partition_of, position_of, stream_of
 from hub.stages.entries import ActiveRules, Chunk, Entry, pack_plan
-from hub.stages.planning import UNMATCHED, New, Planner, Policy
+from hub.stages.planning import STARTED, UNMATCHED, New, Planner, Policy, report_of
 from hub.stages.rulebook import RuleBook
 
 TRIES = 20  # of one poll, each time another dispatcher was first with an id
@@ -211,6 +211,8 @@ class Dispatcher:
         fresh: list[tuple[int, Wire, int, bytes]] = []
         seen: dict[tuple[str, int], int] = {}
         for record, wire in decoded:
+            if STARTED in wire.type:
+                poll.batch.arrived.append((report_of(wire),))
             source = numbers[wire.source]
             key = (wire.id, source)
             digest = _digest(wire, record.value or b"")

@@ -30,7 +30,7 @@ _KEYS = {  # what tells two events of a type apart that a resident may have side
 
 def kind_of(type_: str, data: Mapping[str, Any]) -> str:
     """Return under what a resident's current event of a type is kept: the type, and its key where it has one."""
-    keys = _KEYS.get(type_.partition(".")[0], ())
+    keys = ("kind",) if type_.startswith("resident.protection-") else _KEYS.get(type_.partition(".")[0], ())
     return ":".join(("type", type_, *(str(data.get(key, "")) for key in keys)))
 
 

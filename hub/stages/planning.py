@@ -141,7 +141,33 @@ class Planner:
         past = Past(new.pos, new.wire, new.source, self._rules, planned.items)
         self._mine.setdefault(new.wire.subject, []).append(past)
         self._source_of[new.pos] = new.source
+        if new.type in PROTECTING or new.type in AMENDMENTS:
+            self._protect(new.wire.subject, batch)
+        if new.wire.hubfactsonly:
+            planned.items = []
         return planned
+
+    def _protect(self, subject: str, batch: DispatchBatch) -> None:
+        """Say anew who is protected by what a resident's standing events say, in their order; by kind.
+
+        A start protects at once; an end takes effect on its date at the earliest, and until another event then says so
+        again the protection goes on. It ends for all who were protected together.
+        """
+        history = self._history(subject)
+        reports = [e for e in history.events if e.type in PROTECTING]
+        today = dt.datetime.now(self._policy.timezone).date().isoformat()
+        found: dict[tuple[str, str], int] = {}
+        for event in sorted(reports, key=history.place):
+            if event.cancelled or not event.counts:
+                continue
+            kind = str(event.data.get("kind", ""))
+            if event.type == STARTED:
+                found.update(((each, kind), 1) for each in protected_by(subject, event.data))
+            elif str(event.data.get("effective_on", "")) <= today:
+                found.setdefault((subject, kind), 0)
+                found.update((key, 0) for key in found if key[1] == kind)
+        if reports:
+            batch.protection[subject] = [(each, subject, kind, active) for (each, kind), active in found.items()]
 
     def _report(self, new: New, batch: DispatchBatch) -> Planned:
         kind = kind_of(new.type, new.data)
@@ -206,8 +232,6 @@ class Planner:
     ) -> None:
         """Note what an event says of the resident, from its effective date on."""
         name, subject = type_ or new.type, new.wire.subject
-        if name in PROTECTING:
-            batch.protection += [(each, int(name == STARTED), 0) for each in protected_by(subject, data)]
         if not self._paths:
             return
         learnt = kept(facts_delta(name, data), self._paths)
@@ -223,7 +247,10 @@ class Planner:
     def _relearn(self, new: New, target: Past, data: Mapping[str, Any], batch: DispatchBatch) -> None:
         """Replace what a target said by better values, in its place."""
         self._void(new, target, batch)
-        self._learn(new, data, new.pos, batch, type_=target.type, place=target.pos)
+        self._learn(new, data, new.pos, batch, type_=target.type, place=self._place(target))
+
+    def _place(self, target: Past) -> int:
+        return target.pos if target.wire.sequence is None else self._history(target.wire.subject).place(target)
 
     def _void(self, new: New, target: Past, batch: DispatchBatch) -> None:
         if not self._paths:
@@ -304,9 +331,6 @@ class Planner:
         history = self._history(new.wire.subject, extra=new)
         self._settle_households(target, history, batch)
         items = amend.cancellation(target, history.facts(), self._rules)
-        if target.type in PROTECTING:
-            active = bool(history.facts().get("protected"))
-            batch.protection += [(each, int(active), 0) for each in protected_by(new.wire.subject, target.data)]
         return Planned(ACCEPTED, items)
 
     def _settle_households(self, target: Past, history: History, batch: DispatchBatch) -> None:
@@ -323,7 +347,7 @@ class Planner:
         planned = self._told(new, right, target.type)
         items = amend.correction(target, right, planned, self._rules)
         self._link(new, target, "corrects", batch)
-        self._learn(new, right, new.pos, batch, type_=target.type, place=target.pos)
+        self._learn(new, right, new.pos, batch, type_=target.type, place=self._place(target))
         return Planned(ACCEPTED, items)
 
     def _target(self, new: New, batch: DispatchBatch) -> Past | None:
@@ -341,6 +365,12 @@ class Planner:
             found = None if number is None else self._find(new, form, number, value)
             if found is not None:
                 return found
+        if new.type != "event.cancelled":
+            raise Malformed(
+                "the event that this corrects is not known",
+                code="target-unknown",
+                mend="resubmit this when the event has arrived",
+            )
         for form, source, value in wanted:
             if self._tombstones is not None:
                 self._tombstones[new.wire.subject, f"{form}:{source}/{value}"] = new.pos
@@ -400,6 +430,11 @@ def due_on(rules: RuleSet, one: Any, effective: str, timezone: dt.tzinfo) -> int
         return None
     midnight = dt.datetime.fromisoformat(effective).replace(tzinfo=timezone)
     return int(midnight.timestamp() * 1000)
+
+
+def report_of(wire: Wire) -> str:
+    """Return the name by which intake marks a protection until dispatch has its report."""
+    return f"{wire.source}/{wire.id}"
 
 
 def protected_by(subject: str, data: Mapping[str, Any]) -> list[str]:

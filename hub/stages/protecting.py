@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from hub.events.wire import Lazy, decode, type_of
 from hub.ledger.engine import Ledger
 from hub.ledger.protected import protect_early
-from hub.stages.planning import STARTED, protected_by
+from hub.stages.planning import STARTED, protected_by, report_of
 from hub.stages.ports import Producer
 
 _MARK = STARTED.encode()
@@ -31,13 +31,13 @@ class ProtectingProducer:
         await self._producer.publish(topic, records, headers)
 
 
-def protected_in(records: Sequence[tuple[bytes, bytes]]) -> list[str]:
+def protected_in(records: Sequence[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
     """Return whom the records, events as they stand in Kafka, protect from now on."""
     return [subject for _, value in records if _MARK in value for subject in _protected(value)]
 
 
-def _protected(value: bytes) -> list[str]:
+def _protected(value: bytes) -> list[tuple[str, str]]:
     wire = decode(value)
     if type_of(wire.type)[0] != STARTED:
         return []
-    return protected_by(wire.subject, Lazy(wire.data))
+    return [(subject, report_of(wire)) for subject in protected_by(wire.subject, Lazy(wire.data))]

@@ -171,3 +171,20 @@ def test_related_events_name_one_another(world):
     assert shown[2]["corrects"] == "juki/e1"
     assert shown[4]["duplicate_of"] == "a/e3"
     assert shown[3]["corrected_by"] is None
+
+
+def test_a_correction_that_comes_before_its_target_waits_for_a_person(world):
+    right = {"effective_on": "2026-11-20", "name": "守口 太郎", "old_address": OTHER, "new_address": ADDRESS}
+    world.report(world.event("event.corrected", event_id="later", data=right))
+    world.report(world.moved(ADDRESS, id_="later"))
+    world.deliver()
+    assert world.codes() == ["target-unknown"]
+    assert actions(world, "suido") == ["new"]
+
+
+def test_facts_only_tells_nobody_whatever_it_contradicts(world):
+    world.report(world.event("resident.died", system="juki", name="守口 花子", died_on="2026-11-19"))
+    better = world.event("resident.died", system="koseki", name="守口 花子", died_on="2026-11-18")
+    world.report({**better, "hubfactsonly": True})
+    world.deliver()
+    assert actions(world, "zei") == ["new"]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from hub.ledger.protected import protect_early
+from hub.ledger.protected import Register, protect_early
 from tests.integration.semantics.world import ADDRESS, OTHER, World
 
 SEND = "send: [name, new_address, household_no, {where: data.new_address.text}], because: 試験"
@@ -62,7 +63,7 @@ def test_an_end_lifts_it_and_time_does_not(world):
 
 def test_a_flag_that_comes_after_the_plan_still_cuts(world):
     world.report(world.moved(ADDRESS))
-    protect_early(world.ledger, ["1"])  # as intake does, before the event is in order
+    protect_early(world.ledger, [("1", "/systems/juki/x")])  # as intake does, before the event is in order
     world.deliver()
     assert [each["data"] for each in world.told("plain")] == [{"name": "守口 太郎"}]
 
@@ -103,3 +104,56 @@ def test_a_cancel_of_what_is_scheduled_is_heard_by_nobody(world):
     world.deliver()
     assert world.told("dated") == []
     assert [status for _, status, _ in world.statuses("dated")] == ["cancelled", "cancelled"]
+
+
+def protected(world: World) -> list[str]:
+    return sorted(Register(world.ledger)(["1", "2"]))
+
+
+def start(world: World, subject: str = "1", kind: str = "dv", **more: Any) -> dict:
+    return world.event("resident.protection-started", subject, kind=kind, **more)
+
+
+def end(world: World, subject: str = "1", kind: str = "dv", **more: Any) -> dict:
+    return world.event("resident.protection-ended", subject, kind=kind, **more)
+
+
+def test_a_childs_own_protection_outlives_the_parents_cancelled_one(world):
+    world.report(start(world, "2"), start(world, "1", together_with=["2"]))
+    world.report(world.event("event.cancelled", "1", event_id="e2"))
+    assert protected(world) == ["2"]
+
+
+def test_an_end_ends_its_own_kind_for_all_protected_together(world):
+    world.report(start(world, kind="dv", together_with=["2"]), start(world, kind="stalking"))
+    world.report(end(world, kind="dv"))
+    assert protected(world) == ["1"]
+
+
+def test_a_late_or_future_end_and_an_old_ones_correction_lift_nothing(world):
+    world.report(start(world, sequence=5), end(world, sequence=4))
+    assert protected(world) == ["1"]
+    world.report(start(world, "2"), end(world, "2", effective_on="2999-01-01"))
+    assert protected(world) == ["1", "2"]
+
+
+def test_correcting_an_old_end_does_not_end_again(world):
+    world.report(start(world), end(world), start(world))
+    right = {"effective_on": "2026-11-20", "kind": "dv"}
+    world.report(world.event("event.corrected", event_id="e2", data=right))
+    assert protected(world) == ["1"]
+
+
+def test_what_intake_heard_holds_until_dispatch_has_that_report(world):
+    first, last = start(world), end(world)
+    again = start(world)
+    mark = ("1", f"/systems/juki/{again['id']}")
+    world.report(first)
+    protect_early(world.ledger, [mark])
+    world.report(last)
+    assert protected(world) == ["1"]
+    world.report(again, end(world))
+    assert protected(world) == []
+    protect_early(world.ledger, [mark])  # the old file is read again
+    world.report(again)
+    assert protected(world) == []

@@ -249,10 +249,17 @@ def upgrade() -> None:
     op.create_table(
         "protection",
         sa.Column("subject", sa.Text(), nullable=False),
-        sa.Column("early", sa.SmallInteger(), nullable=False),
+        sa.Column("declarer", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("active", sa.SmallInteger(), nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("subject"),
+        sa.PrimaryKeyConstraint("subject", "declarer", "kind"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "protection_early",
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("report", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("subject", "report"),
         sqlite_with_rowid=False,
     )
     op.create_table(
