@@ -9,9 +9,8 @@ from hub.cli.output import say
 from hub.cli.words import word
 
 NAMES = (
-    "replay", "jobs", "correct", "cancel", "backfill", "load", "seed", "restore", "reconcile",
-    "source", "identity", "review", "resident", "adapters", "rules", "prefill", "report", "asyncapi", "audit",
-    "user", "purge", "training",
+    "reconcile", "source", "identity", "review", "resident", "adapters", "rules", "prefill", "report", "asyncapi",
+    "audit", "user", "purge", "training",
 )  # fmt: skip
 NOT_YET = 2
 

@@ -120,6 +120,9 @@ def counts(tally: Tally) -> dict[str, int]:
     }  # fmt: skip
 
 
+NOTHING: Json = {"position": None, "tally": {}}  # of a load that has not begun
+
+
 def midnight(date: str, timezone: dt.tzinfo) -> str:
     """Return the beginning of a day as RFC 3339; raises ValueError."""
     return dt.datetime.combine(dt.date.fromisoformat(date), dt.time(), timezone).isoformat()

@@ -1,0 +1,81 @@
+"""`hub correct` and `hub cancel`: putting events right, or taking them back, from whoever was told of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+
+from hub.cli import filters, jobs
+from hub.cli.replay import document
+from hub.cli.session import Session
+from hub.cli.words import word
+from hub.errors import UsageError
+from hub.stages import times
+
+Events = Annotated[list[str] | None, typer.Argument(metavar="[EVENT]...", help=word("option.cancelled-events"))]
+Event = Annotated[str, typer.Argument(metavar="EVENT", help=word("option.event"))]
+Systems = Annotated[list[str] | None, typer.Option("--system", metavar="SYSTEM", help=word("option.reporter"))]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help=word("option.reason"))]
+Edit = Annotated[Path | None, typer.Option("--edit", metavar="FILE", help=word("option.right-file"))]
+Data = Annotated[str | None, typer.Option("--data", metavar="JSON", help=word("option.right-data"))]
+
+
+def cancel(
+    session: Session,
+    reason: Reason,
+    events: Events = None,
+    batch: filters.Batch = None,
+    system: Systems = None,
+    type_: filters.Types = None,
+    resident: filters.Resident = None,
+    since: filters.Since = None,
+    until: filters.Until = None,
+    dry_run: jobs.DryRun = False,
+    by: jobs.By = None,
+) -> int:
+    """Take events back."""
+    from hub.ledger.views import EventFilter
+
+    with session.hub() as hub:
+        zone = ZoneInfo(hub.city.timezone)
+        wanted = EventFilter(
+            source_systems=tuple(system or ()),
+            types=filters.short(type_),
+            subject=resident,
+            batch=batch,
+            since=times.since(since, zone),
+            until=times.until(until, zone),
+        )
+        plan = hub.foreman().cancel(wanted, events or ())
+        return jobs.begin(session, hub, plan, by=by, reason=reason, dry_run=dry_run)
+
+
+def correct(
+    session: Session,
+    event: Event,
+    reason: Reason,
+    edit: Edit = None,
+    data: Data = None,
+    dry_run: jobs.DryRun = False,
+    by: jobs.By = None,
+) -> int:
+    """Put one event right: the fields given replace those that stand, null takes one away."""
+    if (edit is None) == (data is None):
+        raise UsageError("what are the right values?", mend="give them with --edit FILE or --data JSON")
+    fields = document(edit) if edit is not None else _parsed(data or "")
+    if not isinstance(fields, dict):
+        raise UsageError("the right values are a JSON object", mend='write {"field": value}')
+    with session.hub() as hub:
+        foreman = hub.foreman()
+        right = {**foreman.values(event), **fields}
+        plan = foreman.correct(event, {name: value for name, value in right.items() if value is not None})
+        return jobs.begin(session, hub, plan, by=by, reason=reason, dry_run=dry_run)
+
+
+def _parsed(text: str) -> Any:
+    from hub.events.text import parse
+
+    return parse(text.encode())
