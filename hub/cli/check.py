@@ -46,6 +46,13 @@ def findings(session: Session) -> list[Problem]:
     return [*adapter_problems(city), *lint.check(city)]
 
 
+def refuse_broken(session: Session) -> None:
+    """Raise ConfigurationError with the errors of a city that cannot run (contract.md, `hub check`)."""
+    errors = [problem for problem in findings(session) if problem.level == "error"]
+    if errors:
+        raise ConfigurationError(errors)
+
+
 def adapter_problems(city: City) -> list[Problem]:
     """Return what is wrong with the settings of sources and receivers, as their adapters see them."""
     from hub.adapters import registry

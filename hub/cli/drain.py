@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hub.cli import output
+from hub.cli.check import refuse_broken
 from hub.cli.loop import run
 from hub.cli.session import Session
 from hub.cli.words import word
@@ -27,6 +28,7 @@ def drain(
     close_windows: Annotated[bool, typer.Option("--close-windows", help=word("option.close-windows"))] = False,
 ) -> int:
     """Run until nothing is left."""
+    refuse_broken(session)
     with session.hub() as hub:
         report = patiently(hub, times.seconds(wait), close_windows=close_windows)
     found = told(report)

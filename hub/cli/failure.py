@@ -59,7 +59,7 @@ def write_log(error: BaseException, folder: Path) -> Path:
 
 
 def _write(folder: Path, name: str, text: str) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = folder / name
     with open(path, "x", encoding="utf-8", opener=lambda at, flags: os.open(at, flags, 0o600)) as file:
         file.write(text)

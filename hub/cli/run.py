@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hub.cli import loop, output
+from hub.cli.check import refuse_broken
 from hub.cli.session import Session
 from hub.cli.words import word
 from hub.errors import UsageError
@@ -30,6 +31,7 @@ def run(
     host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help=word("option.host"))] = "127.0.0.1",
 ) -> None:
     """Run until SIGTERM or SIGINT."""
+    refuse_broken(session)
     with session.hub() as hub:
         chosen = stages(only)
 

@@ -203,7 +203,8 @@ class LocalBroker:
 
     def _open(self, name: str) -> IO[str]:
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)  # residents' data
+            self.folder.mkdir(exist_ok=True)
             return (self.folder / name).open("a")
         except OSError as fault:
             raise BrokerUnavailable(

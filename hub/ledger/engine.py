@@ -121,7 +121,7 @@ def _engine(url: str, lock_timeout: float) -> Engine:
             ]
         )
     if parsed.database and parsed.database != ":memory:":
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)  # residents' data
     engine = sa.create_engine(parsed, connect_args={"timeout": lock_timeout, "check_same_thread": False})
     sa_event.listen(engine, "connect", _prepare_sqlite)
     return engine

@@ -11,6 +11,7 @@ import orjson
 
 from hub.routing.conditions import Verdict, judge
 from hub.routing.projection import sent
+from hub.routing.protection import locates_person
 from hub.routing.values import find
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from hub.routing.rules import Rule
 
 LONGEST = 80  # characters of a value shown
+HIDDEN = "＊"
 
 _WORDS = {
     "ja": {
@@ -244,7 +246,12 @@ class _Explainer:
     def _seen(self, number: int) -> str:
         test = self.router.tests[number]
         paths = sorted(test.compiled.paths) if test else []
-        return self.words["join"].join(f"{'.'.join(path)} = {self._shown(find(self.sources, path))}" for path in paths)
+        return self.words["join"].join(f"{'.'.join(path)} = {self._value(path)}" for path in paths)
+
+    def _value(self, path: tuple[str, ...]) -> str:
+        """Return a value as shown; where a person is stays unsaid, whoever asks."""
+        value = find(self.sources, path)
+        return HIDDEN if value is not None and locates_person([self.view.type], path) else self._shown(value)
 
     def _shown(self, value: Any) -> str:
         if value is None:

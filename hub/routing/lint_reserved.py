@@ -21,13 +21,7 @@ def _reserved(system: System) -> Iterator[tuple[Model, str, str]]:
         yield system, "ids", "until then the receiver gets the city's own number"
     if system.text:
         yield system, "text", "until then write `encoding:` at the source and the receiver"
-    for source in system.sources.values():
-        if source.mode == "snapshot":
-            yield source, "mode", "until then the full extract is not read"
-        if source.identify is not None:
-            yield source, "identify", "until then give `subject:` an expression"
-        if source.text:
-            yield source, "text", "until then write `encoding:`"
+    yield from _of_sources(system)
     for receiver in system.receives.values():
         if receiver.acknowledged is not None:
             yield receiver, "acknowledged", "until then `delivered` is the last that is known"
@@ -36,3 +30,13 @@ def _reserved(system: System) -> Iterator[tuple[Model, str, str]]:
     for rule in system.subscribes:
         if rule.unidentified:
             yield rule, "unidentified", "until then every event has a subject"
+
+
+def _of_sources(system: System) -> Iterator[tuple[Model, str, str]]:
+    for source in system.sources.values():
+        if source.mode == "snapshot":
+            yield source, "mode", "until then the full extract is not read"
+        if source.identify is not None:
+            yield source, "identify", "until then give `subject:` an expression"
+        if source.text:
+            yield source, "text", "until then write `encoding:`"

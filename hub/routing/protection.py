@@ -26,6 +26,15 @@ class Cut:
     everything: bool
     flags: bool
 
+    def __or__(self, other: Cut) -> Cut:
+        """Return what both leave out."""
+        return Cut(
+            self.suppressed or other.suppressed,
+            self.names | other.names,
+            self.everything or other.everything,
+            self.flags or other.flags,
+        )
+
     def apply(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Return the data without what locates the person, the values before a correction included."""
         kept: dict[str, Any] = {}
@@ -44,7 +53,7 @@ def cut_of(ruleset: RuleSet, number: int) -> Cut:
     mode = rule.protected.get("mode", "without-location")
     names = frozenset(_locating(rule, Environment(ruleset.tables))) if mode == "without-location" else frozenset()
     flags = bool(rule.protected.get("send_flag")) or mode == "flag-only"
-    return Cut(suppressed=mode == "none", names=names, everything=mode == "flag-only", flags=flags)
+    return Cut(suppressed=mode == "none", names=names, everything=mode in {"flag-only", "none"}, flags=flags)
 
 
 def _locating(rule: Rule, env: Environment) -> list[str]:

@@ -16,7 +16,9 @@ def event_for(caller: str, event_id: str, show: Callable[[str], Json]) -> Json:
     """Return one of the caller's own events, named by its bare id or `<caller>/<id>`. Raises `NotFound`."""
     own = event_id if event_id.startswith(f"{caller}/") else f"{caller}/{event_id}"
     shown = show(own)
-    return {**shown, "deliveries": [_cut(caller, delivery) for delivery in shown.get("deliveries", [])]}
+    why = [{**each, "why": each.get("reason", "")} for each in shown.get("not_told", [])]  # words may quote facts
+    deliveries = [_cut(caller, delivery) for delivery in shown.get("deliveries", [])]
+    return {**shown, "deliveries": deliveries, "not_told": why}
 
 
 def deliveries_for(caller: str, filters: Mapping[str, str], listing: Callable[[Mapping[str, str]], Json]) -> Json:

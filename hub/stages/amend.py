@@ -67,7 +67,7 @@ def cancellation(target: Past, facts: Mapping[str, Any], rules: ActiveRules) -> 
     for key, (item, planned_by) in told(target).items():
         wrong = project(planned_by, item, target.data)
         restored = project(planned_by, item, now)
-        made = {"action": "cancel", "corrects": target.name, "target": target.pos}
+        made = _made("cancel", target, planned_by, item)
         found = _here(rules, planned_by, key, item)
         if found is not None:
             items.append(Item(*found, made={**made, "data": {**wrong, "restored": restored}}))
@@ -82,13 +82,18 @@ def correction(target: Past, right: Mapping[str, Any], planned: Iterable[Item], 
     for item in planned:
         key = rules.ruleset.receivers[item.receiver]
         keys.add(key)
-        made = {"action": "correct" if key in before else "new", "corrects": target.name, "target": target.pos}
+        made = _made("correct" if key in before else "new", target, rules, item)
         item.made = {**made, "data": project(rules, item, right)}
         items.append(item)
     for key, (item, planned_by) in before.items():
         found = _here(rules, planned_by, key, item)
         if key not in keys and found is not None:
-            made = {"action": "correct", "corrects": target.name, "target": target.pos}
+            made = {
+                "action": "correct",
+                "corrects": target.name,
+                "target": target.pos,
+                "by": [planned_by.no, item.rule],
+            }
             items.append(Item(*found, made={**made, "data": project(planned_by, item, right)}))
     return items
 
@@ -100,8 +105,13 @@ def enrichment(target: Past, merged: Mapping[str, Any], rules: ActiveRules) -> l
         better = project(planned_by, item, merged)
         found = _here(rules, planned_by, key, item)
         if found is not None and better != project(planned_by, item, target.data):
-            made = {"action": "correct", "corrects": target.name, "target": target.pos, "data": better}
-            items.append(Item(*found, made=made))
+            made = {
+                "action": "correct",
+                "corrects": target.name,
+                "target": target.pos,
+                "by": [planned_by.no, item.rule],
+            }
+            items.append(Item(*found, made={**made, "data": better}))
     return items
 
 
@@ -119,6 +129,12 @@ def restatement(
             item.made = {"action": "correct", "data": project(rules, item, now)}
         found.append(item)
     return found
+
+
+def _made(action: str, target: Past, planned_by: ActiveRules, item: Item) -> dict[str, Any]:
+    """Return what a correction says besides its data; `by` is the rule that projects it, which cuts it too."""
+    by = [planned_by.no, item.rule]
+    return {"action": action, "corrects": target.name, "target": target.pos, "by": by}
 
 
 def project(rules: ActiveRules, item: Item, data: Mapping[str, Any]) -> dict[str, Any]:

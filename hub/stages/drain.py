@@ -37,7 +37,8 @@ async def drain(
     """Wait until every partition's end is dispatched and nothing is due, or until `wait` seconds pass without progress.
 
     `ends` gives the end offset of every stream, asked at the start and again before ending; `look` reads the ledger;
-    `busy` tells whether this process has work in hand; `check` raises what no waiting mends. What only a person can release ends the wait at once.
+    `busy` tells whether this process has work in hand; `check` raises what no waiting mends. What only a person can
+    release ends the wait at once.
     """
     goal = await ends()
     seen: tuple[int, int, int] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -138,6 +138,15 @@ class Entry:
         if "corrects" in made:
             parts += [b',"corrects":', orjson.dumps(made["corrects"])]
         return made["action"], b"".join((*parts, b',"data":', orjson.dumps(data), b"}"))
+
+
+def cut_for(entry: Entry, item: Item, rules: Callable[[int], ActiveRules]) -> Cut:
+    """Return what a delivery leaves out about a protected resident: by its rule, and by the one that projected it."""
+    cut = entry.rules.cut(item.rule)
+    if item.made is not None and "by" in item.made:
+        ruleset, rule = item.made["by"]
+        cut |= rules(ruleset).cut(rule)
+    return cut
 
 
 def short_key(wire: Wire, receiver: str, job: int) -> str:

@@ -21,6 +21,7 @@ from hub.ledger import quarantine, sources
 from hub.ledger.engine import Ledger
 from hub.ledger.facts import FactBook
 from hub.ledger.log import EventLog
+from hub.ledger.protected import Register
 from hub.ledger.status import DELIVERY, EVENT, REASONS, delivery_code, delivery_words, event_code
 from hub.ledger.views import EventFilter, Views
 from hub.routing.plan import View
@@ -76,7 +77,9 @@ class Inquiry:
             "seen": row.seen,
             "recorded_at": moment(row.recorded_at),
             **self._relations(row.pos),
-            "deliveries": [each.as_dict() for each in told_of(row, states, self._book.__getitem__)],
+            "deliveries": [
+                each.as_dict() for each in told_of(row, states, self._book.__getitem__, self._protected([row]))
+            ],
             "not_told": self.explain(row.pos, lang=lang)["not_told"],
         }
 
@@ -104,9 +107,9 @@ class Inquiry:
 
     def _facts(self, subject: str, pos: int, date: str) -> Json:
         facts = empty()
-        for valid_from, _, delta in self._views.facts_before(subject, pos):
+        for valid_from, _, said in self._views.facts_before(subject, pos):
             if valid_from <= date:
-                facts = merge(facts, delta)
+                facts = merge(facts, said)
         household = FactBook(EventLog(self._ledger)).household(facts["resident"].get("household_no"))
         return {**facts, "household": household}
 
@@ -204,9 +207,10 @@ class Inquiry:
         self, rows: Sequence[Any], wanted: DeliveryFilter, *, narrow: bool = False
     ) -> list[tuple[Any, list[Json]]]:
         states = self._views.states([row.pos for row in rows])
+        flags = self._protected(rows)
         page = []
         for row in rows:
-            told = told_of(row, states, self._book.__getitem__)
+            told = told_of(row, states, self._book.__getitem__, flags)
             if narrow:
                 told = [each for each in told if concerns(each, wanted)]
             page.append((row, [each.as_dict() for each in told if matches(each, wanted)]))
@@ -219,11 +223,15 @@ class Inquiry:
         if not rest.isdigit() or not reference:
             raise UsageError(f"not a delivery key: {key}", mend="<source system>/<event id>:<system>.<receiver>:<n>")
         row = self._views.event(self._views.find(reference))
-        for told in told_of(row, self._views.states([row.pos]), self._book.__getitem__):
+        for told in told_of(row, self._views.states([row.pos]), self._book.__getitem__, self._protected([row])):
             if told.key == receiver and told.job == int(rest):
                 log = [{**each, "at": moment(each["at"])} for each in told.failures]
                 return {**told.as_dict(), "log": log}
         raise NotFound(f"there is no delivery {key}")
+
+    def _protected(self, rows: Sequence[Any]) -> dict[str, bool]:
+        """Return the residents whose payloads are shown without what locates them."""
+        return Register(self._ledger)(row.subject for row in rows)
 
     # --- the state of all --------------------------------------------------------------------------------------
 
@@ -253,6 +261,8 @@ class Inquiry:
                     "waiting": found["waiting"],
                     "since": moment(found["since"]) if found["since"] else None,
                     "dead": died.get(row.no, 0),
+                    "fault": state.get("fault"),
+                    "held": state.get("shut"),
                     "breaker": {**state["breaker"], "since": moment(state["breaker"]["since"])}
                     if "breaker" in state
                     else None,

@@ -43,7 +43,7 @@ from hub.ledger.status import (
 )
 from hub.ledger.tables import DEATHS
 from hub.settings.models import Receiver
-from hub.stages.entries import ActiveRules, Chunk, Entry, Item, unpack_made, unpack_plan
+from hub.stages.entries import ActiveRules, Chunk, Entry, Item, cut_for, unpack_made, unpack_plan
 from hub.stages.lanes import Lanes, Scheduled
 from hub.stages.log import LogReader
 from hub.stages.orders import Orders, Waiting
@@ -497,7 +497,7 @@ class Worker:
                 going.append(work)
             elif flag is False:
                 self._keep(work, delivery_code("held", "protection-unknown"), now_ms() + UNKNOWN_AGAIN)
-            elif work.entry.rules.cut(work.item.rule).suppressed:
+            elif cut_for(work.entry, work.item, self._rules).suppressed:
                 self._end(work, delivery_code("suppressed", "protected"), self._carry)
             else:
                 going.append(work)
@@ -526,7 +526,7 @@ class Worker:
             if not work.no:
                 work.no = self._next_no
                 self._next_no += 1
-            cut = work.entry.rules.cut(work.item.rule) if work.cut else None
+            cut = cut_for(work.entry, work.item, self._rules) if work.cut else None
             deliveries.append(work.entry.delivery(work.item, work.no, work.job, cut))
         return Batch(self.key, number, date, deliveries)
 

@@ -12,9 +12,11 @@ from hub.adapters.contract import Delivery
 from hub.ledger.desk import Hold
 from hub.ledger.status import delivery_words
 from hub.ledger.views import Ended, States
-from hub.stages.entries import ActiveRules, Entry, Item, unpack_made, unpack_plan
+from hub.routing.protection import Cut
+from hub.stages.entries import ActiveRules, Entry, Item, cut_for, unpack_made, unpack_plan
 
 Json = dict[str, Any]
+NOBODY: Mapping[str, bool] = {}
 ARRIVED = frozenset({"delivered", "confirmed", "warning"})
 
 
@@ -34,6 +36,7 @@ class Told:
     sending: bool
     doing: Json  # why the receiver stands still
     payload: bytes | None  # what is sent in the place of what was planned
+    cut: Cut | None = None  # of a resident who is protected, or not known to the list
 
     @cached_property
     def key(self) -> str:
@@ -42,8 +45,8 @@ class Told:
 
     @cached_property
     def delivery(self) -> Delivery:
-        """Return what is sent, whoever it is about: what locates protected residents is cut when it goes out."""
-        return self.entry.delivery(self.item, 0, self.job)
+        """Return what is sent; of a resident who is protected now, without what locates them."""
+        return self.entry.delivery(self.item, 0, self.job, self.cut)
 
     @cached_property
     def state(self) -> tuple[str, str | None]:
@@ -54,6 +57,8 @@ class Told:
             return delivery_words(self.hold.status)
         if self.ended is not None:
             return delivery_words(self.ended.status)
+        if self.item.suppressed is not None:
+            return "suppressed", self.item.suppressed
         if "shut" in self.doing:
             return "held", self.doing["shut"]["reason"]
         return ("held", "breaker") if "breaker" in self.doing else ("planned", None)
@@ -102,8 +107,13 @@ class Told:
         }
 
 
-def told_of(row: Any, states: States, rules: Callable[[int], ActiveRules]) -> list[Told]:
-    """Return an event's deliveries: those of its plan, then what jobs have sent besides."""
+def told_of(
+    row: Any, states: States, rules: Callable[[int], ActiveRules], flags: Mapping[str, bool] = NOBODY
+) -> list[Told]:
+    """Return an event's deliveries: those of its plan, then what jobs have sent besides.
+
+    `flags` name the residents who are protected or not known to the protection list.
+    """
     entry = Entry.of(row.pos, bytes(row.body), rules(row.ruleset))
     planned = {entry.rules.numbers[item.receiver]: item for item in unpack_plan(bytes(row.plan))}
     found = []
@@ -117,7 +127,8 @@ def told_of(row: Any, states: States, rules: Callable[[int], ActiveRules]) -> li
         if item is not None:
             state = (states.ended.get(at), states.holds.get(at), states.failures.get(at, []), at in states.sending)
             told = (mine, item, number, job, row.recorded_at, row.batch_id)
-            found.append(Told(*told, *state, states.doing.get(number, {}), payload))
+            cut = cut_for(mine, item, rules) if row.subject in flags else None
+            found.append(Told(*told, *state, states.doing.get(number, {}), payload, cut))
     return found
 
 
