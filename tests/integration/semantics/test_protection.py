@@ -157,3 +157,13 @@ def test_what_intake_heard_holds_until_dispatch_has_that_report(world):
     protect_early(world.ledger, [mark])  # the old file is read again
     world.report(again)
     assert protected(world) == []
+
+
+def test_what_is_shown_is_cut_too(world):
+    world.report(world.moved(ADDRESS))
+    world.deliver()
+    world.report(start(world))
+    shown = json.dumps(world.inquiry.event("e1")["deliveries"], ensure_ascii=False)
+    kept = [each for each in world.inquiry.event("e1")["deliveries"] if each["system"] == "full"]
+    assert shown.count(ADDRESS["text"]) == 2  # the field and the computed one, where the rule says full
+    assert kept[0]["payload"]["data"]["new_address"] == ADDRESS
