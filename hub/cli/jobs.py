@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -70,7 +72,7 @@ def resume(session: Session, no: Number) -> None:
     """Let a paused job go on, or one that publishes and was broken off."""
     from hub.ledger import jobs
 
-    with session.hub() as hub:
+    with _opened(session) as hub:
         if jobs.get(hub.ledger, no).status == "paused":
             jobs.steer(hub.ledger, no, "resume")
         _work_off(hub, no)
@@ -86,7 +88,7 @@ def approve(session: Session, no: Number, by: By = None) -> None:
     """Let a job go that waits for a second person."""
     from hub.ledger import jobs
 
-    with session.hub() as hub:
+    with _opened(session) as hub:
         jobs.approve(hub.ledger, no, by or getpass.getuser())
         _work_off(hub, no)
         _answer(session, hub, no)
@@ -97,9 +99,10 @@ def approve(session: Session, no: Number, by: By = None) -> None:
 
 def begin(session: Session, hub: Hub, plan: Plan, *, by: str | None, reason: str, dry_run: bool) -> int:
     """Answer with the preview, or make it a job and answer with that; return the exit code."""
-    from hub.ledger import jobs
+    from hub.ledger import jobs, schema
     from hub.stages.jobs import as_dict, start
 
+    schema.ready(hub.ledger)
     preview = {"no": None, "kind": plan.kind, "status": None, "preview": plan.totals, "approval": plan.approval}
     if dry_run or not plan.orders:
         found = {**preview, "items": plan.items}
@@ -110,6 +113,16 @@ def begin(session: Session, hub: Hub, plan: Plan, *, by: str | None, reason: str
     found = {**preview, **as_dict(jobs.get(hub.ledger, number)), "items": plan.items}
     session.answer(found, lambda: _write_begun(found))
     return 0
+
+
+@contextlib.contextmanager
+def _opened(session: Session) -> Iterator[Hub]:
+    """Give the city at work, its ledger's tables made if it is new."""
+    from hub.ledger import schema
+
+    with session.hub() as hub:
+        schema.ready(hub.ledger)
+        yield hub
 
 
 def _work_off(hub: Hub, number: int) -> None:
@@ -123,7 +136,7 @@ def _work_off(hub: Hub, number: int) -> None:
 def _steer(session: Session, no: int, what: str) -> None:
     from hub.ledger import jobs
 
-    with session.hub() as hub:
+    with _opened(session) as hub:
         jobs.get(hub.ledger, no)
         jobs.steer(hub.ledger, no, what)
         _answer(session, hub, no)

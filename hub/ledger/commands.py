@@ -208,11 +208,19 @@ def payloads(connection: Connection, positions: Sequence[int]) -> dict[tuple[int
     }
 
 
-def left(ledger: Ledger) -> dict[int, int]:
-    """Return how much of what each job put there still waits."""
-    query = sa.select(pending.c.put_by, sa.func.count()).where(pending.c.put_by.is_not(None)).group_by(pending.c.put_by)
+def newcomers(ledger: Ledger, positions: Sequence[int]) -> list[tuple[int, bytes]]:
+    """Return `(pos, payload)` of what jobs have told receivers that no event's plan names."""
+    found: list[tuple[int, bytes]] = []
     with ledger.read() as connection:
-        return {row[0]: row[1] for row in connection.execute(query)}
+        for part in parts(positions):
+            query = (
+                sa.select(command.c.pos, command.c.payload)
+                .where(command.c.pos.in_(part), command.c.kind == "resend", command.c.result == "queued")
+                .where(command.c.payload.is_not(None))
+                .order_by(command.c.no)
+            )
+            found += [(row.pos, bytes(row.payload)) for row in connection.execute(query)]
+    return found
 
 
 def parts(values: Sequence[T]) -> Iterable[Sequence[T]]:

@@ -52,6 +52,9 @@ def refuse_other_subject(wire: Wire, target: Past) -> None:
 def told(target: Past) -> dict[str, tuple[Item, ActiveRules]]:
     """Return who was to be told of an event or of a correction of it: receiver key → the planned delivery."""
     found: dict[str, tuple[Item, ActiveRules]] = {}
+    for item, rules in target.also:
+        if (item.made or {}).get("action") in {"new", "seed"}:
+            found[rules.ruleset.receivers[item.receiver]] = (item, rules)
     for past in (target, *target.amended_by):
         for item in past.items:
             action = (item.made or {}).get("action", "new")

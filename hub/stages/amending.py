@@ -20,8 +20,8 @@ from hub.ledger.jobs import PUBLISHER, Order, Task
 from hub.ledger.log import EventLog
 from hub.stages import amend
 from hub.stages.backfill import planned_today
-from hub.stages.entries import ActiveRules, unpack_plan
-from hub.stages.history import AMENDMENTS, History, Link, Past, past_of
+from hub.stages.entries import ActiveRules
+from hub.stages.history import AMENDMENTS, History, Past, stored
 from hub.stages.jobs import Plan
 from hub.stages.ports import Producer
 from hub.stages.records import publish_sound, record_of
@@ -90,11 +90,7 @@ class Amender:
     def _history(self, subject: str) -> History:
         found = self._histories.get(subject)
         if found is None:
-            rows, links = self._log.of_resident(subject)
-            events = [
-                past_of(row[0], bytes(row[4]), row[1], self._book[row[2]], unpack_plan(bytes(row[3]))) for row in rows
-            ]
-            found = self._histories[subject] = History(events, [Link(*link) for link in links])
+            found = self._histories[subject] = History(*stored(self._log, self._book, subject))
         return found
 
     def _without(self, past: Past) -> Json:

@@ -22,7 +22,7 @@ from hub.ledger.views import Views
 from hub.routing.plan import View
 from hub.stages.amend import project
 from hub.stages.entries import ActiveRules, Item, pack_made, unpack_plan
-from hub.stages.history import History, Link, Past, past_of
+from hub.stages.history import History, Past, stored
 from hub.stages.jobs import Plan
 from hub.stages.planning import attributes, due_on
 from hub.stages.rulebook import RuleBook
@@ -83,11 +83,7 @@ class Newcomer:
                 yield past, history
 
     def _history(self, subject: str) -> History:
-        rows, links = self._log.of_resident(subject)
-        events = [
-            past_of(row[0], bytes(row[4]), row[1], self._book[row[2]], unpack_plan(bytes(row[3]))) for row in rows
-        ]
-        return History(events, [Link(*link) for link in links])
+        return History(*stored(self._log, self._book, subject))
 
     def _planned(self, past: Past, facts: Facts, data: Facts) -> list[tuple[int, Item]]:
         numbers = self._rules.numbers

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from hub.events.facts import delta, empty, merge
 from hub.events.wire import Lazy, Wire, decode, system_of, type_of
-from hub.stages.entries import ActiveRules, Item
+from hub.ledger import commands
+from hub.ledger.log import EventLog
+from hub.stages.entries import ActiveRules, Item, unpack_made, unpack_plan
 from hub.stages.judgement import family_of, newer
+from hub.stages.rulebook import RuleBook
 
 AMENDMENTS = frozenset({"event.cancelled", "event.corrected"})
 
@@ -30,6 +34,7 @@ class Past:
     counts: bool = True  # False for a repeat, an echo or a losing contradiction
     data: dict[str, Any] = field(default_factory=dict)
     amended_by: list[Past] = field(default_factory=list)
+    also: list[tuple[Item, ActiveRules]] = field(default_factory=list)  # told by jobs: a newcomer's history or state
     cancelled: bool = False
 
     def __post_init__(self) -> None:
@@ -90,18 +95,26 @@ class History:
 
     def place(self, event: Past) -> int:
         """Return an event's order among others of its date: its position, or before the first newer history number."""
-        sequence = event.wire.sequence
-        if sequence is None:
-            return event.pos
-        newer_ones = (
-            other.pos
-            for other in self.events
-            if other.source == event.source
-            and other.wire.sequence is not None
-            and family_of(other.type) == family_of(event.type)
-            and newer(other.wire.sequence, sequence)
-        )
-        return min(event.pos, min(newer_ones, default=event.pos + 1) - 1)
+        return self._places[event.pos]
+
+    @cached_property
+    def _places(self) -> dict[int, int]:
+        places = {event.pos: event.pos for event in self.events}
+        numbered: dict[tuple[int, str], list[Past]] = {}
+        for event in self.events:
+            if event.wire.sequence is not None:
+                numbered.setdefault((event.source, family_of(event.type)), []).append(event)
+        for group in numbered.values():
+            first: int | None = None  # the earliest position of a number newer than those that follow
+            equal: list[Past] = []
+            for event in sorted(group, key=_number, reverse=True):
+                if equal and newer(equal[-1].wire.sequence, event.wire.sequence):
+                    first = min(each.pos for each in equal) if first is None else min(first, *(e.pos for e in equal))
+                    equal = []
+                equal.append(event)
+                if first is not None:
+                    places[event.pos] = min(event.pos, first - 1)
+        return places
 
     @property
     def standing(self) -> list[Past]:
@@ -120,6 +133,21 @@ class History:
 
 def _effective(event: Past) -> str:
     return str(event.data.get("effective_on", ""))
+
+
+def stored(log: EventLog, book: RuleBook, subject: str) -> tuple[list[Past], list[Link]]:
+    """Return a resident's events as the ledger has them, and their relations."""
+    rows, links = log.of_resident(subject)
+    events = {row[0]: past_of(row[0], bytes(row[4]), row[1], book[row[2]], unpack_plan(bytes(row[3]))) for row in rows}
+    for pos, payload in commands.newcomers(log.ledger, list(events)):
+        ruleset, item = unpack_made(payload)
+        events[pos].also.append((item, book[ruleset]))
+    return list(events.values()), [Link(*link) for link in links]
+
+
+def _number(event: Past) -> tuple[int, int, str]:
+    text = str(event.wire.sequence)
+    return (1, int(text), "") if text.lstrip("-").isdecimal() else (0, 0, text)
 
 
 def past_of(pos: int, body: bytes, source: int, rules: ActiveRules, items: list[Item]) -> Past:

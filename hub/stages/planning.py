@@ -26,8 +26,8 @@ from hub.ledger.status import event_code
 from hub.routing.plan import View
 from hub.routing.rules import RuleSet
 from hub.stages import amend
-from hub.stages.entries import ActiveRules, Item, unpack_plan
-from hub.stages.history import AMENDMENTS, History, Link, Past, past_of
+from hub.stages.entries import ActiveRules, Item
+from hub.stages.history import AMENDMENTS, History, Link, Past, stored
 from hub.stages.judgement import NEW, Judgement, family_of, judge, kind_of, newer, rank
 from hub.stages.rulebook import RuleBook
 
@@ -409,14 +409,11 @@ class Planner:
 
     def _history(self, subject: str, *, extra: New | None = None) -> History:
         """Return a resident's events, those of the running poll included."""
-        rows, links = self._log.of_resident(subject)
-        stored = [
-            past_of(row[0], bytes(row[4]), row[1], self._book[row[2]], unpack_plan(bytes(row[3]))) for row in rows
-        ]
+        events, links = stored(self._log, self._book, subject)
         mine = [Past(p.pos, p.wire, p.source, p.rules, p.items) for p in self._mine.get(subject, [])]
         if extra is not None:
             mine.append(Past(extra.pos, extra.wire, extra.source, self._rules, []))
-        return History([*stored, *mine], [*(Link(*link) for link in links), *self._links])
+        return History([*events, *mine], [*links, *self._links])
 
 
 STARTED = "resident.protection-started"

@@ -124,3 +124,16 @@ def test_a_backfilled_delivery_is_restored_with_its_payload(town):
 def test_a_system_that_receives_nothing_is_refused(town):
     with pytest.raises(UsageError, match="no system koki"):
         town.foreman.seed("koki")
+
+
+def test_who_was_told_by_a_job_hears_of_a_correction(town):
+    town.report(town.moved(OTHER, "1"), {**town.moved(OTHER, "2"), "hubfactsonly": True})
+    add(town, "zei", RULE)
+    town.do(town.foreman.backfill("zei", 0))
+    town.do(town.foreman.seed("zei"))
+    town.deliver()
+    town.report(town.event("event.cancelled", "1", event_id="e1"), town.event("event.cancelled", "2", event_id="e2"))
+    town.deliver()
+    zei = town.desks["zei"]
+    assert [each["corrects"] for each in zei.taken if each["action"] == "cancel"] == ["juki/e1", "juki/e2"]
+    assert [each["action"] for each in town.desks["suido"].taken] == ["new", "cancel"]
