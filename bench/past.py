@@ -39,7 +39,7 @@ def write(plot: Plot, deliveries: int) -> None:
     events = deliveries // EACH
     for start in range(0, events, _PART):
         series = _series(start, min(start + _PART, events), sqlite=sqlite)
-        subject, pos = f"CAST(1000000 + i % {RESIDENTS} AS text)", f"{base} + i"
+        subject, pos = f"CAST(1000000 + {_rest(RESIDENTS)} AS text)", f"{base} + i"
         id_, blob = (
             ("printf('h%031d', i)", "CAST('{}' AS blob)")
             if sqlite
@@ -55,7 +55,7 @@ def write(plot: Plot, deliveries: int) -> None:
             f"{series} INSERT INTO dedup(id, source, pos, digest, seen) "
             f"SELECT {id_}, {source}, {pos}, {blob.format('12345678')}, 1 FROM n",
             f"{series} INSERT INTO fact(subject, pos, valid_from, place, delta) SELECT {subject}, {pos}, '2020-01-01', "
-            f"{pos}, {blob.format(_FACT)} FROM n WHERE i % 5 = 0",
+            f"{pos}, {blob.format(_FACT)} FROM n WHERE {_rest(5)} = 0",
             f"{series} INSERT INTO standing(subject, kind, pos) SELECT {subject}, 'type:resident.moved', {pos} "
             f"FROM n WHERE i < {RESIDENTS}",
             *(
@@ -66,6 +66,11 @@ def write(plot: Plot, deliveries: int) -> None:
         )
     if not sqlite:
         plot.run("ANALYZE")
+
+
+def _rest(divisor: int) -> str:
+    """Return the SQL of `i` modulo: the sign itself is a mark to one of the drivers."""
+    return f"(i - i / {divisor} * {divisor})"
 
 
 def _series(start: int, end: int, *, sqlite: bool) -> str:
