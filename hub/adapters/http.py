@@ -1,7 +1,7 @@
 """HTTP: one request a delivery, with an idempotency key, so that a receiver that honours it can be asked again.
 
-What an answer means: 2xx is delivered; 408, 425, 429 and 5xx are tried later, as `Retry-After` says, and so is a
-redirect, which is a setting to mend; any other status is a refusal for good. No connection is tried later; no answer
+What an answer means: 2xx is delivered; 408, 425, 429 and 5xx are tried later, as `Retry-After` says, and so are a
+redirect and 401, 403, 407, which are settings to mend; any other status is a refusal for good. No connection is tried later; no answer
 after sending is too, or is an unknown outcome where the receiver does not honour the key (`idempotent: false`).
 """
 
@@ -34,7 +34,7 @@ from hub.adapters.contract import (
 from hub.errors import HubError, Malformed, OutcomeUnknown, Rejected, Transient
 
 CONTENT_TYPE = "application/cloudevents+json; charset=UTF-8"
-LATER = frozenset({408, 425, 429})
+LATER = frozenset({401, 403, 407, 408, 425, 429})  # the first three: a key that has run out is a setting to mend
 TITLE_LIMIT = 200  # characters of a refusal's title that are kept
 _EXPRESSION = re.compile(r"\{([^{}]*)\}")
 

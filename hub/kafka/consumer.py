@@ -208,6 +208,8 @@ class Consumer:
                 continue
             if position <= run[-1].offset:
                 continue
+            if position < wanted and await self._overtaken(partition, wanted):  # the log was emptied or made anew
+                return []
             if run[0].offset < wanted:
                 run = [record for record in run if record.offset >= wanted]
             if run and run[0].offset > wanted and await self._overtaken(partition, wanted):

@@ -135,6 +135,8 @@ class Delivery:
                 await self._pass_on()
             except HubError as error:
                 log.debug("the ledger cannot be read: %s", error)
+            except Exception:
+                log.exception("a fault of the hub while it looked around; looking again")
             await asyncio.sleep(WATCH)
 
     async def _pass_on(self) -> None:

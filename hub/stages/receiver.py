@@ -25,7 +25,7 @@ from hub.errors import (
     Rejected,
     Transient,
 )
-from hub.events.wire import type_of
+from hub.events.wire import Lazy, type_of
 from hub.ledger.desk import Desk, Failure, Finished, Hold, Intent, Lease, Noted, Settlement, now_ms
 from hub.ledger.log import Logged
 from hub.ledger.status import (
@@ -44,6 +44,7 @@ from hub.ledger.status import (
 from hub.ledger.tables import DEATHS
 from hub.settings.models import Receiver
 from hub.stages.entries import ActiveRules, Chunk, Entry, Item, cut_for, unpack_made, unpack_plan
+from hub.stages.judgement import kind_of
 from hub.stages.lanes import Lanes, Scheduled
 from hub.stages.log import LogReader
 from hub.stages.orders import Orders, Waiting
@@ -418,11 +419,11 @@ class Worker:
         elif item.hold is not None:
             self._hold(entry, delivery_code("held", item.hold), item.detail)
         elif item.due is not None and item.due > now:
-            hold = Hold(entry.pos, 0, subject, SCHEDULED, type_of(entry.wire.type)[0], now, item.due, 0, 0)
+            hold = Hold(entry.pos, 0, subject, SCHEDULED, _kind(entry, item), now, item.due, 0, 0)
             self._scheduled.add(hold)
             self._carry.holds.append(hold)
         elif subject in self._lanes:
-            self._hold(entry, EARLIER_WAITING, "")
+            self._hold(entry, EARLIER_WAITING, _about((item.made or {}).get("target")))
         else:
             works.append(Work(entry, item, 0, 0))
 
@@ -446,7 +447,7 @@ class Worker:
         """End what is scheduled and says less than what is known now: a later one of the same type."""
         if item.made is None and item.suppressed is None:
             for hold in self._scheduled.of(entry.wire.subject):
-                if hold.detail == type_of(entry.wire.type)[0] and hold.pos < entry.pos:
+                if hold.detail == _kind(entry, item) and hold.pos < entry.pos:
                     self._end_untried(hold, SUPERSEDED)
 
     def _bury(self, chunk: Chunk, after: int) -> None:
@@ -461,19 +462,23 @@ class Worker:
         """End a pair of which nothing was ever tried: nobody need hear that what they never heard is not so."""
         made = item.made or {}
         target = made.get("target")
-        untried = next((h for h in self._scheduled.of(entry.wire.subject) if h.pos == target), None)
-        if untried is None:
-            lane = self._lanes.of(entry.wire.subject)
-            untried = next((h for h in lane if h.pos == target and not (h.attempts or h.no or h.job)), None)
-        if untried is None or any(work.entry.pos == target for work in works):
+        subject = entry.wire.subject
+        waiting = [*self._scheduled.of(subject), *self._lanes.of(subject)]
+        untried = [
+            hold
+            for hold in waiting
+            if (hold.pos == target or hold.detail == _about(target)) and not (hold.attempts or hold.no or hold.job)
+        ]
+        original = any(hold.pos == target for hold in untried) and all(work.entry.pos != target for work in works)
+        for hold in untried:
+            if made["action"] == "cancel":
+                self._end_untried(hold, CANCELLED)
+            elif hold.status == SCHEDULED:
+                self._end_untried(hold, SUPERSEDED)
+        if made["action"] != "cancel" or not original:
             return False
-        if made["action"] == "cancel":
-            self._end_untried(untried, CANCELLED)
-            self._carry.finish(CANCELLED, 0, entry.pos, 0)
-            return True
-        if untried.status == SCHEDULED:
-            self._end_untried(untried, SUPERSEDED)
-        return False
+        self._carry.finish(CANCELLED, 0, entry.pos, 0)
+        return True
 
     def _end_untried(self, hold: Hold, status: int) -> None:
         self._scheduled.remove(hold)
@@ -805,6 +810,17 @@ class Worker:
                 await self._wake.wait()
         except TimeoutError:
             return
+
+
+def _about(target: int | None) -> str:
+    """Return the note of a correction that waits: the event it is about."""
+    return "" if target is None else f"target:{target}"
+
+
+def _kind(entry: Entry, item: Item) -> str:
+    """Return what a scheduled delivery may be overtaken by: another of its kind, or what ends its target."""
+    target = (item.made or {}).get("target")
+    return _about(target) or kind_of(type_of(entry.wire.type)[0], Lazy(entry.wire.data))
 
 
 class _NotTried(HubError):  # noqa: N818 - named for what happened, as the rest of the tree

@@ -76,8 +76,7 @@ class Told:
         if self.failures:
             last = self.failures[-1]
             return {"code": last["code"], "message": last["message"], "at": moment(last["at"])}
-        if self.hold is not None and (self.item.detail or self.hold.detail):
-            text = self.item.detail or self.hold.detail
+        if self.hold is not None and (text := self.item.detail or _for_people(self.hold.detail)):
             return {"code": self.state[1] or "", "message": text, "at": moment(self.hold.since)}
         return None
 
@@ -105,6 +104,11 @@ class Told:
             "payload": made.event,
             "error": self.error,
         }
+
+
+def _for_people(detail: str) -> str:
+    """Return a detail that is meant for people; the engine's own notes name a kind or a target."""
+    return "" if detail.startswith(("type:", "target:")) else detail
 
 
 def told_of(

@@ -167,3 +167,14 @@ def test_what_is_shown_is_cut_too(world):
     kept = [each for each in world.inquiry.event("e1")["deliveries"] if each["system"] == "full"]
     assert shown.count(ADDRESS["text"]) == 2  # the field and the computed one, where the rule says full
     assert kept[0]["payload"]["data"]["new_address"] == ADDRESS
+
+
+def test_a_cancel_also_ends_the_correction_that_took_a_scheduled_ones_place(world):
+    world.report(world.moved(ADDRESS, effective_on="2999-04-01"))
+    right = {"effective_on": "2999-04-01", "name": "守口 太郎", "old_address": OTHER, "new_address": OTHER}
+    world.report(world.event("event.corrected", event_id="e1", data=right))
+    world.deliver()
+    assert [status for _, status, _ in world.statuses("dated")] == ["superseded", "scheduled"]
+    world.report(world.event("event.cancelled", event_id="e1"))
+    world.deliver()
+    assert [status for _, status, _ in world.statuses("dated")][:2] == ["superseded", "cancelled"]
