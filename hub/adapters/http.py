@@ -1,8 +1,9 @@
 """HTTP: one request a delivery, with an idempotency key, so that a receiver that honours it can be asked again.
 
 What an answer means: 2xx is delivered; 408, 425, 429 and 5xx are tried later, as `Retry-After` says, and so are a
-redirect and 401, 403, 407, which are settings to mend; any other status is a refusal for good. No connection is tried later; no answer
-after sending is too, or is an unknown outcome where the receiver does not honour the key (`idempotent: false`).
+redirect and 401, 403, 407, which are settings to mend; any other status is a refusal for good. No connection is tried
+later; no answer after sending is too, or is an unknown outcome where the receiver does not honour the key
+(`idempotent: false`).
 """
 
 from __future__ import annotations

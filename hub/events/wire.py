@@ -35,6 +35,7 @@ class Wire(msgspec.Struct, gc=False):
 
 
 _decoder = msgspec.json.Decoder(Wire)
+_plain = msgspec.json.Decoder().decode
 
 
 def decode(value: bytes) -> Wire:
@@ -58,8 +59,12 @@ class Lazy(Mapping[str, Any]):
         """Return one field's value; raises KeyError."""
         values = self._values
         if key not in values:
-            values[key] = msgspec.json.decode(self._raw[key])
+            values[key] = _plain(self._raw[key])
         return values[key]
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return one field's value, or the default when the event does not have it."""
+        return self[key] if key in self._raw else default
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._raw)

@@ -372,13 +372,11 @@ class _SqliteWriter(_Writer):
         self.raw.executemany(statement, rows)
 
     def finished(self, number: int, done: Finished) -> None:
-        fixed = (number, done.job, done.status, done.at, done.batch)
-        cursor = self.raw.executemany(
-            "INSERT INTO outcome(receiver, pos, job, status, at, batch, no) VALUES (?,?,?,?,?,?,?)" + _REPLACE,
-            [
-                (fixed[0], pos, fixed[1], fixed[2], fixed[3], fixed[4], no)
-                for pos, no in zip(done.positions, done.numbers, strict=True)
-            ],
+        pairs = orjson.dumps(list(zip(done.positions, done.numbers, strict=True))).decode()
+        cursor = self.raw.execute(
+            "INSERT INTO outcome(receiver, pos, job, status, at, batch, no) "
+            "SELECT ?, value ->> 0, ?, ?, ?, ?, value ->> 1 FROM json_each(?) WHERE true" + _REPLACE,
+            (number, done.job, done.status, done.at, done.batch, pairs),
         )
         _all_written(cursor.rowcount, done)
 

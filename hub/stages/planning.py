@@ -84,7 +84,7 @@ class Planner:
         self._households = any(path[0] == "household" for path in self._paths)
         self._standing: OrderedDict[str, dict[str, tuple[int, str | None]]] = OrderedDict()
         self._source_of: dict[int, int] = {}  # of the running poll: pos → source of a current event
-        self._mine: dict[str, list[Past]] = {}  # of the running poll: residents' new events
+        self._mine: dict[str, list[tuple[New, Planned]]] = {}  # of the running poll: residents' new events
         self._tombstones: dict[tuple[str, str], int] | None = None
         self._links: list[Link] = []  # of the running poll
 
@@ -138,8 +138,7 @@ class Planner:
             planned = Planned(ACCEPTED)
         else:
             planned = self._report(new, batch)
-        past = Past(new.pos, new.wire, new.source, self._rules, planned.items)
-        self._mine.setdefault(new.wire.subject, []).append(past)
+        self._mine.setdefault(new.wire.subject, []).append((new, planned))
         self._source_of[new.pos] = new.source
         if new.type in PROTECTING or new.type in AMENDMENTS:
             self._protect(new.wire.subject, batch)
@@ -410,7 +409,10 @@ class Planner:
     def _history(self, subject: str, *, extra: New | None = None) -> History:
         """Return a resident's events, those of the running poll included."""
         events, links = stored(self._log, self._book, subject)
-        mine = [Past(p.pos, p.wire, p.source, p.rules, p.items) for p in self._mine.get(subject, [])]
+        mine = [
+            Past(new.pos, new.wire, new.source, self._rules, planned.items)
+            for new, planned in self._mine.get(subject, [])
+        ]
         if extra is not None:
             mine.append(Past(extra.pos, extra.wire, extra.source, self._rules, []))
         return History([*events, *mine], [*links, *self._links])

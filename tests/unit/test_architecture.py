@@ -28,7 +28,8 @@ ALLOWED: dict[str, set[str]] = {
     "app": {"stages", "counter", "server", "routing", "ledger", "events", "settings", "adapters", "kafka"},
     "moriguchi": {"app", "stages", "routing", "ledger", "events", "settings", "adapters", "kafka"},
     "cli": {
-        "app", "moriguchi", "stages", "server", "console", "routing", "ledger", "events", "settings", "adapters", "kafka",
+        "app", "moriguchi", "stages", "server", "console", "routing", "ledger", "events", "settings", "adapters",
+        "kafka",
     },
 }  # fmt: skip
 ONLY_IN = {"faststream": "kafka", "aiokafka": "kafka", "cel": "routing", "sqlalchemy": None, "typer": "cli"}
@@ -46,8 +47,8 @@ def _imports(path: Path) -> Iterator[tuple[str, int]]:
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             for alias in node.names:
                 inner = ROOT / Path(*node.module.split(".")[1:], f"{alias.name}.py")
-                name = f"{node.module}.{alias.name}" if node.module.startswith("hub") and inner.exists() else node.module
-                yield name, node.lineno
+                ours = node.module.startswith("hub") and inner.exists()
+                yield (f"{node.module}.{alias.name}" if ours else node.module), node.lineno
 
 
 def offences(path: Path, module: str) -> Iterator[str]:

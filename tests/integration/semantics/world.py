@@ -1,4 +1,4 @@
-"""A small city in memory of the test: events in by the dispatcher, deliveries out to jsonl files, a real ledger between."""
+"""A small city: events in by the dispatcher, deliveries out to jsonl files, a real ledger between."""
 
 from __future__ import annotations
 
