@@ -356,7 +356,8 @@ class Hub:
                 found.append(Check("delivery", fault is None, fault.message if fault else ""))
             return found
 
-        parts = Parts(self.city, self.ledger, Inquiry(self.ledger, self.book, self.held), self.topic, producer, checks)
+        inquiry = Inquiry(self.ledger, self.book, self.held)
+        parts = Parts(self.city, self.ledger, inquiry, self.topic, producer, checks, self.foreman)
         await serve(create_app(ports_of(parts)), listening, stop)
 
     # --- stages ------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 
 import hub
 from hub.errors import BrokerUnavailable
+from hub.events.text import parse
 from hub.server import metrics, openapi
 from hub.server.closed import SecurityHeaders
 from hub.server.cloudevents import documents
@@ -65,6 +66,17 @@ def _version_1(ports: ServerPorts, limits: Limits) -> APIRouter:
             mend = "known are: " + ", ".join(sorted(_FILTERS))
             raise Problem(HTTPStatus.BAD_REQUEST, f"no filter {', '.join(unknown)} ({mend})")
         return _json(await asyncio.to_thread(deliveries_for, caller, filters, ports.deliveries))
+
+    @router.post("/replays", status_code=202, summary="Ask for deliveries again", openapi_extra=openapi.REPLAY_BODY)
+    async def replay(request: Request, caller: Caller) -> Response:
+        """Begin a job that sends the caller's own deliveries again; 200 where nothing begins."""
+        asked = parse(await body_of(request, limits))
+        found = await asyncio.to_thread(ports.replay, caller, asked)
+        return _json(found, HTTPStatus.OK if found["no"] is None else HTTPStatus.ACCEPTED)
+
+    @router.get("/jobs/{number}", summary="Show one of the caller's own jobs")
+    async def job(number: str, caller: Caller) -> Response:
+        return _json(await asyncio.to_thread(ports.job, caller, number))
 
     return router
 

@@ -54,6 +54,34 @@ EVENTS_BODY: dict[str, Any] = {
 }
 
 
+REPLAY_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "Which of the caller's deliveries: their keys, or the filters of `/v1/deliveries`.",
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "deliveries": _IDS,
+                        "status": _IDS,
+                        "type": _IDS,
+                        **{name: {"type": "string"} for name in ("resident", "batch", "since", "until", "error")},
+                        "rules": {"enum": ["then", "now"]},
+                        "rate": {"type": "number", "description": "deliveries a second"},
+                        "even_if_stale": {"type": "boolean"},
+                        "dry_run": {"type": "boolean"},
+                        "reason": {"type": "string"},
+                    },
+                    "additionalProperties": False,
+                }
+            }
+        },
+    },
+    "responses": {"200": {"description": "What the job would do; nothing has begun"}},
+}
+
+
 def parameters(names: Iterable[str]) -> dict[str, Any]:
     """Return the description of optional query parameters."""
     return {"parameters": [{"name": name, "in": "query", "schema": {"type": "string"}} for name in names]}

@@ -38,13 +38,16 @@ class ServerPorts:
     """What the routes call.
 
     `system_of` answers the system a bearer token is bound to. `event(id)` and `deliveries(filters)` give the same JSON
-    as the command line, and raise its errors (`NotFound`, `AmbiguousId`, `UsageError`).
+    as the command line, and raise its errors (`NotFound`, `AmbiguousId`, `UsageError`); `replay(caller, asked)` begins
+    a job and `job(caller, number)` shows it.
     """
 
     system_of: Callable[[str], str | None]
     receive: Receive
     event: Callable[[str], Json]
     deliveries: Callable[[Mapping[str, str]], Json]
+    replay: Callable[[str, Mapping[str, Any]], Json]
+    job: Callable[[str, str], Json]
     checks: Callable[[], Sequence[Check]]
     metrics: Callable[[], Sequence[Metric]]
 

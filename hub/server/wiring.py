@@ -15,9 +15,11 @@ from hub.ledger.log import EventLog
 from hub.ledger.names import Names
 from hub.server.metrics import Metric
 from hub.server.ports import Check, Json, Receive, ServerPorts
+from hub.server.replays import Replays
 from hub.settings.models import City
 from hub.stages import times
 from hub.stages.arrivals import keep
+from hub.stages.foreman import Foreman
 from hub.stages.inquiry import DeliveryFilter, Inquiry
 from hub.stages.ports import Producer
 from hub.stages.receive import Receipt, Reception
@@ -36,11 +38,13 @@ class Parts:
     topic: str
     producer: Producer | None
     checks: Callable[[], Sequence[Check]]
+    foreman: Callable[[], Foreman]
 
 
 def ports_of(parts: Parts) -> ServerPorts:
     """Return the ports of a city's server."""
     city = parts.city
+    replays = Replays(parts.ledger, ZoneInfo(city.timezone), parts.foreman)
 
     def system_of(token: str) -> str | None:
         system = tokens.system_of(parts.ledger, token)
@@ -55,6 +59,8 @@ def ports_of(parts: Parts) -> ServerPorts:
         receive=_receiver(parts),
         event=parts.inquiry.event,
         deliveries=deliveries,
+        replay=replays.begin,
+        job=replays.show,
         checks=lambda: [_ledger_check(parts.ledger), *parts.checks()],
         metrics=lambda: metrics_of(parts.inquiry.status()),
     )

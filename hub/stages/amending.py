@@ -18,6 +18,7 @@ from hub.ledger.engine import Ledger
 from hub.ledger.facts import FactBook
 from hub.ledger.jobs import PUBLISHER, Order, Task
 from hub.ledger.log import EventLog
+from hub.ledger.protected import Register
 from hub.stages import amend
 from hub.stages.backfill import planned_today
 from hub.stages.entries import ActiveRules
@@ -30,6 +31,7 @@ from hub.stages.told import moment
 
 Json = dict[str, Any]
 Claim = Callable[[], Awaitable[bool]]
+HIDDEN = "…"  # a value of a protected resident's event in a preview
 AT_ONCE = 500  # events published before the ledger notes it
 
 
@@ -68,6 +70,8 @@ class Amender:
         data = {"effective_on": right["effective_on"], "data": dict(right)}
         names = sorted({*past.data, *right})
         changes = {n: [past.data.get(n), right.get(n)] for n in names if past.data.get(n) != right.get(n)}
+        if Register(self._log.ledger)({wire.subject}):
+            changes = {name: [HIDDEN, HIDDEN] for name in changes}
         self._add(plan, "correct", past, items, data, changes=changes)
 
     def values(self, row: Any) -> Json:

@@ -24,6 +24,7 @@ from hub.stages.amend import project
 from hub.stages.entries import ActiveRules, Item, pack_made, unpack_plan
 from hub.stages.history import History, Past, stored
 from hub.stages.jobs import Plan
+from hub.stages.judgement import kind_of
 from hub.stages.planning import attributes, due_on
 from hub.stages.rulebook import RuleBook
 
@@ -54,6 +55,7 @@ class Newcomer:
             for number, item in items:
                 item.made = {"action": "new", "data": project(self._rules, item, past.data)}
                 item.due = due_on(self._rules.ruleset, item, effective, timezone)
+                item.detail = item.detail or (kind_of(past.type, past.data) if item.due else "")
                 found.append((number, past, item))
         self._add(plan, "backfill", found)
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from hub.errors import NotFound, UsageError
+from hub.ledger.protected import Register
 from hub.ledger.status import DELIVERY, REASONS, delivery_code
 from hub.ledger.views import EventFilter, Views
 from hub.stages.inquiry import DeliveryFilter, concerns, matches
@@ -25,6 +26,7 @@ class Finder:
     def __init__(self, views: Views, book: RuleBook) -> None:
         self._views = views
         self._book = book
+        self._register = Register(views.ledger)
 
     def deliveries(self, wanted: DeliveryFilter) -> Iterator[Told]:
         """Yield deliveries that fit, the newest event first; raises UsageError for a status that is none."""
@@ -32,8 +34,9 @@ class Finder:
             raise UsageError(f"no such status: {', '.join(unknown)}", mend="one of " + ", ".join(DELIVERY))
         for rows in self._rows(wanted):
             states = self._views.states([row.pos for row in rows])
+            flags = self._register({row.subject for row in rows})
             for row in rows:
-                for told in told_of(row, states, self._book.__getitem__):
+                for told in told_of(row, states, self._book.__getitem__, flags):
                     if concerns(told, wanted) and matches(told, wanted):
                         yield told
 
@@ -44,7 +47,8 @@ class Finder:
         if not rest.isdigit() or not reference:
             raise UsageError(f"not a delivery key: {key}", mend="<source system>/<event id>:<system>.<receiver>:<n>")
         row = self._views.event(self._views.find(reference))
-        for told in told_of(row, self._views.states([row.pos]), self._book.__getitem__):
+        flags = self._register({row.subject})
+        for told in told_of(row, self._views.states([row.pos]), self._book.__getitem__, flags):
             if (told.key, told.job) == (receiver, int(rest)):
                 return told
         raise NotFound(f"there is no delivery {key}", mend="hub deliveries list")

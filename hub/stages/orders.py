@@ -202,7 +202,7 @@ class Orders:
         if item is not None and item.hold is not None:
             return delivery_code("held", item.hold), item.detail, None
         if item is not None and item.due is not None and item.due > now_ms():
-            return SCHEDULED, "", item.due
+            return SCHEDULED, item.detail, item.due
         return WAITING, "", self._due(command, waiting)
 
     def _restore(self, command: Command, asked: Asked, waiting: Waiting) -> str:

@@ -118,15 +118,20 @@ def _add(made: Plan, what: str, told: Told, makers: list[Remake], *, superseded:
             return
         rules, item = answer
         payload = pack_made(rules.no, item)
-    if makers and (changes := _changes(told, item)):
+    if makers and (changes := _changes(told, rules, item)):
         shown["changes"] = changes
     order = Order(told.receiver, what, told.entry.pos, told.job, payload)
     made.add("superseded" if superseded else what, order, shown, told.key)
 
 
-def _changes(told: Told, item: Item) -> dict[str, list[Any]]:
-    """Return the fields that differ from what was planned: `[before, after]`; None stands for an absent one."""
+def _changes(told: Told, rules: ActiveRules, item: Item) -> dict[str, list[Any]]:
+    """Return the fields that differ from what was planned: `[before, after]`; None stands for an absent one.
+
+    Of a protected resident, nothing that locates them is shown.
+    """
     before, after = told.delivery.data, (item.made or {}).get("data", {})
+    if told.cut is not None:
+        after = (told.cut | rules.cut(item.rule)).apply(after)
     return {
         name: [before.get(name), after.get(name)]
         for name in sorted({*before, *after})

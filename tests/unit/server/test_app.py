@@ -61,12 +61,24 @@ class City:
             raise UsageError("not a cursor")
         return {"items": DELIVERIES, "next": None}
 
+    def replay(self, caller: str, asked: Any) -> dict[str, Any]:
+        if "dry_run" in asked:
+            return {"no": None, "preview": {}}
+        return {"no": 7, "by": f"http:{caller}", "asked": asked}
+
+    def job(self, caller: str, number: str) -> dict[str, Any]:
+        if number != "7":
+            raise NotFound(f"no job {number}")
+        return {"no": 7, "by": f"http:{caller}"}
+
     def ports(self) -> ServerPorts:
         return ServerPorts(
             system_of=self.system_of,
             receive=Reception(self, "hub.events", "moriguchi", self.ids).receive,
             event=self.event,
             deliveries=self.deliveries,
+            replay=self.replay,
+            job=self.job,
             checks=lambda: [Check("broker", not self.broker_away, "answers"), Check("ledger", ok=True)],
             metrics=lambda: [Metric("hub_lag", "gauge", "Events behind", {(("system", 'a"b'),): 3, (): 4})],
         )
@@ -302,3 +314,14 @@ async def test_it_stops_while_a_request_hangs(city, monkeypatch):
         await asyncio.wait_for(serving, 5)
         request.cancel()
         await asyncio.gather(request, return_exceptions=True)
+
+
+async def test_a_replay_and_its_job(http):
+    asked = {"status": ["dead"], "reason": "復旧"}
+    answer = await http.post("/v1/replays", json=asked, headers=JUKI)
+    assert (answer.status_code, answer.json()) == (202, {"no": 7, "by": "http:juki", "asked": asked})
+    assert (await http.post("/v1/replays", json={"dry_run": True}, headers=JUKI)).status_code == 200
+    assert (await http.get("/v1/jobs/7", headers=JUKI)).json() == {"no": 7, "by": "http:juki"}
+    problem(await http.get("/v1/jobs/8", headers=JUKI), 404)
+    problem(await http.post("/v1/replays", content=b"{", headers=JUKI), 400)
+    problem(await http.post("/v1/replays", json=asked), 401)
