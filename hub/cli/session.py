@@ -84,4 +84,4 @@ class Session:
         from hub.stages.rulebook import RuleBook
 
         with self.ledger() as ledger:
-            yield Inquiry(ledger, RuleBook(ledger, Desk(ledger)))
+            yield Inquiry(ledger, RuleBook(ledger, Desk(ledger)), self.var / "held")

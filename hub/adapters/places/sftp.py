@@ -93,6 +93,9 @@ class Session:
             raise Transient(message, code="host-key") from error
         except asyncssh.PermissionDenied as error:
             raise Transient(f"{self._address.place}: the login was refused", code="login") from error
+        except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
+            message = f"{self._address.place}: the private key or `host_key` cannot be read: {error}"
+            raise Transient(message, code="login") from error
         except (asyncssh.Error, OSError, TimeoutError) as error:
             reason = getattr(error, "reason", "") or getattr(error, "strerror", "") or str(error) or "no answer"
             raise Transient(f"{self._address.place}: {reason}", code="place-away") from error
@@ -178,8 +181,8 @@ class SftpInbox:
         """Fetch the file; one that changes meanwhile counts as not there yet."""
 
         def fill(stream: BinaryIO) -> None:
-            found.mark = self.mark(found) or []
-            self._session.run(lambda client: _fetch(client, found.where, stream))
+            found.mark = self.mark(found) or [0]
+            self._session.run(lambda client: _fetch(client, found.where, found.mark[0], stream))
             if self.mark(found) != found.mark:
                 raise Gone(found.label)
 
@@ -292,10 +295,12 @@ async def _stat(client: asyncssh.SFTPClient, path: str) -> Any:
     return await client.stat(path)
 
 
-async def _fetch(client: asyncssh.SFTPClient, path: str, stream: BinaryIO) -> None:
+async def _fetch(client: asyncssh.SFTPClient, path: str, size: int, stream: BinaryIO) -> None:
+    """Copy the bytes the file had when it was looked at: one that grows would be chased for ever."""
     async with client.open(path, "rb") as file:
-        while part := await file.read(CHUNK):
-            stream.write(cast("bytes", part))
+        while size > 0 and (part := cast("bytes", await file.read(min(CHUNK, size)))):
+            stream.write(part)
+            size -= len(part)
 
 
 async def _move(client: asyncssh.SFTPClient, path: str) -> None:

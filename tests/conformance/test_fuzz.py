@@ -1,0 +1,119 @@
+"""Broken files: whatever is in them, no crash, and every byte is in a row, in an error row, or left out by a rule.
+
+A few hundred files a format; `HUB_FUZZ=10000` for more.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hub.adapters import file_source, registry
+from hub.adapters.contract import Row
+from hub.settings.layouts import Layout, LayoutField
+from tests.conformance.files import FORMATS, IDO
+from tests.conformance.helpers import site
+
+FILES = int(os.environ.get("HUB_FUZZ", "300"))
+PLAIN = Layout(newline="none", record=(LayoutField(name="番号", width=4), LayoutField(name="氏名", width=6)))
+LAYOUTS = {"ido": IDO, "plain": PLAIN}
+LEFT_OUT = b"\r\n\x1a \t\x0b\x0c"  # blank lines, and what may stand behind the last record
+TOKENS = [b'"', b'""', b",", b"\n", b"\r\n", b"\r", b"\0", b"\x1a", b"\xef\xbb\xbf", b"\xff", b"\x81", b"{", b"}", b"9"]
+
+
+class Plain:
+    """Fixed width without line breaks, header or trailer."""
+
+    name = "fixed_width"
+    source = {"layout": "layouts/plain.yaml"}  # noqa: RUF012
+
+    def write(self, rows: list[dict[str, Any]]) -> bytes:
+        return b"".join(f"{no:04d}守口市".encode("cp932") for no, _ in enumerate(rows))
+
+
+KINDS: dict[str, Any] = {**FORMATS, "fixed_width-none": Plain()}
+
+
+def mutated(content: bytes, chance: random.Random, *, long: int) -> bytes:
+    """Return a file with some of it cut, doubled, overwritten or inserted."""
+    data = bytearray(content)
+    for _ in range(chance.randint(1, 6)):
+        at, end = sorted((chance.randint(0, len(data)), chance.randint(0, len(data))))
+        match chance.randrange(7):
+            case 0:
+                del data[at:end]
+            case 1:
+                data[at:at] = data[at:end]
+            case 2 if data:
+                data[min(at, len(data) - 1)] = chance.randrange(256)
+            case 3:
+                data[at:at] = chance.choice(TOKENS)
+            case 4:
+                data[at:at] = chance.randbytes(chance.randint(1, 40))
+            case 5:
+                data[at:at] = chance.choice(TOKENS) * chance.choice((1, 2, long))
+            case _:
+                del data[at:]
+    return bytes(data)
+
+
+def rows_of(opened: Any, after: Any = None) -> list[tuple[Row, Any]]:
+    return [(row, found.position) for found in opened.read(after) for row in found.rows]
+
+
+def account(content: bytes, rows: list[Row]) -> bytes:
+    """Return the bytes in no row; rows must come in the file's order."""
+    left, offset = bytearray(), 0
+    for row in rows:
+        at = content.index(row.raw, offset)
+        left += content[offset:at]
+        offset = at + len(row.raw)
+    return bytes(left + content[offset:])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_broken_file_crashes_and_no_byte_is_lost(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_source, "ROWS", 3)
+    files, chance = KINDS[kind], random.Random(kind)  # noqa: S311
+    good = files.write([{"番号": str(no), "氏名": f'守口 "{no}", 番\n'[: -(no % 2) or None]} for no in range(8)])
+    path = tmp_path / "in" / "a"
+    path.parent.mkdir()
+    options = {"path": "in/*", "after": "keep", **files.source}
+    where = replace(site(tmp_path), layouts=LAYOUTS)
+    for _ in range(FILES):
+        content = mutated(good, chance, long=300 if kind == "fixed_width-none" else 70_000)
+        path.write_bytes(content)
+        found = rows_of(registry.open_source(files.name, options, where))
+        rows = [row for row, _ in found]
+        assert all((row.error is None) == bool(row.values) or row.values == {} for row in rows)
+        assert all(row.error is None or row.error.code != "malformed" for row in rows)
+        if kind != "excel" or any(row.error and not row.raw.startswith(b"[") for row in rows):
+            left = account(content, rows)
+            if any(row.error is not None and ":" not in row.place for row in rows):
+                assert left == b"", "a file that is given up is kept to the last byte"
+            else:
+                assert expected_left(kind, content, left), (content, left)
+        if found:  # a new process goes on after any position with the rows that follow
+            position = chance.choice(found)[1]
+            done = sum(1 for _, each in found if each["offset"] <= position["offset"])
+            rest = [row for row, _ in rows_of(registry.open_source(files.name, options, where), position)]
+            assert [row.raw for row in rest] == [row.raw for row in rows[done:]]
+
+
+def expected_left(kind: str, content: bytes, left: bytes) -> bool:
+    """Say whether what no row holds is only what rules leave out: header, trailer, marks, blank lines."""
+    left = left.removeprefix(b"\xef\xbb\xbf") if kind in ("csv", "jsonl") else left
+    if kind in ("csv", "fixed_width"):
+        first = content.find(b"\n") + 1 or len(content)
+        while kind == "csv" and not content[:first].strip(LEFT_OUT) and first < len(content):
+            first = content.find(b"\n", first) + 1 or len(content)
+        left = left[first:] if content.startswith(left[:first]) else left
+    if kind == "fixed_width":
+        trailer = content.rstrip(b"\r\n\x1a").rpartition(b"\n")[2]
+        left = left.replace(trailer, b"")
+    return not left.strip(LEFT_OUT)

@@ -1,0 +1,170 @@
+"""When a file is taken, and what announces it: the same on every place, tried on a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hub.adapters import file_source, registry
+from hub.errors import ConfigurationError
+from tests.conformance.helpers import site
+
+
+def source(folder: Path, **options: Any) -> Any:
+    return registry.open_source("csv", {"path": "in/*.csv", **options}, site(folder))
+
+
+def drop(folder: Path, name: str, content: str = "a\n1\n") -> Path:
+    path = folder / "in" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(content)
+    return path
+
+
+def read(opened: Any, after: Any = None, *, acknowledge: bool = True) -> list[str]:
+    """Return the labels of the files that were read whole."""
+    labels = []
+    for batch in opened.read(after):
+        labels.append(Path(batch.label).name)
+        if acknowledge:
+            opened.acknowledge(batch)
+    return labels
+
+
+def there(folder: Path) -> list[str]:
+    return [str(path.relative_to(folder / "in")) for path in sorted((folder / "in").rglob("*")) if path.is_file()]
+
+
+# --- triggers --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("trigger", "name"), [("{stem}.end", "a.end"), ("{name}.ok", "a.csv.ok"), ("READY", "READY")])
+def test_a_file_waits_for_its_trigger_which_goes_where_it_goes(tmp_path: Path, trigger: str, name: str) -> None:
+    opened = source(tmp_path, trigger=trigger)
+    drop(tmp_path, "a.csv")
+    assert read(opened) == []
+    drop(tmp_path, name, "")
+    assert read(opened) == ["a.csv"]
+    assert there(tmp_path) == sorted([f"done/{name}", "done/a.csv"])
+
+
+@pytest.mark.parametrize(("after", "left"), [("delete", []), ("keep", ["a.csv", "a.end"])])
+def test_what_becomes_of_a_trigger(tmp_path: Path, after: str, left: list[str]) -> None:
+    drop(tmp_path, "a.csv")
+    drop(tmp_path, "a.end")
+    read(source(tmp_path, trigger="{stem}.end", after=after))
+    assert there(tmp_path) == left
+
+
+def test_a_trigger_that_fits_the_pattern_is_no_file(tmp_path: Path) -> None:
+    drop(tmp_path, "a.csv")
+    drop(tmp_path, "a.csv.ok")
+    assert read(source(tmp_path, path="in/*", trigger="{name}.ok")) == ["a.csv"]
+
+
+def test_a_shared_trigger_stays_until_the_last_file_is_read(tmp_path: Path) -> None:
+    for name in ("a.csv", "b.csv", "READY"):
+        drop(tmp_path, name)
+    opened = source(tmp_path, trigger="READY")
+    first, second = opened.read(None)
+    opened.acknowledge(first)
+    assert "READY" in there(tmp_path)
+    opened.acknowledge(second)
+    assert there(tmp_path) == ["done/READY", "done/a.csv", "done/b.csv"]
+
+
+def test_a_file_whose_trigger_was_put_away_before_a_crash_is_finished(tmp_path: Path) -> None:
+    path = drop(tmp_path, "a.csv")
+    drop(tmp_path, "a.end")
+    (batch,) = source(tmp_path, trigger="{stem}.end").read(None)
+    (tmp_path / "in" / "a.end").unlink()
+    assert read(source(tmp_path, trigger="{stem}.end"), batch.position) == ["a.csv"]
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("trigger", ["done/{stem}", "{file}.end", "{stem"])
+def test_what_cannot_be_a_trigger(tmp_path: Path, trigger: str) -> None:
+    with pytest.raises(ConfigurationError, match="trigger"):
+        source(tmp_path, trigger=trigger)
+
+
+# --- settling --------------------------------------------------------------------------------------------------------
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(file_source, "time", clock)
+    return clock
+
+
+def test_a_file_settles_over_two_looks(tmp_path: Path, clock: Clock) -> None:
+    opened = source(tmp_path, settle="30s")
+    drop(tmp_path, "a.csv")
+    assert read(opened) == []
+    clock.now += 29
+    assert read(opened) == []
+    drop(tmp_path, "a.csv", "a\n1\n2\n")
+    clock.now += 29
+    assert read(opened) == []
+    clock.now += 30
+    assert read(opened) == ["a.csv"]
+
+
+def test_a_file_that_is_being_read_has_settled(tmp_path: Path, clock: Clock) -> None:
+    drop(tmp_path, "a.csv")
+    opened = source(tmp_path, settle=1)
+    read(opened)
+    clock.now += 1
+    (batch,) = opened.read(None)
+    assert read(source(tmp_path, settle=1), batch.position) == ["a.csv"]
+
+
+@pytest.mark.parametrize("settle", ["soon", -1, "1"])
+def test_what_cannot_be_a_time_to_settle(tmp_path: Path, settle: Any) -> None:
+    with pytest.raises(ConfigurationError, match="settle"):
+        source(tmp_path, settle=settle)
+
+
+# --- repeats ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_same_name_with_new_content_is_new(tmp_path: Path) -> None:
+    opened = source(tmp_path, after="keep")
+    drop(tmp_path, "IDO.csv", "a\n1\n")
+    (first,) = opened.read(None)
+    drop(tmp_path, "IDO.csv", "a\n2\n")
+    (second,) = opened.read(first.position)
+    assert [row.values for row in second.rows] == [{"a": "2"}]
+    assert first.batch_id != second.batch_id
+
+
+def test_the_same_content_twice_has_the_same_batch_id_and_is_read_once_where_it_is_kept(tmp_path: Path) -> None:
+    opened = source(tmp_path, after="keep")
+    path = drop(tmp_path, "IDO.csv")
+    (batch,) = opened.read(None)
+    path.unlink()
+    drop(tmp_path, "IDO.csv")
+    assert read(opened, batch.position) == []
+    (again,) = source(tmp_path).read(None)
+    assert again.batch_id == batch.batch_id
+
+
+def test_one_file_is_opened_whatever_its_source_waits_for(tmp_path: Path) -> None:
+    path = tmp_path / "quarantine-1"
+    path.write_text("a\n1\n")
+    options = {"path": "sftp://u@h/in/*.csv", "sftp": {"host_key": "ssh-ed25519 AAAA", "password": "x"}}
+    options |= {"trigger": "READY", "settle": "30s"}
+    opened = registry.open_file("csv", options, path, site(tmp_path))
+    assert read(opened) == ["quarantine-1"]
+    assert path.exists()
