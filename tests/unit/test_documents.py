@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -38,8 +39,9 @@ def test_every_test_of_a_guarantee_exists():
 
 def test_every_dependency_has_its_reason_and_its_licence():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    wanted = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
-    names = {re.split(r"[<>=;~! ]", each)[0].replace("[binary]", "").replace("[kafka]", "") for each in wanted}
+    extras = project["project"]["optional-dependencies"].values()
+    wanted = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"], *chain(*extras)]
+    names = {re.split(r"[\[<>=;~! ]", each)[0] for each in wanted}
     rows = re.findall(
         r"^\| `([\w.-]+)(?:\[\w+\])?` \| (\S.*) \| (\S.*) \|$", _text("docs/decisions/dependencies.md"), re.MULTILINE
     )
