@@ -88,6 +88,7 @@ def test_a_batch_of_five_hundred_survives_a_crash_between_kafka_and_the_ledger(t
         assert len(desk.keys) == len(set(desk.keys)) == 1001
     assert (town.job(number).status, town.job(number).results) == ("done", {"published": 500})
     assert {each["batchid"] for each in topic.published} == {f"job-{number}"}
+    assert (len(topic.published), len({each["id"] for each in topic.published})) == (800, 500)
 
 
 def test_a_correction_reaches_who_was_told_and_whom_it_concerns(town):
