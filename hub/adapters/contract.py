@@ -117,6 +117,19 @@ class Source(Protocol):
         ...
 
 
+@runtime_checkable
+class Rereadable(Protocol):
+    """A source of files that takes up again what it once handed out as raw bytes."""
+
+    def again(self, raw: bytes, head: bytes) -> list[Row]:
+        """Return the rows of a record, of several, or of a whole file.
+
+        `head` is the first line of the file they came from, empty when that is gone. Raises `UsageError` when they
+        cannot be told without it.
+        """
+        ...
+
+
 # --- sinks ---------------------------------------------------------------------------------------------------------
 
 

@@ -30,7 +30,7 @@ from hub.adapters.file_settings import FileSinkSettings, FileSourceSettings, fil
 from hub.adapters.file_sink import Column, Content, FileSink
 from hub.adapters.file_source import FileSource, Spot
 from hub.adapters.tabular import stranger, table
-from hub.errors import Malformed, ReceiverStopped
+from hub.errors import Malformed, ReceiverStopped, UsageError
 from hub.settings.encoding import Encoding
 
 Delimiter = Annotated[str, Field(min_length=1, max_length=1, pattern='[^"\r\n]')]
@@ -78,6 +78,15 @@ class CsvFormat:
             offset, line = head.end, head.next_line
         for record in records(stream, self._encoding, self._delimiter, offset=offset, line=line):
             yield _row(record, head, f"{label}:{record.line}"), Spot(record.end, record.next_line)
+
+    def again(self, raw: bytes, head: bytes, label: str) -> Iterator[tuple[Row, Spot]]:
+        """Yield the rows of a whole file, which has several lines, or of one line behind the file's header."""
+        is_line = len(raw.strip().splitlines()) <= 1
+        if is_line and not head:
+            mend = "put the header line and the row into a file: hub quarantine fix NO FILE"
+            raise UsageError("the file with the row's header is gone", mend=mend)
+        whole = head.rstrip(b"\r\n") + b"\n" + raw if is_line else raw
+        return self.rows(io.BytesIO(whole), label, Spot())
 
 
 def _row(record: Record, head: Header, place: str) -> Row:

@@ -6,9 +6,11 @@ same bytes for the same batch.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, ClassVar
 
+import orjson
 from pydantic import Field, field_validator
 
 from hub.adapters.contract import (
@@ -27,7 +29,10 @@ from hub.adapters.file_settings import FileSinkSettings, FileSourceSettings, fil
 from hub.adapters.file_sink import Column, Content, FileSink
 from hub.adapters.file_source import FileSource, Spot
 from hub.adapters.tabular import table
-from hub.errors import Malformed, ReceiverStopped
+from hub.errors import Malformed, ReceiverStopped, UsageError
+
+ERRORS = frozenset({"#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A"})
+NAMELESS = " "  # before the number of a column without a name, which no name can begin with
 
 
 class ExcelSourceSettings(FileSourceSettings):
@@ -63,6 +68,20 @@ class ExcelFormat:
     def number(self, stream: BinaryIO) -> None:
         """Answer that workbooks carry no number."""
 
+    def again(self, raw: bytes, head: bytes, label: str) -> Iterator[tuple[Row, Spot]]:  # noqa: ARG002
+        """Yield the row of one JSON object of texts by column, as it was handed out, or the rows of a workbook."""
+        if raw.startswith(b"PK"):
+            yield from self.rows(io.BytesIO(raw), label, Spot())
+            return
+        try:
+            values = orjson.loads(raw)
+        except orjson.JSONDecodeError:
+            values = None
+        if not isinstance(values, dict) or not all(isinstance(text, str) for text in values.values()):
+            mend = "give a workbook, or a JSON object of texts by column: hub quarantine fix NO FILE"
+            raise UsageError("the row is neither a workbook nor a JSON object of texts", mend=mend)
+        yield _checked(values, raw, label), Spot()
+
     def rows(self, stream: BinaryIO, label: str, start: Spot) -> Iterator[tuple[Row, Spot]]:
         """Yield each row that is not blank; raises `Malformed` for a workbook that cannot be read to its end."""
         for _ in cells(stream, self._sheet):
@@ -84,23 +103,31 @@ def _header(found: Cells) -> list[str]:
     while names and not names[-1]:
         names.pop()
     repeated = sorted({name for name in names if names.count(name) > 1 and name})
-    if found.error is not None or repeated:
-        said = found.error.message if found.error else f"the header names a column twice: {', '.join(repeated)}"
-        raise Malformed(said, code="excel-header")
+    if repeated:
+        raise Malformed(f"the header names a column twice: {', '.join(repeated)}", code="excel-header")
     return names
 
 
 def _row(found: Cells, header: list[str], place: str) -> Row:
-    error = found.error
-    if (error is None and any(found.texts[len(header) :])) or any(
-        text for name, text in zip(header, found.texts, strict=False) if not name
-    ):
-        error = Malformed("a value stands in a column without a name", code="excel-columns")
-    if error is not None:
-        error.place = place
-        return Row({}, place, found.raw, error)
+    named = [*header, *(f"{NAMELESS}{no}" for no in range(len(header) + 1, len(found.texts) + 1))]
+    named = [name or f"{NAMELESS}{no}" for no, name in enumerate(named, 1)]
     texts = [*found.texts, *[""] * (len(header) - len(found.texts))]
-    return Row({name: text for name, text in zip(header, texts, strict=False) if name}, place, found.raw)
+    values = {name: text for name, text in zip(named, texts, strict=True) if text or not name.startswith(NAMELESS)}
+    return _checked(values, orjson.dumps(values), place)
+
+
+def _checked(values: dict[str, str], raw: bytes, place: str) -> Row:
+    """Return a row, or its error: an error in a cell, a value in a column without a name."""
+    wrong = next((name for name, text in values.items() if text in ERRORS), None)
+    nameless = next((name for name in values if name.startswith(NAMELESS)), None)
+    if wrong is not None:
+        error = Malformed(f"`{wrong}` holds the error {values[wrong]}", place=place, code="excel-error")
+    elif nameless is not None:
+        message = f"a value stands in column {nameless.strip()}, which has no name"
+        error = Malformed(message, place=place, code="excel-columns")
+    else:
+        return Row(values, place, raw)
+    return Row({}, place, raw, error)
 
 
 class ExcelWriting:

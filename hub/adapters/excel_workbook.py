@@ -13,8 +13,6 @@ from itertools import pairwise
 from typing import Any, BinaryIO
 from zipfile import ZipFile, ZipInfo
 
-import orjson
-
 from hub.errors import Malformed, UsageError
 
 LARGEST_ROW = 1_048_576
@@ -33,12 +31,10 @@ _MOMENT = re.compile(rb"(<dcterms:(?:created|modified)[^>]*>)[^<]*")
 
 @dataclass(slots=True)
 class Cells:
-    """One row: its number, its values as texts, both as JSON, and why it cannot be used."""
+    """One row: its number, and its values as texts."""
 
     number: int
     texts: list[str]
-    raw: bytes
-    error: Malformed | None = None
 
 
 def cells(stream: BinaryIO, sheet: str | None) -> Iterator[Cells]:
@@ -99,15 +95,11 @@ def _bounded(stream: BinaryIO) -> None:
 
 def _cells(number: int, row: Sequence[dict[str, Any]]) -> Cells:
     texts = [""] * (row[-1]["column"] if row else 0)
-    error = None
     for cell in row:
         texts[cell["column"] - 1] = _text(cell["value"])
-        if cell["data_type"] == "e" and error is None:
-            message = f"the cell in column {cell['column']} holds the error {cell['value']}"
-            error = Malformed(message, code="excel-error")
     while texts and not texts[-1]:
         texts.pop()
-    return Cells(number, texts, orjson.dumps(texts), error)
+    return Cells(number, texts)
 
 
 def _text(value: Any) -> str:

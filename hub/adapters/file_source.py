@@ -40,6 +40,10 @@ class Format(Protocol):
         """
         ...
 
+    def again(self, raw: bytes, head: bytes, label: str) -> Iterator[tuple[Row, Spot]]:
+        """Yield the rows of a record, of several, or of a whole file, as `contract.Rereadable` says."""
+        ...
+
     def number(self, stream: BinaryIO) -> tuple[int, int] | None:
         """Return the number the file carries among its source's files and the highest there is, if it has one."""
         ...
@@ -104,6 +108,10 @@ class FileSource:
             self._inbox.move(found) if self._care.after == "move" else self._inbox.delete(found)
         except Gone:
             return
+
+    def again(self, raw: bytes, head: bytes) -> list[Row]:
+        """Return the rows of what was handed out before: a record, several, or a whole file."""
+        return [row for row, _ in self._format.again(raw, head, "resubmitted")]
 
     # --- which files -------------------------------------------------------------------------------------------
 

@@ -7,9 +7,11 @@ nothing it can be trusted with. A broken record is alone.
 from __future__ import annotations
 
 import codecs
+import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import BinaryIO
 
 from hub.adapters.contract import Row
@@ -72,6 +74,15 @@ class FixedFormat:
         extent = self._check(stream)
         begin = start if start.offset > extent.begin.offset else extent.begin
         for record in self._records(stream, begin, extent.end):
+            yield self._row(record, label), record.after
+
+    def again(self, raw: bytes, head: bytes, label: str) -> Iterator[tuple[Row, Spot]]:  # noqa: ARG002
+        """Yield the row of one record, or the rows of a whole file."""
+        stream = io.BytesIO(raw)
+        record, more = islice(chain(self._records(stream, Spot(), len(raw)), (None, None)), 2)
+        if more is not None:
+            yield from self.rows(stream, label, Spot())
+        elif record is not None:
             yield self._row(record, label), record.after
 
     def _row(self, record: _Record, label: str) -> Row:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import io
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, ClassVar
@@ -67,6 +68,10 @@ class JsonlFormat:
             if is_part or raw.strip():
                 yield _row(raw, f"{label}:{line}", is_part=is_part), after
             line = after.line
+
+    def again(self, raw: bytes, head: bytes, label: str) -> Iterator[tuple[Row, Spot]]:  # noqa: ARG002
+        """Yield the rows of lines: a line needs nothing beside it."""
+        return self.rows(io.BytesIO(raw), label, Spot())
 
 
 def _row(raw: bytes, place: str, *, is_part: bool) -> Row:

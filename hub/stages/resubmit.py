@@ -14,7 +14,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from hub.adapters.contract import Row, Source
+from hub.adapters.contract import Rereadable, Row, Source
 from hub.errors import UsageError
 from hub.events.codec import HEADERS
 from hub.events.documents import read_documents
@@ -26,6 +26,8 @@ from hub.ledger.quarantine import Item
 from hub.stages.clock import new_batch_id, timestamp, utc_now
 from hub.stages.ports import Producer, RowMapper
 from hub.stages.records import record_of, refuse_own
+
+LONGEST_HEAD = 64 * 1024  # bytes of a file's first line
 
 Reopen = Callable[[str, str, Path], tuple[Source | None, Sequence[RowMapper]]]
 
@@ -106,29 +108,28 @@ class Resubmitter:
     def _mapped(self, item: Item, replacement: bytes | None, now: str) -> list[Event]:
         var = self.folder / "var"
         var.mkdir(exist_ok=True)
+        raw = item.raw if replacement is None else replacement
         with tempfile.TemporaryDirectory(dir=var, prefix="resubmit-") as scratch:
             file = Path(scratch) / f"quarantine-{item.no}"
             source, mappers = self.reopen(item.system, item.source, file)
             if source is None:
-                rows = [_object(item.raw if replacement is None else replacement, item.place)]
+                rows = [_object(raw, item.place)]
+            elif isinstance(source, Rereadable):
+                rows = source.again(raw, self._head(item))
             else:
-                file.write_bytes(self._rows_file(item, replacement))
+                file.write_bytes(raw)
                 rows = [row for batch in source.read(None) for row in batch.rows]
         return list(_map(rows, mappers, now))
 
-    def _rows_file(self, item: Item, replacement: bytes | None) -> bytes:
-        """Return the rows as a file of their source: whole files as they are, single rows behind their header."""
-        raw = item.raw if replacement is None else replacement
-        if len(raw.strip().splitlines()) > 1:
-            return raw
+    def _head(self, item: Item) -> bytes:
+        """Return the first line of the file an entry came from, nothing when the file is gone."""
         name, _, _ = item.place.partition(":")
         beside = Path(name).parent / "done" / Path(name).name
         for path in (self.folder / name, self.folder / beside):
             if path.is_file():
                 with path.open("rb") as file:
-                    return file.readline().rstrip(b"\r\n") + b"\n" + raw
-        mend = "put the header line and the row into a file: hub quarantine fix NO FILE"
-        raise UsageError(f"the file {name} with the row's header is gone", mend=mend)
+                    return file.readline(LONGEST_HEAD)
+        return b""
 
 
 def _object(raw: bytes, place: str) -> Row:

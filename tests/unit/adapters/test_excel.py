@@ -95,7 +95,7 @@ def test_an_error_in_a_cell_is_an_error_of_its_row(tmp_path: Path) -> None:
     )
     rows = read(tmp_path, content)
     assert shape(rows) == ["excel-error", ["2"]]
-    assert rows[0].raw == b'["#REF!"]'
+    assert rows[0].raw == b'{"a":"#REF!"}'
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hub.adapters import file_source, registry
-from hub.errors import ConfigurationError
+from hub.adapters.contract import Rereadable
+from hub.errors import ConfigurationError, Malformed, UsageError
+from tests.conformance.files import FORMATS, LAYOUTS
 from tests.conformance.helpers import site
 
 
@@ -168,3 +171,46 @@ def test_one_file_is_opened_whatever_its_source_waits_for(tmp_path: Path) -> Non
     opened = registry.open_file("csv", options, path, site(tmp_path))
     assert read(opened) == ["quarantine-1"]
     assert path.exists()
+
+
+# --- what was quarantined --------------------------------------------------------------------------------------------
+
+
+def again(folder: Path, name: str, raw: bytes, head: bytes = b"", **options: Any) -> list[Any]:
+    opened = registry.open_source(name, {"path": "in/*", **options}, replace(site(folder), layouts=LAYOUTS))
+    assert isinstance(opened, Rereadable)
+    return [row.error.code if row.error else row.values for row in opened.again(raw, head)]
+
+
+def test_a_line_of_csv_is_taken_up_behind_its_header(tmp_path: Path) -> None:
+    assert again(tmp_path, "csv", b"1,2\r\n", b"a,b\r\n") == [{"a": "1", "b": "2"}]
+    assert again(tmp_path, "csv", b"b,a\n1,2\n", b"a,b\r\n") == [{"a": "2", "b": "1"}]
+    with pytest.raises(UsageError, match="header is gone"):
+        again(tmp_path, "csv", b"1,2\r\n")
+
+
+def test_a_line_of_json_is_taken_up_alone(tmp_path: Path) -> None:
+    assert again(tmp_path, "jsonl", b'{"a": 1}\n', b'{"a": 0}\n') == [{"a": 1}]
+    assert again(tmp_path, "jsonl", b'{"a": 1\n') == ["jsonl-syntax"]
+
+
+def test_a_record_of_a_layout_is_taken_up_without_header_and_trailer(tmp_path: Path) -> None:
+    whole = FORMATS["fixed_width"].write([{"番号": "1", "氏名": "守口"}, {"番号": "2", "氏名": "門真"}])
+    first, second = ({"区分": "2", "連番": no, "番号": no, "氏名": name} for no, name in (("1", "守口"), ("2", "門真")))
+    options = {"layout": "layouts/ido.yaml"}
+    assert again(tmp_path, "fixed_width", whole, **options) == [first, second]
+    assert again(tmp_path, "fixed_width", whole.splitlines(keepends=True)[2], **options) == [second]
+    assert again(tmp_path, "fixed_width", b"", **options) == []
+    with pytest.raises(Malformed, match="the file may be cut short"):
+        again(tmp_path, "fixed_width", whole[:-62], **options)
+
+
+def test_a_row_of_a_workbook_is_taken_up_as_it_was_handed_out(tmp_path: Path) -> None:
+    rows = [{"番号": "1", "氏名": "あ"}]
+    assert again(tmp_path, "excel", FORMATS["excel"].write(rows)) == rows
+    assert again(tmp_path, "excel", '{"番号": "1"}'.encode()) == [{"番号": "1"}]
+    assert again(tmp_path, "excel", b'{"a": "#REF!"}') == ["excel-error"]
+    assert again(tmp_path, "excel", b'{"a": "1", " 2": "x"}') == ["excel-columns"]
+    for raw in (b"[1]", b"x", b'{"a": 1}'):
+        with pytest.raises(UsageError, match="neither a workbook nor"):
+            again(tmp_path, "excel", raw)
