@@ -14,7 +14,6 @@ from hub.cli.words import word
 from hub.errors import AmbiguousId, ConfigurationError, HubError
 
 TROUBLE = 1
-STOPPED = 130  # by Ctrl-C, as shells say it
 
 
 def report(error: BaseException, folder: Path, *, as_json: bool) -> int:

@@ -119,10 +119,6 @@ class RuleSet:
         """Return the rule set `plain` was dumped from; raises msgspec.ValidationError for anything else."""
         return cls(msgspec.convert(plain, _Contents))
 
-    def sendable(self, receiver: int, rule: int) -> bool:
-        """Say whether both owners' `enabled` flags let this rule feed this receiver."""
-        return self.rules[rule].enabled and self.receiver_entries[receiver].enabled
-
 
 def _rule(subscription: Subscription, city: City, number: dict[str, int]) -> Rule:
     system = city.systems[subscription.system]

@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from hub.errors import NotFound, UsageError
+from hub.events.wire import type_of
 from hub.ledger.protected import Register
 from hub.ledger.status import DELIVERY, REASONS, delivery_code
 from hub.ledger.views import EventFilter, Views
-from hub.stages.inquiry import DeliveryFilter, concerns, matches
 from hub.stages.rulebook import RuleBook
-from hub.stages.told import Told, told_of
+from hub.stages.told import Told, says, told_of
 
 PAGE = 400
 SMALL = {"waiting", "held", "scheduled", "unknown"}  # statuses that stand in a small table
 _LAST = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryFilter:
+    """Which deliveries; `systems` are receiving ones, `since`/`until` when the event was recorded (milliseconds)."""
+
+    systems: tuple[str, ...] = ()
+    statuses: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    resident: str | None = None
+    batch: str | None = None
+    since: int | None = None
+    until: int | None = None
+    error: str | None = None
 
 
 class Finder:
@@ -30,8 +44,6 @@ class Finder:
 
     def deliveries(self, wanted: DeliveryFilter) -> Iterator[Told]:
         """Yield deliveries that fit, the newest event first; raises UsageError for a status that is none."""
-        if unknown := sorted(set(wanted.statuses) - set(DELIVERY)):
-            raise UsageError(f"no such status: {', '.join(unknown)}", mend="one of " + ", ".join(DELIVERY))
         for rows in self._rows(wanted):
             states = self._views.states([row.pos for row in rows])
             flags = self._register({row.subject for row in rows})
@@ -62,39 +74,71 @@ class Finder:
                 return
             after = (rows[-1].recorded_at, rows[-1].pos)
 
-    def _rows(self, wanted: DeliveryFilter) -> Iterator[Sequence[Any]]:
+    def exceptions(self, wanted: DeliveryFilter) -> Callable[[int, int], list[int]] | None:
+        """Return what gives positions `(limit, before)` of deliveries that stand in a small table, the newest first.
+
+        None when only all events will do. Raises UsageError for a status that is none.
+        """
+        if unknown := sorted(set(wanted.statuses) - set(DELIVERY)):
+            raise UsageError(f"no such status: {', '.join(unknown)}", mend="one of " + ", ".join(DELIVERY))
         if wanted.statuses and set(wanted.statuses) <= SMALL:
             codes = [code for status in wanted.statuses for code in _codes(status)]
-            return self._few(partial(self._views.pending_positions, codes), wanted)
+            return partial(self._views.pending_positions, codes, self._receivers(wanted))
         if set(wanted.statuses) == {"dead"}:
-            return self._few(self._views.rejected_positions, wanted)
-        return self._all(wanted)
+            return partial(self._views.rejected_positions, self._receivers(wanted))
+        return None
 
-    def _few(
-        self, source: Callable[[Sequence[int], int, int], list[int]], wanted: DeliveryFilter
-    ) -> Iterator[Sequence[Any]]:
-        numbers = [
-            row.no
-            for row in self._views.receivers()
-            if not wanted.systems or row.key.partition(".")[0] in wanted.systems
-        ]
+    def _receivers(self, wanted: DeliveryFilter) -> list[int]:
+        rows = self._views.receivers()
+        return [row.no for row in rows if not wanted.systems or row.key.partition(".")[0] in wanted.systems]
+
+    def _rows(self, wanted: DeliveryFilter) -> Iterator[Sequence[Any]]:
+        source = self.exceptions(wanted)
+        return self._all(wanted) if source is None else self._few(source)
+
+    def _few(self, source: Callable[[int, int], list[int]]) -> Iterator[Sequence[Any]]:
         before = _LAST
-        while positions := source(numbers, PAGE, before):
+        while positions := source(PAGE, before):
             yield self._views.by_position(positions)
             before = positions[-1]
 
     def _all(self, wanted: DeliveryFilter) -> Iterator[Sequence[Any]]:
-        events = EventFilter(
-            subject=wanted.resident, types=wanted.types, batch=wanted.batch, since=wanted.since, until=wanted.until
-        )
         page: list[Any] = []
-        for row in self.events(events):
+        for row in self.events(events_of(wanted)):
             page.append(row)
             if len(page) == PAGE:
                 yield page
                 page = []
         if page:
             yield page
+
+
+def events_of(wanted: DeliveryFilter) -> EventFilter:
+    """Return the filters on the events of deliveries."""
+    return EventFilter(
+        subject=wanted.resident, types=wanted.types, batch=wanted.batch, since=wanted.since, until=wanted.until
+    )
+
+
+def concerns(told: Told, wanted: DeliveryFilter) -> bool:
+    """Tell whether a delivery found by its state also fits the filters on events."""
+    wire = told.entry.wire
+    return (
+        (wanted.resident is None or wire.subject == wanted.resident)
+        and (not wanted.types or type_of(wire.type)[0] in wanted.types)
+        and (wanted.batch is None or told.batch_id == wanted.batch)
+        and (wanted.since is None or told.recorded_at >= wanted.since)
+        and (wanted.until is None or told.recorded_at < wanted.until)
+    )
+
+
+def matches(told: Told, wanted: DeliveryFilter) -> bool:
+    """Tell whether a delivery fits the filters on receivers, states and errors."""
+    return (
+        (not wanted.systems or told.key.partition(".")[0] in wanted.systems)
+        and (not wanted.statuses or told.state[0] in wanted.statuses)
+        and (wanted.error is None or says(told, wanted.error))
+    )
 
 
 def _codes(status: str) -> list[int]:

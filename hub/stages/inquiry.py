@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from hub.errors import NotFound, UsageError
+from hub.errors import UsageError
 from hub.events.facts import delta, empty, merge
 from hub.events.wire import Lazy, type_of
 from hub.ledger import quarantine, sources
@@ -22,36 +21,22 @@ from hub.ledger.engine import Ledger
 from hub.ledger.facts import FactBook
 from hub.ledger.log import EventLog
 from hub.ledger.protected import Register
-from hub.ledger.status import DELIVERY, EVENT, REASONS, delivery_code, delivery_words, event_code
+from hub.ledger.status import EVENT, delivery_words, event_code
 from hub.ledger.views import EventFilter, Views
 from hub.routing.plan import View
 from hub.stages.entries import Entry, Item, unpack_plan
+from hub.stages.finding import DeliveryFilter, Finder, concerns, events_of, matches
 from hub.stages.held import END, STATUS, HeldEvents, is_cursor
 from hub.stages.planning import attributes
 from hub.stages.rulebook import RuleBook
-from hub.stages.told import Told, moment, says, told_of
+from hub.stages.told import moment, told_of
 
-__all__ = ["DeliveryFilter", "Inquiry", "concerns", "matches", "moment"]
+__all__ = ["DeliveryFilter", "Inquiry", "moment"]
 
 Json = dict[str, Any]
 PAGE = 200  # events looked through at once
 LOOKED = 5_000  # events looked through for one page of a filtered list
 CHANGING = frozenset({"cancels", "corrects", "enriches", "contradicts"})  # of relations between events
-WAITING_STATUSES = frozenset({"waiting", "held", "scheduled", "unknown"})
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryFilter:
-    """Which deliveries; `systems` are receiving ones, `since`/`until` when the event was recorded (milliseconds)."""
-
-    systems: tuple[str, ...] = ()
-    statuses: tuple[str, ...] = ()
-    types: tuple[str, ...] = ()
-    resident: str | None = None
-    batch: str | None = None
-    since: int | None = None
-    until: int | None = None
-    error: str | None = None
 
 
 class Inquiry:
@@ -63,6 +48,7 @@ class Inquiry:
         self._ledger = ledger
         self._views = Views(ledger)
         self._book = book
+        self._finder = Finder(self._views, book)
 
     # --- events ------------------------------------------------------------------------------------------------
 
@@ -152,17 +138,10 @@ class Inquiry:
 
     def deliveries(self, wanted: DeliveryFilter, *, limit: int = 50, cursor: str | None = None) -> Json:
         """Return a page of deliveries, the newest first. A page may be short and still have a `next`."""
-        unknown = set(wanted.statuses) - set(DELIVERY)
-        if unknown:
-            raise UsageError(f"no such status: {', '.join(sorted(unknown))}", mend="one of " + ", ".join(DELIVERY))
-        if wanted.statuses and set(wanted.statuses) <= WAITING_STATUSES:
-            codes = [code for status in wanted.statuses for code in _codes(status)]
-            return self._few(partial(self._views.pending_positions, codes), wanted, limit, cursor)
-        if set(wanted.statuses) == {"dead"}:
-            return self._few(self._views.rejected_positions, wanted, limit, cursor)
-        events = EventFilter(
-            subject=wanted.resident, types=wanted.types, batch=wanted.batch, since=wanted.since, until=wanted.until
-        )
+        source = self._finder.exceptions(wanted)
+        if source is not None:
+            return self._few(source, wanted, limit, cursor)
+        events = events_of(wanted)
         items: list[Json] = []
         after, looked = _after(cursor), 0
         while True:
@@ -179,22 +158,13 @@ class Inquiry:
                 return {"items": items, "next": _cursor_text(after)}
 
     def _few(
-        self,
-        source: Callable[[Sequence[int], int, int], list[int]],
-        wanted: DeliveryFilter,
-        limit: int,
-        cursor: str | None,
+        self, source: Callable[[int, int], list[int]], wanted: DeliveryFilter, limit: int, cursor: str | None
     ) -> Json:
         """List from a small table of exceptions instead of looking through all events."""
-        numbers = [
-            row.no
-            for row in self._views.receivers()
-            if not wanted.systems or row.key.partition(".")[0] in wanted.systems
-        ]
         before = after[1] if (after := _after(cursor)) else 2**63 - 1
         items: list[Json] = []
         while True:
-            positions = source(numbers, PAGE, before)
+            positions = source(PAGE, before)
             for row, found in self._page(self._views.by_position(positions), wanted, narrow=True):
                 if items and len(items) + len(found) > limit:
                     return {"items": items, "next": _cursor_text((0, before))}
@@ -218,16 +188,8 @@ class Inquiry:
 
     def delivery(self, key: str) -> Json:
         """Return one delivery by its key, with its attempts; raises NotFound."""
-        reference, _, rest = key.rpartition(":")
-        reference, _, receiver = reference.rpartition(":")
-        if not rest.isdigit() or not reference:
-            raise UsageError(f"not a delivery key: {key}", mend="<source system>/<event id>:<system>.<receiver>:<n>")
-        row = self._views.event(self._views.find(reference))
-        for told in told_of(row, self._views.states([row.pos]), self._book.__getitem__, self._protected([row])):
-            if told.key == receiver and told.job == int(rest):
-                log = [{**each, "at": moment(each["at"])} for each in told.failures]
-                return {**told.as_dict(), "log": log}
-        raise NotFound(f"there is no delivery {key}")
+        told = self._finder.delivery(key)
+        return {**told.as_dict(), "log": [{**each, "at": moment(each["at"])} for each in told.failures]}
 
     def _protected(self, rows: Sequence[Any]) -> dict[str, bool]:
         """Return the residents whose payloads are shown without what locates them."""
@@ -295,31 +257,6 @@ def _cloud_event(entry: Entry, *, data: bool = True) -> Json:
         **{k: v for k, v in attributes(wire).items() if k in {"sequence", "batchid"}},
     }
     return {**event, "data": dict(Lazy(wire.data))} if data else event
-
-
-def concerns(told: Told, wanted: DeliveryFilter) -> bool:
-    """Tell whether a delivery found by its state also fits the filters on events."""
-    wire = told.entry.wire
-    return (
-        (wanted.resident is None or wire.subject == wanted.resident)
-        and (not wanted.types or type_of(wire.type)[0] in wanted.types)
-        and (wanted.batch is None or told.batch_id == wanted.batch)
-        and (wanted.since is None or told.recorded_at >= wanted.since)
-        and (wanted.until is None or told.recorded_at < wanted.until)
-    )
-
-
-def matches(told: Told, wanted: DeliveryFilter) -> bool:
-    """Tell whether a delivery fits the filters on receivers, states and errors."""
-    return (
-        (not wanted.systems or told.key.partition(".")[0] in wanted.systems)
-        and (not wanted.statuses or told.state[0] in wanted.statuses)
-        and (wanted.error is None or says(told, wanted.error))
-    )
-
-
-def _codes(status: str) -> list[int]:
-    return [delivery_code(status), *(delivery_code(status, reason) for reason in REASONS.get(status, ()))]
 
 
 def _cursor(row: Any) -> str:

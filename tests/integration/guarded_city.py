@@ -5,12 +5,8 @@ with -9 right after the named step, or, with the point `none`, ends by itself.
 """
 
 import asyncio
-import os
-import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from hub.adapters import file_source
 from hub.adapters.file_source import FileSource
@@ -24,6 +20,7 @@ from hub.stages.intake import Counts, Intake, Services, SourceRunner
 from hub.stages.release import Releaser
 from hub.stages.spool import Spool
 from tests.integration import intake_city
+from tests.services.crash import die_after
 
 GUARD = Guard(rows=(1, 20))
 # step → who does it, and at which of its calls the process dies
@@ -55,31 +52,9 @@ async def drain(folder: Path, ledger: Ledger, bootstrap: str, topic: str) -> Cou
         await producer.stop()
 
 
-def _die_after(owner: Any, name: str, wanted: int) -> None:
-    call: Callable[..., Any] = getattr(owner, name)
-    calls = []
-
-    def counted() -> None:
-        calls.append(1)
-        if len(calls) == wanted:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    async def awaited(*arguments: Any, **named: Any) -> Any:
-        result = await call(*arguments, **named)
-        counted()
-        return result
-
-    def called(*arguments: Any, **named: Any) -> Any:
-        result = call(*arguments, **named)
-        counted()
-        return result
-
-    setattr(owner, name, awaited if asyncio.iscoroutinefunction(call) else called)
-
-
 if __name__ == "__main__":
     folder, url, bootstrap, topic, point = sys.argv[1:]
     file_source.ROWS = spool.CHUNK = 10
     if point in POINTS:
-        _die_after(*POINTS[point])
+        die_after(*POINTS[point])
     asyncio.run(drain(Path(folder), Ledger(url), bootstrap, topic))

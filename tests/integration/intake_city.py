@@ -6,12 +6,8 @@ batch, kills itself with -9: after `publish`, within the transaction (`store`), 
 """
 
 import asyncio
-import os
-import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from hub.adapters import file_source, registry
@@ -24,6 +20,7 @@ from hub.routing.expressions import Environment
 from hub.routing.mapping import Mapper
 from hub.settings.models import Case, Publication, Source, System
 from hub.stages.intake import Counts, Intake, Services, SourceRunner
+from tests.services.crash import die_after
 
 CASE = Case(
     event="resident.died",
@@ -59,29 +56,6 @@ async def drain(folder: Path, ledger: Ledger, bootstrap: str, topic: str) -> Cou
         await producer.stop()
 
 
-def _die_after(owner: Any, name: str) -> None:
-    """Kill this process right after the second call."""
-    call: Callable[..., Any] = getattr(owner, name)
-    calls = []
-
-    def counted() -> None:
-        calls.append(1)
-        if len(calls) == 2:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    async def awaited(*arguments: Any, **named: Any) -> Any:
-        result = await call(*arguments, **named)
-        counted()
-        return result
-
-    def called(*arguments: Any, **named: Any) -> Any:
-        result = call(*arguments, **named)
-        counted()
-        return result
-
-    setattr(owner, name, awaited if asyncio.iscoroutinefunction(call) else called)
-
-
 if __name__ == "__main__":
     folder, url, bootstrap, topic, point = sys.argv[1:]
     file_source.ROWS = 10
@@ -91,5 +65,5 @@ if __name__ == "__main__":
         "acknowledge": (FileSource, "acknowledge"),
     }
     if point in points:
-        _die_after(*points[point])
+        die_after(*points[point], 2)
     asyncio.run(drain(Path(folder), Ledger(url), bootstrap, topic))
