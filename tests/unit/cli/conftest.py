@@ -27,7 +27,8 @@ def hub():
     runner = CliRunner()
 
     def call(*words, stdin=None):
-        return runner.invoke(command_line(), [str(word) for word in words], input=stdin, prog_name="hub")
+        piped = {"COLUMNS": None}  # whatever the terminal the tests run in
+        return runner.invoke(command_line(), [str(word) for word in words], input=stdin, prog_name="hub", env=piped)
 
     return call
 

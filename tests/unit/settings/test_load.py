@@ -45,7 +45,7 @@ def test_the_environment_says_where_kafka_and_the_ledger_are(load, tmp_path):
     [
         ("postgres://h/d", "postgresql+psycopg://h/d"),
         ("postgresql+psycopg://h/d", "postgresql+psycopg://h/d"),
-        ("sqlite:////tmp/x.db", "sqlite:////tmp/x.db"),
+        ("sqlite:////srv/x.db", "sqlite:////srv/x.db"),
         ("file:ledger-url", "postgresql+psycopg://f/d"),
         ("env:URL", "postgresql+psycopg://e/d"),
     ],
