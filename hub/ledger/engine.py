@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,6 @@ from sqlalchemy.engine import Connection, Engine, make_url
 from hub.errors import ConfigurationError, LedgerUnavailable, Problem
 
 _SQLITE_PRAGMAS = (
-    "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
     "PRAGMA cache_size=-65536",
@@ -123,7 +123,7 @@ def _engine(url: str, lock_timeout: float) -> Engine:
     if parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)  # residents' data
     engine = sa.create_engine(parsed, connect_args={"timeout": lock_timeout, "check_same_thread": False})
-    sa_event.listen(engine, "connect", _prepare_sqlite)
+    sa_event.listen(engine, "connect", partial(_prepare_sqlite, lock_timeout))
     return engine
 
 
@@ -134,10 +134,29 @@ def _prepare_postgres(lock_timeout: float, connection: Any, _record: Any) -> Non
     connection.commit()
 
 
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
+def _prepare_sqlite(lock_timeout: float, connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # transactions begin where the ledger says so
+    _write_ahead(connection, lock_timeout)
     for pragma in _SQLITE_PRAGMAS:
         connection.execute(pragma)
+
+
+def _write_ahead(connection: Any, lock_timeout: float) -> None:
+    """Turn write-ahead logging on.
+
+    SQLite answers "locked" at once, its own time-out notwithstanding, to two connections that make the same new
+    database so (each holds it shared and wants it alone): the loser asks again, and finds it done.
+    """
+    until = time.monotonic() + lock_timeout
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _faults(*, sqlite: bool) -> tuple[type[Exception], ...]:

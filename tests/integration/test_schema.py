@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -48,6 +50,22 @@ def test_commands_that_start_at_once_make_one_ledger(ledger_url):
 
     with ThreadPoolExecutor(4) as pool:
         assert len(set(pool.map(ready, range(4)))) == 1
+
+
+def test_a_database_that_another_program_is_just_making_is_waited_for(tmp_path):
+    path = tmp_path / "hub.db"
+    maker = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    maker.execute("CREATE TABLE made(x)")
+    maker.execute("BEGIN IMMEDIATE")  # SQLite refuses write-ahead logging at once, without waiting
+    release = threading.Timer(0.3, maker.execute, ["COMMIT"])
+    release.start()
+    ledger = Ledger(f"sqlite:///{path}")
+    try:
+        assert schema.ready(ledger)
+    finally:
+        release.join()
+        ledger.close()
+        maker.close()
 
 
 @pytest.mark.parametrize(("found", "mend"), [("9999", "newer hub"), ("0000", "newer hub")])
