@@ -121,7 +121,7 @@ def system_name(system: int) -> str:
     return f"s{system:02d}"
 
 
-def rules(systems: int = 20, total: int = 60, seed: int = 6) -> list[Rule]:
+def rules(systems: int = 20, total: int = 60, seed: int = 12) -> list[Rule]:
     """Return the rules: three a system, half of them with a condition, then as many that never hold as make `total`."""
     chance = random.Random(seed)
     tests = (
@@ -133,14 +133,15 @@ def rules(systems: int = 20, total: int = 60, seed: int = 6) -> list[Rule]:
     made = []
     for system in range(systems):
         for number in range(3):
-            test = None if (system + number) % 2 == 0 else tests[(system + 2 * number) % 4]
+            test = None if (system + number) % 2 == 0 else tests[(system // 2 + number) % 4]
             kinds = _HOUSED if test and test.kind == "household" else TYPES
             on = tuple(chance.sample(kinds, k=3 if test else 1))
             made.append(Rule(system, f"r{number}", on, _sendable(_SENDS[(system + number) % 4], on), test))
     for number in range(total - len(made)):
         system = number % systems
         kind = ("never", f"x{number}") if number % 2 else ("never-insured", f"x{number}")
-        on = tuple(chance.sample(_HOUSED, k=2))
+        taken = {kind for rule in made if rule.system == system and rule.test is None for kind in rule.on}
+        on = tuple(chance.sample([kind for kind in _HOUSED if kind not in taken], k=2))
         made.append(Rule(system, f"n{number}", on, _sendable(_SENDS[number % 4], on), Condition(*kind)))
     return sorted(made, key=lambda rule: rule.system)
 
