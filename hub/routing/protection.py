@@ -36,15 +36,11 @@ class Cut:
         )
 
     def apply(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the data without what locates the person, the values before a correction included."""
-        kept: dict[str, Any] = {}
-        if not self.everything:
-            for name, value in data.items():
-                if name == "restored" and isinstance(value, dict):
-                    kept[name] = {each: v for each, v in value.items() if each not in self.names}
-                elif name not in self.names:
-                    kept[name] = value
-        return {**kept, **FLAGS} if self.flags else kept
+        """Return the data without what locates the person, and what is to stand again after a cancel likewise."""
+        restored = data.get("restored")
+        kept = {} if self.everything else {name: value for name, value in data.items() if name not in self.names}
+        kept |= FLAGS if self.flags else {}
+        return {**kept, "restored": self.apply(restored)} if isinstance(restored, dict) else kept
 
 
 def cut_of(ruleset: RuleSet, number: int) -> Cut:

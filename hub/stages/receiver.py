@@ -50,6 +50,7 @@ from hub.stages.log import LogReader
 from hub.stages.orders import Orders, Waiting
 from hub.stages.retry import Schedule
 from hub.stages.shutters import Shut
+from hub.stages.watch import Watch
 from hub.stages.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -182,6 +183,7 @@ class Worker:
         self._next_no = 1
         self._next_batch = 1
         self._carry = _Record()  # gathered, not settled yet: goes with the next settlement, which moves the cursor
+        self._watch = Watch(port.protection, ())  # of those whose deliveries are in hand
 
     def ask(self) -> None:
         """Say that there are commands for this receiver."""
@@ -491,7 +493,8 @@ class Worker:
 
     async def _protect(self, works: list[Work]) -> list[Work]:
         """Mark the protected residents' deliveries, and hold or end those that may not go out."""
-        flags = await self._flags(works)
+        self._watch = Watch(self.port.protection, (work.subject for work in works))
+        flags = await self._watch.flags()
         if not flags:
             return works
         going = []
@@ -508,13 +511,14 @@ class Worker:
                 going.append(work)
         return going
 
-    async def _flags(self, works: list[Work]) -> dict[str, bool]:
-        """Return who is protected (True) or not known to the list (False); everybody else is absent."""
-        return await asyncio.to_thread(self.port.protection, (work.subject for work in works))
-
     async def _protection_changed(self, works: list[Work]) -> bool:
         """Say whether somebody in a batch has become protected since it was made."""
-        flags = await self._flags(works)
+        self._watch = Watch(self.port.protection, (work.subject for work in works))
+        return await self._exposes(works)
+
+    async def _exposes(self, works: list[Work]) -> bool:
+        """Say whether deliveries hold what a resident, protected meanwhile, must not have told."""
+        flags = await self._watch.flags()
         return any(work.subject in flags and not work.cut for work in works)
 
     def _keep(self, work: Work, status: int, due: int) -> None:
@@ -569,9 +573,11 @@ class Worker:
         return await self._ask_again(batch, await self._call(works, batch))
 
     async def _call(self, works: list[Work], batch: Batch) -> list[Outcome]:
-        if self._features.batch != 1:
-            return list(await self._sink.deliver(batch))
-        return await self._call_lanes(works, batch)
+        if self._features.batch == 1:
+            return await self._call_lanes(works, batch)
+        if not await self._may_go(works):
+            return [Outcome(delivery.key, _NotTried("")) for delivery in batch.deliveries]
+        return list(await self._sink.deliver(batch))
 
     async def _ask_again(self, batch: Batch, outcomes: list[Outcome]) -> list[Outcome]:
         """Ask the system about what it may or may not have done, where it can be asked."""
@@ -598,7 +604,7 @@ class Worker:
         async def lane(indices: list[int]) -> None:
             async with gate:
                 for index in indices:
-                    if away.is_set() or self._stopping or self._lapsed:
+                    if away.is_set() or self._ends_calls or not await self._may_go([works[index]]):
                         return
                     outcome = await self._one(batch, batch.deliveries[index])
                     outcomes[index] = outcome
@@ -612,6 +618,13 @@ class Worker:
             outcome or Outcome(each.key, _NotTried(""))
             for outcome, each in zip(outcomes, batch.deliveries, strict=True)
         ]
+
+    async def _may_go(self, works: list[Work]) -> bool:
+        """Ask just before a call who is protected by now; what may not go is made anew."""
+        try:
+            return not await self._exposes(works)
+        except LedgerUnavailable:
+            return False
 
     def _ends_all(self, error: HubError | None) -> bool:
         """Say whether an outcome ends the whole round: the system is away, or a dead letter stops the receiver."""
@@ -631,6 +644,11 @@ class Worker:
                 return Outcome(delivery.key, Transient(text, reached=True, code="fault"))
             return Outcome(delivery.key, OutcomeUnknown(text, code="fault"))
         return outcomes[0]  # type: ignore[no-any-return]
+
+    @property
+    def _ends_calls(self) -> bool:
+        """Say whether no more calls are made in this round, of which there may be many."""
+        return self._stopping or self._lapsed or self.port.shut(self.key) is not None
 
     @property
     def _lapsed(self) -> bool:
@@ -716,7 +734,9 @@ class Worker:
         if work.hold is not None and not waits:
             self._lanes.add(work.hold)
             return
-        status = EARLIER_WAITING if waits else BREAKER
+        shut = self.port.shut(self.key)
+        idle = delivery_code("held", shut.reason) if shut else BREAKER
+        status = EARLIER_WAITING if waits else idle
         due = None if waits or self._breaker else now
         hold = replace(work.waiting(now), status=status, detail="", due=due)
         self._lanes.add(hold)

@@ -78,6 +78,17 @@ def test_a_correction_and_a_cancel_are_cut_too(world):
     assert ADDRESS["text"] not in json.dumps(world.told("flag")[1], ensure_ascii=False)
 
 
+def test_a_cancel_restores_the_flag_of_whom_only_a_flag_is_told(world):
+    world.report(world.moved(ADDRESS))
+    world.deliver()
+    world.report(world.event("resident.protection-started", kind="支援措置"))
+    world.report(world.event("event.cancelled", event_id="e1"))
+    world.deliver()
+    flags = {"protected": True, "do_not_post": True}
+    assert world.told("flag")[1]["data"] == {**flags, "restored": flags}
+    assert world.told("flagged")[1]["data"] == {"name": "守口 太郎", **flags, "restored": flags}
+
+
 def test_a_future_date_waits_and_a_later_report_overtakes_it(world):
     world.report(world.moved(ADDRESS, effective_on="2999-04-01"))
     world.deliver()
