@@ -41,9 +41,15 @@ class Shell:
         return json.loads(done.stdout)
 
     def begin(self, *words: str) -> subprocess.Popen[str]:
-        """Start a command and leave it running; it is ended with the test."""
+        """Start a command, in a process group of its own, and leave it running; it is ended with the test."""
         process = subprocess.Popen(
-            [*HUB, *words], cwd=self.folder, env=self.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [*HUB, *words],
+            cwd=self.folder,
+            env=self.environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            process_group=0,
         )
         self.started.append(process)
         return process
