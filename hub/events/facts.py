@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
 Facts = dict[str, Any]
 
@@ -60,6 +60,7 @@ _ENTRIES: Mapping[str, _Entry] = {
     "contract.opened": _Entry("contracts", "contract", active=True, kept=("contract_no",)),
     "contract.closed": _Entry("contracts", "contract", active=False, kept=("contract_no",)),
 }
+_NONE: Mapping[str, str] = {}
 _KEYED_TWICE = frozenset({"insurance", "benefits", "contracts"})
 _GROUPS = frozenset({"resident", "household"}) | _KEYED_TWICE
 
@@ -69,15 +70,18 @@ def empty() -> Facts:
     return {"resident": {}, "insurance": {}, "benefits": {}, "contracts": {}, "household": {}, "protected": False}
 
 
-def delta(name: str, data: Mapping[str, Any]) -> Facts:
+def delta(name: str, data: Mapping[str, Any], wanted: Container[str] | None = None) -> Facts:
     """Return what one event of the (short) type says, only the groups it touches; {} for a type that says nothing.
 
     Values are the event's own, not copies. An entry opened again loses its old end: its `until` is None unless the
-    event gives one.
+    event gives one. Facts of the resident that the event's fields say can be limited to those `wanted`.
     """
     said = {group: dict(value) if isinstance(value, dict) else value for group, value in _STATED.get(name, {}).items()}
-    resident = {fact: data[field] for fact, field in _RESIDENT.get(name, {}).items() if data.get(field) is not None}
-    resident.update((fact, data.get(field)) for fact, field in _CLEARING.get(name, {}).items())
+    resident: Facts = {}
+    for fact, field in _RESIDENT.get(name, _NONE).items():
+        if (wanted is None or fact in wanted) and (value := data.get(field)) is not None:
+            resident[fact] = value
+    resident.update((fact, data.get(field)) for fact, field in _CLEARING.get(name, _NONE).items())
     if resident:
         said["resident"] = {**resident, **said.get("resident", {})}
     if name in _ENTRIES:

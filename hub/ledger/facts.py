@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from hub.events.facts import delta as facts_delta
 from hub.events.facts import empty, merge
 from hub.ledger.log import EventLog, Homes
 
@@ -157,18 +158,25 @@ def kept_paths(used: frozenset[Path]) -> frozenset[Path]:
     return frozenset(paths)
 
 
-def kept(delta: dict[str, Any], used: frozenset[Path]) -> dict[str, Any]:
-    """Return the part of a delta that some rule or form may use; `used` are paths such as `("resident", "kana")`."""
-    part: dict[str, Any] = {}
-    for group, value in delta.items():
-        paths = [path for path in used if path[0] == group]
-        if not paths:
-            continue
-        if not isinstance(value, dict) or any(len(path) == 1 for path in paths):
-            part[group] = value
-        else:
-            names = {path[1] for path in paths}
-            inner = {name: each for name, each in value.items() if name in names}
-            if inner:
+class Kept:
+    """What is kept of what events say: the parts that some rule or form may use, `used` as `kept_paths` gives them."""
+
+    def __init__(self, used: frozenset[Path]) -> None:
+        self._names: dict[str, frozenset[str] | None] = {  # by group; None: all of it
+            group: None if (group,) in used else frozenset(path[1] for path in used if path[0] == group)
+            for group in {path[0] for path in used}
+        }
+        self._resident = self._names.get("resident", frozenset())
+
+    def of(self, name: str, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what an event of the (short) type says, as far as it is kept."""
+        part: dict[str, Any] = {}
+        for group, said in facts_delta(name, data, self._resident).items():
+            if group not in self._names:
+                continue
+            names = self._names[group]
+            if names is None or not isinstance(said, dict):
+                part[group] = said
+            elif inner := {key: value for key, value in said.items() if key in names}:
                 part[group] = inner
-    return part
+        return part

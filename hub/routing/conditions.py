@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from hub.routing.expressions import Compiled, ExpressionFault, Missing
 from hub.routing.tokens import Token, literal, tokens_of
-from hub.routing.values import Path, find
+from hub.routing.values import Path, find, typed
 
 Sources = Mapping[str, Any]
 
@@ -36,16 +36,11 @@ _TRUE = Verdict("true")
 _FALSE = Verdict("false")
 
 
-def needed_by(compiled: Compiled) -> tuple[Path, ...]:
-    """Return the paths an expression is unknown without, sorted."""
-    return tuple(sorted(compiled.paths - compiled.guarded))
-
-
 def judge(compiled: Compiled, sources: Sources, today: str | None) -> Verdict:
     """Judge one test on its own, without index or memory: the meaning the fast path agrees with."""
-    missing = tuple(".".join(path) for path in needed_by(compiled) if find(sources, path) is None)
+    missing = [".".join(path) for path in compiled.needed if find(sources, path) is None]
     if missing:
-        return Verdict("unknown", missing)
+        return Verdict("unknown", tuple(missing))
     try:
         value = compiled.evaluate(sources, today=today)
     except Missing as error:
@@ -65,24 +60,28 @@ class Claim(NamedTuple):
     detail: str = ""
 
 
-class Test(NamedTuple):
+class Test:
     """A rule's test: `unknown` is `skip`, `send` or `ask`, `place` names the rule in what people read."""
 
-    rule: int
-    compiled: Compiled
-    unknown: str
-    place: str
+    __slots__ = ("_speaks", "compiled", "place", "rule", "unknown")
+
+    def __init__(self, rule: int, compiled: Compiled, unknown: str, place: str) -> None:
+        self.rule = rule
+        self.compiled = compiled
+        self.unknown = unknown
+        self.place = place
+        self._speaks = Claim(rule)
 
     def claim(self, verdict: Verdict) -> Claim | None:
         """Return what a verdict makes of the rule: it speaks, a person must look, or (None) it is silent."""
         if verdict.answer == "true":
-            return Claim(self.rule)
+            return self._speaks
         if verdict.answer == "fault":
             return Claim(self.rule, "ask", f"{self.place}: {verdict.fault}")
         if verdict.answer == "false" or self.unknown == "skip":
             return None
         if self.unknown == "send":
-            return Claim(self.rule)
+            return self._speaks
         return Claim(self.rule, "ask", f"{self.place}: `when` is unknown: {', '.join(verdict.missing)} is missing")
 
 
@@ -145,8 +144,9 @@ class Group:
         self.number = number
         self.tests = tests
         self.paths = tuple(sorted(tests[0].compiled.paths))
-        self.needed = needed_by(tests[0].compiled)
+        self.needed = tests[0].compiled.needed
         self.pure = all(test.compiled.pure for test in tests)
+        self._single = len(self.paths) == 1
         self._curious = [test for test in tests if test.unknown != "skip"]
         self._read = tests[0].compiled.values
         self._places = tuple(self.paths.index(path) for path in self.needed)
@@ -166,10 +166,10 @@ class Group:
         """Return a path without which no rule of the group speaks, or None when one may."""
         return max(self.needed, key=len) if self.needed and not self._curious else None
 
-    def claims(self, sources: Sources, today: str | None) -> tuple[Claim, ...]:
-        """Return the claims of the group's rules for these values."""
+    def claims(self, sources: Sources, today: str | None, trigger: Any = None) -> tuple[Claim, ...]:
+        """Return the claims of the group's rules for these values; `trigger` is the value of its trigger, if found."""
         try:
-            values = self._read(sources)
+            values = (typed(trigger),) if self._single and trigger is not None else self._read(sources)
         except (ValueError, TypeError):  # a value expressions cannot hold: each test says so itself
             return self._judged(self.tests, sources, today)
         if not self.pure:
@@ -211,20 +211,21 @@ class _Node:
         self.children: dict[str, _Node] = {}
         self.groups: list[Group] = []
 
-    def reached(self, values: Mapping[str, Any], groups: list[Group]) -> None:
-        """Collect the groups whose path is there, going over the shorter of what is asked and what is there."""
+    def reached(self, values: Mapping[str, Any], found: list[tuple[Group, Any]]) -> None:
+        """Collect the groups whose path is there with its value, over the shorter of what is asked and what is there."""
         children = self.children
         names: Iterable[str] = children
         if len(children) > _FEW and len(children) > len(values):
             names = [name for name in values if name in children]
         for name in names:
-            if name not in values or (value := values[name]) is None:
+            value = values.get(name)
+            if value is None:
                 continue
             child = children[name]
-            if child.groups:
-                groups += child.groups
+            for group in child.groups:
+                found.append((group, value))
             if child.children and (type(value) is dict or isinstance(value, Mapping)):
-                child.reached(value, groups)
+                child.reached(value, found)
 
 
 class Index:
@@ -242,9 +243,11 @@ class Index:
 
     def claims(self, sources: Sources, today: str | None) -> list[Claim]:
         """Return the claims of all groups, in no order."""
-        groups = [*self._always]
-        self._root.reached(sources, groups)
+        reached: list[tuple[Group, Any]] = []
+        self._root.reached(sources, reached)
         found: list[Claim] = []
-        for group in groups:
+        for group in self._always:
             found += group.claims(sources, today)
+        for group, value in reached:
+            found += group.claims(sources, today, value)
         return found

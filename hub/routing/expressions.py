@@ -75,6 +75,7 @@ class Compiled:
         "open",
         "paths",
         "place",
+        "needed",
         "pure",
         "source",
     )
@@ -85,6 +86,7 @@ class Compiled:
         tested = frozenset(outline.presence.values())
         self.paths: frozenset[Path] = frozenset(outline.variables.values()) | tested
         self.guarded: frozenset[Path] = frozenset(path for path in self.paths if _beneath(path, tested))
+        self.needed: tuple[Path, ...] = tuple(sorted(self.paths - self.guarded))
         self.names: frozenset[str] = frozenset(path[0] for path in self.paths)
         self.calls: frozenset[str] = frozenset(outline.calls)
         self.open: frozenset[Path] = frozenset(outline.open)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from hub.routing.rules import Rule, RuleSet
     from hub.routing.values import Path
 
+COMBINATIONS = 4_096  # of rules that spoke together, remembered for each type
 ROOTS = ("event", "data", "subject", "facts", "after")
 
 
@@ -86,6 +87,7 @@ class Router:
             for number, (type_, numbers) in enumerate(self.by_type.items())
         }
         self.fact_paths: frozenset[Path] = frozenset().union(*(kind.fact_paths for kind in self._kinds.values()))
+        self.ready = [each for kind in self._kinds.values() for each in kind.ready]  # what no event makes different
 
     def fact_paths_of(self, type_: str) -> frozenset[Path]:
         """Return the paths within facts that rules on this type may read; `()` stands for all of them."""
@@ -307,6 +309,8 @@ class _Kind:
         self.roots = frozenset(path[0] for path in paths)
         self.fact_paths = frozenset(path[1:] for path in paths if path[0] in {"facts", "after"})
         self._dated = not all(each.pure for each in compiled)
+        self._ready = frozenset(id(each) for each in self.ready)
+        self._settled: dict[tuple[Claim, ...], tuple[Planned, ...]] = {}  # what claims come to, whatever the event
 
     def plan(self, view: View, facts: Mapping[str, Any], after: Mapping[str, Any] | None) -> list[Planned]:
         """Return the planned deliveries of one event of this type."""
@@ -316,10 +320,22 @@ class _Kind:
             else {"data": view.data, "facts": facts, "after": after, "subject": view.subject}
         )
         today = day_of(view) if self._dated else None
+        claims = self._index.claims(sources, today)
+        spoken = tuple(claims)
+        settled = self._settled.get(spoken)
+        if settled is not None:
+            return list(settled)
         planned: dict[int, Planned] = {}
-        for claim in self._in_order(self._index.claims(sources, today)):
+        for claim in self._in_order(claims):
             self._senders[claim.rule].add(claim, sources, today, self._memory, planned)
+        if self._ready.issuperset(map(id, planned.values())) and len(self._settled) < COMBINATIONS:
+            self._settled[spoken] = tuple(planned.values())
         return list(planned.values())
+
+    @property
+    def ready(self) -> list[Planned]:
+        """Return the planned deliveries that are the same objects whatever the event."""
+        return [each for sender in self._senders.values() for each in sender.ready]
 
     def _in_order(self, claims: list[Claim]) -> list[Claim]:
         if not claims and not self._disabled:

@@ -72,4 +72,6 @@ def typed(value: Any) -> Any:
     """Return something hashable, equal only for equal values of equal type: 1, 1.0, true and "1" differ."""
     if value is None or type(value) is str:
         return value
+    if type(value) is bool:
+        return b"true" if value else b"false"
     return orjson.dumps(plain(value))

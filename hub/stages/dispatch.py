@@ -23,7 +23,7 @@ from hub.ledger.desk import now_ms
 from hub.ledger.log import DispatchBatch, EventLog, IdTaken
 from hub.ledger.names import Names
 from hub.ledger.tables import partition_of, position_of, stream_of
-from hub.stages.entries import ActiveRules, Chunk, Entry, pack_plan
+from hub.stages.entries import ActiveRules, Chunk, Entry
 from hub.stages.planning import STARTED, UNMATCHED, New, Planner, Policy, report_of
 from hub.stages.rulebook import RuleBook
 
@@ -250,7 +250,7 @@ class Dispatcher:
         poll.counts.unmatched += status == UNMATCHED
         number = self._types.number(new.type)
         row = (new.pos, wire.id, new.source, number, wire.subject, poll.at, status, self._rules.no, wire.batchid)
-        poll.batch.events.append((*row, pack_plan(planned.items), new.body))
+        poll.batch.events.append((*row, self._rules.pack(planned.items), new.body))
         self._chunk(poll, new.pos >> 40).add(Entry(new.pos, wire, self._rules), planned.items)
 
     @staticmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,12 +12,18 @@ import orjson
 
 from hub.adapters.contract import Delivery
 from hub.events.wire import Wire, decode, head, system_of, type_of
-from hub.routing.plan import Router
+from hub.routing.plan import Planned, Router
 from hub.routing.projection import Projection
 from hub.routing.protection import Cut, cut_of
 from hub.routing.rules import RuleSet
 
 KEY_LIMIT = 200
+PACKED = 10_000  # packed plans remembered
+
+
+def is_dated(rules: RuleSet, one: Planned) -> bool:
+    """Say whether a planned delivery waits for its effective date."""
+    return (rules.rules[one.rule].deliver or rules.receiver_entries[one.receiver].deliver) == "on-effective-date"
 
 
 class ActiveRules:
@@ -31,6 +38,23 @@ class ActiveRules:
         self.keys = {numbers[key]: key for key in ruleset.receivers}
         self.key_bytes = {no: f"{key}:0".encode() for no, key in self.keys.items()}
         self._cuts: dict[int, Cut] = {}
+        self._alike = {id(one): Item.of(one) for one in self.router.ready if not is_dated(ruleset, one)}
+        self._shared = frozenset(self._alike.values())
+        self._packed: dict[tuple[Item, ...], bytes] = {}
+
+    def alike(self, one: Planned) -> Item | None:
+        """Return the item that all events share for a planned delivery, if nothing of the event is in it."""
+        return self._alike.get(id(one))  # of the router's own objects, which live as long as this
+
+    def pack(self, items: Sequence[Item]) -> bytes:
+        """Return a plan as stored; the plans that events have in common are packed once."""
+        key = tuple(items)
+        found = self._packed.get(key)
+        if found is None:
+            found = pack_plan(items)
+            if self._shared.issuperset(key) and len(self._packed) < PACKED:
+                self._packed[key] = found
+        return found
 
     def cut(self, rule: int) -> Cut:
         """Return what the rule leaves out about a protected resident."""
@@ -64,6 +88,12 @@ class Item:
         self.suppressed = suppressed
         self.made = made  # of a correction, cancellation or restatement: {action, data, corrects}
         self.due = due  # milliseconds: not before its effective date
+
+
+    @classmethod
+    def of(cls, one: Planned, due: int | None = None) -> Item:
+        """Return the item of a planned delivery; `due` in milliseconds."""
+        return cls(one.receiver, one.rule, one.values, one.hold, one.detail, one.suppressed, None, due)
 
 
 class Entry:
@@ -165,7 +195,7 @@ class Chunk:
     after: int
     upto: int
     events: int
-    planned: dict[int, list[tuple[Entry, Item]]] = field(default_factory=dict)
+    planned: defaultdict[int, list[tuple[Entry, Item]]] = field(default_factory=lambda: defaultdict(list))
     deaths: list[tuple[int, str]] = field(default_factory=list)  # pos, subject
 
     def add(self, entry: Entry, items: Sequence[Item]) -> None:
@@ -173,7 +203,7 @@ class Chunk:
         numbers = entry.rules.numbers
         planned = self.planned
         for item in items:
-            planned.setdefault(numbers[item.receiver], []).append((entry, item))
+            planned[numbers[item.receiver]].append((entry, item))
         if type_of(entry.wire.type)[0] == "resident.died":
             self.deaths.append((entry.pos, entry.wire.subject))
         self.events += 1

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 ONCE = frozenset({"resident.died", "resident.born"})
@@ -30,8 +31,14 @@ _KEYS = {  # what tells two events of a type apart that a resident may have side
 
 def kind_of(type_: str, data: Mapping[str, Any]) -> str:
     """Return under what a resident's current event of a type is kept: the type, and its key where it has one."""
+    prefix, keys = _parts(type_)
+    return ":".join((prefix, *[str(data.get(key, "")) for key in keys])) if keys else prefix
+
+
+@lru_cache(512)
+def _parts(type_: str) -> tuple[str, tuple[str, ...]]:
     keys = ("kind",) if type_.startswith("resident.protection-") else _KEYS.get(type_.partition(".")[0], ())
-    return ":".join(("type", type_, *(str(data.get(key, "")) for key in keys)))
+    return f"type:{type_}", keys
 
 
 def family_of(type_: str) -> str:

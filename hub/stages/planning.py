@@ -19,14 +19,14 @@ from hub.events.envelope import event_from
 from hub.events.facts import delta as facts_delta
 from hub.events.facts import merge
 from hub.events.wire import Lazy, Wire, system_of
-from hub.ledger.facts import FactBook, homes, kept, kept_paths
+from hub.ledger.facts import FactBook, Kept, homes, kept_paths
 from hub.ledger.log import DispatchBatch, EventLog
 from hub.ledger.names import Names
 from hub.ledger.status import event_code
 from hub.routing.plan import View
 from hub.routing.rules import RuleSet
 from hub.stages import amend
-from hub.stages.entries import ActiveRules, Item
+from hub.stages.entries import ActiveRules, Item, is_dated
 from hub.stages.history import AMENDMENTS, History, Link, Past, stored
 from hub.stages.judgement import NEW, Judgement, family_of, judge, kind_of, newer, rank
 from hub.stages.rulebook import RuleBook
@@ -81,6 +81,7 @@ class Planner:
         self._sources = Names(log.ledger, "source")
         self._facts = FactBook(log)
         self._paths = kept_paths(rules.router.fact_paths)
+        self._kept = Kept(self._paths)
         self._households = any(path[0] == "household" for path in self._paths)
         self._standing: OrderedDict[str, dict[str, tuple[int, str | None]]] = OrderedDict()
         self._source_of: dict[int, int] = {}  # of the running poll: pos → source of a current event
@@ -184,7 +185,7 @@ class Planner:
         late = self._late(new, standing, batch)
         if not late:
             self._stand(new.wire.subject, kind, (new.pos, None), batch)
-        items = [] if new.wire.hubfactsonly else self._told(new, new.data)
+        items = [] if new.wire.hubfactsonly else self._told(new, new.data, shared=not late)
         if not late:
             self._learn(new, new.data, new.pos, batch)
         else:
@@ -194,17 +195,24 @@ class Planner:
             items = amend.restatement(items, new.type, dict(new.data), history.facts(), self._rules)
         return Planned(ACCEPTED if items or new.wire.hubfactsonly else UNMATCHED, items)
 
-    def _told(self, new: New, data: Mapping[str, Any], type_: str | None = None) -> list[Item]:
-        """Return who is told, by today's rules and the facts just before the event at its date."""
+    def _told(
+        self, new: New, data: Mapping[str, Any], type_: str | None = None, *, shared: bool = False
+    ) -> list[Item]:
+        """Return who is told, by today's rules and the facts just before the event at its date.
+
+        `shared` items, where events have one in common, are not to be changed.
+        """
         kind, wire, rules = type_ or new.type, new.wire, self._rules
         effective = data.get("effective_on") or wire.time[:10]
         facts, after = self._facts_for(kind, wire.subject, effective, data)
         view = View(kind, new.version, wire.subject, attributes(wire), data)
-        return [self._item(one, effective) for one in rules.router.plan(view, facts, after)]
+        planned = rules.router.plan(view, facts, after)
+        if shared:
+            return [rules.alike(one) or self._item(one, effective) for one in planned]
+        return [self._item(one, effective) for one in planned]
 
     def _item(self, one: Any, effective: str) -> Item:
-        due = due_on(self._rules.ruleset, one, effective, self._policy.timezone)
-        return Item(one.receiver, one.rule, one.values, one.hold, one.detail, one.suppressed, None, due)
+        return Item.of(one, due_on(self._rules.ruleset, one, effective, self._policy.timezone))
 
     def _facts_for(
         self, type_: str, subject: str, effective: str, data: Mapping[str, Any]
@@ -233,7 +241,7 @@ class Planner:
         name, subject = type_ or new.type, new.wire.subject
         if not self._paths:
             return
-        learnt = kept(facts_delta(name, data), self._paths)
+        learnt = self._kept.of(name, data)
         if learnt:
             effective = data.get("effective_on") or new.wire.time[:10]
             order = pos if place is None else place
@@ -424,8 +432,7 @@ PROTECTING = frozenset({STARTED, "resident.protection-ended"})
 
 def due_on(rules: RuleSet, one: Any, effective: str, timezone: dt.tzinfo) -> int | None:
     """Return when a planned delivery is due (milliseconds) if it waits for its effective date."""
-    deliver = rules.rules[one.rule].deliver or rules.receiver_entries[one.receiver].deliver
-    if deliver != "on-effective-date":
+    if not is_dated(rules, one):
         return None
     midnight = dt.datetime.fromisoformat(effective).replace(tzinfo=timezone)
     return int(midnight.timestamp() * 1000)
