@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Protocol, runtime_checkable
+from typing import Annotated, Any, ClassVar, Protocol, overload, runtime_checkable
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -189,16 +189,33 @@ class Outcome:
     detail: str = ""
 
 
-def delivered(deliveries: Sequence[Delivery]) -> list[Outcome]:
-    """Return the outcomes of deliveries that all took effect, in order."""
-    return [Outcome(delivery.key) for delivery in deliveries]
+class Delivered(Sequence[Outcome]):
+    """The outcomes of deliveries that all took effect, in order; each is made when it is looked at."""
+
+    __slots__ = ("_deliveries",)
+
+    def __init__(self, deliveries: Sequence[Delivery]) -> None:
+        self._deliveries = deliveries
+
+    def __len__(self) -> int:
+        return len(self._deliveries)
+
+    @overload
+    def __getitem__(self, index: int) -> Outcome: ...
+    @overload
+    def __getitem__(self, index: slice) -> Delivered: ...
+    def __getitem__(self, index: int | slice) -> Outcome | Delivered:
+        """Return one outcome, or those of a slice."""
+        if isinstance(index, slice):
+            return Delivered(self._deliveries[index])
+        return Outcome(self._deliveries[index].key)
 
 
 @runtime_checkable
 class Sink(Protocol):
     """A sink that takes a batch at once. `deliver` answers one outcome for every delivery, in order."""
 
-    async def deliver(self, batch: Batch) -> list[Outcome]:
+    async def deliver(self, batch: Batch) -> Sequence[Outcome]:
         """Deliver; raise only when the same is true of the whole batch (a `Transient`, say)."""
         ...
 
@@ -224,11 +241,11 @@ class PreparedSink(Protocol):
         """Write and fsync what a crash must not lose; return the token (small JSON)."""
         ...
 
-    async def commit(self, batch: Batch, token: dict[str, Any]) -> list[Outcome]:
+    async def commit(self, batch: Batch, token: dict[str, Any]) -> Sequence[Outcome]:
         """Make the prepared batch visible, durably."""
         ...
 
-    async def recover(self, batch: Batch, token: dict[str, Any]) -> list[Outcome]:
+    async def recover(self, batch: Batch, token: dict[str, Any]) -> Sequence[Outcome]:
         """Finish a batch that was prepared before a crash."""
         ...
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from hub.adapters.contract import Batch, Delivery, Outcome, Site, delivered
+from hub.adapters.contract import Batch, Delivered, Delivery, Outcome, Site
 from hub.adapters.files import named, open_locked, sync_folder, write_all
 from hub.errors import ReceiverStopped
 
@@ -32,15 +32,15 @@ class AppendingSink:
         """Record the length the batch will be appended after; nothing is written."""
         return await asyncio.to_thread(self._prepare)
 
-    async def commit(self, batch: Batch, token: dict[str, Any]) -> list[Outcome]:
+    async def commit(self, batch: Batch, token: dict[str, Any]) -> Sequence[Outcome]:
         """Append all lines in one write and sync them. Raises `Transient` with the file as it was before."""
         await asyncio.to_thread(self._commit, lines(batch.deliveries), token)
-        return delivered(batch.deliveries)
+        return Delivered(batch.deliveries)
 
-    async def recover(self, batch: Batch, token: dict[str, Any]) -> list[Outcome]:
+    async def recover(self, batch: Batch, token: dict[str, Any]) -> Sequence[Outcome]:
         """Append what is missing of the batch; raises `ReceiverStopped` when anything else stands there."""
         await asyncio.to_thread(self._recover, lines(batch.deliveries), token)
-        return delivered(batch.deliveries)
+        return Delivered(batch.deliveries)
 
     async def withdraw(self, batch: Batch, token: dict[str, Any]) -> bool:
         """Cut back what an earlier commit may have left half written; False when the batch stands whole."""

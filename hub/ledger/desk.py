@@ -87,14 +87,14 @@ class Noted:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A batch handed to the sink whose outcome is not recorded yet: `members` are `[pos, job, no]`.
+    """A batch handed to the sink whose outcome is not recorded yet: `members` are `(pos, job, no, cut)`.
 
     `date` is the batch's own, so that it can be rebuilt on another day.
     """
 
     batch: int
     token: dict[str, Any] | None
-    members: list[list[int]]
+    members: Sequence[tuple[int, int, int, bool]]
     date: str = ""
 
 

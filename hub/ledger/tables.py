@@ -203,7 +203,7 @@ receiver = Table(
     Column("next_batch", BigInteger, nullable=False),
     Column("intent_batch", BigInteger),  # a batch handed to the sink whose outcome is not recorded yet
     Column("intent_token", LargeBinary),  # JSON {token, date}; the token is a prepared sink's, null: `sending`
-    Column("intent_members", LargeBinary),  # JSON [[pos, job, no], …]
+    Column("intent_members", LargeBinary),  # JSON [[pos, job, no, cut], …]
     Column("state", Text, nullable=False),  # JSON: why it stands still, for people
 )
 

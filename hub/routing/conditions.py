@@ -212,7 +212,7 @@ class _Node:
         self.groups: list[Group] = []
 
     def reached(self, values: Mapping[str, Any], found: list[tuple[Group, Any]]) -> None:
-        """Collect the groups whose path is there with its value, over the shorter of what is asked and what is there."""
+        """Collect the groups whose path is there, with its value, over the shorter of the asked and the given."""
         children = self.children
         names: Iterable[str] = children
         if len(children) > _FEW and len(children) > len(values):
@@ -222,8 +222,7 @@ class _Node:
             if value is None:
                 continue
             child = children[name]
-            for group in child.groups:
-                found.append((group, value))
+            found += [(group, value) for group in child.groups]
             if child.children and (type(value) is dict or isinstance(value, Mapping)):
                 child.reached(value, found)
 

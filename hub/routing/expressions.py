@@ -72,10 +72,10 @@ class Compiled:
         "calls",
         "guarded",
         "names",
+        "needed",
         "open",
         "paths",
         "place",
-        "needed",
         "pure",
         "source",
     )

@@ -18,6 +18,7 @@ from hub.routing.protection import Cut, cut_of
 from hub.routing.rules import RuleSet
 
 KEY_LIMIT = 200
+_NEW = b'","action":"new","data":'
 PACKED = 10_000  # packed plans remembered
 
 
@@ -36,7 +37,8 @@ class ActiveRules:
         self.projections = tuple(Projection(rule) for rule in ruleset.rules)
         self.numbers = tuple(numbers[key] for key in ruleset.receivers)
         self.keys = {numbers[key]: key for key in ruleset.receivers}
-        self.key_bytes = {no: f"{key}:0".encode() for no, key in self.keys.items()}
+        self.ends = tuple((f"{key}:0", f"{key}:0".encode()) for key in ruleset.receivers)  # of delivery keys
+        self.longest = max((len(end) for end, _ in self.ends), default=0)
         self._cuts: dict[int, Cut] = {}
         self._alike = {id(one): Item.of(one) for one in self.router.ready if not is_dated(ruleset, one)}
         self._shared = frozenset(self._alike.values())
@@ -89,7 +91,6 @@ class Item:
         self.made = made  # of a correction, cancellation or restatement: {action, data, corrects}
         self.due = due  # milliseconds: not before its effective date
 
-
     @classmethod
     def of(cls, one: Planned, due: int | None = None) -> Item:
         """Return the item of a planned delivery; `due` in milliseconds."""
@@ -99,16 +100,18 @@ class Item:
 class Entry:
     """One event in the log with the rules it was planned by."""
 
-    __slots__ = ("_data", "_head", "_prefix", "_prefix_json", "pos", "rules", "wire")
+    __slots__ = ("_head", "_is_long", "_prefix", "_start", "_tails", "pos", "rules", "type", "wire")
 
     def __init__(self, pos: int, wire: Wire, rules: ActiveRules) -> None:
         self.pos = pos
         self.wire = wire
         self.rules = rules
-        self._head: bytes | None = None
+        self.type = type_of(wire.type)[0]
+        self._head = b""  # of what every receiver is sent, as far as the delivery key
+        self._start = b""  # the same as far as the key's part that names the receiver
         self._prefix = ""
-        self._prefix_json = b""
-        self._data: dict[str, bytes] = {}
+        self._is_long = False
+        self._tails: dict[str, bytes] = {}
 
     @classmethod
     def of(cls, pos: int, body: bytes, rules: ActiveRules) -> Entry:
@@ -116,50 +119,49 @@ class Entry:
         return cls(pos, decode(body), rules)
 
     def _open(self) -> bytes:
-        self._head = head(self.wire) + b',"deliverykey":"'
         self._prefix = f"{system_of(self.wire.source)}/{self.wire.id}:"
-        self._prefix_json = orjson.dumps(self._prefix)[1:-1]
-        return self._head
+        self._is_long = len(self._prefix) + self.rules.longest > KEY_LIMIT
+        self._head = head(self.wire) + b',"deliverykey":"'
+        self._start = self._head + orjson.dumps(self._prefix)[1:-1]
+        return self._start
 
     def data(self, item: Item) -> bytes:
-        """Return the projected `data` of a planned delivery; receivers with the same projection share the bytes."""
-        projection = self.rules.projections[item.rule]
+        """Return the projected `data` of a planned delivery."""
+        return self.rules.projections[item.rule].data(self.wire.data, item.values)
+
+    def _tail(self, item: Item) -> bytes:
+        """Return what follows the key of a plain delivery; receivers with the same projection share the bytes."""
         if item.values is not None:
-            return projection.data(self.wire.data, item.values)
-        found = self._data.get(projection.key)
+            return b"".join((_NEW, self.data(item), b"}"))
+        shape = self.rules.projections[item.rule].key
+        found = self._tails.get(shape)
         if found is None:
-            found = self._data[projection.key] = projection.data(self.wire.data, None)
+            found = self._tails[shape] = b"".join((_NEW, self.data(item), b"}"))
         return found
 
     def key(self, receiver: int, job: int) -> str:
         """Return the delivery key of a receiver (contract.md: at most 200 characters, longer ids are hashed)."""
-        if self._head is None:
+        if not self._head:
             self._open()
         key = f"{self._prefix}{self.rules.keys[receiver]}:{job}"
         return key if len(key) <= KEY_LIMIT else short_key(self.wire, self.rules.keys[receiver], job)
 
     def delivery(self, item: Item, no: int, job: int = 0, cut: Cut | None = None) -> Delivery:
         """Return what the receiver is sent; `cut` is what a protected resident's data loses."""
-        opened = self._head or self._open()
-        wire = self.wire
-        rules = self.rules
-        receiver = rules.numbers[item.receiver]
-        key = f"{self._prefix}{rules.keys[receiver]}:{job}"
-        if len(key) > KEY_LIMIT:
-            key = short_key(wire, rules.keys[receiver], job)
-            key_json = orjson.dumps(key)[1:-1]
-        elif job:
-            key_json = orjson.dumps(key)[1:-1]
+        start = self._start or self._open()
+        wire, rules = self.wire, self.rules
+        if job or self._is_long:
+            key = self.key(rules.numbers[item.receiver], job)
+            start, end = self._head, orjson.dumps(key)[1:-1]
         else:
-            key_json = self._prefix_json + rules.key_bytes[receiver]
+            name, end = rules.ends[item.receiver]
+            key = self._prefix + name
         if item.made is None and cut is None:
-            action = "new"
-            rest = b"".join((b'","action":"new","data":', self.data(item), b"}"))
+            action, tail = "new", self._tail(item)
         else:
-            action, rest = self._special(item, cut)
-        return Delivery(
-            key, no, wire.id, type_of(wire.type)[0], wire.subject, wire.time, opened + key_json + rest, action
-        )
+            action, tail = self._special(item, cut)
+        body = b"".join((start, end, tail))
+        return Delivery(key, no, wire.id, self.type, wire.subject, wire.time, body, action)
 
     def _special(self, item: Item, cut: Cut | None) -> tuple[str, bytes]:
         made = item.made or {"action": "new", "data": orjson.loads(self.data(item))}
@@ -204,7 +206,7 @@ class Chunk:
         planned = self.planned
         for item in items:
             planned[numbers[item.receiver]].append((entry, item))
-        if type_of(entry.wire.type)[0] == "resident.died":
+        if entry.type == "resident.died":
             self.deaths.append((entry.pos, entry.wire.subject))
         self.events += 1
 

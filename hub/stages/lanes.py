@@ -22,6 +22,11 @@ class Lanes:
             lane.sort(key=_order)
             self._schedule(lane[0])
 
+    @property
+    def empty(self) -> bool:
+        """Say whether nothing waits."""
+        return not self._lanes
+
     def __contains__(self, subject: object) -> bool:
         return subject in self._lanes
 

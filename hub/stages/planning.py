@@ -195,9 +195,7 @@ class Planner:
             items = amend.restatement(items, new.type, dict(new.data), history.facts(), self._rules)
         return Planned(ACCEPTED if items or new.wire.hubfactsonly else UNMATCHED, items)
 
-    def _told(
-        self, new: New, data: Mapping[str, Any], type_: str | None = None, *, shared: bool = False
-    ) -> list[Item]:
+    def _told(self, new: New, data: Mapping[str, Any], type_: str | None = None, *, shared: bool = False) -> list[Item]:
         """Return who is told, by today's rules and the facts just before the event at its date.
 
         `shared` items, where events have one in common, are not to be changed.

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from hub.adapters.contract import Batch, Delivery, Features, Outcome
+from hub.adapters.contract import Batch, Delivered, Delivery, Features, Outcome
 from hub.errors import (
     Fenced,
     HubError,
@@ -327,12 +327,12 @@ class Worker:
             outcomes = [_unknown(each) for each in batch.deliveries]
         await self._record(works, outcomes, batch.no)
 
-    async def _rebuild(self, members: Sequence[Sequence[int]]) -> list[Work]:
+    async def _rebuild(self, members: Sequence[tuple[int, int, int, bool]]) -> list[Work]:
         waiting = {(hold.pos, hold.job): hold for hold in self._lanes}
         holds = [waiting.get((pos, job)) for pos, job, _, _ in members]
         found = await self._entries([member[0] for member in members], holds)
         return [
-            Work(entry, item, job, no, hold, bool(cut))
+            Work(entry, item, job, no, hold, cut)
             for (entry, item), hold, (_, job, no, cut) in zip(found, holds, members, strict=True)
         ]
 
@@ -406,9 +406,15 @@ class Worker:
             planned = chunk.planned.get(self.port.no, ())
             start = bisect_right(planned, after, key=_position) if planned and after > chunk.after else 0
             stop = min(len(planned), start + limit - len(works))
-            for entry, item in planned[start:stop]:
-                self._take(entry, item, works)
+            self._take_all(planned[start:stop], works)
             self._cursor[stream] = chunk.upto if stop == len(planned) else planned[stop - 1][0].pos
+
+    def _take_all(self, planned: Sequence[tuple[Entry, Item]], works: list[Work]) -> None:
+        if self._lanes.empty and not self._scheduled and all(_is_plain(item) for _, item in planned):
+            works += [Work(entry, item, 0, 0) for entry, item in planned]  # nothing waits: no question for each
+            return
+        for entry, item in planned:
+            self._take(entry, item, works)
 
     def _take(self, entry: Entry, item: Item, works: list[Work]) -> None:
         subject, now = entry.wire.subject, now_ms()
@@ -519,7 +525,7 @@ class Worker:
     async def _exposes(self, works: list[Work]) -> bool:
         """Say whether deliveries hold what a resident, protected meanwhile, must not have told."""
         flags = await self._watch.flags()
-        return any(work.subject in flags and not work.cut for work in works)
+        return bool(flags) and any(work.subject in flags and not work.cut for work in works)
 
     def _keep(self, work: Work, status: int, due: int) -> None:
         hold = replace(work.waiting(now_ms()), status=status, detail="", due=due)
@@ -530,13 +536,14 @@ class Worker:
 
     def _batch(self, works: list[Work], number: int, date: str = "") -> Batch:
         date = date or dt.datetime.now(self.port.timezone).date().isoformat()
-        deliveries = []
+        deliveries, following = [], self._next_no
         for work in works:
             if not work.no:
-                work.no = self._next_no
-                self._next_no += 1
+                work.no = following
+                following += 1
             cut = cut_for(work.entry, work.item, self._rules) if work.cut else None
             deliveries.append(work.entry.delivery(work.item, work.no, work.job, cut))
+        self._next_no = following
         return Batch(self.key, number, date, deliveries)
 
     async def _deliver(self, works: list[Work]) -> None:
@@ -564,7 +571,8 @@ class Worker:
             await self._release_intent(works)
             return None
         self._check_lease()
-        return list(await _whole(self._sink.commit(batch, token)))
+        outcomes: Sequence[Outcome] = await _whole(self._sink.commit(batch, token))
+        return outcomes
 
     async def _direct(self, works: list[Work], batch: Batch) -> Sequence[Outcome]:
         if not self._features.idempotent:
@@ -659,7 +667,7 @@ class Worker:
             raise Fenced(f"the lease of {self.key} could not be renewed in time")
 
     def _intent(self, works: list[Work], batch: Batch, token: dict[str, Any] | None) -> Intent:
-        return Intent(batch.no, token, [[w.entry.pos, w.job, w.no, int(w.cut)] for w in works], batch.date)
+        return Intent(batch.no, token, [(w.entry.pos, w.job, w.no, w.cut) for w in works], batch.date)
 
     # --- recording ---------------------------------------------------------------------------------------------
 
@@ -668,7 +676,7 @@ class Worker:
         now = now_ms()
         untried: list[Work] = []
         blocked: set[str] = set()
-        if all(outcome.error is None for outcome in outcomes):
+        if isinstance(outcomes, Delivered) or all(outcome.error is None for outcome in outcomes):
             self._all_well(works, record)
             works, outcomes = [], outcomes[:1]
         for work, outcome in zip(works, outcomes, strict=False):
@@ -830,6 +838,11 @@ class Worker:
                 await self._wake.wait()
         except TimeoutError:
             return
+
+
+def _is_plain(item: Item) -> bool:
+    """Say whether there is nothing to a planned delivery but to send it."""
+    return (item.hold or item.suppressed or item.made or item.due) is None
 
 
 def _about(target: int | None) -> str:

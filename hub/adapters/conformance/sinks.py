@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import orjson
@@ -13,7 +13,7 @@ from hub.adapters.contract import Batch, Features, Outcome, PreparedSink, Sink
 from hub.errors import HubError, OutcomeUnknown, Rejected, Transient
 
 
-async def send(sink: Sink | PreparedSink, content: Batch) -> list[Outcome]:
+async def send(sink: Sink | PreparedSink, content: Batch) -> Sequence[Outcome]:
     """Deliver a batch in one step or two, as the hub does."""
     if isinstance(sink, PreparedSink):
         return await sink.commit(content, through_json(await sink.prepare(content)))
@@ -32,7 +32,7 @@ def features_of(case: SinkCase, sink: Sink | PreparedSink) -> Features:
     return features
 
 
-def all_delivered(outcomes: list[Outcome], content: Batch) -> None:
+def all_delivered(outcomes: Sequence[Outcome], content: Batch) -> None:
     """Expect that every delivery of a batch is answered as delivered, in order."""
     expect([one.key for one in outcomes] == [one.key for one in content.deliveries], "not one outcome each, in order")
     failed = [one for one in outcomes if one.error is not None]

@@ -117,3 +117,14 @@ def test_a_stretch_keeps_each_receivers_deliveries_in_order():
         chunk.add(entry, items)
     assert chunk.events == 3
     assert [entry.pos for entry, _ in chunk.planned[7]] == [1, 3]
+
+
+def test_plans_that_events_share_are_packed_as_any_other():
+    active = rules_of()
+    planned = active.router.ready
+    shared = [active.alike(one) for one in planned]
+    assert all(shared)
+    assert active.pack(shared) == active.pack(shared) == pack_plan([Item.of(one) for one in planned])
+    own = [Item.of(one) for one in planned]
+    own[0].detail, own[0].hold = "why", "ask"
+    assert active.pack(own) == pack_plan(own) != active.pack(shared)
