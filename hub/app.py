@@ -62,7 +62,9 @@ from hub.stages.rulebook import RuleBook
 from hub.stages.shutters import Shutters
 
 if TYPE_CHECKING:
-    from hub.kafka.bus import Consumer, Producer
+    from hub.kafka.consumer import Consumer
+    from hub.kafka.local import LocalBroker
+    from hub.kafka.producer import Producer
     from hub.kafka.topics import TopicInfo
 
 log = logging.getLogger(__name__)
@@ -74,8 +76,10 @@ SINK_ROOTS = frozenset({"event", "data", "subject", "delivery", "batch"})
 class Hub:
     """A city at work in this process. Opens the ledger at once, Kafka when a stage needs it."""
 
-    def __init__(self, city: City) -> None:
+    def __init__(self, city: City, broker: LocalBroker | None = None) -> None:
+        """Open a city; `broker` is its local one if that is starting already."""
         self.city = city
+        self.broker = broker
         self.folder = Path(city.folder)
         self.timezone = ZoneInfo(city.timezone)
         self.ledger = Ledger(city.ledger_url)
@@ -99,15 +103,15 @@ class Hub:
         `adopt` takes a topic that was made anew for the city's own.
         Raises BrokerUnavailable, LedgerUnavailable, and ConfigurationError when the topic is another ledger's.
         """
-        from hub.kafka.bus import Producer  # noqa: PLC0415 - commands that do without Kafka start faster
-        from hub.kafka.local import LocalBroker  # noqa: PLC0415
+        from hub.kafka.local import LocalBroker  # noqa: PLC0415 - commands that do without Kafka start faster
+        from hub.kafka.producer import Producer  # noqa: PLC0415
         from hub.kafka.topics import ensure_topics  # noqa: PLC0415
 
         ledger_id = await asyncio.to_thread(schema.ready, self.ledger)
-        broker = None if self.city.bootstrap else LocalBroker(self.folder / "var")
         with contextlib.ExitStack() as stack:
-            bootstrap = self.city.bootstrap or ""
-            if broker is not None:
+            bootstrap = self.city.bootstrap
+            if bootstrap is None:
+                broker = self.broker or LocalBroker(self.folder / "var")
                 bootstrap = await asyncio.to_thread(stack.enter_context, broker.lease())
             topic = await ensure_topics(bootstrap, self.city.prefix, self.city.city, ledger_id)
             generation = await asyncio.to_thread(
@@ -430,7 +434,7 @@ class Hub:
     def _consumer(
         self, bus: Bus, dispatcher: Dispatcher, reader: LogReader, lost: Callable[[HubError], None]
     ) -> Consumer:
-        from hub.kafka.bus import Consumer  # noqa: PLC0415
+        from hub.kafka.consumer import Consumer  # noqa: PLC0415
 
         async def handle(records: Sequence[Any]) -> None:
             for chunk in await asyncio.to_thread(dispatcher.handle, records):

@@ -29,7 +29,7 @@ def drain(
 ) -> int:
     """Run until nothing is left."""
     refuse_broken(session)
-    with session.hub() as hub:
+    with session.hub(kafka=True) as hub:
         report = patiently(hub, times.seconds(wait), close_windows=close_windows)
     found = told(report)
     session.answer(found, lambda: write(found))

@@ -77,8 +77,8 @@ def _java() -> Iterator[Finding]:
         return
     from hub.kafka.java import find_java
 
-    _, version = find_java()
-    yield Finding("Java", "ok", str(version))
+    java = find_java()
+    yield Finding("Java", "ok", str(java.version))
 
 
 def _jars() -> Iterator[Finding]:

@@ -55,12 +55,13 @@ def install(
     session: Session,
     from_folder: Annotated[Path | None, typer.Option("--from", metavar="FOLDER", help=word("option.from"))] = None,
 ) -> None:
-    """Fetch the jars, or take them from a folder."""
+    """Fetch the jars, or take them from a folder, and record a start for faster ones."""
     from hub.kafka import jars
+    from hub.kafka.prepare import prepare
 
     if from_folder is not None and not from_folder.is_dir():
         raise UsageError(f"{from_folder} is no folder")
-    folder = jars.install(from_folder, say=output.say)
+    folder = prepare(from_folder, say=output.say)
     version, wanted = jars.locked()
     found = {"folder": str(folder), "version": version, "jars": len(wanted)}
     session.answer(found, lambda: output.line(word("kafka.installed", folder=folder)))

@@ -23,10 +23,11 @@ def publish(
     facts_only: Annotated[bool, typer.Option("--facts-only", help=word("option.facts-only"))] = False,
 ) -> int:
     """Publish a file or stdin."""
-    with session.hub() as hub:
-        if system is not None and system not in hub.city.systems:
-            raise UsageError(f"there is no system {system}", mend="one of: " + ", ".join(hub.city.systems))
-        with opened(file) as stream, output.counter(word("publish.progress")) as progress:
+    city = session.city()
+    if system is not None and system not in city.systems:
+        raise UsageError(f"there is no system {system}", mend="one of: " + ", ".join(city.systems))
+    with opened(file) as stream, session.hub(city, kafka=True) as hub:
+        with output.counter(word("publish.progress")) as progress:
             result = run(hub.publish(stream, system=system, name=file, facts_only=facts_only, progress=progress))
         refused = [entry_json(hub.ledger, no) for no in result.quarantined]
     found = {

@@ -53,15 +53,21 @@ class Session:
         return load_city(self.folder)
 
     @contextlib.contextmanager
-    def hub(self) -> Iterator[Hub]:
-        """Give the city at work."""
-        from hub.app import Hub
+    def hub(self, city: City | None = None, *, kafka: bool = False) -> Iterator[Hub]:
+        """Give the city at work; with `kafka` its local one starts while the hub is being loaded."""
+        city = city or self.city()
+        with contextlib.ExitStack() as stack:
+            broker = None
+            if kafka and city.bootstrap is None:
+                from hub.kafka.local import LocalBroker
 
-        hub = Hub(self.city())
-        try:
+                broker = LocalBroker(self.var)
+                stack.enter_context(broker.ahead())
+            from hub.app import Hub
+
+            hub = Hub(city, broker)
+            stack.callback(hub.close)
             yield hub
-        finally:
-            hub.close()
 
     @contextlib.contextmanager
     def ledger(self) -> Iterator[Ledger]:

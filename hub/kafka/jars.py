@@ -100,8 +100,10 @@ def _install(wanted: list[Jar], target: Path, from_folder: Path | None, say: Say
 
 
 def _put(whole: Path, target: Path) -> None:
-    """Move complete files into place, each in one step."""
+    """Move complete files into place, each in one step; what Java recorded of others is of no use to it any more."""
     target.mkdir(exist_ok=True)
+    for archive in target.glob("*.aot"):
+        archive.unlink(missing_ok=True)
     for path in whole.iterdir():
         path.replace(target / path.name)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
+from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,21 +15,32 @@ OLDEST = 17  # Apache Kafka 4 brokers
 WITH_ARCHIVE = 25
 
 
-def find_java() -> tuple[Path, int]:
-    """Return the `java` program and its major version; raises BrokerUnavailable when there is none that serves."""
+@dataclass(frozen=True, slots=True)
+class Java:
+    """A Java on this machine: its program, its major version, and a digest of the build it says it is."""
+
+    program: Path
+    version: int
+    build: str
+
+    def start_archive(self, jars: Path) -> Path | None:
+        """Return where its archive for a faster start belongs (JEP 483, 514), None if it has no such thing.
+
+        One build cannot read another's.
+        """
+        return jars / f"start-java{self.version}-{self.build}.aot" if self.version >= WITH_ARCHIVE else None
+
+
+def find_java() -> Java:
+    """Return the Java to use; raises BrokerUnavailable when there is none that serves."""
     for home in _homes():
-        program, version = home / "bin" / "java", _version(home)
-        if version >= OLDEST and os.access(program, os.X_OK):
-            return program, version
+        java = _java(home)
+        if java.version >= OLDEST and os.access(java.program, os.X_OK):
+            return java
     raise BrokerUnavailable(
         f"no Java {OLDEST} or later for the local Kafka",
         mend="set JAVA_HOME to one, or set HUB_KAFKA to a broker elsewhere",
     )
-
-
-def start_archive(jars: Path, version: int) -> Path | None:
-    """Return where the archive for a faster start belongs (JEP 483, 514), None for a Java that has no such thing."""
-    return jars / f"start-java{version}.aot" if version >= WITH_ARCHIVE else None
 
 
 def _homes() -> list[Path]:
@@ -36,9 +49,10 @@ def _homes() -> list[Path]:
     return homes + [Path(home) for home in [os.environ.get("JAVA_HOME", "")] if home]
 
 
-def _version(home: Path) -> int:
+def _java(home: Path) -> Java:
     try:
-        said = re.search(r'^JAVA_VERSION="(\d+)', (home / "release").read_text(encoding="utf-8"), re.MULTILINE)
+        release = (home / "release").read_text(encoding="utf-8")
     except OSError:
-        return 0
-    return int(said[1]) if said else 0
+        release = ""
+    said = re.search(r'^JAVA_VERSION="(\d+)', release, re.MULTILINE)
+    return Java(home / "bin" / "java", int(said[1]) if said else 0, sha256(release.encode()).hexdigest()[:8])

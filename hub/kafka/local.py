@@ -16,8 +16,10 @@ import json
 import secrets
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,9 +27,8 @@ from typing import IO
 
 from hub.errors import BrokerUnavailable
 from hub.kafka import diagnosis, properties
-from hub.kafka.jars import Say, install, locked, say_on_stderr
-from hub.kafka.java import find_java, start_archive
-from hub.kafka.metadata import serves
+from hub.kafka.jars import Say, install, jar_folder, locked, say_on_stderr
+from hub.kafka.java import find_java
 from hub.kafka.ports import choose_ports, free
 from hub.kafka.process import alive, end, spawn, wait
 
@@ -72,6 +73,7 @@ class LocalBroker:
         self.log = self.folder / "broker.log"
         self._state = self.folder / "broker.json"
         self._say = say
+        self._ahead: Future[None] | None = None  # a lease being taken ahead
 
     def start(self) -> Status:
         """Return once the broker serves and stays; a running one is kept. Raises BrokerUnavailable with the mend."""
@@ -93,7 +95,7 @@ class LocalBroker:
         running = self._running()
         return Status(
             running=running is not None,
-            serving=running is not None and serves(running.bootstrap),
+            serving=running is not None and _serves(running.bootstrap),
             temporary=running is not None and running.temporary,
             bootstrap=running.bootstrap if running else None,
             pid=running.pid if running else None,
@@ -112,6 +114,13 @@ class LocalBroker:
     @contextmanager
     def lease(self) -> Iterator[str]:
         """Yield the bootstrap servers of a serving broker; one started for this ends with its last user."""
+        if self._ahead is not None:
+            self._ahead.result()
+        with self._leased() as bootstrap:
+            yield bootstrap
+
+    @contextmanager
+    def _leased(self) -> Iterator[str]:
         with self._alone():
             users = self._open("users")
             fcntl.flock(users, fcntl.LOCK_SH)
@@ -127,6 +136,33 @@ class LocalBroker:
             with self._alone():
                 self._leave(users)
 
+    @contextmanager
+    def ahead(self) -> Iterator[None]:
+        """Hold a lease beside the block, which does not wait for it: the broker starts while the block gets ready.
+
+        The block takes a lease of its own before it uses the broker, and hears there why this one has failed.
+        """
+        over, taken = threading.Event(), Future[None]()
+
+        def hold() -> None:
+            try:
+                with self._leased():
+                    taken.set_result(None)
+                    over.wait()
+            except BaseException as fault:  # noqa: BLE001 - it is told where the broker is needed
+                if not taken.done():
+                    taken.set_exception(fault)
+
+        self._ahead = taken
+        holder = threading.Thread(target=hold, name="kafka-ahead")
+        holder.start()
+        try:
+            yield
+        finally:
+            over.set()
+            holder.join()
+            self._ahead = None
+
     def _leave(self, users: IO[str]) -> None:
         with users, suppress(BlockingIOError):
             running = self._running()
@@ -135,15 +171,15 @@ class LocalBroker:
                 self._stop()
 
     def _launch(self, *, temporary: bool) -> Running:
-        jars = install(say=self._say)
-        program, version = find_java()
+        jars = self._jars()
+        found = find_java()
         if shutil.disk_usage(self.folder).free < _ROOM:
             raise BrokerUnavailable(f"the disk of {self.folder} is full", mend="Kafka needs 64 MB free to start")
         port, controller = choose_ports(self.folder / "ports.json", self._say)
         config = properties.write(self.folder, port=port, controller=controller)
-        archive = start_archive(jars, version)
+        archive = found.start_archive(jars)
         faster = [f"-XX:AOTCache={archive}"] if archive and archive.exists() and not self._options else []
-        java = [str(program), *properties.jvm(version, log=self.log), *faster, "-cp", f"{jars}/*"]
+        java = [str(found.program), *properties.jvm(found.version, log=self.log), *faster, "-cp", f"{jars}/*"]
         self._format(java, config)
         self._say("Apache Kafka: starting")
         if self.log.exists():
@@ -153,6 +189,13 @@ class LocalBroker:
         running = Running(pid, token, f"127.0.0.1:{port}", temporary, time.time())
         self._write(running)
         return running
+
+    def _jars(self) -> Path:
+        """Return the jars; where they had to be fetched, a start is recorded too, since waiting is expected then."""
+        from hub.kafka.prepare import prepare  # noqa: PLC0415 - it records the start of a broker of this class
+
+        there = jar_folder().exists()
+        return install(say=self._say) if there or self._options else prepare(say=self._say)
 
     def _format(self, java: list[str], config: Path) -> None:
         """Prepare an empty data folder; one that was left half prepared is prepared again."""
@@ -173,7 +216,7 @@ class LocalBroker:
 
     def _await(self, running: Running) -> None:
         """Return when the broker answers; one that does not is ended, so that the next start begins anew."""
-        ready = wait(lambda: serves(running.bootstrap) or not alive(running.pid, running.token), START_LIMIT)
+        ready = wait(lambda: _serves(running.bootstrap) or not alive(running.pid, running.token), START_LIMIT)
         if ready and alive(running.pid, running.token):
             return
         end(running.pid, running.token, grace=5.0)
@@ -219,3 +262,9 @@ class LocalBroker:
                 yield
             except OSError as fault:
                 raise diagnosis.failed(str(fault), self.log) from fault
+
+
+def _serves(bootstrap: str) -> bool:
+    from hub.kafka.metadata import serves  # noqa: PLC0415 - aiokafka is loaded while the broker starts, not before
+
+    return serves(bootstrap)

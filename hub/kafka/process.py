@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+_LOOK = 0.02  # seconds between looks
+
 
 def spawn(command: Sequence[str], stream: Path) -> int:
     """Start `command` in a session of its own, its streams on the file `stream`, and return its process id."""
@@ -50,7 +52,7 @@ def wait(condition: Callable[[], bool], limit: float) -> bool:
     while not condition():
         if time.monotonic() > until:
             return False
-        time.sleep(0.05)
+        time.sleep(_LOOK)
     return True
 
 

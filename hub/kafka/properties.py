@@ -11,6 +11,7 @@ _JVM = (
     "-Xms128m",
     "-Xmx512m",
     "-XX:+UseSerialGC",  # two cores are shared with the hub itself
+    "-XX:TieredStopAtLevel=1",  # serves in half the time; what a broker does is no faster with the other compiler
     "-XX:+ExitOnOutOfMemoryError",
     "-Xlog:disable",
     "-Xlog:all=error:stderr",  # Java's own warnings are about archives that it then does without

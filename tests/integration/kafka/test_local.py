@@ -10,7 +10,8 @@ import pytest
 from hub.errors import BrokerUnavailable
 from hub.kafka import topics
 from hub.kafka.bus import Consumer, Producer
-from hub.kafka.java import find_java, start_archive
+from hub.kafka.jars import jar_folder
+from hub.kafka.java import Java, find_java
 from hub.kafka.local import LocalBroker
 from hub.kafka.metadata import serves
 from hub.kafka.prepare import prepare
@@ -113,7 +114,7 @@ def test_another_port_is_chosen_when_the_remembered_one_is_taken(tmp_path):
 COMMAND = """
 import sys, time
 from pathlib import Path
-from hub.kafka.java import find_java, start_archive
+from hub.kafka.java import find_java
 from hub.kafka.local import LocalBroker
 broker = LocalBroker(Path(sys.argv[1]), say=lambda _: None)
 with broker.lease() as bootstrap:
@@ -146,13 +147,63 @@ def test_commands_that_start_at_once_share_one_broker_and_a_killed_user_does_not
 
 def test_a_start_is_recorded_once_and_repeated(broker):
     jars = prepare()
-    archive = start_archive(jars, find_java()[1])
+    archive = find_java().start_archive(jars)
     assert archive.stat().st_size > 1 << 20
     recorded = archive.stat().st_mtime_ns
     prepare()
     assert archive.stat().st_mtime_ns == recorded
     broker.start()
     assert f"-XX:AOTCache={archive}" in _command_line(broker.status().pid)
+
+
+@pytest.mark.parametrize("damage", ["cut", "junk", "unreadable"])
+def test_a_broker_starts_without_an_archive_that_java_cannot_use(broker, tmp_path, monkeypatch, damage):
+    archive = tmp_path / "start.aot"
+    whole = find_java().start_archive(prepare()).read_bytes()
+    archive.write_bytes({"cut": whole[: len(whole) // 2], "junk": bytes(4096), "unreadable": whole}[damage])
+    if damage == "unreadable":
+        archive.chmod(0)
+    monkeypatch.setattr(Java, "start_archive", lambda *_: archive)
+    assert broker.start().serving
+    assert f"-XX:AOTCache={archive}" in _command_line(broker.status().pid)
+
+
+def test_an_archive_that_cannot_be_recorded_keeps_nobody_from_kafka(monkeypatch):
+    said = []
+    monkeypatch.setattr(Java, "start_archive", lambda _, jars: jars / "other.aot")
+
+    def fails(*_, **__):
+        raise BrokerUnavailable("no")
+
+    monkeypatch.setattr(LocalBroker, "start", fails)
+    assert prepare(say=said.append) == jar_folder()
+    assert said[-1].endswith("no start could be recorded: no")
+
+
+def test_a_broker_started_ahead_is_the_one_a_lease_gets_and_ends_with_the_block(broker):
+    with broker.ahead():
+        with broker.lease() as bootstrap:
+            assert serves(bootstrap)
+        assert broker.status().serving
+        assert broker.status().temporary
+    assert not broker.status().running
+    broker.start()
+    with broker.ahead():
+        pass
+    assert broker.status().serving
+
+
+def test_a_lease_hears_why_the_one_taken_ahead_failed_and_does_not_try_again(broker, monkeypatch):
+    tried = []
+
+    def fails(*_, **__):
+        tried.append(1)
+        raise BrokerUnavailable("no room")
+
+    monkeypatch.setattr(broker, "_launch", fails)
+    with broker.ahead(), pytest.raises(BrokerUnavailable, match="no room"), broker.lease():
+        pass
+    assert tried == [1]
 
 
 def test_a_log_that_cannot_be_read_is_told_with_what_the_broker_said(broker):

@@ -53,6 +53,16 @@ def test_a_half_written_jar_is_replaced_and_the_others_are_kept(pinned):
     assert (target / "two-1.0.jar").stat().st_ino == kept
 
 
+def test_what_java_recorded_of_other_jars_goes_with_them(pinned):
+    target = jars.install(pinned)
+    (target / "start-java25-0.aot").touch()
+    jars.install(pinned)
+    assert (target / "start-java25-0.aot").exists()
+    (target / "one-1.0.jar").write_bytes(b"half")
+    jars.install(pinned)
+    assert not (target / "start-java25-0.aot").exists()
+
+
 def test_a_jar_that_is_not_the_pinned_one_is_refused_and_leaves_no_trace(pinned):
     (pinned / "deep" / "two-1.0.jar").write_bytes(b"another")
     with pytest.raises(BrokerUnavailable, match=r"wrong checksum for org\.example:two:1\.0"):
@@ -94,18 +104,31 @@ def test_a_full_disk_is_said_before_anything_is_fetched(pinned, monkeypatch):
 
 
 def test_java_comes_with_the_hub_or_from_java_home(monkeypatch, tmp_path):
-    program, version = java.find_java()
-    assert version >= java.OLDEST
-    assert os.access(program, os.X_OK)
+    found = java.find_java()
+    assert found.version >= java.OLDEST
+    assert os.access(found.program, os.X_OK)
     monkeypatch.setattr(java, "find_spec", lambda _: None)
-    monkeypatch.setenv("JAVA_HOME", str(program.parent.parent))
-    assert java.find_java() == (program, version)
+    monkeypatch.setenv("JAVA_HOME", str(found.program.parent.parent))
+    assert java.find_java() == found
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "java").touch(0o755)
     (tmp_path / "release").write_text('JAVA_VERSION="11.0.2"\n')
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     with pytest.raises(BrokerUnavailable, match="JAVA_HOME"):
         java.find_java()
+
+
+def test_an_archive_belongs_to_one_build_of_java(monkeypatch, tmp_path):
+    monkeypatch.setattr(java, "find_spec", lambda _: None)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "java").touch(0o755)
+    places = []
+    for version in ("21.0.1", "25.0.1", "25.0.2"):
+        (tmp_path / "release").write_text(f'JAVA_VERSION="{version}"\n')
+        places.append(java.find_java().start_archive(tmp_path))
+    assert places[0] is None  # no such thing yet
+    assert places[1] != places[2]
 
 
 def test_ports_are_remembered_and_changed_only_when_taken(tmp_path):
