@@ -236,7 +236,7 @@ class Hub:
             keys = [receiver.key for receiver in self.city.receivers() if receiver.enabled]
             drained = await drain(
                 ends=lambda: self._ends(bus),
-                look=lambda: backlog(self.ledger, keys, work.shutters),
+                look=lambda: work.look(self.ledger, keys),
                 busy=lambda: work.delivery.busy,
                 wait=wait,
                 check=work.check,
@@ -388,7 +388,10 @@ class Hub:
                 opened = registry.open_source(
                     source.adapter, options, self._site(system.system, name), place=source.place_of
                 )
-                runners.append(SourceRunner(system.system, name, opened, mappers, source.every, source.guard))
+                key = f"{system.system}.{name}"
+                protection = self.city.protection
+                listed = protection if protection is not None and protection.list_ == key else None
+                runners.append(SourceRunner(system.system, name, opened, mappers, source.every, source.guard, listed))
         return runners
 
     def _mappers(self, system: System, source: settings.Source) -> tuple[Mapper, ...]:
@@ -413,7 +416,7 @@ class Hub:
             policy=Policy(self.city.city, self.timezone, self.city.authority),
             quarantine=self._quarantine,
         )
-        shutters = Shutters(self.ledger, self._hours(), closing=closing)
+        shutters = Shutters.of(self.city, self.ledger, closing=closing)
         ports = self._ports(rules, bus, shutters)
         delivery = DeliveryStage(self.desk, reader, ports, self.book.__getitem__, shutters.refresh)
         work = Work(dispatcher, delivery, reader, shutters)
@@ -454,12 +457,10 @@ class Hub:
 
         return publish
 
-    def _hours(self) -> dict[str, Hours]:
-        return {receiver.key: Hours.of(receiver, self.city) for receiver in self.city.receivers()}
-
     def _alarm(self) -> Alarm:
         ways = channels(self.city.alerts)
-        return Alarm(self.ledger, self.city.alerts, ways, self._hours(), city=self.city.city)
+        hours = {receiver.key: Hours.of(receiver, self.city) for receiver in self.city.receivers()}
+        return Alarm(self.ledger, self.city.alerts, ways, hours, city=self.city.city)
 
     def _quarantine(self, connection: Connection, refused: list[Refused]) -> None:
         quarantine.record(
@@ -498,10 +499,7 @@ class Hub:
 
     def _protection(self) -> Register:
         settings = self.city.protection
-        if settings is None or settings.list_ is None:
-            return Register(self.ledger)
-        system, _, source = settings.list_.partition(".")
-        return Register(self.ledger, (system, source), settings.max_age)
+        return Register(self.ledger, listed=settings is not None and settings.list_ is not None)
 
     def _lent(self, receiver: Receiver, bus: Bus) -> Any:
         if receiver.adapter == "kafka":
@@ -557,6 +555,11 @@ class Work:
     shutters: Shutters
     consumer: Consumer | None = None
     lost: HubError | None = None  # the ledger's position is outside the log
+
+    def look(self, ledger: Ledger, keys: Sequence[str]) -> Backlog:
+        """Return what is not finished, by what shuts receivers now: a list that was just read shuts none."""
+        self.shutters.refresh()
+        return backlog(ledger, keys, self.shutters)
 
     def check(self) -> None:
         """Raise what no waiting mends."""

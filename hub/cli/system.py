@@ -48,13 +48,12 @@ def resume(session: Session, system: Target) -> None:
 def listing(session: Session) -> None:
     """List the systems with their receivers and what holds them back."""
     from hub.ledger import pauses
-    from hub.stages.hours import Hours
     from hub.stages.shutters import Shutters
 
     city = session.city()
     with session.ledger() as ledger:
         paused = {each.key: told(each) for each in pauses.listing(ledger)}
-        shutters = Shutters(ledger, {each.key: Hours.of(each, city) for each in city.receivers()})
+        shutters = Shutters.of(city, ledger)
         shutters.refresh()
         items = [
             {

@@ -1,20 +1,21 @@
-"""Who is protected, asked just before every sink call (支援措置); stale or unknown counts as not known.
+"""Who is protected, asked just before every sink call (支援措置).
 
 Intake marks a resident as soon as it hears of a protection, by the report; dispatch takes the mark away when it has
 that report in order, and keeps what all reports say together. Either protects. With a protection list configured, a
-stale list or a resident it has never named holds.
+resident it has never named is not known and held; a list that is stale shuts the receivers (`hub.stages.shutters`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from hub.ledger.desk import now_ms
+from hub.ledger import sources
 from hub.ledger.engine import Ledger
 from hub.ledger.log import select_in
-from hub.ledger.tables import protection, protection_early, source_position
+from hub.ledger.tables import protection, protection_early
 
 
 def protect_early(ledger: Ledger, marks: Iterable[tuple[str, str]]) -> None:
@@ -32,40 +33,40 @@ def protect_early(ledger: Ledger, marks: Iterable[tuple[str, str]]) -> None:
 
 
 class Register:
-    """The protection of residents as receivers ask it. `max_age` is in seconds; no list: none is expected."""
+    """The protection of residents as receivers ask it; `listed`: a list is expected to name every resident."""
 
-    def __init__(self, ledger: Ledger, source: tuple[str, str] | None = None, max_age: float = 0.0) -> None:
+    def __init__(self, ledger: Ledger, *, listed: bool = False) -> None:
         self._ledger = ledger
-        self._source = source
-        self._max_age = max_age
+        self._listed = listed
 
     def __call__(self, subjects: Iterable[str]) -> dict[str, bool]:
         """Return who is protected (True) or not known (False); everybody else is absent."""
         with self._ledger.read() as connection:
-            if self._source is None and not _anybody(connection):
+            if not self._listed and not _anybody(connection):
                 return {}
             asked = list(set(subjects))
             query = "SELECT subject, active FROM protection WHERE subject"
             rows = select_in(connection, self._ledger.sqlite, query, asked)
             marked = select_in(connection, self._ledger.sqlite, _EARLY, asked)
-            fresh = self._source is None or self._read_at(connection) > now_ms() - self._max_age * 1000
         known: dict[str, bool] = {}
         for subject, active in [*rows, *((subject, 1) for (subject,) in marked)]:
             known[subject] = known.get(subject, False) or bool(active)
-        if self._source is None:
-            return {subject: True for subject, flag in known.items() if flag}
-        if not fresh:
-            return {subject: known.get(subject, False) for subject in asked}
-        return {subject: flag for subject in asked if (flag := known.get(subject, False)) or subject not in known}
+        found = {subject: True for subject, flag in known.items() if flag}
+        return found | {subject: False for subject in asked if subject not in known} if self._listed else found
 
-    def _read_at(self, connection: sa.Connection) -> int:
-        system, source = self._source or ("", "")
-        found = connection.execute(
-            sa.select(source_position.c.read_at).where(
-                source_position.c.system == system, source_position.c.source == source
-            )
-        ).scalar()
-        return int(found or 0)
+
+@dataclass(frozen=True, slots=True)
+class ProtectionList:
+    """The source, `system.source`, of the list of protected residents, and how old it may be, in seconds."""
+
+    ledger: Ledger
+    source: str
+    max_age: float
+
+    def read_at(self) -> int:
+        """Return when it was last read, in milliseconds; 0: never."""
+        system, _, source = self.source.partition(".")
+        return sources.load(self.ledger, system, source).read_at
 
 
 _EARLY = "SELECT subject FROM protection_early WHERE subject"

@@ -63,13 +63,25 @@ def _check_city(notes: Notes, city: City) -> None:
             if system not in city.systems:
                 place = city.place_of("authority", pattern, index)
                 notes.error(place, f"there is no system `{system}`", meant(system, city.systems), "system-unknown")
-    if city.protection is not None and city.protection.list_ is not None:
-        sources = [f"{name}.{source}" for name, system in city.systems.items() for source in system.sources]
-        if city.protection.list_ not in sources:
-            message = f"there is no source `{city.protection.list_}`"
-            mend = meant(city.protection.list_, sources) or "name a source as system.source"
-            notes.error(city.protection.place_of("list"), message, mend, "source-unknown")
+    _check_list(notes, city)
     _secrets_in(notes, city, {"alerts": city.alerts.model_dump(by_alias=True)})
+
+
+def _check_list(notes: Notes, city: City) -> None:
+    """Note a list of protected residents that nobody will ever read: everything would wait for it."""
+    if city.protection is None or city.protection.list_ is None:
+        return
+    sources = {
+        f"{name}.{key}": source for name, system in city.systems.items() for key, source in system.sources.items()
+    }
+    listed, place = city.protection.list_, city.protection.place_of("list")
+    if listed not in sources:
+        mend = meant(listed, sources) or "name a source as system.source"
+        notes.error(place, f"there is no source `{listed}`", mend, "source-unknown")
+    elif sources[listed].mode == "snapshot":
+        message = f"the list of protected residents, `{listed}`, is a `mode: snapshot` source, which is not read yet"
+        mend = "name a source with `mode: changes`; without one leave `list` out, and events alone protect"
+        notes.error(place, message, mend, "not-yet")
 
 
 def _check_secrets(notes: Notes, city: City, name: str) -> None:

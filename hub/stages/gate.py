@@ -1,8 +1,9 @@
 """The gate of a guarded source: a whole file or query is read before any of it goes into Kafka, or is held.
 
-The records wait in a spool. Within the guard they are published from there, and the source moves on as without a
-guard; until it does, a crash only reads the unit again. Outside it, the spool is made durable, and one transaction
-holds the batch and moves the source on: from then on the batch is the ledger's to answer for.
+The list of protected residents passes it, too. The records wait in a spool. Within the guard they are published from
+there, and the source moves on as without a guard; until it does, a crash only reads the unit again. Outside it, the
+spool is made durable, and one transaction holds the batch and moves the source on: from then on the batch is the
+ledger's to answer for.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from hub.ledger.batches import Arrival
 from hub.ledger.protected import protect_early
 from hub.ledger.quarantine import Entry
 from hub.ledger.sources import Tally
-from hub.settings.models import Guard
+from hub.settings.models import Guard, Protection
 from hub.stages import spool
 from hub.stages.clock import new_batch_id
-from hub.stages.guards import EARLIER, breaches
+from hub.stages.guards import EARLIER, breaches, list_breaches
 from hub.stages.protecting import protected_in
 from hub.stages.records import Prepared, fault, publish_sound, wording
 from hub.stages.services import Services
@@ -54,12 +55,15 @@ class _Unit:
 class Gate:
     """The gate of one source; it takes one batch of rows after the other."""
 
-    def __init__(self, system: str, source: str, guard: Guard, services: Services) -> None:
+    def __init__(
+        self, system: str, source: str, guard: Guard, services: Services, protection: Protection | None = None
+    ) -> None:
         if services.held is None:
             raise ValueError("a guarded source needs a folder for held batches")
         self._system = system
         self._source = source
         self._guard = guard
+        self._protection = protection
         self._services = services
         self._folder = services.held
         self._unit: _Unit | None = None
@@ -100,6 +104,8 @@ class Gate:
             await self.abandon(steps)
             return None
         reasons = breaches(self._guard, unit.arrival, earlier)
+        if self._protection is not None:
+            reasons += list_breaches(self._protection, unit.arrival.rows, earlier)
         if reasons:
             return await self._hold(unit, position, "; ".join(reasons), steps)
         return await self._let_through(unit, position, steps)

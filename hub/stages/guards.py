@@ -7,7 +7,7 @@ from decimal import Decimal
 from statistics import median
 
 from hub.ledger.batches import Arrival
-from hub.settings.models import Guard
+from hub.settings.models import Guard, Protection
 
 EARLIER = 10  # batches a size is compared with
 
@@ -18,6 +18,21 @@ def breaches(guard: Guard, arrival: Arrival, earlier: Sequence[int]) -> list[str
     `earlier` are the sizes in rows of the source's last batches; with none, `change` compares nothing.
     """
     return [*_rows(guard, arrival.rows), *_change(guard, arrival.rows, earlier), *_per_event(guard, arrival)]
+
+
+def list_breaches(protection: Protection, rows: int, earlier: Sequence[int]) -> list[str]:
+    """Return in words why a list of protected residents is not believed: it is empty, or too much has vanished.
+
+    `earlier` are the sizes of the last lists, the newest first.
+    """
+    if not rows:
+        return ["the list of protected residents is empty"] if protection.empty == "refuse" else []
+    last = earlier[0] if earlier else 0
+    if (last - rows) * 100 <= last * Decimal(protection.max_drop.removesuffix("%")):
+        return []
+    return [
+        f"{_many(rows)}, more than {protection.max_drop} fewer than in the last list of protected residents ({last})"
+    ]
 
 
 def _rows(guard: Guard, rows: int) -> list[str]:

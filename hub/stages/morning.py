@@ -53,6 +53,8 @@ def _receivers(ledger: Ledger) -> Iterator[Json]:
         state = orjson.loads(row.state)
         if "fault" in state:
             yield _item("stands-still", row.key, 1, None, state["fault"], "hub doctor")
+        elif state.get("shut", {}).get("reason") == "protection-unknown":
+            yield _item("stands-still", row.key, 1, None, state["shut"]["note"], "hub source list")
         elif "breaker" in state and "shut" not in state:
             breaker = state["breaker"]
             system = row.key.partition(".")[0]

@@ -13,6 +13,7 @@ from hub.errors import HubError, Transient, Unavailable
 from hub.ledger import batches, quarantine, sources
 from hub.ledger.batches import Arrival
 from hub.ledger.sources import Tally
+from hub.settings.models import Guard
 from hub.stages.clock import timestamp
 from hub.stages.deadline import Deadline
 from hub.stages.gate import Gate
@@ -37,8 +38,8 @@ class Reader:
         self._origin = Origin(runner.system, runner.name, services.city)
         self._pool: ThreadPoolExecutor | None = None
         self._stored: str | None = "?"  # the fault the ledger shows; at first one of an earlier process, maybe
-        guard = runner.guard
-        self._gate = Gate(runner.system, runner.name, guard, services) if guard else None
+        guard = runner.guard or (Guard() if runner.protection else None)
+        self._gate = Gate(runner.system, runner.name, guard, services, runner.protection) if guard else None
         by = guard.missing_file_by if guard else None
         self._deadline = Deadline(runner.system, runner.name, by, services) if by else None
 

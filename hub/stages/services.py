@@ -11,7 +11,7 @@ from hub.adapters.contract import Source
 from hub.errors import HubError
 from hub.ledger.engine import Ledger
 from hub.ledger.sources import Tally
-from hub.settings.models import Guard
+from hub.settings.models import Guard, Protection
 from hub.stages.clock import utc_now
 from hub.stages.ports import Producer, RowMapper
 
@@ -23,7 +23,10 @@ def every_day(_day: date) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class SourceRunner:
-    """One source to be read every so many seconds, the mappers of the publications that name it, and its guard."""
+    """One source to be read every so many seconds, the mappers of the publications that name it, and its guard.
+
+    `protection` is set for the source that brings the list of protected residents.
+    """
 
     system: str
     name: str
@@ -31,13 +34,14 @@ class SourceRunner:
     mappers: tuple[RowMapper, ...]
     every: float = 5.0
     guard: Guard | None = None
+    protection: Protection | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
     """What every reader works with: `topic` is the events' topic, `city` the name in their types.
 
-    `held` is the folder of held batches (None: no source has a guard); `timezone` and `is_open` are the city's, for
+    `held` is the folder of held batches (None: no source is guarded); `timezone` and `is_open` are the city's, for
     deadlines.
     """
 

@@ -1,4 +1,4 @@
-"""Why a receiver takes nothing now, on purpose: somebody paused it, it is in maintenance, or its window is closed."""
+"""Why a receiver takes nothing now: a pause, maintenance, a closed window, or a stale list of protected residents."""
 
 from __future__ import annotations
 
@@ -9,12 +9,17 @@ from dataclasses import dataclass
 from hub.ledger import pauses
 from hub.ledger.engine import Ledger
 from hub.ledger.pauses import Pause
+from hub.ledger.protected import ProtectionList
+from hub.settings.models import City
 from hub.stages.hours import Closed, Hours
 
 
 @dataclass(frozen=True, slots=True)
 class Shut:
-    """Why and until when: `reason` is a held reason (paused, maintenance, window), `until` in milliseconds or open."""
+    """Why and until when.
+
+    `reason` is a held reason (paused, protection-unknown, maintenance, window), `until` in milliseconds or open.
+    """
 
     reason: str
     until: int | None
@@ -22,17 +27,40 @@ class Shut:
 
 
 class Shutters:
-    """The receivers' hours and pauses. `closing` hands over what windows hold (`hub drain --close-windows`)."""
+    """The receivers' hours and pauses. `closing` hands over what windows hold (`hub drain --close-windows`).
 
-    def __init__(self, ledger: Ledger, hours: Mapping[str, Hours], *, closing: bool = False) -> None:
+    With a list of protected residents, all are shut while that is older than it may be.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        hours: Mapping[str, Hours],
+        *,
+        closing: bool = False,
+        listed: ProtectionList | None = None,
+    ) -> None:
         self._ledger = ledger
         self._hours = hours
         self._closing = closing
+        self._listed = listed
+        self._list_read = 0  # until it has been looked for, the list is not there
         self._paused: dict[str, Pause] = {}
 
+    @classmethod
+    def of(cls, city: City, ledger: Ledger, *, closing: bool = False) -> Shutters:
+        """Return those of a city's receivers."""
+        hours = {each.key: Hours.of(each, city) for each in city.receivers()}
+        protection, listed = city.protection, None
+        if protection is not None and protection.list_ is not None:
+            listed = ProtectionList(ledger, protection.list_, protection.max_age)
+        return cls(ledger, hours, closing=closing, listed=listed)
+
     def refresh(self) -> None:
-        """Read the pauses; raises LedgerUnavailable."""
+        """Read the pauses, and when the list was read; raises LedgerUnavailable."""
         self._paused = pauses.current(self._ledger)
+        if self._listed is not None:
+            self._list_read = self._listed.read_at()
 
     def halt(self, key: str) -> None:
         """Pause a receiver that stops at a dead letter, until a person resumes it; raises LedgerUnavailable."""
@@ -44,6 +72,8 @@ class Shutters:
         pause = self._paused.get(key)
         if pause is not None and (pause.until is None or pause.until > now.timestamp() * 1000):
             return Shut("paused", pause.until, pause.reason)
+        if self._listed is not None and self._list_read + self._listed.max_age * 1000 < now.timestamp() * 1000:
+            return Shut("protection-unknown", None, self._stale(self._listed))
         hours = self._hours.get(key)
         if hours is None or hours.always:
             return None
@@ -52,3 +82,11 @@ class Shutters:
             until = None if state.until is None else int(state.until.timestamp() * 1000)
             return Shut(state.reason, until, state.note)
         return None
+
+    def _stale(self, listed: ProtectionList) -> str:
+        """Say of a stale list what operators see; it holds until the list is read again."""
+        if not self._list_read:
+            return f"the list of protected residents, {listed.source}, has never been read"
+        since = dt.datetime.fromtimestamp(self._list_read / 1000, dt.UTC).isoformat(timespec="seconds")
+        hours = f"{listed.max_age / 3600:g} hours"
+        return f"the list of protected residents, {listed.source}, was last read at {since}, more than {hours} ago"

@@ -25,7 +25,6 @@ from hub.settings.load import load_city
 from hub.stages.delivery import Delivery
 from hub.stages.dispatch import Dispatcher, Refused
 from hub.stages.drain import drain
-from hub.stages.hours import Hours
 from hub.stages.inquiry import DeliveryFilter, Inquiry
 from hub.stages.log import LogReader
 from hub.stages.planning import Policy
@@ -106,8 +105,7 @@ class World:
         asyncio.run(self._deliver(closing))
 
     async def _deliver(self, closing: bool) -> None:
-        hours = {receiver.key: Hours.of(receiver, self.city) for receiver in self.city.receivers()}
-        shutters = Shutters(self.ledger, hours, closing=closing)
+        shutters = Shutters.of(self.city, self.ledger, closing=closing)
         ports = [
             ReceiverPort(
                 self.rules.numbers[self.rules.ruleset.receivers.index(receiver.key)],
@@ -115,7 +113,7 @@ class World:
                 self._opener(receiver),
                 registry.find(receiver.adapter).features,
                 ZONE,
-                Register(self.ledger),
+                Register(self.ledger, listed=bool(self.city.protection and self.city.protection.list_)),
                 shutters,
                 shutters.halt,
             )
@@ -133,7 +131,7 @@ class World:
         try:
             await drain(
                 ends=ends,
-                look=lambda: backlog(self.ledger, keys, shutters),
+                look=lambda: (shutters.refresh(), backlog(self.ledger, keys, shutters))[1],
                 busy=lambda: stage.busy,
                 wait=8.0,
             )

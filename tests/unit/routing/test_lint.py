@@ -269,6 +269,15 @@ def test_names_in_hub_yaml(lint):
     ]
 
 
+def test_a_list_of_protected_residents_that_is_not_read_yet(lint):
+    hub = "city: test\nprotection: {list: idle.shien}\n"
+    idle = "system: idle\nsources: {shien: {adapter: csv, path: x, mode: snapshot, key: row.a}}\n"
+    found = [problem for problem in lint(hub=hub, idle=idle) if problem.place.startswith("hub.yaml")]
+    assert [(problem.place, problem.code, problem.level) for problem in found] == [
+        ("hub.yaml:2:20", "not-yet", "error")
+    ]
+
+
 @pytest.mark.parametrize(
     ("written", "place"),
     [

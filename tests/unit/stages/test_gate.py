@@ -21,7 +21,7 @@ from hub.ledger.sources import Tally
 from hub.ledger.tables import metadata
 from hub.ledger.views import EventFilter
 from hub.routing.mapping import Ignored
-from hub.settings.models import Guard
+from hub.settings.models import Guard, Protection
 from hub.stages.held import HeldEvents
 from hub.stages.intake import Intake, Services, SourceRunner
 
@@ -102,7 +102,7 @@ class City:
         self.now = datetime(2026, 11, 20, 7, 0, tzinfo=ZONE)
         self.closed: set[Any] = set()
 
-    def intake(self, source, guard=NOT_MORE_THAN_3):
+    def intake(self, source, guard=NOT_MORE_THAN_3, protection=None):
         services = Services(
             self.topic,
             self.ledger,
@@ -113,10 +113,13 @@ class City:
             ZONE,
             lambda day: day not in self.closed,
         )
-        return Intake([SourceRunner("juki", "sabun", source, (Mapper(),), 0.01, guard)], services)
+        return Intake([SourceRunner("juki", "sabun", source, (Mapper(),), 0.01, guard, protection)], services)
 
     async def drain(self, source, guard=NOT_MORE_THAN_3, wait=5.0):
         return await self.intake(source, guard).drain(wait=wait)
+
+    async def drain_list(self, source, **settings):
+        return await self.intake(source, None, Protection(list="juki.sabun", **settings)).drain(wait=5.0)
 
     def statuses(self):
         return {item.id: item.status for item in batches.listing(self.ledger)[0]}
@@ -525,3 +528,31 @@ async def test_nothing_is_missed_behind_a_held_batch(city):
     city.now = city.now.replace(day=21, hour=9)
     await city.drain(Files(), guard)
     assert missing(city) == []
+
+
+# --- the list of protected residents ---------------------------------------------------------------------------------
+
+
+async def test_an_empty_list_of_protected_residents_is_held_and_does_not_count_as_read(city):
+    await city.drain_list(Files(a=["p1"]))
+    read_at = sources.load(city.ledger, "juki", "sabun").read_at
+    await city.drain_list(Files(b=[]))
+    item = batches.show(city.ledger, "b@1")
+    assert (item.status, item.reason) == ("held", "the list of protected residents is empty")
+    assert sources.load(city.ledger, "juki", "sabun").read_at == read_at
+
+
+async def test_an_empty_list_is_accepted_where_that_is_said(city):
+    await city.drain_list(Files(a=["p1"]))
+    await city.drain_list(Files(b=[]), empty="accept")
+    assert city.statuses() == {"a@1": "done", "b@1": "done"}
+
+
+async def test_a_list_of_which_too_much_has_vanished_is_held(city):
+    twenty = [f"p{number}" for number in range(20)]
+    await city.drain_list(Files(a=twenty))
+    await city.drain_list(Files(b=twenty[:19]))
+    await city.drain_list(Files(c=twenty[:18]))
+    assert city.statuses() == {"a@1": "done", "b@1": "done", "c@1": "held"}
+    reason = "18 rows, more than 5% fewer than in the last list of protected residents (19)"
+    assert batches.show(city.ledger, "c@1").reason == reason
