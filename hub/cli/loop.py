@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -17,9 +17,16 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER, 50, 50)
     try:
+        return _loop()(work)
+    finally:
+        gc.freeze()  # what is left need not be looked through when the command ends
+
+
+def _loop() -> Callable[[Coroutine[Any, Any, T]], T]:
+    try:
         import uvloop
     except ImportError:  # not made for Windows
         import asyncio
 
-        return asyncio.run(work)
-    return uvloop.run(work)
+        return asyncio.run
+    return uvloop.run
