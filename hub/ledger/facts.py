@@ -49,8 +49,8 @@ class _Known:
     @staticmethod
     def _fold(rows: Iterable[Row]) -> dict[str, Any]:
         facts = empty()
-        for _, _, _, delta in rows:
-            facts = merge(facts, delta)
+        for _, _, _, said in rows:
+            facts = merge(facts, said)
         return facts
 
     def at(self, date: str) -> dict[str, Any]:
@@ -74,8 +74,8 @@ class FactBook:
         missing = [subject for subject in subjects if subject not in self._known]
         for subject in missing:
             self._known[subject] = _Known()
-        for subject, pos, valid_from, place, delta in self._log.facts(missing):
-            self._known[subject].add((valid_from, place, pos, orjson.loads(delta)))
+        for subject, pos, valid_from, place, said in self._log.facts(missing):
+            self._known[subject].add((valid_from, place, pos, orjson.loads(said)))
         for subject in subjects:
             self._known.move_to_end(subject)
 
@@ -94,6 +94,12 @@ class FactBook:
         """Add what an event of the running batch says; `place` orders it among others of the same date."""
         self._known.setdefault(subject, _Known()).add((valid_from, place, pos, delta))
 
+    def moved_since(self, subject: str, valid_from: str, place: int) -> bool:
+        """Say whether something of a later date is known of where a resident lives."""
+        known = self._known.get(subject)
+        later = (row[3] for row in known.rows if row[:2] > (valid_from, place)) if known is not None else ()
+        return any(_HOME.intersection(said.get("resident") or ()) for said in later)
+
     def void(self, subject: str, positions: Collection[int]) -> None:
         """Take back what some events said."""
         known = self._known.get(subject)
@@ -109,8 +115,17 @@ class FactBook:
         """Note who lives where after an event of the running batch: `(subject, household or "", is head)`."""
         self._homes.move(homes)
 
-    def household(self, number: str | None) -> dict[str, Any]:
-        """Return `facts.household`: as of now, not of the event's date."""
+    def around(
+        self, name: str, subject: str, data: Mapping[str, Any], facts: dict[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return a resident's facts with the household, and the same after an event of the (short) type."""
+        known = {**facts, "household": self.household(facts["resident"].get("household_no"))}
+        after = merge(known, facts_delta(name, data))
+        number = after["resident"].get("household_no")
+        return known, {**after, "household": self.household(number, homes(name, subject, data))}
+
+    def household(self, number: str | None, moves: Iterable[tuple[str, str, int]] = ()) -> dict[str, Any]:
+        """Return `facts.household`: as of now, not of the event's date; `moves` are those of the event itself."""
         if not number:
             return {}
         members = {subject: head for subject, head in self._log.household(number) if subject not in self._homes}
@@ -118,11 +133,19 @@ class FactBook:
         if any(moved.values()):  # a household has one head: the last who was named
             members = dict.fromkeys(members, 0)
         members.update(moved)
+        for subject, no, head in moves:
+            if no != number:
+                members.pop(subject, None)
+                continue
+            if head:
+                members = dict.fromkeys(members, 0)
+            members[subject] = head
         heads = [subject for subject, head in members.items() if head]
         found: dict[str, Any] = {"no": number, "size": len(members), "members": sorted(members)}
         return {**found, "head": heads[0]} if heads else found
 
 
+_HOME = frozenset({"household_no", "status"})  # facts that tell where a resident lives, or that they do no more
 _HEAD = frozenset({"世帯主", "本人"})  # 続柄 as registers write it for the head
 
 
@@ -149,12 +172,12 @@ _GROUPS = ("resident", "insurance", "benefits", "contracts", "household", "prote
 
 
 def kept_paths(used: frozenset[Path]) -> frozenset[Path]:
-    """Return what is to be kept when rules use these paths: `()` is everything; a household needs its number."""
+    """Return what is to be kept when rules use these paths: `()` is everything; a household needs who is in it."""
     paths = {path for path in used if path}
     if () in used:
         paths |= {(group,) for group in _GROUPS}
     if any(path[0] == "household" for path in paths):
-        paths.add(("resident", "household_no"))
+        paths |= {("resident", name) for name in _HOME}
     return frozenset(paths)
 
 

@@ -262,7 +262,7 @@ def _insert_sqlite(raw: Any, batch: DispatchBatch) -> None:
 def _rare(batch: DispatchBatch) -> Iterator[tuple[str, Sequence[tuple[Any, ...]]]]:
     """Yield the statements that few events need, with their rows; marks are `?`."""
     if batch.voids:
-        yield "UPDATE fact SET voided_by = ? WHERE subject = ? AND pos = ?", batch.voids
+        yield "UPDATE fact SET voided_by = ? WHERE subject = ? AND pos = ? AND voided_by IS NULL", batch.voids
     if batch.relations:
         yield "INSERT INTO relation(pos, target, kind) VALUES (?,?,?)", batch.relations
     if batch.tombstones:

@@ -112,6 +112,13 @@ class Router:
         kind = self._kinds.get(view.type)
         return kind.plan(view, facts, after) if kind else []
 
+    def values(
+        self, rule: int, view: View, facts: Mapping[str, Any], after: Mapping[str, Any] | None
+    ) -> tuple[dict[str, Any], list[str]]:
+        """Return what one rule's `send` computes of an event, whether it is told of it or not, and the faults."""
+        kind = self._kinds.get(view.type)
+        return kind.values(rule, view, facts, after) if kind else ({}, [])
+
     def explain(
         self, view: View, facts: Mapping[str, Any], after: Mapping[str, Any] | None, lang: str = "ja"
     ) -> Explanation:
@@ -218,7 +225,7 @@ class _Sender:
         self.place = rules.places[number]
         self.computed = computed
         self.required = _required(rule, type_)
-        self.receivers = {receiver: _switched_off(rules, receiver, rule) for receiver in rule.receivers}
+        self.receivers = {receiver: switched_off(rules, receiver, rule) for receiver in rule.receivers}
         self.ready = [
             Planned(receiver, number, detail=off, suppressed="disabled" if off else None)
             for receiver, off in self.receivers.items()
@@ -233,7 +240,7 @@ class _Sender:
                 if each.receiver not in planned:
                     planned[each.receiver] = each
             return
-        values, faults = self._values(sources, today, memory)
+        values, faults = self.values(sources, today, memory)
         hold, detail = claim.hold, [claim.detail] if claim.detail else []
         if faults:
             hold = "ask"
@@ -249,7 +256,8 @@ class _Sender:
                 else Planned(each.receiver, self.number, values or None, hold, "; ".join(detail))
             )
 
-    def _values(self, sources: Sources, today: str | None, memory: Memory) -> tuple[dict[str, Any], list[str]]:
+    def values(self, sources: Sources, today: str | None, memory: Memory) -> tuple[dict[str, Any], list[str]]:
+        """Return the computed fields that have a value, and what could not be computed."""
         values: dict[str, Any] = {}
         faults: list[str] = []
         for item in self.computed:
@@ -270,7 +278,8 @@ class _Sender:
         ]
 
 
-def _switched_off(rules: RuleSet, receiver: int, rule: Rule) -> str:
+def switched_off(rules: RuleSet, receiver: int, rule: Rule) -> str:
+    """Return why nothing is sent to a receiver by a rule, empty when it is."""
     if not rules.receiver_entries[receiver].enabled:
         return f"the receiver {rules.receivers[receiver]} is disabled"
     return "" if rule.enabled else f"the rule {rule.name} is disabled"
@@ -336,6 +345,13 @@ class _Kind:
     def ready(self) -> list[Planned]:
         """Return the planned deliveries that are the same objects whatever the event."""
         return [each for sender in self._senders.values() for each in sender.ready]
+
+    def values(
+        self, rule: int, view: View, facts: Mapping[str, Any], after: Mapping[str, Any] | None
+    ) -> tuple[dict[str, Any], list[str]]:
+        """Return what one rule's `send` computes, and the faults."""
+        sender = self._senders.get(rule)
+        return sender.values(sources_of(view, facts, after), day_of(view), self._memory) if sender else ({}, [])
 
     def _in_order(self, claims: list[Claim]) -> list[Claim]:
         if not claims and not self._disabled:

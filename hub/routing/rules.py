@@ -109,6 +109,30 @@ class RuleSet:
         )
         return cls(contents, tuple(each.place or f"{each.system}.{each.id}" for each in subscriptions))
 
+    def keeping(self, older: RuleSet) -> RuleSet:
+        """Return these rules, and behind them what an older set had and they lack; a receiver that is gone is disabled.
+
+        Numbers stay what they are, so that what was told by a rule that is gone can still be put right.
+        """
+        names = {rule.name for rule in self.rules}
+        entries = [entry for entry in older.receiver_entries if entry.key not in self.receivers]
+        receivers = (*self.receiver_entries, *(msgspec.structs.replace(entry, enabled=False) for entry in entries))
+        number = {entry.key: index for index, entry in enumerate(receivers)}
+        gone = tuple(
+            msgspec.structs.replace(rule, receivers=tuple(number[older.receivers[each]] for each in rule.receivers))
+            for rule in older.rules
+            if rule.name not in names
+        )
+        if not entries and not gone:
+            return self
+        contents = _Contents(
+            systems=tuple(dict.fromkeys((*self.systems, *older.systems))),
+            receivers=receivers,
+            rules=(*self.rules, *gone),
+            tables={**older._contents.tables, **self._contents.tables},
+        )
+        return RuleSet(contents, (*self.places, *(rule.name for rule in gone)))
+
     def dump(self) -> dict[str, Any]:
         """Return plain JSON that `load` takes back; what has its default is left out."""
         plain: dict[str, Any] = msgspec.to_builtins(self._contents)

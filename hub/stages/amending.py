@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import orjson
 
@@ -19,13 +20,13 @@ from hub.ledger.facts import FactBook
 from hub.ledger.jobs import PUBLISHER, Order, Task
 from hub.ledger.log import EventLog
 from hub.ledger.protected import Register
-from hub.stages import amend
-from hub.stages.backfill import planned_today
+from hub.settings.models import City
 from hub.stages.entries import ActiveRules
 from hub.stages.history import AMENDMENTS, History, Past, stored
 from hub.stages.jobs import Plan
 from hub.stages.ports import Producer
 from hub.stages.records import publish_sound, record_of
+from hub.stages.retelling import Retelling, weigh
 from hub.stages.rulebook import RuleBook
 from hub.stages.told import moment
 
@@ -38,12 +39,11 @@ AT_ONCE = 500  # events published before the ledger notes it
 class Amender:
     """Plans cancellations and corrections of events by their rows."""
 
-    def __init__(self, log: EventLog, book: RuleBook, rules: ActiveRules, city: str) -> None:
+    def __init__(self, log: EventLog, book: RuleBook, rules: ActiveRules, city: City) -> None:
         self._log = log
         self._book = book
-        self._rules = rules
         self._city = city
-        self._households = FactBook(log)
+        self._retelling = Retelling(rules, book, FactBook(log), ZoneInfo(city.timezone))
         self._histories: dict[str, History] = {}
 
     def cancel(self, plan: Plan, rows: Iterable[Any]) -> None:
@@ -51,9 +51,10 @@ class Amender:
         for row in sorted(rows, key=lambda each: each.pos):
             past = self._standing(plan, row)
             if past is not None:
-                facts = self._without(past)
-                items = amend.cancellation(past, facts, self._rules)
-                self._add(plan, "cancel", past, items, {"effective_on": past.data["effective_on"]})
+                was = past.occurrence.data
+                past.taken_back = True
+                told = self._told(past, was)
+                self._add(plan, "cancel", past, told, {"effective_on": past.said["effective_on"]})
 
     def correct(self, plan: Plan, row: Any, right: Mapping[str, Any]) -> None:
         """Add a correction of an event; raises Malformed when these cannot be its values."""
@@ -63,30 +64,29 @@ class Amender:
         wire = past.wire
         document = {"specversion": "1.0", "id": wire.id, "source": wire.source, "type": wire.type}
         whole = {**document, "subject": wire.subject, "time": wire.time, "data": dict(right)}
-        event_from(whole, city=self._city, now=wire.time)
-        facts = self._history(wire.subject).facts(before=past)
-        planned = planned_today(self._rules, self._households, past, facts, dict(right))
-        items = amend.correction(past, right, planned, self._rules)
+        event_from(whole, city=self._city.city, now=wire.time)
+        names = sorted({*past.said, *right})
+        changes = {n: [past.said.get(n), right.get(n)] for n in names if past.said.get(n) != right.get(n)}
+        was, past.said = past.occurrence.data, dict(right)
+        if past.of is not None:
+            past.how, _ = weigh(past, self._city.authority)
+        told = self._told(past, was, everyone=past.of is None)
         data = {"effective_on": right["effective_on"], "data": dict(right)}
-        names = sorted({*past.data, *right})
-        changes = {n: [past.data.get(n), right.get(n)] for n in names if past.data.get(n) != right.get(n)}
         if Register(self._log.ledger)({wire.subject}):
             changes = {name: [HIDDEN, HIDDEN] for name in changes}
-        self._add(plan, "correct", past, items, data, changes=changes)
+        self._add(plan, "correct", past, told, data, changes=changes)
 
     def values(self, row: Any) -> Json:
         """Return an event's values as they stand."""
         past = self._history(row.subject).at(row.pos)
-        return dict(past.data) if past is not None else {}
+        return dict(past.said) if past is not None else {}
 
     def _standing(self, plan: Plan, row: Any) -> Past | None:
         past = self._history(row.subject).at(row.pos)
         if past is None or past.type in AMENDMENTS:
             plan.left_out["a correction itself"] += 1
-        elif past.cancelled:
+        elif past.taken_back:
             plan.left_out["cancelled before"] += 1
-        elif not past.counts:
-            plan.left_out["repeats another event"] += 1
         else:
             return past
         return None
@@ -97,17 +97,15 @@ class Amender:
             found = self._histories[subject] = History(*stored(self._log, self._book, subject))
         return found
 
-    def _without(self, past: Past) -> Json:
-        """Return the resident's facts with an event taken out."""
-        past.cancelled = True
-        facts = self._history(past.wire.subject).facts()
-        past.cancelled = False
-        return facts
+    def _told(self, past: Past, was: Mapping[str, Any], *, everyone: bool = False) -> list[str]:
+        """Return which receivers will hear of a change to an event, or to a report of it."""
+        history = self._history(past.wire.subject)
+        items, rules = self._retelling.items(was, past.occurrence, history, everyone=everyone)
+        return sorted({rules.ruleset.receivers[item.receiver] for item in items if item.suppressed is None})
 
-    def _add(self, plan: Plan, what: str, past: Past, items: list[Any], data: Json, **shown: Any) -> None:
+    def _add(self, plan: Plan, what: str, past: Past, told: list[str], data: Json, **shown: Any) -> None:
         short = type_of(past.wire.type)[0]
         order = Order(PUBLISHER, "publish", past.pos, 0, _packed(what, past, data))
-        told = sorted({self._rules.ruleset.receivers[item.receiver] for item in items})
         plan.add(what, order, {"event": past.name, "type": short, "told": told, **shown})
         for key in told:
             plan.receivers[key] += 1

@@ -11,22 +11,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from hub.events.facts import delta, merge, restated
-from hub.events.wire import type_of
+from hub.events.facts import restated
 from hub.ledger.commands import parts
 from hub.ledger.facts import FactBook
 from hub.ledger.jobs import Order
 from hub.ledger.log import EventLog
 from hub.ledger.status import delivery_words
 from hub.ledger.views import Views
-from hub.routing.plan import View
-from hub.stages.amend import project
 from hub.stages.entries import ActiveRules, Item, pack_made, unpack_plan
 from hub.stages.history import History, Past, stored
 from hub.stages.jobs import Plan
 from hub.stages.judgement import kind_of
-from hub.stages.planning import attributes, due_on
 from hub.stages.rulebook import RuleBook
+from hub.stages.scene import Scene, due_on, projected
 
 Facts = dict[str, Any]
 
@@ -53,7 +50,7 @@ class Newcomer:
             effective = str(past.data.get("effective_on") or past.wire.time[:10])
             items = self._planned(past, history.facts(before=past), past.data)
             for number, item in items:
-                item.made = {"action": "new", "data": project(self._rules, item, past.data)}
+                item.made = {"action": "new", "data": projected(self._rules, item.rule, item.values, past.data)}
                 item.due = due_on(self._rules.ruleset, item, effective, timezone)
                 item.detail = item.detail or (kind_of(past.type, past.data) if item.due else "")
                 found.append((number, past, item))
@@ -72,7 +69,7 @@ class Newcomer:
                 for number, item in self._planned(past, facts, data):
                     if (number, item.rule) not in told:
                         told.add((number, item.rule))
-                        item.made = {"action": "seed", "data": project(self._rules, item, data)}
+                        item.made = {"action": "seed", "data": projected(self._rules, item.rule, item.values, data)}
                         found.append((number, past, item))
         self._add(plan, "seed", found)
 
@@ -89,7 +86,7 @@ class Newcomer:
 
     def _planned(self, past: Past, facts: Facts, data: Facts) -> list[tuple[int, Item]]:
         numbers = self._rules.numbers
-        items = planned_today(self._rules, self._households, past, facts, data)
+        items = Scene.before(past, data, facts, self._households).plan(self._rules)
         return [(numbers[i.receiver], i) for i in items if numbers[i.receiver] in self._receivers]
 
     def _add(self, plan: Plan, what: str, found: list[tuple[int, Past, Item]]) -> None:
@@ -116,14 +113,3 @@ class Newcomer:
             ended = (at for at, each in states.ended.items() if delivery_words(each.status)[0] != "suppressed")
             heard |= {(number, pos) for number, pos, _ in (*ended, *states.holds)}
         return heard
-
-
-def planned_today(rules: ActiveRules, households: FactBook, past: Past, facts: Facts, data: Facts) -> list[Item]:
-    """Return who is to be told of an event with these values, by the rules that are active and the facts given."""
-    wire = past.wire
-    known = {**facts, "household": households.household(facts["resident"].get("household_no"))}
-    view = View(past.type, type_of(wire.type)[1], wire.subject, attributes(wire), data)
-    return [
-        Item(one.receiver, one.rule, one.values, one.hold, one.detail, one.suppressed)
-        for one in rules.router.plan(view, known, merge(known, delta(past.type, data)))
-    ]

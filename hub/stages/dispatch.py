@@ -245,13 +245,13 @@ class Dispatcher:
             poll.refused.append(Refused(self._partition(new.pos), self._offset(new.pos), new.body, error))
             poll.batch.ids = [each for each in poll.batch.ids if each[2] != new.pos]
             return
-        wire, status = new.wire, planned.status
+        wire, status, rules = new.wire, planned.status, planned.rules or self._rules
         poll.counts.planned += len(planned.items)
         poll.counts.unmatched += status == UNMATCHED
         number = self._types.number(new.type)
-        row = (new.pos, wire.id, new.source, number, wire.subject, poll.at, status, self._rules.no, wire.batchid)
-        poll.batch.events.append((*row, self._rules.pack(planned.items), new.body))
-        self._chunk(poll, new.pos >> 40).add(Entry(new.pos, wire, self._rules), planned.items)
+        row = (new.pos, wire.id, new.source, number, wire.subject, poll.at, status, rules.no, wire.batchid)
+        poll.batch.events.append((*row, rules.pack(planned.items), new.body))
+        self._chunk(poll, new.pos >> 40).add(Entry(new.pos, wire, rules), planned.items)
 
     @staticmethod
     def _partition(pos: int) -> int:

@@ -113,7 +113,7 @@ class Foreman:
         return [self._views.event(self._views.find(reference)) for reference in references]
 
     def _amender(self) -> Amender:
-        return Amender(self._log, self._book, self._rules, self._city.city)
+        return Amender(self._log, self._book, self._rules, self._city)
 
     @staticmethod
     def _limited(plan: Plan, limit: Limit | None) -> Plan:

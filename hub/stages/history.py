@@ -16,29 +16,39 @@ from hub.events.wire import Lazy, Wire, decode, system_of, type_of
 from hub.ledger import commands
 from hub.ledger.log import EventLog
 from hub.stages.entries import ActiveRules, Item, unpack_made, unpack_plan
-from hub.stages.judgement import family_of, newer
+from hub.stages.judgement import family_of, kind_of, newer
 from hub.stages.rulebook import RuleBook
 
 AMENDMENTS = frozenset({"event.cancelled", "event.corrected"})
 
 
-@dataclass(slots=True)
+# How another system's report of the same occurrence stands to the first one. An echo says what its system was told.
+REPORTS = frozenset({"repeats", "echoes", "enriches", "contradicts", "loses"})
+_RANK = {"": 0, "enriches": 0, "contradicts": 0, "repeats": 1, "loses": 2}  # the lowest that stand are heard
+
+
+@dataclass(slots=True, eq=False)
 class Past:
-    """One event of a resident. `data` are its values as they stand, `items` who was to be told of it."""
+    """One event of a resident. `said` are its own right values, `items` who was to be told of it.
+
+    With `of` it only reports an earlier event again, `how` says in which way.
+    """
 
     pos: int
     wire: Wire
     source: int
     rules: ActiveRules
     items: list[Item]
-    counts: bool = True  # False for a repeat, an echo or a losing contradiction
-    data: dict[str, Any] = field(default_factory=dict)
+    said: dict[str, Any] = field(default_factory=dict)
+    of: Past | None = None
+    how: str = ""
+    taken_back: bool = False  # its own system has cancelled it
+    reports: list[Past] = field(default_factory=list)
     amended_by: list[Past] = field(default_factory=list)
     also: list[tuple[Item, ActiveRules]] = field(default_factory=list)  # told by jobs: a newcomer's history or state
-    cancelled: bool = False
 
     def __post_init__(self) -> None:
-        self.data = self.data or dict(Lazy(self.wire.data))
+        self.said = self.said or dict(Lazy(self.wire.data))
 
     @property
     def type(self) -> str:
@@ -50,10 +60,44 @@ class Past:
         """Return `<source system>/<id>`."""
         return f"{system_of(self.wire.source)}/{self.wire.id}"
 
+    @property
+    def occurrence(self) -> Past:
+        """Return the event that stands for what happened: this one, or the one that it reports again."""
+        return self.of or self
+
+    @property
+    def cancelled(self) -> bool:
+        """Say whether it stands no more: nobody says so who did not merely echo it."""
+        return not self._standing()
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """Return the values that stand: what the first said, what others added, and where a higher authority won."""
+        return self.without(None)
+
+    def without(self, report: Past | None) -> dict[str, Any]:
+        """Return the values as they would stand if one report had not come."""
+        heard = self.heard(report)
+        values = dict(heard[0].said)
+        for each in heard[1:]:
+            wins = each.how == "contradicts"
+            values.update((k, v) for k, v in each.said.items() if v is not None and (wins or values.get(k) is None))
+        return values
+
+    def heard(self, without: Past | None = None) -> list[Past]:
+        """Return the reports whose values count, the winners last; when none stands, those that did."""
+        all_ = [each for each in (self, *self.reports) if each.how != "echoes" and each is not without]
+        found = [each for each in self._standing() if each is not without] or all_ or [self]
+        best = min(_RANK[each.how] for each in found)
+        return sorted((e for e in found if _RANK[e.how] == best), key=lambda each: each.how == "contradicts")
+
+    def _standing(self) -> list[Past]:
+        return [each for each in (self, *self.reports) if not each.taken_back and each.how != "echoes"]
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One event's effect on another: cancels, corrects, enriches, contradicts (and won), repeats, echoes."""
+    """One event's effect on another: cancels, corrects, or how it reports it again (`REPORTS`)."""
 
     pos: int
     target: int
@@ -66,23 +110,34 @@ class History:
     def __init__(self, events: Iterable[Past], links: Sequence[Link]) -> None:
         self.events = sorted(events, key=lambda event: event.pos)
         self._by_pos = {event.pos: event for event in self.events}
-        for link in sorted(links, key=lambda each: each.pos):
+        self._corrected: dict[int, Past] = {}  # correction → what it corrects
+        for link in sorted(links, key=lambda each: (each.pos, each.kind != "corrects")):
             self._apply(link)
 
     def _apply(self, link: Link) -> None:
         target, by = self._by_pos.get(link.target), self._by_pos.get(link.pos)
         if target is None or by is None:
             return
-        if link.kind in {"repeats", "echoes", "loses"}:
-            by.counts = False
-            return
-        target.amended_by.append(by)
-        if link.kind == "cancels":
-            target.cancelled = True
+        if link.kind in REPORTS:
+            self._report(self._corrected.get(by.pos, by), target, link.kind)
+        elif link.kind == "cancels":
+            target.taken_back = True
         else:
-            right = by.data["data"] if link.kind == "corrects" else by.data
-            target.data = dict(right) if link.kind == "corrects" else {**target.data, **right}
-            by.counts = False
+            target.said = dict(by.said["data"])
+            self._corrected[by.pos] = target
+        if by not in target.occurrence.amended_by:
+            target.occurrence.amended_by.append(by)
+
+    @staticmethod
+    def _report(report: Past, target: Past, how: str) -> None:
+        """Note how an event reports another again; a corrected one may do so in another way than before."""
+        report.of, report.how = target, how
+        if report not in target.reports:
+            target.reports.append(report)
+
+    def __getitem__(self, pos: int) -> Past:
+        """Return the event at a position; raises KeyError."""
+        return self._by_pos[pos]
 
     def at(self, pos: int) -> Past | None:
         """Return the event at a position."""
@@ -119,19 +174,37 @@ class History:
     @property
     def standing(self) -> list[Past]:
         """Return the events that stand, in their order: no repeats, no corrections, none that was cancelled."""
-        standing = [e for e in self.events if e.counts and not e.cancelled and e.type not in AMENDMENTS]
-        return sorted(standing, key=lambda e: (_effective(e), self.place(e), e.pos))
+        standing = [e for e in self.events if e.of is None and e.type not in AMENDMENTS and not e.cancelled]
+        return sorted(standing, key=lambda e: (effective(e), self.place(e), e.pos))
 
-    def facts(self, before: Past | None = None) -> dict[str, Any]:
-        """Return everything known of the resident now, or just before an event, at its effective date."""
+    def facts(self, *, before: Past | None = None, until: str | None = None) -> dict[str, Any]:
+        """Return what is known of the resident: all of it, or on a day, or just before an event at its date."""
         facts = empty()
+        until = effective(before) if before is not None else until
         for event in self.standing:
-            if before is None or (event.pos < before.pos and _effective(event) <= _effective(before)):
+            if (until is None or effective(event) <= until) and (before is None or event.pos < before.pos):
                 facts = merge(facts, delta(event.type, event.data))
         return facts
 
+    def current(self, kind: str) -> Past | None:
+        """Return the newest event of a kind (`kind_of`) that stands."""
+        found = [event for event in self.standing if kind_of(event.type, event.data) == kind]
+        return max(found, key=lambda event: (self.place(event), event.pos), default=None)
 
-def _effective(event: Past) -> str:
+    def newest(self, source: int, family: str) -> Past | None:
+        """Return the event of a source and family with the newest history number that was not taken back."""
+        found = [
+            event
+            for event in self.events
+            if (event.source, family_of(event.type)) == (source, family)
+            and event.wire.sequence is not None
+            and not event.taken_back
+        ]
+        return max(found, key=_number, default=None)
+
+
+def effective(event: Past) -> str:
+    """Return an event's effective date."""
     return str(event.data.get("effective_on", ""))
 
 

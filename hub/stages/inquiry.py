@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from hub.errors import UsageError
-from hub.events.facts import delta, empty, merge
+from hub.events.facts import empty, merge
 from hub.events.wire import Lazy, type_of
 from hub.ledger import quarantine, sources
 from hub.ledger.engine import Ledger
@@ -27,8 +27,8 @@ from hub.routing.plan import View
 from hub.stages.entries import Entry, Item, unpack_plan
 from hub.stages.finding import DeliveryFilter, Finder, concerns, events_of, matches
 from hub.stages.held import END, STATUS, HeldEvents, is_cursor
-from hub.stages.planning import attributes
 from hub.stages.rulebook import RuleBook
+from hub.stages.scene import attributes
 from hub.stages.told import moment, told_of
 
 __all__ = ["DeliveryFilter", "Inquiry", "moment"]
@@ -89,15 +89,15 @@ class Inquiry:
         short, version = type_of(wire.type)
         facts = self._facts(wire.subject, pos, data.get("effective_on") or wire.time[:10])
         view = View(short, version, wire.subject, attributes(wire), data)
-        return entry.rules.router.explain(view, facts, merge(facts, delta(short, data)), lang).as_dict()
+        facts, after = FactBook(EventLog(self._ledger)).around(short, wire.subject, data, facts)
+        return entry.rules.router.explain(view, facts, after, lang).as_dict()
 
     def _facts(self, subject: str, pos: int, date: str) -> Json:
         facts = empty()
         for valid_from, _, said in self._views.facts_before(subject, pos):
             if valid_from <= date:
                 facts = merge(facts, said)
-        household = FactBook(EventLog(self._ledger)).household(facts["resident"].get("household_no"))
-        return {**facts, "household": household}
+        return facts
 
     def events(self, wanted: EventFilter, *, limit: int = 50, cursor: str | None = None) -> Json:
         """Return a page of events: `{"items": […], "next": cursor or null}`.

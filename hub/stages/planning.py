@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,16 +20,17 @@ from hub.events.facts import delta as facts_delta
 from hub.events.facts import merge
 from hub.events.wire import Lazy, Wire, system_of
 from hub.ledger.facts import FactBook, Kept, homes, kept_paths
-from hub.ledger.log import DispatchBatch, EventLog
+from hub.ledger.log import DispatchBatch, EventLog, Homes
 from hub.ledger.names import Names
 from hub.ledger.status import event_code
 from hub.routing.plan import View
-from hub.routing.rules import RuleSet
-from hub.stages import amend
-from hub.stages.entries import ActiveRules, Item, is_dated
+from hub.stages import amend, retelling
+from hub.stages.entries import ActiveRules, Item
 from hub.stages.history import AMENDMENTS, History, Link, Past, stored
-from hub.stages.judgement import NEW, Judgement, family_of, judge, kind_of, newer, rank
+from hub.stages.judgement import NEW, Judgement, family_of, judge, kind_of, newer
+from hub.stages.retelling import Retelling, contest, weigh
 from hub.stages.rulebook import RuleBook
+from hub.stages.scene import attributes, due_on
 
 ACCEPTED = event_code("accepted")
 UNMATCHED = event_code("unmatched")
@@ -59,6 +60,7 @@ class Planned:
 
     status: int
     items: list[Item] = field(default_factory=list)
+    rules: ActiveRules | None = None  # that count its receivers and rules, where they are more than today's
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ class Planner:
         self._paths = kept_paths(rules.router.fact_paths)
         self._kept = Kept(self._paths)
         self._households = any(path[0] == "household" for path in self._paths)
+        self._retelling = Retelling(rules, book, self._facts, policy.timezone)
         self._standing: OrderedDict[str, dict[str, tuple[int, str | None]]] = OrderedDict()
         self._source_of: dict[int, int] = {}  # of the running poll: pos → source of a current event
         self._mine: dict[str, list[tuple[New, Planned]]] = {}  # of the running poll: residents' new events
@@ -158,7 +161,7 @@ class Planner:
         today = dt.datetime.now(self._policy.timezone).date().isoformat()
         found: dict[tuple[str, str], int] = {}
         for event in sorted(reports, key=history.place):
-            if event.cancelled or not event.counts:
+            if event.cancelled or event.of is not None:
                 continue
             kind = str(event.data.get("kind", ""))
             if event.type == STARTED:
@@ -177,37 +180,36 @@ class Planner:
             self._link(new, current, judgement.kind, batch)
             return Planned(ECHO if judgement.kind == "echoes" else DUPLICATE)
         if judgement.kind == "enriches" and current is not None:
-            self._link(new, current, "enriches", batch)
-            self._relearn(new, current, judgement.merged, batch)
-            return Planned(ACCEPTED, amend.enrichment(current, judgement.merged, self._rules))
+            return self._report_again(new, current, "enriches", ACCEPTED, batch)
         if judgement.kind == "contradicts" and current is not None:
             return self._conflict(new, current, batch)
-        late = self._late(new, standing, batch)
-        if not late:
-            self._stand(new.wire.subject, kind, (new.pos, None), batch)
-        items = [] if new.wire.hubfactsonly else self._told(new, new.data, shared=not late)
-        if not late:
-            self._learn(new, new.data, new.pos, batch)
-        else:
-            history = self._history(new.wire.subject, extra=new)
-            place = history.place(history.events[-1])
-            self._learn(new, new.data, new.pos, batch, place=place)
-            items = amend.restatement(items, new.type, dict(new.data), history.facts(), self._rules)
+        if self._late(new, standing, batch):
+            return self._report_late(new, kind, batch)
+        self._stand(new.wire.subject, kind, (new.pos, None), batch)
+        items = [] if new.wire.hubfactsonly else self._told(new)
+        self._learn(new, new.data, new.pos, batch)
         return Planned(ACCEPTED if items or new.wire.hubfactsonly else UNMATCHED, items)
 
-    def _told(self, new: New, data: Mapping[str, Any], type_: str | None = None, *, shared: bool = False) -> list[Item]:
+    def _report_late(self, new: New, kind: str, batch: DispatchBatch) -> Planned:
+        """Learn a late event in its place; receivers hear what holds."""
+        history = self._history(new.wire.subject, extra=new)
+        past = history.events[-1]
+        self._learn(new, new.data, history.place(past), batch)
+        self._restand(past, {kind}, history, batch)
+        items = self._retelling.late(past, history)
+        return Planned(ACCEPTED if items or new.wire.hubfactsonly else UNMATCHED, items)
+
+    def _told(self, new: New) -> list[Item]:
         """Return who is told, by today's rules and the facts just before the event at its date.
 
-        `shared` items, where events have one in common, are not to be changed.
+        Items that events have in common are not to be changed.
         """
-        kind, wire, rules = type_ or new.type, new.wire, self._rules
+        wire, data, rules = new.wire, new.data, self._rules
         effective = data.get("effective_on") or wire.time[:10]
-        facts, after = self._facts_for(kind, wire.subject, effective, data)
-        view = View(kind, new.version, wire.subject, attributes(wire), data)
+        facts, after = self._facts_for(new.type, wire.subject, effective, data)
+        view = View(new.type, new.version, wire.subject, attributes(wire), data)
         planned = rules.router.plan(view, facts, after)
-        if shared:
-            return [rules.alike(one) or self._item(one, effective) for one in planned]
-        return [self._item(one, effective) for one in planned]
+        return [rules.alike(one) or self._item(one, effective) for one in planned]
 
     def _item(self, one: Any, effective: str) -> Item:
         return Item.of(one, due_on(self._rules.ruleset, one, effective, self._policy.timezone))
@@ -220,49 +222,46 @@ class Planner:
             return {}, None
         facts = self._facts.at(subject, effective)
         if router.uses_household(type_):
-            facts = {**facts, "household": self._facts.household(facts["resident"].get("household_no"))}
+            return self._facts.around(type_, subject, data, facts)
         return facts, merge(facts, facts_delta(type_, data)) if router.uses_after(type_) else None
 
     # --- learning ----------------------------------------------------------------------------------------------
 
-    def _learn(
-        self,
-        new: New,
-        data: Mapping[str, Any],
-        pos: int,
-        batch: DispatchBatch,
-        *,
-        type_: str | None = None,
-        place: int | None = None,
-    ) -> None:
-        """Note what an event says of the resident, from its effective date on."""
-        name, subject = type_ or new.type, new.wire.subject
+    def _learn(self, new: New, data: Mapping[str, Any], place: int, batch: DispatchBatch) -> None:
+        """Note what an event says of the resident, from its effective date on, and where it says they live now."""
+        name, subject = new.type, new.wire.subject
         if not self._paths:
             return
+        effective = data.get("effective_on") or new.wire.time[:10]
+        self._note(new, name, data, place, batch)
+        if self._households and not self._facts.moved_since(subject, effective, place):
+            self._house(homes(name, subject, data), batch)
+
+    def _note(self, new: New, name: str, data: Mapping[str, Any], place: int, batch: DispatchBatch) -> None:
         learnt = self._kept.of(name, data)
         if learnt:
-            effective = data.get("effective_on") or new.wire.time[:10]
-            order = pos if place is None else place
-            self._facts.learn(subject, pos, effective, learnt, order)
-            batch.facts.append((subject, pos, effective, order, orjson.dumps(learnt)))
-        if self._households and (moved := homes(name, subject, data)):
-            self._facts.settle(moved)
-            batch.households += moved
+            subject, effective = new.wire.subject, data.get("effective_on") or new.wire.time[:10]
+            self._facts.learn(subject, new.pos, effective, learnt, place)
+            batch.facts.append((subject, new.pos, effective, place, orjson.dumps(learnt)))
 
-    def _relearn(self, new: New, target: Past, data: Mapping[str, Any], batch: DispatchBatch) -> None:
-        """Replace what a target said by better values, in its place."""
-        self._void(new, target, batch)
-        self._learn(new, data, new.pos, batch, type_=target.type, place=self._place(target))
+    def _house(self, moved: list[tuple[str, str, int]], batch: DispatchBatch) -> None:
+        self._facts.settle(moved)
+        batch.households += moved
 
-    def _place(self, target: Past) -> int:
-        return target.pos if target.wire.sequence is None else self._history(target.wire.subject).place(target)
-
-    def _void(self, new: New, target: Past, batch: DispatchBatch) -> None:
+    def _relearn(self, new: New, target: Past, history: History, batch: DispatchBatch) -> None:
+        """Replace what an event said by what stands of it, in its place; nothing, once it is cancelled."""
         if not self._paths:
             return
-        positions = {target.pos, *(each.pos for each in target.amended_by)}
-        self._facts.void(target.wire.subject, positions)
-        batch.voids += [(new.pos, target.wire.subject, pos) for pos in positions]
+        subject = target.wire.subject
+        positions = {target.pos, *(each.pos for each in target.amended_by)} - {new.pos}
+        self._facts.void(subject, positions)
+        batch.voids += [(new.pos, subject, pos) for pos in positions]
+        if not target.cancelled:
+            self._note(new, target.type, target.data, history.place(target), batch)
+        if self._households:
+            moves = (homes(event.type, subject, event.data) for event in history.standing)
+            home = Homes().move(move for found in moves for move in found if move[0] == subject)
+            self._house([(subject, *home.get(subject, ("", 0)))], batch)
 
     def _stand(self, subject: str, kind: str, value: tuple[int, str | None], batch: DispatchBatch) -> None:
         self._standing[subject][kind] = value
@@ -281,31 +280,44 @@ class Planner:
         self._stand(new.wire.subject, kind, (new.pos, orjson.dumps(new.wire.sequence).decode()), batch)
         return False
 
+    def _restand(self, past: Past, kinds: Collection[str], history: History, batch: DispatchBatch) -> None:
+        """Let the newest events that stand be the current ones of these kinds again, and of the source's numbers."""
+        subject = past.wire.subject
+        for kind in kinds:
+            current = history.current(kind)
+            if current is not None:
+                self._source_of[current.pos] = current.source
+                self._stand(subject, kind, (current.pos, None), batch)
+        if past.taken_back and past.wire.sequence is not None:
+            family = family_of(past.type)
+            newest = history.newest(past.source, family)
+            number = None if newest is None else orjson.dumps(newest.wire.sequence).decode()
+            self._stand(subject, f"family:{past.source}:{family}", ((newest or past).pos, number), batch)
+
     # --- other systems' reports --------------------------------------------------------------------------------
 
     def _judge(self, new: New, current: tuple[int, str | None] | None) -> tuple[Judgement, Past | None]:
         if current is None or self._source_of.get(current[0], new.source) == new.source:
             return NEW, None
         target = self._history(new.wire.subject).at(current[0])
-        if target is None or target.cancelled:
+        if target is None or target.cancelled or all(each.source == new.source for each in target.heard()):
             return NEW, None
         system = system_of(new.wire.source)
-        told = any(key.partition(".")[0] == system for key in amend.told(target))
+        told = any(key.partition(".")[0] == system for key in retelling.told(target))
         return judge(new.type, new.data, target.data, told=told), target
 
     def _conflict(self, new: New, current: Past, batch: DispatchBatch) -> Planned:
         """Two systems contradict one another: the higher authority wins, equal ranks wait for a person."""
-        authority = self._policy.authority
-        ours = rank(authority, new.type, system_of(new.wire.source))
-        theirs = rank(authority, new.type, system_of(current.wire.source))
-        if ours >= theirs:
-            self._link(new, current, "loses", batch)
-            return Planned(REVIEW if ours == theirs else CONFLICT)
-        right = {**current.data, **{name: value for name, value in new.data.items() if value is not None}}
-        items = amend.correction(current, right, self._told(new, right), self._rules)
-        self._link(new, current, "contradicts", batch)
-        self._relearn(new, current, right, batch)
-        return Planned(CONFLICT, items)
+        how, undecided = contest(self._policy.authority, new.type, new.wire, current.heard())
+        if how == "loses":
+            self._link(new, current, how, batch)
+            return Planned(REVIEW if undecided else CONFLICT)
+        return self._report_again(new, current, how, CONFLICT, batch)
+
+    def _report_again(self, new: New, current: Past, how: str, status: int, batch: DispatchBatch) -> Planned:
+        was = current.data
+        self._link(new, current, how, batch)
+        return self._settle(new, current, was, batch, status=status)
 
     def _link(self, new: New, target: Past, kind: str, batch: DispatchBatch) -> None:
         self._links.append(Link(new.pos, target.pos, kind))
@@ -317,43 +329,50 @@ class Planner:
         target = self._target(new, batch)
         if target is None:
             return Planned(ACCEPTED)
-        amend.refuse_other_subject(new.wire, target)
         if target.type in AMENDMENTS:
             raise Malformed(
                 f"{target.name} is itself a correction",
                 code="target",
                 mend="cancel the event that it corrects, or publish another correction with the right values",
             )
-        if target.cancelled or not target.counts:
+        if target.taken_back:
             return Planned(ACCEPTED)
+        was = target.occurrence.data
         if new.type == "event.cancelled":
-            return self._cancel(new, target, batch)
-        return self._correct(new, target, batch)
+            self._link(new, target, "cancels", batch)
+            return self._settle(new, target, was, batch)
+        return self._correct(new, target, was, batch)
 
-    def _cancel(self, new: New, target: Past, batch: DispatchBatch) -> Planned:
-        self._void(new, target, batch)
-        self._link(new, target, "cancels", batch)
-        history = self._history(new.wire.subject, extra=new)
-        self._settle_households(target, history, batch)
-        items = amend.cancellation(target, history.facts(), self._rules)
-        return Planned(ACCEPTED, items)
-
-    def _settle_households(self, target: Past, history: History, batch: DispatchBatch) -> None:
-        if self._households and homes(target.type, target.wire.subject, target.data):
-            number = history.facts()["resident"].get("household_no") or ""
-            moved = [(target.wire.subject, number, 0)]
-            self._facts.settle(moved)
-            batch.households += moved
-
-    def _correct(self, new: New, target: Past, batch: DispatchBatch) -> Planned:
-        right: dict[str, Any] = new.data["data"]
-        _check(right, target, self._policy.city)
-        self._void(new, target, batch)
-        planned = self._told(new, right, target.type)
-        items = amend.correction(target, right, planned, self._rules)
+    def _correct(self, new: New, target: Past, was: Mapping[str, Any], batch: DispatchBatch) -> Planned:
+        _check(new.data["data"], target, self._policy.city)
         self._link(new, target, "corrects", batch)
-        self._learn(new, right, new.pos, batch, type_=target.type, place=self._place(target))
-        return Planned(ACCEPTED, items)
+        status = ACCEPTED
+        if target.of is not None:
+            report = self._history(new.wire.subject, extra=new)[target.pos]
+            how, undecided = weigh(report, self._policy.authority)
+            status = (REVIEW if undecided else CONFLICT) if how in {"contradicts", "loses"} else ACCEPTED
+            self._link(new, target.of, how, batch)
+        return self._settle(new, target, was, batch, status=status, everyone=target.of is None)
+
+    def _settle(
+        self,
+        new: New,
+        target: Past,
+        was: Mapping[str, Any],
+        batch: DispatchBatch,
+        *,
+        status: int = ACCEPTED,
+        everyone: bool = False,
+    ) -> Planned:
+        """Draw the consequences of a change to an event, or to a report of it: facts, what is current, who hears."""
+        history = self._history(new.wire.subject, extra=new)
+        past = history[target.pos]
+        now = past.occurrence
+        if now.cancelled or now.data != was:
+            self._relearn(new, now, history, batch)
+        self._restand(past, {kind_of(now.type, was), kind_of(now.type, now.data)}, history, batch)
+        items, rules = self._retelling.items(was, now, history, everyone=everyone)
+        return Planned(status, items, rules)
 
     def _target(self, new: New, batch: DispatchBatch) -> Past | None:
         """Return what a correction is about; an unknown target of a cancellation leaves a tombstone."""
@@ -365,11 +384,9 @@ class Planner:
                 code="subject-other",
                 mend="`subject` of the event and of its target must be the same",
             )
-        for form, source, value in wanted:
-            number = self._sources.find(source)
-            found = None if number is None else self._find(new, form, number, value)
-            if found is not None:
-                return found
+        found = self._find(new, wanted)
+        if found is not None:
+            return found
         if new.type != "event.cancelled":
             raise Malformed(
                 "the event that this corrects is not known",
@@ -382,14 +399,19 @@ class Planner:
             batch.tombstones.append((new.wire.subject, f"{form}:{source}/{value}", new.pos))
         return None
 
-    def _find(self, new: New, form: str, source: int, value: str) -> Past | None:
+    def _find(self, new: New, wanted: Sequence[tuple[str, str, str]]) -> Past | None:
         history = self._history(new.wire.subject)
-        if form == "sequence":
-            return history.numbered(source, value)
-        for past in history.events:
-            if past.source == source and past.wire.id == value:
-                return past
-        if (value, source) in self._log.known([(value, source)]):
+        ids = {(past.wire.id, past.source): past for past in history.events}
+        elsewhere: list[tuple[str, int]] = []
+        for form, source, value in wanted:
+            number = self._sources.find(source)
+            if number is None:
+                continue
+            found = history.numbered(number, value) if form == "sequence" else ids.get((value, number))
+            if found is not None:
+                return found
+            elsewhere += [(value, number)] if form == "id" else []
+        if elsewhere and not self._log.known(elsewhere).keys().isdisjoint(elsewhere):
             raise Malformed(
                 "this correction is about another resident than its target",
                 code="subject-other",
@@ -405,18 +427,21 @@ class Planner:
         if new.wire.sequence is not None:
             names.append(f"sequence:{new.wire.source}/{new.wire.sequence}")
         met = [(new.wire.subject, name) for name in names if (new.wire.subject, name) in self._tombstones]
-        for key in met:
-            pos = self._tombstones.pop(key)
+        cancellations = {self._tombstones[key] for key in met}
+        for pos in cancellations:
             batch.relations.append((pos, new.pos, "cancels"))
             self._links.append(Link(pos, new.pos, "cancels"))
-        batch.buried += met
+        done = [key for key, pos in self._tombstones.items() if pos in cancellations] if met else []
+        for key in done:  # one cancellation may have left several: it had several ways to name its target
+            del self._tombstones[key]
+        batch.buried += done
         return bool(met)
 
     def _history(self, subject: str, *, extra: New | None = None) -> History:
         """Return a resident's events, those of the running poll included."""
         events, links = stored(self._log, self._book, subject)
         mine = [
-            Past(new.pos, new.wire, new.source, self._rules, planned.items)
+            Past(new.pos, new.wire, new.source, planned.rules or self._rules, planned.items)
             for new, planned in self._mine.get(subject, [])
         ]
         if extra is not None:
@@ -428,14 +453,6 @@ STARTED = "resident.protection-started"
 PROTECTING = frozenset({STARTED, "resident.protection-ended"})
 
 
-def due_on(rules: RuleSet, one: Any, effective: str, timezone: dt.tzinfo) -> int | None:
-    """Return when a planned delivery is due (milliseconds) if it waits for its effective date."""
-    if not is_dated(rules, one):
-        return None
-    midnight = dt.datetime.fromisoformat(effective).replace(tzinfo=timezone)
-    return int(midnight.timestamp() * 1000)
-
-
 def report_of(wire: Wire) -> str:
     """Return the name by which intake marks a protection until dispatch has its report."""
     return f"{wire.source}/{wire.id}"
@@ -444,21 +461,6 @@ def report_of(wire: Wire) -> str:
 def protected_by(subject: str, data: Mapping[str, Any]) -> list[str]:
     """Return the residents a protection is about: the subject and those protected together."""
     return [subject, *(str(each) for each in data.get("together_with") or ())]
-
-
-def attributes(wire: Wire) -> dict[str, Any]:
-    """Return the attributes of an event as expressions see them under `event`."""
-    found: dict[str, Any] = {
-        "id": wire.id,
-        "source": wire.source,
-        "system": system_of(wire.source),
-        "time": wire.time,
-    }
-    if wire.sequence is not None:
-        found["sequence"] = wire.sequence
-    if wire.batchid is not None:
-        found["batchid"] = wire.batchid
-    return found
 
 
 def _check(right: Mapping[str, Any], target: Past, city: str) -> None:

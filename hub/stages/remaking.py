@@ -10,16 +10,14 @@ from typing import Any
 
 from hub.errors import Malformed
 from hub.events.envelope import event_from
-from hub.events.facts import delta, merge
 from hub.events.wire import Lazy, type_of
 from hub.ledger.facts import FactBook
 from hub.ledger.log import EventLog
 from hub.routing.plan import View
 from hub.routing.projection import Sent, sent
-from hub.stages.amend import project
 from hub.stages.entries import ActiveRules, Item
 from hub.stages.history import AMENDMENTS
-from hub.stages.planning import attributes
+from hub.stages.scene import attributes, projected
 from hub.stages.told import Told
 
 Json = dict[str, Any]
@@ -42,8 +40,7 @@ class Today:
         data = Lazy(wire.data)
         self._facts.load({wire.subject})
         facts = self._facts.at(wire.subject, self._date)
-        facts = {**facts, "household": self._facts.household(facts["resident"].get("household_no"))}
-        after = merge(facts, delta(type_, data))
+        facts, after = self._facts.around(type_, wire.subject, data, facts)
         view = View(type_, version, wire.subject, attributes(wire), data)
         for one in self._rules.router.plan(view, facts, after):
             if self._rules.numbers[one.receiver] != told.receiver:
@@ -51,7 +48,7 @@ class Today:
             if one.suppressed is not None or one.hold is not None:
                 return f"today {one.suppressed or one.hold}"
             planned = Item(one.receiver, one.rule, one.values)
-            planned.made = {"action": "new", "data": project(self._rules, planned, dict(data))}
+            planned.made = {"action": "new", "data": projected(self._rules, planned.rule, planned.values, data)}
             return self._rules, planned
         return "no rule today"
 
@@ -78,7 +75,10 @@ class Edit:
 
     def __call__(self, told: Told, rules: ActiveRules, item: Item) -> tuple[ActiveRules, Item]:
         """Return the edited delivery; raises Malformed when it is not what this receiver may get."""
-        made = item.made or {"action": "new", "data": project(rules, item, dict(Lazy(told.entry.wire.data)))}
+        made = item.made or {
+            "action": "new",
+            "data": projected(rules, item.rule, item.values, Lazy(told.entry.wire.data)),
+        }
         kept = {} if self.whole else made["data"]
         data = {name: value for name, value in {**kept, **self.fields}.items() if value is not None}
         rule = rules.ruleset.rules[item.rule]

@@ -16,6 +16,7 @@ class RuleBook:
         self._ledger = ledger
         self._desk = desk
         self._known: dict[int, ActiveRules] = {}
+        self._whole: dict[tuple[int, int], ActiveRules] = {}
 
     def activate(self, rules: RuleSet) -> ActiveRules:
         """Record the city's rules and its receivers, and return them as they run."""
@@ -30,4 +31,13 @@ class RuleBook:
         if found is None:
             rules = RuleSet.load(rulesets.load(self._ledger, number))
             found = self._known[number] = ActiveRules(number, rules, self._desk.register(rules.receivers))
+        return found
+
+    def keeping(self, rules: ActiveRules, older: ActiveRules) -> ActiveRules:
+        """Return rules with what an older rule set had besides, recorded so that a plan can name it."""
+        found = self._whole.get((rules.no, older.no))
+        if found is None:
+            whole = rules.ruleset.keeping(older.ruleset)
+            found = rules if whole is rules.ruleset else self.activate(whole)
+            self._whole[rules.no, older.no] = found
         return found

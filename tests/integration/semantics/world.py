@@ -50,27 +50,41 @@ class World:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "hub.yaml").write_text("city: moriguchi\n" + hub)
         (folder / "systems").mkdir(exist_ok=True)
-        for name, rules in systems.items():
-            text = f"system: {name}\nowner: 課\n{rules}\nreceives: {{adapter: jsonl, path: out/{name}.jsonl}}\n"
-            (folder / "systems" / f"{name}.yaml").write_text(text)
-        self.city = load_city(folder, environ={"HUB_LEDGER": ledger_url})
         self.folder = folder
+        self._write(systems)
+        self.city = load_city(folder, environ={"HUB_LEDGER": ledger_url})
         self.ledger = Ledger(self.city.ledger_url)
         schema.ready(self.ledger)
         self.log, self.desk = EventLog(self.ledger), Desk(self.ledger)
         self.book = RuleBook(self.ledger, self.desk)
-        self.rules = self.book.activate(RuleSet.of(self.city))
         self.reader = LogReader(self.log, self.book.__getitem__)
         self.refused: list[Refused] = []
+        self._dispatch()
+        self.inquiry = Inquiry(self.ledger, self.book)
+        self._offset = 0
+        self._ids = 0
+
+    def _write(self, systems: dict[str, str]) -> None:
+        for name, rules in systems.items():
+            text = f"system: {name}\nowner: 課\n{rules}\nreceives: {{adapter: jsonl, path: out/{name}.jsonl}}\n"
+            (self.folder / "systems" / f"{name}.yaml").write_text(text)
+
+    def _dispatch(self) -> None:
+        self.rules = self.book.activate(RuleSet.of(self.city))
         generation = self.log.open_generation("hub.events", "one", 1)
         policy = Policy(self.city.city, ZONE, self.city.authority)
         self.dispatcher = Dispatcher(
             self.log, self.rules, generation, book=self.book, policy=policy, quarantine=self._refuse
         )
         self.dispatcher.assign([0])
-        self.inquiry = Inquiry(self.ledger, self.book)
-        self._offset = 0
-        self._ids = 0
+
+    def change(self, systems: dict[str, str | None]) -> None:
+        """Go on with other rules; None takes a system away."""
+        self._write({name: rules for name, rules in systems.items() if rules is not None})
+        for name in (name for name, rules in systems.items() if rules is None):
+            (self.folder / "systems" / f"{name}.yaml").unlink()
+        self.reload()
+        self._dispatch()
 
     def _refuse(self, _connection: Any, refused: list[Refused]) -> None:
         self.refused += refused

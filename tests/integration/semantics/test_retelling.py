@@ -1,0 +1,145 @@
+"""What is told again is projected anew: by the rule it was told by, from the values and facts that stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from hub.events.envelope import identity
+from tests.integration.semantics.world import ADDRESS, OTHER, World
+
+RULE = "subscribes:\n  - {{id: {}, on: resident.moved, {}because: 試験}}"
+SEND = (
+    "send: [new_address, {kana: facts.resident.kana}, {no: 'pad(data.household_no, 4)'}, "
+    "{to: after.resident.address.text}], "
+)
+COMPUTED = RULE.format("computed", SEND)
+SELECTIVE = RULE.format("some", f'when: data.household_no == "7", {SEND}')
+PLAIN = RULE.format("plain", "send: [new_address], ")
+HOUSEHOLD = RULE.format("household", "send: [{was: facts.household.size}, {is: after.household.members}], ")
+
+
+@pytest.fixture
+def world(tmp_path, ledger_url) -> Iterator[World]:
+    systems = {"a": COMPUTED, "b": SELECTIVE, "c": PLAIN, "d": HOUSEHOLD}
+    made = World(tmp_path / "city", ledger_url, systems)
+    yield made
+    made.close()
+
+
+def named(world: World, kana: str) -> dict:
+    return world.event("resident.name-changed", old_name="甲", name="乙", kana=kana, effective_on="2026-11-01")
+
+
+@pytest.mark.parametrize("system", ["a", "b"])
+def test_computed_fields_are_computed_anew_in_a_correction(world, system):
+    moved = world.moved(ADDRESS, household_no="7")
+    world.report(named(world, "オツ"), moved)
+    right = {**moved["data"], "new_address": OTHER, "household_no": "8"}
+    world.report(world.event("event.corrected", event_id=moved["id"], data=right))
+    world.deliver()
+    assert [(each["action"], each["data"]) for each in world.told(system)] == [
+        ("new", {"new_address": ADDRESS, "kana": "オツ", "no": "0007", "to": ADDRESS["text"]}),
+        ("correct", {"new_address": OTHER, "kana": "オツ", "no": "0008", "to": OTHER["text"]}),
+    ]
+
+
+def test_computed_fields_are_computed_anew_of_what_is_restored(world):
+    moved = world.moved(ADDRESS, household_no="7")
+    world.report(world.moved(OTHER, household_no="6"), named(world, "オツ"), moved)
+    world.report(world.event("event.cancelled", event_id=moved["id"]))
+    world.deliver()
+    told = world.told("a")[-1]["data"]
+    assert told["restored"] == {"new_address": OTHER, "kana": "オツ", "no": "0006", "to": OTHER["text"]}
+    assert (told["no"], told["to"]) == ("0007", ADDRESS["text"])
+
+
+def test_a_cancelled_correction_tells_the_values_it_brought(world):
+    moved = world.moved(ADDRESS, household_no="7")
+    right = {**moved["data"], "household_no": "8"}
+    world.report(moved, world.event("event.corrected", event_id=moved["id"], data=right))
+    world.report(world.event("event.cancelled", event_id=moved["id"]))
+    world.deliver()
+    assert [each["data"]["no"] for each in world.told("b")] == ["0007", "0008", "0008"]
+
+
+def test_computed_fields_are_computed_anew_when_another_system_adds_to_it(world):
+    world.report(world.moved(ADDRESS), world.moved(ADDRESS, system="koseki", household_no="7"))
+    world.deliver()
+    assert [each["data"].get("no") for each in world.told("a")] == [None, "0007"]
+    assert [(each["action"], each["data"]["no"]) for each in world.told("b")] == [("new", "0007")]
+    assert len(world.told("c")) == 1
+
+
+@pytest.mark.parametrize("rules", [RULE.format("renamed", "send: [name], "), "publishes: []"])
+def test_who_was_told_by_a_rule_that_is_gone_hears_of_a_correction(world, rules):
+    moved = world.moved(ADDRESS)
+    world.report(moved)
+    world.deliver()
+    world.change({"c": rules})
+    right = {**moved["data"], "new_address": OTHER}
+    world.report(world.event("event.corrected", event_id=moved["id"], data=right))
+    world.report(world.event("event.cancelled", event_id=moved["id"]))
+    world.deliver()
+    told = [each["data"] for each in world.told("c") if each["action"] != "new"]
+    if "renamed" in rules:
+        assert told == [{"name": "守口 太郎"}, {"name": "守口 太郎", "restored": {}}]
+    else:
+        assert told == [{"new_address": OTHER}, {"new_address": OTHER, "restored": {}}]
+
+
+def test_a_receiver_that_is_gone_is_listed_as_suppressed(world):
+    moved = world.moved(ADDRESS)
+    world.report(moved)
+    world.change({"c": None})
+    world.report(world.event("event.cancelled", event_id=moved["id"]))
+    world.deliver()
+    assert world.statuses("c")[-1] == ("e2", "suppressed", "disabled")
+
+
+def test_what_is_restored_is_not_of_the_future(world):
+    moved = world.moved(ADDRESS)
+    world.report(
+        world.moved(OTHER, effective_on="2026-11-01"),
+        world.moved({"text": "新居"}, effective_on="2999-04-01"),
+        moved,
+    )
+    world.report(world.event("event.cancelled", event_id=moved["id"]))
+    world.deliver()
+    assert world.told("c")[-1]["data"]["restored"] == {"new_address": OTHER}
+
+
+def test_a_late_event_does_not_restate_the_future(world):
+    world.report(world.moved(ADDRESS, sequence=5), world.moved({"text": "新居"}, effective_on="2999-04-01", sequence=6))
+    world.report(world.moved(OTHER, sequence=4))
+    world.deliver()
+    assert world.told("c")[-1]["data"] == {"new_address": ADDRESS}
+
+
+@pytest.mark.parametrize("first", ["target", "cancel"])
+def test_a_target_by_identity_in_a_source_of_several_types(world, first):
+    id_ = identity("juki", ["1", 3, "resident.moved"])
+    moved = world.moved(ADDRESS, id_=id_)
+    cancel = world.event("event.cancelled", source="juki", identity=["1", 3])
+    world.report(*((moved, cancel) if first == "target" else (cancel, moved)))
+    world.deliver()
+    assert [each["action"] for each in world.told("c")] == (["new", "cancel"] if first == "target" else [])
+    world.report(world.event("event.cancelled", system="koseki", event_id="other"))  # what is left waits for its own
+    assert len(world.log.tombstones()) == 1
+
+
+def test_the_household_after_is_the_one_moved_to(world):
+    world.report(world.moved(ADDRESS, "2", household_no="8"), world.moved(ADDRESS, "1", household_no="7"))
+    world.report(world.moved(OTHER, "1", household_no="8"))
+    world.deliver()
+    assert world.told("d")[-1]["data"] == {"was": 1, "is": ["1", "2"]}
+
+
+def test_a_move_of_long_ago_leaves_the_household_of_today(world):
+    world.report(world.moved(ADDRESS, household_no="8"))
+    world.report(world.moved(OTHER, household_no="7", effective_on="2001-01-01"))
+    assert [subject for subject, _ in world.log.household("8")] == ["1"]
+    cancelled = world.moved(OTHER, household_no="9")
+    world.report(cancelled, world.event("event.cancelled", event_id=cancelled["id"]))
+    assert [subject for subject, _ in world.log.household("8")] == ["1"]
