@@ -286,3 +286,46 @@ async def test_a_consumer_needs_a_broker():
     consumer = member("127.0.0.1:1", "hub.events", Ledger())
     with pytest.raises(BrokerUnavailable):
         await consumer.start()
+
+
+async def test_hundreds_of_calls_at_once_share_batches_and_all_succeed(kafka_bootstrap, topic, producer):
+    await producer.start()
+    before = [offset for _, offset in sorted((await topics.end_offsets(kafka_bootstrap, topic)).items())]
+    calls = [producer.publish_one(topic, key, value) for key, value in numbered(600)]
+    places = await asyncio.gather(*calls)
+    assert len(set(places)) == 600
+    after = [offset for _, offset in sorted((await topics.end_offsets(kafka_bootstrap, topic)).items())]
+    assert sum(after) - sum(before) == 600
+
+
+async def test_of_calls_at_once_each_has_its_own_outcome(topic, producer):
+    large, left = (b"5", bytes(1100 * 1024)), asyncio.Event()
+
+    async def leave():
+        task = asyncio.create_task(producer.publish(topic, numbered(1)))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        left.set()
+
+    calls = [producer.publish(topic, [record]) for record in [*numbered(100), large, *numbered(100, 100)]]
+    outcomes = await asyncio.gather(leave(), *calls, return_exceptions=True)
+    assert left.is_set()
+    assert isinstance(outcomes[101], Malformed)
+    assert all(isinstance(outcome, list) for number, outcome in enumerate(outcomes) if number not in (0, 101))
+
+
+async def test_calls_at_once_each_hear_that_kafka_is_away(kafka_bootstrap):
+    away = Producer("127.0.0.1:1", limit=1.0)
+    outcomes = await asyncio.gather(*(away.publish("t", [record]) for record in numbered(50)), return_exceptions=True)
+    assert all(isinstance(outcome, BrokerUnavailable) for outcome in outcomes)
+    assert len(set(map(id, outcomes))) == 50
+
+
+async def test_a_call_that_waits_ends_with_an_error_when_the_producer_is_stopped(topic, producer):
+    await producer.start()
+    calls = [asyncio.create_task(producer.publish(topic, [record])) for record in numbered(20)]
+    await asyncio.sleep(0)
+    await producer.stop()
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert all(isinstance(outcome, list | BrokerUnavailable) for outcome in outcomes)
