@@ -5,7 +5,8 @@ raw bytes, a sink takes deliveries and says what became of each. Adapters are fo
 `hub.adapters`; the entry is a class with the shape of `Adapter`.
 
 Errors: sources and sinks raise (or return, per delivery) `hub.errors.Malformed`, `Transient`, `Rejected`,
-`OutcomeUnknown`; anything else that escapes is taken as a fault of the adapter and waited out like `Transient`.
+`OutcomeUnknown`; anything else that escapes is taken as a fault of the adapter: a sink that takes one at a time is
+tried again as after `Transient`; of a batch, the delivery that it cannot take is sought and becomes a dead letter.
 """
 
 from __future__ import annotations

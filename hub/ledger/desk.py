@@ -116,6 +116,7 @@ class Settlement:
     failures: list[Failure] = field(default_factory=list)
     obeyed: list[tuple[int, str]] = field(default_factory=list)  # commands carried out: number, result
     noted: list[Noted] = field(default_factory=list)
+    pause: str = ""  # why the receiver is paused with this, until a person resumes it
 
 
 @dataclass(slots=True)
@@ -297,6 +298,11 @@ _FAILURE = (
 
 
 _OBEYED = "UPDATE command SET done_at = ?, result = ? WHERE no = ?"
+_PAUSE = (
+    'INSERT INTO pause(key, until, reason, "by", at) '
+    "SELECT key, CAST(NULL AS BIGINT), ?, 'hub', ? FROM receiver WHERE no = ? "
+    'ON CONFLICT (key) DO UPDATE SET until = NULL, reason = excluded.reason, "by" = excluded."by", at = excluded.at'
+)
 _NOTED = (
     "INSERT INTO command(job, receiver, kind, pos, target, payload, at, done_at, result) VALUES (?,?,?,?,?,?,?,?,?)"
 )
@@ -362,6 +368,8 @@ class _Writer:
         if one.noted:
             noted = [(n.job, number, n.kind, n.pos, n.target, n.payload, n.at, n.at, n.result) for n in one.noted]
             self.many(_NOTED, noted)
+        if one.pause:
+            self.run(_PAUSE, [one.pause, now_ms(), number])
 
 
 class _SqliteWriter(_Writer):

@@ -62,6 +62,7 @@ OPEN_AFTER = 5  # refusals in a row that may pass, without a success, before the
 UNKNOWN_AGAIN = 60_000  # milliseconds until a resident not known to the protection list is looked for again
 LANE_ROWS = 256  # deliveries taken at once for a sink that takes them one by one
 BATCH_ROWS = 4_000  # for a sink that takes batches, unless it says less
+STOPPED = "dead letter (on_dead: stop)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class ReceiverPort:
     """A receiver as app.py lends it: its number, its settings, how to open its sink, its features, its time zone.
 
     `protection(subjects)` answers who is protected (True) or not known to the list (False), `shut(key)` why the
-    receiver takes nothing now; `halt(key)` pauses it until a person resumes it (`on_dead: stop`).
+    receiver takes nothing now; `halt(key, reason)` says that it was paused (`on_dead: stop`).
     """
 
     no: int
@@ -79,7 +80,7 @@ class ReceiverPort:
     timezone: dt.tzinfo
     protection: Callable[[Iterable[str]], dict[str, bool]] = field(default=lambda _: {})
     shut: Callable[[str], Shut | None] = field(default=lambda _: None)
-    halt: Callable[[str], None] = field(default=lambda _: None)
+    halt: Callable[[str, str], None] = field(default=lambda *_: None)
 
 
 class Work:
@@ -124,6 +125,7 @@ class _Record:
     failures: list[Failure] = field(default_factory=list)
     obeyed: list[tuple[int, str]] = field(default_factory=list)
     noted: list[Noted] = field(default_factory=list)
+    pause: str = ""
 
     def any(self) -> bool:
         """Say whether there is anything to settle."""
@@ -183,6 +185,8 @@ class Worker:
         self._next_no = 1
         self._next_batch = 1
         self._carry = _Record()  # gathered, not settled yet: goes with the next settlement, which moves the cursor
+        self._most: int | None = None  # deliveries a batch may hold while the one that the sink cannot take is sought
+        self._faults = 0  # in a row, each of one delivery alone
         self._watch = Watch(port.protection, ())  # of those whose deliveries are in hand
 
     def ask(self) -> None:
@@ -371,7 +375,7 @@ class Worker:
         """Return what is next: what has waited and is due, then the log, as far as nothing earlier holds it."""
         settings, features = self.port.settings, self._features
         limit = settings.flush.rows or (LANE_ROWS if features.batch == 1 else min(features.batch, BATCH_ROWS))
-        limit = min(limit, settings.max_rows or limit)
+        limit = min(limit, settings.max_rows or limit, self._most or limit)
         self._come_due()
         works = await self._due(limit)
         if self._breaker is None:
@@ -560,12 +564,32 @@ class Worker:
             if self._features.prepared and self._intent_open:
                 raise  # the batch may stand half-way: it is finished from its intent
             outcomes = [Outcome(delivery.key, error) for delivery in batch.deliveries]
+        except _Fault as fault:
+            if self._intent_open:
+                raise
+            outcomes = self._narrow(batch, fault)
+        else:
+            self._most = self._most * 2 if self._most and self._most < BATCH_ROWS else None
         if outcomes is not None:
             await self._record(works, outcomes, batch.no)
 
+    def _narrow(self, batch: Batch, fault: _Fault) -> Sequence[Outcome]:
+        """Seek the delivery that the sink cannot take, by half a batch at a time: alone it is refused, the others go.
+
+        When one after the other cannot be taken, the sink is at fault and not they: then they wait for it.
+        """
+        self._most = max(1, len(batch.deliveries) // 2)
+        if len(batch.deliveries) > 1:
+            return [Outcome(delivery.key, _NotTried("")) for delivery in batch.deliveries]
+        log.error("%s: a fault of the adapter", self.key, exc_info=fault.__cause__)
+        self._faults += 1
+        refused = Rejected(fault.message, code="fault")
+        waits = Transient(fault.message, reached=True, code="fault")
+        return [Outcome(batch.deliveries[0].key, refused if self._faults < OPEN_AFTER else waits)]
+
     async def _prepared(self, works: list[Work], batch: Batch) -> Sequence[Outcome] | None:
         """Deliver in two steps; None when somebody became protected between them, and it begins anew."""
-        token = await _whole(self._sink.prepare(batch))
+        token = await _whole(_named(self._sink.prepare(batch)))
         await self._settle(_Record(), intent=self._intent(works, batch, token))
         if await self._protection_changed(works) and await self._withdraw(batch, token):
             await self._release_intent(works)
@@ -585,7 +609,7 @@ class Worker:
             return await self._call_lanes(works, batch)
         if not await self._may_go(works):
             return [Outcome(delivery.key, _NotTried("")) for delivery in batch.deliveries]
-        return list(await self._sink.deliver(batch))
+        return list(await _named(self._sink.deliver(batch)))
 
     async def _ask_again(self, batch: Batch, outcomes: list[Outcome]) -> list[Outcome]:
         """Ask the system about what it may or may not have done, where it can be asked."""
@@ -694,11 +718,13 @@ class Worker:
         self._judge(outcomes, now)
         for work in untried:
             self._again(work, record, now, waits=work.subject in blocked)
+        stops = self.port.settings.on_dead == "stop" and any(failure.kind in DEATHS for failure in record.failures)
+        record.pause = STOPPED if stops else ""
         await self._settle(record, intent=False if self._intent_open else None)
         if was_open and self._breaker is None:
             self._lanes.wake(now_ms())
-        if self.port.settings.on_dead == "stop" and any(failure.kind in DEATHS for failure in record.failures):
-            await asyncio.to_thread(self.port.halt, self.key)
+        if stops:
+            await asyncio.to_thread(self.port.halt, self.key, STOPPED)
 
     def _all_well(self, works: Sequence[Work], record: _Record) -> None:
         """Note the commonest ending, without a question for each."""
@@ -767,7 +793,8 @@ class Worker:
             if error is None or isinstance(error, Rejected | Malformed):
                 self._failures_in_a_row = 0
                 self._breaker = None
-                self._succeeded = now if error is None else self._succeeded
+                if error is None:
+                    self._succeeded, self._faults = now, 0
             elif isinstance(error, Transient):
                 self._failures_in_a_row += 1
                 if not error.reached or self._failures_in_a_row >= OPEN_AFTER:
@@ -806,6 +833,7 @@ class Worker:
             failures=[*carry.failures, *record.failures],
             obeyed=carry.obeyed,
             noted=carry.noted,
+            pause=record.pause,
         )
         if not await self._writer.settle(settlement):
             raise Fenced(f"{self.key} has another owner")
@@ -858,6 +886,20 @@ def _kind(entry: Entry, item: Item) -> str:
 
 class _NotTried(HubError):  # noqa: N818 - named for what happened, as the rest of the tree
     """The call was never made: an earlier one of its lane failed, or the system went away."""
+
+
+class _Fault(HubError):  # noqa: N818 - named for what happened, as the rest of the tree
+    """The sink failed with an error that is none of an adapter's: it may be one delivery that it cannot take."""
+
+
+async def _named(step: Coroutine[Any, Any, T]) -> T:
+    """Give what a sink raises a name; raises _Fault."""
+    try:
+        return await step
+    except HubError:
+        raise
+    except Exception as error:
+        raise _Fault(f"{type(error).__name__}: {error}", code="fault") from error
 
 
 async def _whole(step: Coroutine[Any, Any, T]) -> T:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hub.ledger import pauses
+from hub.ledger.desk import now_ms
 from hub.ledger.engine import Ledger
 from hub.ledger.pauses import Pause
 from hub.ledger.protected import ProtectionList
@@ -46,6 +48,7 @@ class Shutters:
         self._listed = listed
         self._list_read = 0  # until it has been looked for, the list is not there
         self._paused: dict[str, Pause] = {}
+        self._looking = threading.Lock()
 
     @classmethod
     def of(cls, city: City, ledger: Ledger, *, closing: bool = False) -> Shutters:
@@ -58,13 +61,15 @@ class Shutters:
 
     def refresh(self) -> None:
         """Read the pauses, and when the list was read; raises LedgerUnavailable."""
-        self._paused = pauses.current(self._ledger)
+        with self._looking:  # a look that began before a pause was written must not end after it
+            self._paused = pauses.current(self._ledger)
         if self._listed is not None:
             self._list_read = self._listed.read_at()
 
-    def halt(self, key: str) -> None:
-        """Pause a receiver that stops at a dead letter, until a person resumes it; raises LedgerUnavailable."""
-        self._paused[key] = pauses.pause(self._ledger, key, reason="dead letter (on_dead: stop)", by="hub")
+    def halt(self, key: str, reason: str) -> None:
+        """Shut a receiver at once whose pause was just written; the next look at the ledger finds it there."""
+        with self._looking:
+            self._paused[key] = Pause(key, None, reason, "hub", now_ms())
 
     def __call__(self, key: str) -> Shut | None:
         """Return why a receiver is shut now, None when it is open."""

@@ -1,0 +1,95 @@
+"""What a sink raises without a name stops one delivery, not its receiver; a stop at a dead letter stands with it."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from hub.adapters.contract import Outcome
+from hub.ledger import pauses
+from hub.ledger.status import DEAD_REJECTED, DELIVERED
+from hub.settings.models import Retry
+from hub.stages import receiver as receiver_module
+
+from .town import Fuse, Shelf, died, listens, until
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(receiver_module, "PROBES", (0.02, 0.03))
+
+
+class PreparedShelf(Shelf):
+    """A sink in two steps; what it cannot take it says in the first."""
+
+    def __init__(self, answer):
+        super().__init__(answer, idempotent=False, prepared=True)
+
+    async def prepare(self, batch):
+        self.calls.append([delivery.event_id for delivery in batch.deliveries])
+        for delivery in batch.deliveries:
+            self.answer(delivery)
+        return {}
+
+    async def commit(self, batch, _token):
+        self.taken += batch.deliveries
+        return [Outcome(delivery.key) for delivery in batch.deliveries]
+
+
+def breaks(*ids):
+    def answer(delivery):
+        if delivery.event_id in ids:
+            raise ZeroDivisionError("division by zero")
+
+    return answer
+
+
+SINKS = pytest.mark.parametrize("kind", [Shelf, PreparedShelf])
+
+
+@SINKS
+async def test_the_one_delivery_that_a_sink_cannot_take_is_found_and_the_rest_goes_on(town_of, kind):
+    town = town_of()
+    town.dispatch(*(died(number, str(number % 6), n=number) for number in range(24)))
+    sink = kind(breaks("7"))
+    async with town.working(sink) as worker:
+        await until(lambda: len(town.outcomes()) == 24 and not worker.busy)
+        town.dispatch(*(died(number, str(number)) for number in range(24, 40)))
+        await until(lambda: len(town.outcomes()) == 40 and not worker.busy)
+    taken = {each.key: each for each in sink.taken}  # in order; what came again with its key had no second effect
+    assert sorted(int(each.event_id) for each in taken.values()) == [number for number in range(40) if number != 7]
+    assert [int(each.event_id) for each in taken.values() if each.subject == "1"] == [1, 13, 19]
+    assert [no for no, (status, _) in town.outcomes().items() if status == DEAD_REJECTED] == [7]
+    shown = town.inquiry.event("7")["deliveries"][0]
+    assert (shown["error"]["code"], shown["error"]["message"]) == ("fault", "ZeroDivisionError: division by zero")
+    assert town.holds() == []
+    assert len(sink.calls) < 24
+
+
+@SINKS
+async def test_a_sink_that_takes_nothing_at_all_is_waited_for(town_of, kind):
+    town = town_of(listens("kokuho", retry=Retry(delays=(0.02,), then=0.02)))
+    town.dispatch(*(died(number, str(number)) for number in range(20)))
+    sink = kind(breaks(*map(str, range(20))))
+    async with town.working(sink) as worker:
+        await until(lambda: worker._breaker is not None)
+        sink.answer = lambda _: None
+        await until(lambda: len(town.outcomes()) == 20)
+    died_of_it = [no for no, (status, _) in town.outcomes().items() if status == DEAD_REJECTED]
+    assert len(died_of_it) < receiver_module.OPEN_AFTER
+    assert len({each.key for each in sink.taken}) == 20 - len(died_of_it)
+
+
+async def test_a_crash_after_a_dead_letter_cannot_lose_the_stop(town_of):
+    town = town_of(listens("kokuho", on_dead="stop"))
+    town.dispatch(*(died(number, "1", n=number) for number in range(3)))
+    sink = Shelf(breaks("0"), batch=100)
+    fuse = Fuse(0)
+    port = replace(town.port(sink), halt=lambda *_: fuse.step("halt"))
+    async with town.working(port=port):
+        await until(lambda: fuse.blown)
+    assert [status for status, _ in town.outcomes().values()] == [DEAD_REJECTED]
+    assert {key: pause.reason for key, pause in (await asyncio.to_thread(pauses.current, town.ledger)).items()} == {
+        "kokuho.main": "dead letter (on_dead: stop)"
+    }
+    assert DELIVERED not in [status for status, _ in town.outcomes().values()]
