@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bench.services import Plot, open_city
 from bench.town import CITY, SOURCE, Report, encoded, reports
-from hub.ledger.tables import OFFSET_BITS, PARTITION_BITS
+from hub.ledger.places import OFFSET_BITS, PARTITION_BITS
 from hub.routing.rules import RuleSet
 
 RESIDENTS = 140_000

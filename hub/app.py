@@ -29,9 +29,9 @@ from hub.ledger import jobs, quarantine, schema
 from hub.ledger.desk import Desk, now_ms
 from hub.ledger.engine import Ledger
 from hub.ledger.log import EventLog
+from hub.ledger.places import PARTITION_BITS, stream_of
 from hub.ledger.progress import Backlog, backlog, deaths
 from hub.ledger.protected import Register
-from hub.ledger.tables import PARTITION_BITS, stream_of
 from hub.routing.expressions import Environment, ExpressionFault, Missing, compile_expression
 from hub.routing.mapping import Mapper
 from hub.routing.projection import sent
@@ -308,17 +308,6 @@ class Hub:
             "moved": {stream & ((1 << PARTITION_BITS) - 1): offset for stream, offset in moved.items()},
         }
 
-    async def lag(self, bootstrap: str) -> int:
-        """Return how many events wait in Kafka to be dispatched; raises BrokerUnavailable."""
-        from hub.kafka.topics import end_offsets, topic_info  # noqa: PLC0415
-
-        if await topic_info(bootstrap, self.topic) is None:
-            return 0
-        ends = await end_offsets(bootstrap, self.topic)
-        positions = await asyncio.to_thread(self.log.positions)
-        generation = max(positions, default=0) >> PARTITION_BITS
-        return sum(max(0, end - positions.get(stream_of(generation, part), 0)) for part, end in ends.items())
-
     async def _ends(self, bus: Bus) -> dict[int, int]:
         from hub.kafka.topics import end_offsets  # noqa: PLC0415
 
@@ -344,7 +333,7 @@ class Hub:
         work: Work | None,
         producer: ProtectingProducer | None,
     ) -> None:
-        from hub.kafka.metadata import serves  # noqa: PLC0415
+        from hub.kafka.asking import serves  # noqa: PLC0415
         from hub.server.app import create_app  # noqa: PLC0415
         from hub.server.ports import Check  # noqa: PLC0415
         from hub.server.serve import serve  # noqa: PLC0415

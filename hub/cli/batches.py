@@ -80,7 +80,7 @@ def reject(session: Session, batch: Reference, reason: Reason, by: By = None) ->
 
 def told(item: Item) -> dict[str, Any]:
     """Return a batch as JSON."""
-    from hub.stages.inquiry import moment
+    from hub.stages.times import moment
 
     found = {name: value for name, value in asdict(item).items() if name not in {"no", "spool"}}
     times_of = {name: moment(found[name]) for name in ("first_seen", "last_seen")}

@@ -33,13 +33,14 @@ def upgrade(session: Session) -> None:
 def status(session: Session) -> int:
     """Show the ledger's revision; exit 1 when it is not the newest."""
     from hub.ledger import schema
+    from hub.ledger.revision import HEAD
 
     with _opened(session) as ledger:
         found = schema.revision(ledger)
         backend = ledger.engine.dialect.name
-    current = found == schema.HEAD
-    answer = {"backend": backend, "revision": found, "head": schema.HEAD, "current": current}
-    text = word("db.current" if current else "db.old", now=found or word("db.empty"), head=schema.HEAD)
+    current = found == HEAD
+    answer = {"backend": backend, "revision": found, "head": HEAD, "current": current}
+    text = word("db.current" if current else "db.old", now=found or word("db.empty"), head=HEAD)
     session.answer(answer, lambda: output.line(text))
     return 0 if current else 1
 

@@ -129,16 +129,17 @@ def _port() -> Iterator[Finding]:
 def _ledger(city: City) -> Iterator[Finding]:
     from hub.ledger import schema
     from hub.ledger.engine import Ledger
+    from hub.ledger.revision import HEAD
 
     ledger = Ledger(city.ledger_url, lock_timeout=5.0)
     try:
         found = schema.revision(ledger)
         if found is None:
             yield Finding("ledger", "ok", "empty: the first command makes its tables")
-        elif found == schema.HEAD:
+        elif found == HEAD:
             yield Finding("ledger", "ok", f"{ledger.engine.dialect.name}, revision {found}")
         else:
-            yield Finding("ledger", "error", f"revision {found}, not {schema.HEAD}", "hub db upgrade")
+            yield Finding("ledger", "error", f"revision {found}, not {HEAD}", "hub db upgrade")
         with ledger.read() as connection:
             apart = ledger.now(connection) / 1000 - time.time()
         if abs(apart) > CLOCKS:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import sys
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -32,17 +33,33 @@ def line(text: str = "") -> None:
     sys.stdout.write(text + "\n")
 
 
-def table(headers: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str = "") -> None:
-    """Write a table; long values are folded, never cut."""
+def table(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a table; long values are folded on a terminal, never cut. Elsewhere a row is a line."""
+    texts = [["" if value is None else str(value) for value in row] for row in rows]
+    if not sys.stdout.isatty() and not os.environ.get("COLUMNS"):
+        _plain([list(headers), *texts])
+        return
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
     for header in headers:
         drawn.add_column(header, overflow="fold")
-    for row in rows:
-        drawn.add_row(*(Text("" if value is None else str(value)) for value in row))
+    for row in texts:
+        drawn.add_row(*(Text(value) for value in row))
     console().print(drawn)
+
+
+def _plain(rows: Sequence[Sequence[str]]) -> None:
+    """Write rows in columns as wide as their widest value, full-width characters counted twice."""
+    widths = [max(_width(value) for value in column) for column in zip(*rows, strict=True)]
+    for row in rows:
+        padded = (value + " " * (width - _width(value)) for value, width in zip(row, widths, strict=True))
+        line("  ".join(padded).rstrip())
+
+
+def _width(text: str) -> int:
+    return sum(1 + (unicodedata.east_asian_width(letter) in "WF") for letter in text)
 
 
 def console(*, stderr: bool = False) -> Console:

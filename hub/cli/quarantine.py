@@ -119,7 +119,7 @@ def _resubmit(session: Session, no: int, content: bytes | None) -> None:
 
 
 def _summary(item: Item) -> dict[str, Any]:
-    from hub.stages.inquiry import moment
+    from hub.stages.times import moment
 
     found = {name: value for name, value in asdict(item).items() if name != "raw"}
     resolved = moment(item.resolved_at) if item.resolved_at is not None else None

@@ -83,6 +83,10 @@ With `HUB_KAFKA` it only looks whether that one answers.
 After the topic was deleted and made anew, or lost what was not read yet: dispatch goes on with what it
 holds now. A topic that belongs to another ledger stays refused.
 """,
+    "status": """
+Answers `{"events", "records", "receivers", "sources", "quarantine", "kafka"}`: `events` are those of `hub events list`,
+`records` what was read from Kafka, repeats included. It needs the ledger alone, not the city's other files.
+""",
     "db status": "Exit 1 when the ledger is not at the newest revision.",
     "doctor": "Changes nothing. Exit 1 when something must be mended.",
     "token revoke": "Without `--token`, all valid tokens of the system.",

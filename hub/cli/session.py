@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from hub.errors import ConfigurationError, Problem
 if TYPE_CHECKING:
     from hub.app import Hub
     from hub.ledger.engine import Ledger
+    from hub.ledger.glance import Ask
     from hub.settings.models import City
     from hub.stages.inquiry import Inquiry
 
@@ -81,6 +83,33 @@ class Session:
             yield ledger
         finally:
             ledger.close()
+
+    @contextlib.contextmanager
+    def asking(self) -> Iterator[Ask]:
+        """Give plain questions to the ledger, its tables made if it is new; the city's files are not read.
+
+        Raises ConfigurationError and LedgerUnavailable.
+        """
+        from hub.ledger import glance
+
+        self.var  # noqa: B018 - refuses a folder that is no city
+        url = self.ledger_url()
+        with glance.asking(url) as ask:
+            if ask is not None:
+                yield ask
+                return
+        with self.ledger() as ledger, ledger.read() as connection:
+            yield lambda question: connection.exec_driver_sql(question).all()
+
+    def ledger_url(self) -> str:
+        """Return where the ledger is; raises ConfigurationError."""
+        from hub.settings import front
+        from hub.settings.secret import SecretAbsent
+
+        try:
+            return front.ledger_url(self.folder, os.environ)
+        except SecretAbsent as absent:
+            raise ConfigurationError([Problem("HUB_LEDGER", str(absent), absent.mend)]) from None
 
     @contextlib.contextmanager
     def inquiry(self) -> Iterator[Inquiry]:

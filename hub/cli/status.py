@@ -3,37 +3,48 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hub.cli import output
-from hub.cli.loop import run
 from hub.cli.session import Session
 from hub.cli.words import word
 from hub.errors import BrokerUnavailable
 
+if TYPE_CHECKING:
+    from hub.ledger.glance import Ask
+
 
 def status(session: Session) -> None:
     """Tell the state of all."""
-    with session.inquiry() as inquiry:
-        found = inquiry.status()
-    found["kafka"] = kafka_lag(session)
+    from hub.stages.overview import overview
+
+    with session.asking() as ask:
+        found = {**overview(ask), "kafka": kafka_lag(session, ask)}
     session.answer(found, lambda: _write(found))
 
 
-def kafka_lag(session: Session) -> dict[str, Any]:
-    """Return where Kafka serves and how many events wait there to be dispatched; None for what is not known."""
-    if not os.environ.get("HUB_KAFKA", "").strip() and not (session.var / "kafka" / "broker.json").exists():
+def kafka_lag(session: Session, ask: Ask) -> dict[str, Any]:
+    """Return where Kafka serves and how many records wait there to be dispatched; None for what is not known."""
+    from hub.kafka import asking
+    from hub.ledger import glance
+    from hub.stages.overview import unread
+
+    bootstrap = os.environ.get("HUB_KAFKA", "").strip() or _local(session)
+    if bootstrap is None:
         return {"bootstrap": None, "lag": None}
+    try:
+        ends = {topic: asking.end_offsets(bootstrap, topic) for _, topic in ask(glance.TOPIC)}
+    except BrokerUnavailable:
+        return {"bootstrap": bootstrap, "lag": None}
+    return {"bootstrap": bootstrap, "lag": unread(ask, ends)}
+
+
+def _local(session: Session) -> str | None:
+    if not (session.var / "kafka" / "broker.json").exists():
+        return None
     from hub.kafka.local import LocalBroker
 
-    with session.hub() as hub:
-        bootstrap = hub.city.bootstrap or LocalBroker(session.var).bootstrap
-        if bootstrap is None:
-            return {"bootstrap": None, "lag": None}
-        try:
-            return {"bootstrap": bootstrap, "lag": run(hub.lag(bootstrap))}
-        except BrokerUnavailable:
-            return {"bootstrap": bootstrap, "lag": None}
+    return LocalBroker(session.var).bootstrap
 
 
 def _write(found: dict[str, Any]) -> None:

@@ -70,14 +70,14 @@ def listing(session: Session) -> None:
 
 def told(pause: Pause) -> dict[str, Any]:
     """Return a pause as JSON."""
-    from hub.stages.told import moment
+    from hub.stages.times import moment
 
     until = moment(pause.until) if pause.until is not None else None
     return {"system": pause.key, "reason": pause.reason, "until": until, "by": pause.by, "at": moment(pause.at)}
 
 
 def _receiver(key: str, shutters: Any, paused: dict[str, Any]) -> dict[str, Any]:
-    from hub.stages.told import moment
+    from hub.stages.times import moment
 
     shut = shutters(key)
     held = None

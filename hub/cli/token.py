@@ -68,7 +68,7 @@ def _known(session: Session, system: str) -> None:
 
 
 def _json(token: Token) -> dict[str, Any]:
-    from hub.stages.inquiry import moment
+    from hub.stages.times import moment
 
     revoked = moment(token.revoked_at) if token.revoked_at is not None else None
     return {"token": token.name, "system": token.system, "created": moment(token.created_at), "revoked": revoked}

@@ -323,8 +323,11 @@ WORDS: dict[str, tuple[str, str]] = {
     "events.seen": ("同じ報告を {count} 回受けました", "reported {count} times"),
     "events.told": ("伝える先", "told"),
     "events.not-told": ("伝えない先", "not told"),
-    "status.events": ("イベント {events} 件、隔離 {quarantine} 件", "{events} events, {quarantine} in quarantine"),
-    "status.kafka": ("Kafka {bootstrap}: 未処理 {lag} 件", "Kafka {bootstrap}: {lag} events not dispatched yet"),
+    "status.events": (
+        "イベント {events} 件（Kafka から読んだ記録は、繰り返しも数えて {records} 件）、隔離 {quarantine} 件",
+        "{events} events ({records} records read from Kafka, repeats included), {quarantine} in quarantine",
+    ),
+    "status.kafka": ("Kafka {bootstrap}: 未処理の記録 {lag} 件", "Kafka {bootstrap}: {lag} records not dispatched yet"),
     "status.no-kafka": ("Kafka は動いていません", "Kafka is not running"),
     "kafka.serving": (
         "Kafka {version} が {bootstrap} で動いています（pid {pid}）",

@@ -27,6 +27,7 @@ from typing import IO
 
 from hub.errors import BrokerUnavailable
 from hub.kafka import diagnosis, properties
+from hub.kafka.asking import serves
 from hub.kafka.jars import Say, install, jar_folder, locked, say_on_stderr
 from hub.kafka.java import find_java
 from hub.kafka.ports import choose_ports, free
@@ -95,7 +96,7 @@ class LocalBroker:
         running = self._running()
         return Status(
             running=running is not None,
-            serving=running is not None and _serves(running.bootstrap),
+            serving=running is not None and serves(running.bootstrap),
             temporary=running is not None and running.temporary,
             bootstrap=running.bootstrap if running else None,
             pid=running.pid if running else None,
@@ -216,7 +217,7 @@ class LocalBroker:
 
     def _await(self, running: Running) -> None:
         """Return when the broker answers; one that does not is ended, so that the next start begins anew."""
-        ready = wait(lambda: _serves(running.bootstrap) or not alive(running.pid, running.token), START_LIMIT)
+        ready = wait(lambda: serves(running.bootstrap) or not alive(running.pid, running.token), START_LIMIT)
         if ready and alive(running.pid, running.token):
             return
         end(running.pid, running.token, grace=5.0)
@@ -262,9 +263,3 @@ class LocalBroker:
                 yield
             except OSError as fault:
                 raise diagnosis.failed(str(fault), self.log) from fault
-
-
-def _serves(bootstrap: str) -> bool:
-    from hub.kafka.metadata import serves  # noqa: PLC0415 - aiokafka is loaded while the broker starts, not before
-
-    return serves(bootstrap)

@@ -5,14 +5,12 @@ Shapes: MetadataRequest.json and MetadataResponse.json of the Kafka protocol, AP
 
 from __future__ import annotations
 
-import socket
-import struct
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, ClassVar
 from uuid import UUID
 
-from aiokafka.protocol.api import Request, RequestStruct, Response, ResponseHeader_v1
+from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import (
     AbstractType,
     Boolean,
@@ -126,20 +124,3 @@ def descriptions(response: Any) -> dict[str, TopicDescription]:
         )
         for topic in response.to_object()["topics"]
     }
-
-
-def serves(bootstrap: str, *, limit: float = 2.0) -> bool:
-    """Say whether the broker at `host:port` answers within `limit` seconds that it is part of its cluster."""
-    host, port = bootstrap.rsplit(":", 1)
-    try:
-        with socket.create_connection((host, int(port)), timeout=limit) as connection:
-            request = DescribeTopics([]).build(_MetadataStruct)
-            message = request.build_request_header(1, "hub").encode() + request.encode()
-            connection.sendall(struct.pack(">i", len(message)) + message)
-            with connection.makefile("rb") as stream:
-                (size,) = struct.unpack(">i", stream.read(4))
-                answer = BytesIO(stream.read(size))
-        ResponseHeader_v1.decode(answer)
-        return bool(_MetadataResponse.decode(answer).to_object()["brokers"])
-    except (OSError, struct.error, ValueError):
-        return False

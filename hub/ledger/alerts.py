@@ -16,8 +16,9 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from hub.ledger.deadletters import DEAD, public_code
 from hub.ledger.engine import Ledger
+from hub.ledger.places import OFFSET_BITS
 from hub.ledger.status import delivery_code
-from hub.ledger.tables import OFFSET_BITS, alert, attempt, notice, outcome, position, receiver
+from hub.ledger.tables import alert, attempt, notice, outcome, position, receiver
 
 CLAIM = 120_000  # milliseconds a sender has before its message is another's
 AT_ONCE = 2_000  # dead letters taken note of in one transaction

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from hub.ledger.engine import Ledger
-from hub.ledger.tables import DEATHS, attempt, outcome, receiver
+from hub.ledger.status import DEATHS
+from hub.ledger.tables import attempt, outcome, receiver
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9._:-]{0,63}", re.ASCII)
 _NUMBER = re.compile(r"[0-9]{6}")

@@ -18,7 +18,8 @@ import sqlalchemy as sa
 from sqlalchemy import event as sa_event
 from sqlalchemy.engine import Connection, Engine, make_url
 
-from hub.errors import ConfigurationError, LedgerUnavailable, Problem
+from hub.errors import ConfigurationError, Problem
+from hub.ledger.faults import unavailable
 
 _SQLITE_PRAGMAS = (
     "PRAGMA synchronous=FULL",
@@ -170,20 +171,6 @@ def _faults(*, sqlite: bool) -> tuple[type[Exception], ...]:
 
         drivers = (psycopg.OperationalError, psycopg.InterfaceError)
     return (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError, *drivers)
-
-
-def unavailable(error: Exception) -> LedgerUnavailable:
-    """Return the hub's error for a database that is away, locked or full."""
-    cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-    if "locked" in cause:
-        mend = "another program holds the database; it is waited for"
-    elif "full" in cause or "No space" in cause:
-        mend = "make room on the disk"
-    elif "no such table" in cause:
-        mend = "run `hub db upgrade`"
-    else:
-        mend = "see that the database is up and HUB_LEDGER names it"
-    return LedgerUnavailable(f"the ledger does not answer: {cause}", mend=mend, code="ledger")
 
 
 def storable(text: str) -> str:

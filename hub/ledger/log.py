@@ -16,7 +16,8 @@ from sqlalchemy.engine import Connection
 
 from hub.errors import ConfigurationError, Fenced, Problem
 from hub.ledger.engine import Ledger
-from hub.ledger.tables import OFFSET_BITS, generation, position, stream_of
+from hub.ledger.places import OFFSET_BITS, stream_of
+from hub.ledger.tables import generation, position
 
 EventRow = tuple[int, str, int, int, str, int, int, int, str | None, bytes, bytes]
 _EVENT_COLUMNS = "pos, id, source, type, subject, recorded_at, status, ruleset, batch_id, plan, body"

@@ -10,8 +10,9 @@ import sqlalchemy as sa
 
 from hub.ledger import commands
 from hub.ledger.engine import Ledger
-from hub.ledger.status import PERSONAL, SCHEDULED, delivery_words
-from hub.ledger.tables import DEATHS, OFFSET_BITS, attempt, pending, position, receiver
+from hub.ledger.places import OFFSET_BITS
+from hub.ledger.status import DEATHS, PERSONAL, SCHEDULED, delivery_words
+from hub.ledger.tables import attempt, pending, position, receiver
 
 
 @dataclass(frozen=True, slots=True)

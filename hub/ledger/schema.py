@@ -10,12 +10,12 @@ import sqlalchemy as sa
 
 from hub.errors import ConfigurationError, Problem
 from hub.ledger.engine import Ledger
+from hub.ledger.revision import HEAD
 from hub.ledger.tables import meta
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0001"  # the newest revision under migrations/; a test holds it to that
 _LEDGER_ID = "ledger-id"
 
 

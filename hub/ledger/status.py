@@ -19,6 +19,7 @@ REASONS: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 
+DEATHS = ("rejected", "expired", "exhausted", "unconfirmed")  # kinds of attempt after which a delivery is dead
 PERSONAL = frozenset({"ask", "incomplete", "approval", "id-unknown"})  # held reasons that no time mends
 
 

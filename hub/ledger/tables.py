@@ -25,27 +25,10 @@ from sqlalchemy import (
     text,
 )
 
-OFFSET_BITS = 40
-PARTITION_BITS = 12
-DEATHS = ("rejected", "expired", "exhausted", "unconfirmed")  # kinds of attempt after which a delivery is dead
+from hub.ledger.status import DEATHS
 
 metadata = MetaData()
 _POSITION = BigInteger().with_variant(Integer, "sqlite")  # there an INTEGER primary key is the row itself
-
-
-def position_of(generation: int, partition: int, offset: int) -> int:
-    """Return the event position of a Kafka record."""
-    return (((generation << PARTITION_BITS) | partition) << OFFSET_BITS) | offset
-
-
-def stream_of(generation: int, partition: int) -> int:
-    """Return the stream number of a partition in one generation of the topic."""
-    return (generation << PARTITION_BITS) | partition
-
-
-def partition_of(stream: int) -> int:
-    """Return the Kafka partition of a stream."""
-    return stream & ((1 << PARTITION_BITS) - 1)
 
 
 meta = Table("meta", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))

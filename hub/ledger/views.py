@@ -15,20 +15,8 @@ from hub.events.wire import system_of
 from hub.ledger.commands import payloads
 from hub.ledger.desk import Hold, hold_of
 from hub.ledger.engine import Ledger
-from hub.ledger.status import REASONS, delivery_code
-from hub.ledger.tables import (
-    DEATHS,
-    attempt,
-    dedup,
-    event,
-    fact,
-    generation,
-    name,
-    outcome,
-    pending,
-    receiver,
-    relation,
-)
+from hub.ledger.status import DEATHS, REASONS, delivery_code
+from hub.ledger.tables import attempt, dedup, event, fact, generation, name, outcome, pending, receiver, relation
 
 EventRow = Any
 At = tuple[int, int, int]  # receiver, pos, job

@@ -13,7 +13,8 @@ from hub.ledger.views import EventFilter
 from hub.moriguchi.sample import install_sample
 from hub.settings.load import load_city
 from hub.stages import times
-from hub.stages.inquiry import DeliveryFilter, Inquiry, moment
+from hub.stages.inquiry import DeliveryFilter, Inquiry
+from hub.stages.times import moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -138,7 +138,7 @@ def metrics_of(status: Json) -> list[Metric]:
     }
     faults = {_labels(each, "source"): float(each["fault"] is not None) for each in status["sources"]}
     return [
-        Metric("hub_events", "counter", "Events dispatched.", {(): float(status["events"])}),
+        Metric("hub_events", "counter", "Records dispatched, repeats included.", {(): float(status["records"])}),
         Metric("hub_quarantine", "gauge", "Inputs waiting in quarantine.", {(): float(status["quarantine"])}),
         Metric("hub_unread", "gauge", "Events a receiver has not read yet.", by_receiver(lambda each: each["behind"])),
         Metric("hub_waiting", "gauge", "Deliveries that wait, by status.", waiting),

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from hub.errors import ConfigurationError, Problem
+from hub.settings import front
 from hub.settings.laying import read_layout
 from hub.settings.layouts import Layout
 from hub.settings.models import Approval, City, Limit, Protection, System
 from hub.settings.reader import Reader, keys_of, written
-from hub.settings.secret import SecretAbsent, is_reference, reveal
+from hub.settings.secret import SecretAbsent
 from hub.settings.shapes import Shape, Wrong, duration, mapped, one_or_more, percent, word
 from hub.settings.systems import read_system
 from hub.settings.tables import read_table
@@ -199,21 +200,9 @@ def read(reader: Reader, path: Path) -> Node | None:
 
 
 def ledger_url(reader: Reader) -> str:
-    """Return the ledger's SQLAlchemy URL: `HUB_LEDGER` (itself maybe `file:PATH`), or SQLite in the city's `var/`."""
-    url = reader.environ.get("HUB_LEDGER", "").strip()
-    if not url:
-        return f"sqlite:///{reader.folder}/var/ledger.db"
-    if is_reference(url):
-        try:
-            url = reveal(url, reader.folder, reader.environ)
-        except SecretAbsent as absent:
-            reader.note("HUB_LEDGER", str(absent), absent.mend, code="secret-absent")
-    return with_driver(url)
-
-
-def with_driver(url: str) -> str:
-    """Return a database URL that names its driver: PostgreSQL goes through psycopg."""
-    for scheme in ("postgresql://", "postgres://"):
-        if url.startswith(scheme):
-            return "postgresql+psycopg://" + url.removeprefix(scheme)
-    return url
+    """Return the ledger's SQLAlchemy URL; a secret that is not there is noted."""
+    try:
+        return front.ledger_url(reader.folder, reader.environ)
+    except SecretAbsent as absent:
+        reader.note("HUB_LEDGER", str(absent), absent.mend, code="secret-absent")
+        return ""

@@ -28,7 +28,7 @@ from hub.stages.ports import Producer
 from hub.stages.records import publish_sound, record_of
 from hub.stages.retelling import Retelling, weigh
 from hub.stages.rulebook import RuleBook
-from hub.stages.told import moment
+from hub.stages.times import moment
 
 Json = dict[str, Any]
 Claim = Callable[[], Awaitable[bool]]

@@ -22,7 +22,7 @@ from hub.events.wire import Lazy, Wire, decode, system_of, type_of
 from hub.ledger.desk import now_ms
 from hub.ledger.log import DispatchBatch, EventLog, IdTaken
 from hub.ledger.names import Names
-from hub.ledger.tables import partition_of, position_of, stream_of
+from hub.ledger.places import partition_of, position_of, stream_of
 from hub.stages.entries import ActiveRules, Chunk, Entry
 from hub.stages.planning import STARTED, UNMATCHED, New, Planner, Policy, report_of
 from hub.stages.rulebook import RuleBook

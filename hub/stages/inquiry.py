@@ -16,22 +16,23 @@ import orjson
 from hub.errors import UsageError
 from hub.events.facts import empty, merge
 from hub.events.wire import Lazy, type_of
-from hub.ledger import quarantine, sources
 from hub.ledger.engine import Ledger
 from hub.ledger.facts import FactBook
 from hub.ledger.log import EventLog
 from hub.ledger.protected import Register
-from hub.ledger.status import EVENT, delivery_words, event_code
+from hub.ledger.status import EVENT, event_code
 from hub.ledger.views import EventFilter, Views
 from hub.routing.plan import View
 from hub.stages.entries import Entry, Item, unpack_plan
 from hub.stages.finding import DeliveryFilter, Finder, concerns, events_of, matches
 from hub.stages.held import END, STATUS, HeldEvents, is_cursor
+from hub.stages.overview import overview
 from hub.stages.rulebook import RuleBook
 from hub.stages.scene import attributes
-from hub.stages.told import moment, told_of
+from hub.stages.times import moment
+from hub.stages.told import told_of
 
-__all__ = ["DeliveryFilter", "Inquiry", "moment"]
+__all__ = ["DeliveryFilter", "Inquiry"]
 
 Json = dict[str, Any]
 PAGE = 200  # events looked through at once
@@ -199,51 +200,8 @@ class Inquiry:
 
     def status(self) -> Json:
         """Return what waits and stands still, from the ledger alone."""
-        waiting: dict[int, Json] = {}
-        for number, code, count, since in self._views.counts():
-            status, reason = delivery_words(code)
-            told = waiting.setdefault(number, {"waiting": {}, "since": None})
-            name = f"{status}:{reason}" if reason else status
-            told["waiting"][name] = told["waiting"].get(name, 0) + count
-            told["since"] = min(filter(None, (told["since"], since)), default=None)
-        died = self._views.died(0)
-        positions = EventLog(self._ledger).positions()
-        ends = {stream: (stream << 40) + offset - 1 for stream, offset in positions.items() if offset}
-        receivers = []
-        for row in self._views.receivers():
-            cursor = {int(stream): pos for stream, pos in orjson.loads(row.cursor).items()}
-            state = orjson.loads(row.state)
-            system, _, name = row.key.partition(".")
-            found = waiting.get(row.no, {"waiting": {}, "since": None})
-            receivers.append(
-                {
-                    "system": system,
-                    "receiver": name,
-                    "behind": sum(max(0, end - max(cursor.get(s, -1), (s << 40) - 1)) for s, end in ends.items()),
-                    "waiting": found["waiting"],
-                    "since": moment(found["since"]) if found["since"] else None,
-                    "dead": died.get(row.no, 0),
-                    "fault": state.get("fault"),
-                    "held": state.get("shut"),
-                    "breaker": {**state["breaker"], "since": moment(state["breaker"]["since"])}
-                    if "breaker" in state
-                    else None,
-                }
-            )
-        read = [
-            {
-                "system": each.system,
-                "source": each.source,
-                "read_at": moment(each.read_at) if each.read_at else None,
-                "fault": each.fault,
-                "rows": each.tally.rows,
-                "events": each.tally.events,
-                "quarantined": each.tally.quarantined,
-            }
-            for each in sources.listing(self._ledger)
-        ]
-        events = sum(positions.values())
-        return {"events": events, "receivers": receivers, "sources": read, "quarantine": quarantine.count(self._ledger)}
+        with self._ledger.read() as connection:
+            return overview(lambda question: connection.exec_driver_sql(question).all())
 
 
 def _cloud_event(entry: Entry, *, data: bool = True) -> Json:

@@ -11,7 +11,7 @@ from hub.errors import UsageError
 from hub.ledger import jobs
 from hub.ledger.engine import Ledger
 from hub.ledger.jobs import Job, Order
-from hub.stages.told import moment
+from hub.stages.times import moment
 
 Json = dict[str, Any]
 SHOWN = 200  # items of a preview that are listed one by one

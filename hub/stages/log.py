@@ -11,7 +11,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 
 from hub.ledger.log import EventLog
-from hub.ledger.tables import OFFSET_BITS
+from hub.ledger.places import OFFSET_BITS
 from hub.stages.entries import ActiveRules, Chunk, Entry, unpack_plan
 
 TAIL_EVENTS = 12_000  # kept in memory over all streams

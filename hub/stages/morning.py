@@ -11,7 +11,7 @@ from hub.ledger import batches, quarantine, sources
 from hub.ledger.engine import Ledger
 from hub.ledger.status import EVENT, PERSONAL, delivery_words, event_code
 from hub.ledger.views import EventFilter, Views
-from hub.stages.told import moment
+from hub.stages.times import moment
 
 Json = dict[str, Any]
 PAGE = 1000

@@ -33,6 +33,7 @@ from hub.ledger.status import (
     CANCELLED,
     DEAD_EXHAUSTED,
     DEAD_REJECTED,
+    DEATHS,
     DELIVERED,
     EARLIER_WAITING,
     SCHEDULED,
@@ -41,7 +42,6 @@ from hub.ledger.status import (
     WAITING,
     delivery_code,
 )
-from hub.ledger.tables import DEATHS
 from hub.settings.models import Receiver
 from hub.stages.entries import ActiveRules, Chunk, Entry, Item, cut_for, unpack_made, unpack_plan
 from hub.stages.judgement import kind_of

@@ -15,6 +15,11 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MEND = "write 2026-11-20, 2026-11-20T09:00:00+09:00, 2h or 3d (ago)"
 
 
+def moment(milliseconds: int) -> str:
+    """Return a time of the ledger as RFC 3339 in UTC."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def seconds(text: str) -> float:
     """Return a duration such as `30s`, `5m`, `2h`, `1d` or `2.5` in seconds. Raises `UsageError`."""
     match = _DURATION.fullmatch(text.strip())
@@ -61,5 +66,5 @@ def _moment(text: str, zone: ZoneInfo, now: datetime) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=zone)
 
 
-def _milliseconds(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)
+def _milliseconds(at: datetime) -> int:
+    return round(at.timestamp() * 1000)

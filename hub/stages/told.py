@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +13,7 @@ from hub.ledger.status import delivery_words
 from hub.ledger.views import Ended, States
 from hub.routing.protection import Cut
 from hub.stages.entries import ActiveRules, Entry, Item, cut_for, unpack_made, unpack_plan
+from hub.stages.times import moment
 
 Json = dict[str, Any]
 NOBODY: Mapping[str, bool] = {}
@@ -134,13 +134,6 @@ def told_of(
             cut = cut_for(mine, item, rules) if row.subject in flags else None
             found.append(Told(*told, *state, states.doing.get(number, {}), payload, cut))
     return found
-
-
-def moment(milliseconds: int) -> str:
-    """Return a time of the ledger as RFC 3339 in UTC."""
-    return (
-        dt.datetime.fromtimestamp(milliseconds / 1000, dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    )
 
 
 def says(told: Told, text: str) -> bool:

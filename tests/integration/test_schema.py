@@ -14,6 +14,7 @@ from alembic.migration import MigrationContext
 from hub.errors import ConfigurationError
 from hub.ledger import schema
 from hub.ledger.engine import Ledger
+from hub.ledger.revision import HEAD
 from hub.ledger.tables import metadata
 
 
@@ -37,7 +38,7 @@ def test_migrations_make_the_tables(ledger):
 
 
 def test_the_newest_revision_is_the_one_the_hub_knows():
-    assert schema.revisions()[0] == schema.HEAD
+    assert schema.revisions()[0] == HEAD
 
 
 def test_commands_that_start_at_once_make_one_ledger(ledger_url):

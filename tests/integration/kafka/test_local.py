@@ -9,11 +9,11 @@ import pytest
 
 from hub.errors import BrokerUnavailable
 from hub.kafka import topics
+from hub.kafka.asking import serves
 from hub.kafka.bus import Consumer, Producer
 from hub.kafka.jars import jar_folder
 from hub.kafka.java import Java, find_java
 from hub.kafka.local import LocalBroker
-from hub.kafka.metadata import serves
 from hub.kafka.prepare import prepare
 from hub.kafka.process import _command_line
 from tests.integration.kafka.until import until

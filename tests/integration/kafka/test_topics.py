@@ -5,7 +5,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from hub.errors import BrokerUnavailable, ConfigurationError
-from hub.kafka import topics
+from hub.kafka import asking, topics
 from hub.kafka.bus import Producer
 
 
@@ -64,6 +64,9 @@ async def test_offsets_say_where_the_log_begins_and_ends(kafka_bootstrap, topic_
     await producer.stop()
     ends = await topics.end_offsets(kafka_bootstrap, made.name)
     assert sum(ends.values()) == 100
+    assert asking.end_offsets(kafka_bootstrap, made.name) == ends
+    assert asking.end_offsets(kafka_bootstrap, "nothing.of.that.name") == {}
+    assert await topics.topic_info(kafka_bootstrap, "nothing.of.that.name") is None
     assert all(offset < ends[partition] for partition, offset in places)
     assert await topics.begin_offsets(kafka_bootstrap, made.name) == dict.fromkeys(range(6), 0)
     assert await topics.tail_positions(kafka_bootstrap, topic_prefix, made.name) == {}
@@ -73,6 +76,8 @@ async def test_nobody_at_the_address_is_said_within_the_limit():
     assert not await topics.reachable("127.0.0.1:1", 1.0)
     with pytest.raises(BrokerUnavailable, match=r"127\.0\.0\.1:1"):
         await topics.end_offsets("127.0.0.1:1", "hub.events", limit=2.0)
+    with pytest.raises(BrokerUnavailable, match=r"127\.0\.0\.1:1"):
+        asking.end_offsets("127.0.0.1:1", "hub.events")
 
 
 async def test_a_broker_is_reachable(kafka_bootstrap):

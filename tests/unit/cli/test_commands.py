@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 
@@ -298,10 +299,25 @@ def test_candidates_and_problems_reach_programs(capsys, tmp_path):
 # --- how it starts --------------------------------------------------------------------------------------------------
 
 
+SLOW = {"sqlalchemy", "alembic", "aiokafka", "faststream", "cel", "fastapi", "asyncio", "rich", "ruamel.yaml"}
+SLOW |= {"hub.app", "hub.settings.models", "hub.settings.load", "hub.events.catalogue", "hub.stages.inquiry"}
+
+
+def _loaded(code, **environ):
+    """What a process has loaded at its end."""
+    code = f"import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n{code}"
+    named = {**os.environ, **environ}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=named)
+    return set(done.stderr.split())
+
+
 def test_help_imports_nothing_slow():
-    code = "import sys; from hub.cli.main import command_line; command_line(); print(*sys.modules)"
-    loaded = set(
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    )
-    slow = {"sqlalchemy", "aiokafka", "faststream", "pydantic", "fastapi", "asyncio", "rich", "orjson", "ruamel.yaml"}
-    assert not slow & loaded
+    loaded = _loaded("from hub.cli.main import command_line; command_line()")
+    assert not (SLOW | {"pydantic", "orjson"}) & loaded
+
+
+@pytest.mark.parametrize("kafka", ["", "127.0.0.1:1"])
+def test_status_imports_nothing_slow(hub, city, kafka):
+    hub("status", "--city", city)  # makes the ledger's tables
+    code = "from hub.cli.main import main; sys.argv = ['hub', 'status']; main()"
+    assert not SLOW & _loaded(code, HUB_CITY=str(city), HUB_KAFKA=kafka)

@@ -7,7 +7,7 @@ import pytest
 
 from hub.errors import LedgerUnavailable
 from hub.ledger.log import Logged
-from hub.ledger.tables import stream_of
+from hub.ledger.places import stream_of
 from hub.routing.rules import RuleSet
 from hub.settings.models import City, Receiver, Subscription, System
 from hub.stages import log as log_module

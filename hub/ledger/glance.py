@@ -1,0 +1,80 @@
+"""Questions to the ledger in plain SQL: how many of what wait, and how far everything is.
+
+They go through whatever can ask: a connection of the `Ledger`, or the database's driver alone. A person or a monitor
+asks for the state of all again and again, and SQLAlchemy takes longer to load than the answer to be found.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from hub.ledger.faults import unavailable
+from hub.ledger.revision import HEAD
+from hub.ledger.status import DEATHS
+
+Ask = Callable[[str], Sequence[Sequence[Any]]]
+
+LOCKED = 30.0  # seconds a locked database is waited for
+
+POSITIONS = "SELECT stream, next_offset FROM position"
+TOPIC = "SELECT no, topic FROM generation ORDER BY no DESC LIMIT 1"
+EVENTS = "SELECT count(*) FROM event"
+RECEIVERS = "SELECT no, key, cursor, state FROM receiver ORDER BY key"
+WAITING = "SELECT receiver, status, count(*), min(since) FROM pending GROUP BY receiver, status"
+DIED = f"SELECT receiver, count(*) FROM attempt WHERE kind IN ({', '.join(map(repr, DEATHS))}) GROUP BY receiver"
+SOURCES = "SELECT system, source, read_at, state FROM source_position ORDER BY system, source"
+QUARANTINED = "SELECT count(*) FROM quarantine WHERE status = 'open'"
+REVISION = "SELECT version_num FROM alembic_version"
+
+
+@contextlib.contextmanager
+def asking(url: str) -> Iterator[Ask | None]:
+    """Give a way to ask the ledger through its driver; None when it has no tables of this revision.
+
+    Raises LedgerUnavailable.
+    """
+    path = Path(url.partition(":///")[2].partition("?")[0])
+    if url.startswith("sqlite"):
+        if not path.is_file():
+            yield None
+            return
+        faults: type[Exception] = sqlite3.Error
+    else:
+        import psycopg  # noqa: PLC0415 - a city on SQLite does without it
+
+        faults = psycopg.Error
+    try:
+        with contextlib.closing(_connection(url, path)) as connection:
+            yield _asks(connection, faults)
+    except faults as error:
+        raise unavailable(error) from error
+
+
+def _connection(url: str, path: Path) -> Any:
+    if url.startswith("sqlite"):
+        return sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, timeout=LOCKED, isolation_level=None)
+    import psycopg  # noqa: PLC0415
+
+    return psycopg.connect(url.replace("+psycopg", "", 1), autocommit=True, connect_timeout=5)
+
+
+def _asks(connection: Any, faults: type[Exception]) -> Ask | None:
+    def ask(question: str) -> Sequence[Sequence[Any]]:
+        found: Sequence[Sequence[Any]] = connection.execute(question).fetchall()
+        return found
+
+    try:
+        return ask if ask(REVISION) == [(HEAD,)] else None
+    except faults as error:
+        if _no_table(error):
+            return None
+        raise
+
+
+def _no_table(error: Exception) -> bool:
+    return "no such table" in str(error) or getattr(error, "sqlstate", None) == "42P01"

@@ -1,0 +1,7 @@
+"""The revision of the ledger's tables that this program knows."""
+
+from __future__ import annotations
+
+from typing import Final
+
+HEAD: Final = "0001"  # the newest revision under migrations/; a test holds it to that

@@ -1,0 +1,43 @@
+"""What is known of a city before all its files are read: where its ledger is, and its time zone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+TIMEZONE = "Asia/Tokyo"
+
+
+def ledger_url(folder: Path, environ: Mapping[str, str]) -> str:
+    """Return the ledger's SQLAlchemy URL: `HUB_LEDGER` (itself maybe `file:PATH`), or SQLite in the city's `var/`.
+
+    Raises `SecretAbsent`.
+    """
+    from hub.settings.secret import is_reference, reveal  # noqa: PLC0415 - brings pydantic, and few need it
+
+    url = environ.get("HUB_LEDGER", "").strip()
+    if not url:
+        return f"sqlite:///{folder}/var/ledger.db"
+    return with_driver(reveal(url, folder, environ) if is_reference(url) else url)
+
+
+def with_driver(url: str) -> str:
+    """Return a database URL that names its driver: PostgreSQL goes through psycopg."""
+    for scheme in ("postgresql://", "postgres://"):
+        if url.startswith(scheme):
+            return "postgresql+psycopg://" + url.removeprefix(scheme)
+    return url
+
+
+def timezone(folder: Path) -> str:
+    """Return the time zone hub.yaml names, without asking whether there is one; raises `ConfigurationError`."""
+    from hub.settings.yaml import read_yaml  # noqa: PLC0415
+
+    path = folder / "hub.yaml"
+    if not path.read_bytes().strip():
+        return TIMEZONE
+    named = read_yaml(path, folder=folder).items.get("timezone")
+    return str(named.value) if named is not None else TIMEZONE
