@@ -12,6 +12,7 @@ DELIVERY = (
 )  # fmt: skip
 REASONS: dict[str, tuple[str, ...]] = {
     "dead": ("rejected", "expired", "exhausted", "unconfirmed"),
+    "cancelled": ("died",),
     "suppressed": ("disabled", "protected", "covered"),
     "held": (
         "earlier-waiting", "window", "maintenance", "paused", "breaker", "id-unknown",
@@ -43,7 +44,10 @@ def delivery_words(code: int) -> tuple[str, str | None]:
 DELIVERED = delivery_code("delivered")
 ARRIVED = (DELIVERED, delivery_code("confirmed"), delivery_code("warning"))
 DEAD = tuple(delivery_code("dead", reason) for reason in (None, *REASONS["dead"]))
-REPLACEABLE = frozenset((*DEAD, delivery_code("superseded"), delivery_code("suppressed", "disabled")))  # by a retry
+DIED = delivery_code("cancelled", "died")  # was scheduled for a resident who died before its day
+REPLACEABLE = frozenset(  # by a retry; of the dead, when the report of the death was cancelled
+    (*DEAD, DIED, delivery_code("superseded"), delivery_code("suppressed", "disabled"))
+)
 WAITING = delivery_code("waiting")
 EARLIER_WAITING = delivery_code("held", "earlier-waiting")
 BREAKER = delivery_code("held", "breaker")

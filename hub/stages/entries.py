@@ -18,6 +18,7 @@ from hub.routing.protection import Cut, cut_of
 from hub.routing.rules import RuleSet
 
 KEY_LIMIT = 200
+VITAL = frozenset({"resident.died", "event.cancelled"})
 _NEW = b'","action":"new","data":'
 PACKED = 10_000  # packed plans remembered
 
@@ -198,7 +199,7 @@ class Chunk:
     upto: int
     events: int
     planned: defaultdict[int, list[tuple[Entry, Item]]] = field(default_factory=lambda: defaultdict(list))
-    deaths: list[tuple[int, str]] = field(default_factory=list)  # pos, subject
+    vital: list[tuple[int, str]] = field(default_factory=list)  # pos, subject: a death, or what may take one back
 
     def add(self, entry: Entry, items: Sequence[Item]) -> None:
         """Add an event's plan."""
@@ -206,8 +207,8 @@ class Chunk:
         planned = self.planned
         for item in items:
             planned[numbers[item.receiver]].append((entry, item))
-        if entry.type == "resident.died":
-            self.deaths.append((entry.pos, entry.wire.subject))
+        if entry.type in VITAL:
+            self.vital.append((entry.pos, entry.wire.subject))
         self.events += 1
 
 

@@ -26,6 +26,7 @@ from hub.errors import (
     Transient,
 )
 from hub.events.wire import Lazy, type_of
+from hub.ledger import deaths
 from hub.ledger.desk import Desk, Failure, Finished, Hold, Intent, Lease, Noted, Settlement, now_ms
 from hub.ledger.log import Logged
 from hub.ledger.status import (
@@ -35,6 +36,7 @@ from hub.ledger.status import (
     DEAD_REJECTED,
     DEATHS,
     DELIVERED,
+    DIED,
     EARLIER_WAITING,
     SCHEDULED,
     SUPERSEDED,
@@ -43,7 +45,7 @@ from hub.ledger.status import (
     delivery_code,
 )
 from hub.settings.models import Receiver
-from hub.stages.entries import ActiveRules, Chunk, Entry, Item, cut_for, unpack_made, unpack_plan
+from hub.stages.entries import ActiveRules, Entry, Item, cut_for, unpack_made, unpack_plan
 from hub.stages.judgement import kind_of
 from hub.stages.lanes import Lanes, Scheduled
 from hub.stages.log import LogReader
@@ -405,13 +407,13 @@ class Worker:
             chunk = await self._reader.next(stream, after)
             if chunk is None:
                 return
-            if self._scheduled:
-                self._bury(chunk, after)
             planned = chunk.planned.get(self.port.no, ())
             start = bisect_right(planned, after, key=_position) if planned and after > chunk.after else 0
             stop = min(len(planned), start + limit - len(works))
             self._take_all(planned[start:stop], works)
-            self._cursor[stream] = chunk.upto if stop == len(planned) else planned[stop - 1][0].pos
+            reached = self._cursor[stream] = chunk.upto if stop == len(planned) else planned[stop - 1][0].pos
+            if chunk.vital and await self._mind_deaths({s for pos, s in chunk.vital if after < pos <= reached}):
+                return
 
     def _take_all(self, planned: Sequence[tuple[Entry, Item]], works: list[Work]) -> None:
         if self._lanes.empty and not self._scheduled and all(_is_plain(item) for _, item in planned):
@@ -462,13 +464,27 @@ class Worker:
                 if hold.detail == _kind(entry, item) and hold.pos < entry.pos:
                     self._end_untried(hold, SUPERSEDED)
 
-    def _bury(self, chunk: Chunk, after: int) -> None:
-        """End what is scheduled for a resident who has died."""
-        for pos, subject in chunk.deaths:
-            if pos > after:
-                for hold in self._scheduled.of(subject):
-                    if hold.pos < pos:
-                        self._end_untried(hold, CANCELLED)
+    async def _mind_deaths(self, subjects: set[str]) -> bool:
+        """End what is scheduled for those who have died, schedule it again for those who have not; say if any ended.
+
+        What ended is settled before more is read: a cancelled death looks for it in the ledger.
+        """
+        if not subjects:
+            return False
+        found = await asyncio.to_thread(deaths.dead, self._desk.ledger, subjects)
+        ended = [hold for subject, pos in found.items() for hold in self._scheduled.of(subject) if hold.pos < pos]
+        for hold in ended:
+            self._end_untried(hold, DIED)
+        if alive := subjects - found.keys():
+            await self._schedule_again(alive)
+        return bool(ended)
+
+    async def _schedule_again(self, subjects: set[str]) -> None:
+        positions = await asyncio.to_thread(deaths.buried, self._desk.ledger, self.port.no, subjects)
+        for entry, item in await self._entries(positions, [None] * len(positions)):
+            hold = Hold(entry.pos, 0, entry.wire.subject, SCHEDULED, _kind(entry, item), now_ms(), item.due, 0, 0)
+            self._scheduled.add(hold)
+            self._carry.holds.append(hold)
 
     def _collapse(self, entry: Entry, item: Item, works: list[Work]) -> bool:
         """End a pair of which nothing was ever tried: nobody need hear that what they never heard is not so."""

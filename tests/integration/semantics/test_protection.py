@@ -105,7 +105,7 @@ def test_a_death_cancels_what_is_scheduled(world):
     world.deliver()
     world.report(world.event("resident.died", name="守口 太郎", died_on="2026-11-19"))
     world.deliver()
-    assert world.statuses("dated") == [("e1", "cancelled", None), ("e2", "delivered", None)]
+    assert world.statuses("dated") == [("e1", "cancelled", "died"), ("e2", "delivered", None)]
 
 
 def test_a_cancel_of_what_is_scheduled_is_heard_by_nobody(world):
