@@ -240,17 +240,16 @@ class Worker:
             await _whole(sink.close())  # half closed, a file would stay locked until this process ends
 
     async def _serve(self) -> None:
-        while self.port.shut(self.key):
-            await self._stand_shut()
-            if self._stopping:
-                return
         await self._take_over()
         while not self._stopping:
+            if self._asked and not self._intent_open:  # what is half done is finished first
+                await self._obey()
             if self.port.shut(self.key):
                 await self._stand_shut()
                 continue
-            if self._asked:
-                await self._obey()
+            if self._sink is None or self._shut is not None:
+                await self._open()
+                continue
             if self._collecting():
                 await self._pause(min(0.2, self.port.settings.flush.seconds or 0.0))
                 continue
@@ -285,7 +284,6 @@ class Worker:
             self._shut = shut
             await asyncio.to_thread(self._desk.say, self.port.no, self._owner, self.epoch, self._state())
         self.busy = False
-        self._asked = True  # looked for again before anything is sent
         await self._pause(0.25)
 
     async def _obey(self) -> None:
@@ -304,17 +302,23 @@ class Worker:
         self._saved = dict(lease.cursor)
         self._next_no, self._next_batch = lease.next_no, lease.next_batch
         self._carry, self._breaker = _Record(), None
-        said, self.fault, self._shut = bool(self.fault or self._shut), "", None
+        self.fault, self._shut = "", None
         holds = await asyncio.to_thread(self._desk.holds, self.port.no)
         self._scheduled = Scheduled(hold for hold in holds if hold.status == SCHEDULED)
         self._lanes = Lanes(hold for hold in holds if hold.status != SCHEDULED)
         if "breaker" in orjson.loads(lease.state):
             self._lanes.wake(now_ms())
-        self._sink = self.port.open()
-        self._features = getattr(self._sink, "features", self.port.features)  # settings may take a promise back
-        if lease.intent is not None:
-            await self._finish_intent(lease.intent)
-        elif said:
+
+    async def _open(self) -> None:
+        """Begin to send, or begin again after the receiver was shut; whoever asks sees that it is open."""
+        stood = self._shut is not None or {"shut", "fault"} & orjson.loads(self._lease.state).keys()
+        self._shut = None
+        if self._sink is None:
+            self._sink = self.port.open()
+            self._features = getattr(self._sink, "features", self.port.features)  # settings may take a promise back
+        if self._lease.intent is not None:
+            await self._finish_intent(self._lease.intent)
+        elif stood:
             await self._settle(_Record())
 
     async def _finish_intent(self, intent: Intent) -> None:
@@ -567,7 +571,7 @@ class Worker:
         return Batch(self.key, number, date, deliveries)
 
     async def _deliver(self, works: list[Work]) -> None:
-        works = await self._protect(works)
+        works = await self._doubted(await self._protect(works))
         if not works:
             await self._settle(_Record())
             return
@@ -588,6 +592,22 @@ class Worker:
             self._most = self._most * 2 if self._most and self._most < BATCH_ROWS else None
         if outcomes is not None:
             await self._record(works, outcomes, batch.no)
+
+    async def _doubted(self, works: list[Work]) -> list[Work]:
+        """Ask the system about what a person lets go again after a call; what it took then is not sent twice."""
+        again = [work for work in works if work.hold and work.hold.put_by is not None and work.hold.attempts]
+        if not again or not self._features.confirms:
+            return works
+        batch = self._batch(again, 0)
+        try:
+            answers = await self._sink.confirm(batch)
+        except Transient as error:
+            await self._record(again, [Outcome(each.key, error) for each in batch.deliveries], 0)
+            return [work for work in works if work not in again]
+        taken = [work for work, answer in zip(again, answers, strict=True) if answer and answer.error is None]
+        for work in taken:
+            self._end(work, DELIVERED, self._carry)
+        return [work for work in works if work not in taken]
 
     def _narrow(self, batch: Batch, fault: _Fault) -> Sequence[Outcome]:
         """Seek the delivery that the sink cannot take, by half a batch at a time: alone it is refused, the others go.

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
+from hub.adapters.contract import Outcome
 from hub.errors import Malformed, NotFound, OutcomeUnknown, Rejected, Transient, UsageError
+from hub.ledger import pauses
 from tests.integration.jobs.town import Town
 from tests.integration.semantics.world import ADDRESS, OTHER
 
@@ -189,6 +192,41 @@ def test_a_person_decides_on_what_is_unknown(tmp_path, ledger_url):
     assert town.desks["suido"].ids == ["e3"]
     assert [status for _, status, _ in town.statuses("suido")] == ["delivered", "cancelled", "delivered"]
     assert town.inquiry.delivery("juki/e1:suido.main:0")["log"][-1]["message"] == "甲: 電話で確認"
+    town.close()
+
+
+def test_what_a_person_lets_go_again_is_asked_for_first(tmp_path, ledger_url):
+    town = Town(tmp_path / "city", ledger_url, {"suido": RULE}, idempotent=False)
+    desk = town.desks["suido"]
+    desk.features = replace(desk.features, confirms=True)
+    desk.error = OutcomeUnknown("時間切れ", code="timeout")
+    town.report(town.moved(ADDRESS, "1"), town.moved(ADDRESS, "2"), town.moved(ADDRESS, "3"))
+    town.deliver()
+    desk.error = None
+    came = "juki/e1:suido.main:0"
+    desk.truth = {came: Outcome(came), "juki/e2:suido.main:0": Outcome("", Transient("未着"))}
+    town.do(town.replay(came, "juki/e2:suido.main:0", "juki/e3:suido.main:0"))
+    town.deliver()
+    assert desk.ids == ["e2", "e3"]
+    assert {status for _, status, _ in town.statuses("suido")} == {"delivered"}
+    town.close()
+
+
+def test_decisions_are_carried_out_while_the_receiver_is_shut(tmp_path, ledger_url):
+    town = Town(tmp_path / "city", ledger_url, {"suido": RULE}, idempotent=False)
+    town.desks["suido"].error = OutcomeUnknown("時間切れ", code="timeout")
+    town.report(town.moved(ADDRESS, "1"), town.moved(ADDRESS, "2"))
+    town.deliver()
+    town.desks["suido"].error = None
+    pauses.pause(town.ledger, "suido", reason="入替作業", by="tester")
+    number = town.do(town.foreman.decide("drop", ["juki/e1:suido.main:0"]))
+    town.report(town.moved(ADDRESS, "3"))
+    town.deliver(until=lambda: town.job(number).status == "done")
+    assert [status for _, status, _ in town.statuses("suido")] == ["cancelled", "unknown", "held"]
+    pauses.resume(town.ledger, "suido")
+    town.deliver()
+    assert town.desks["suido"].ids == ["e3"]
+    assert town.inquiry.status()["receivers"][0]["held"] is None
     town.close()
 
 

@@ -26,6 +26,7 @@ class Desk:
         self.taken: list[dict[str, Any]] = []
         self._known: set[str] = set()
         self.calls = 0
+        self.truth: dict[str, Outcome] = {}  # what it says when it is asked
         self.error: HubError | None = None
         self.refused: set[str] = set()  # residents
 
@@ -42,7 +43,7 @@ class Desk:
         return Outcome(delivery.key)
 
     async def confirm(self, batch: Batch) -> list[Outcome | None]:
-        return [None for _ in batch.deliveries]
+        return [self.truth.get(delivery.key) for delivery in batch.deliveries]
 
     async def close(self) -> None:
         """Keep what was taken."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from hub.stages.planning import Policy
 from hub.stages.receiver import ReceiverPort
 from hub.stages.rulebook import RuleBook
 from hub.stages.shutters import Shutters
+from tests.integration.engine import town
 
 ZONE = ZoneInfo("Asia/Tokyo")
 ADDRESS = {"text": "大阪府守口市京阪本通二丁目5番5号"}
@@ -115,10 +117,11 @@ class World:
     def moved(self, address: dict, subject: str = "1", **more: Any) -> dict:
         return self.event("resident.moved", subject, name="守口 太郎", old_address=OTHER, new_address=address, **more)
 
-    def deliver(self, *, closing: bool = False) -> None:
-        asyncio.run(self._deliver(closing))
+    def deliver(self, *, closing: bool = False, until: Callable[[], bool] = lambda: True) -> None:
+        """Deliver until nothing is left that time would mend, and then until a condition holds."""
+        asyncio.run(self._deliver(closing, until))
 
-    async def _deliver(self, closing: bool) -> None:
+    async def _deliver(self, closing: bool, until: Callable[[], bool]) -> None:
         shutters = Shutters.of(self.city, self.ledger, closing=closing)
         ports = [
             ReceiverPort(
@@ -149,6 +152,7 @@ class World:
                 busy=lambda: stage.busy,
                 wait=8.0,
             )
+            await town.until(until)
         finally:
             stop.set()
             await running
