@@ -289,24 +289,14 @@ class Hub:
 
         Returns `{"topic", "generation", "moved": {partition: offset}}`, the places that had to be set.
         """
-        from hub.kafka.topics import begin_offsets  # noqa: PLC0415
+        from hub.kafka.topics import begin_offsets, end_offsets  # noqa: PLC0415
 
         async with self.kafka(adopt=True) as bus:
             begins = await begin_offsets(bus.bootstrap, bus.topic.name)
-            begins = {stream_of(bus.generation, partition): offset for partition, offset in begins.items()}
-            positions = await asyncio.to_thread(self.log.positions)
-            ends = await self._ends(bus)
-            moved = {
-                stream: min(max(positions[stream], begins[stream]), end)
-                for stream, end in ends.items()
-                if not begins[stream] <= positions[stream] <= end
-            }
-            await asyncio.to_thread(self.log.adopt_positions, moved)
-        return {
-            "topic": bus.topic.name,
-            "generation": bus.generation,
-            "moved": {stream & ((1 << PARTITION_BITS) - 1): offset for stream, offset in moved.items()},
-        }
+            ends = await end_offsets(bus.bootstrap, bus.topic.name)
+            held = {partition: (begin, ends[partition]) for partition, begin in begins.items()}
+            generation, moved = await asyncio.to_thread(self.log.adopt, bus.generation, held)
+        return {"topic": bus.topic.name, "generation": generation, "moved": moved}
 
     async def _ends(self, bus: Bus) -> dict[int, int]:
         from hub.kafka.topics import end_offsets  # noqa: PLC0415

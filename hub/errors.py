@@ -18,8 +18,11 @@ HubError                      a message, the place it concerns and the mend
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar
+
+_CAPITAL = re.compile("(?<!^)(?=[A-Z])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,10 @@ class Problem:
 
 
 class HubError(Exception):
-    """Something the hub knows how to name: `message`, `place` and `mend`, each for people."""
+    """Something the hub knows how to name: `message`, `place` and `mend`, each for people; `code` for programs.
+
+    Where nothing more exact is said, the code is the class's name: `not-found` of NotFound.
+    """
 
     exit_code: ClassVar[int] = 1
 
@@ -50,7 +56,7 @@ class HubError(Exception):
         self.message = message
         self.place = place
         self.mend = mend
-        self.code = code or type(self).__name__.lower()
+        self.code = code or _CAPITAL.sub("-", type(self).__name__).lower()
 
     def __str__(self) -> str:
         """Return the message with its place before and its mend after it."""

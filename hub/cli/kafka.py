@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,9 +15,10 @@ from hub.cli.loop import run
 from hub.cli.session import Session
 from hub.cli.words import word
 from hub.errors import BrokerUnavailable, UsageError
+from hub.stages.clock import timestamp
 
 if TYPE_CHECKING:
-    from hub.kafka.local import LocalBroker
+    from hub.kafka.local import LocalBroker, Status
 
 AWAY = 3
 
@@ -29,7 +31,7 @@ def start(session: Session) -> None:
             raise BrokerUnavailable(word("kafka.away", bootstrap=elsewhere), mend="HUB_KAFKA")
         found: dict[str, Any] = {"running": True, "serving": True, "bootstrap": elsewhere, "managed": False}
     else:
-        found = {**asdict(_broker(session).start()), "managed": True}
+        found = _managed(_broker(session).start())
     session.answer(found, lambda: _write(found))
 
 
@@ -46,7 +48,7 @@ def status(session: Session) -> int:
         answers = _answers(elsewhere)
         found: dict[str, Any] = {"running": answers, "serving": answers, "bootstrap": elsewhere, "managed": False}
     else:
-        found = {**asdict(_broker(session).status()), "managed": True}
+        found = _managed(_broker(session).status())
     session.answer(found, lambda: _write(found))
     return 0 if found["serving"] else AWAY
 
@@ -78,6 +80,12 @@ def _broker(session: Session) -> LocalBroker:
     from hub.kafka.local import LocalBroker
 
     return LocalBroker(session.var, say=output.say)
+
+
+def _managed(known: Status) -> dict[str, Any]:
+    """Return what is known of the local broker as JSON."""
+    started = timestamp(datetime.fromtimestamp(known.started, UTC)) if known.started is not None else None
+    return {**asdict(known), "started": started, "managed": True}
 
 
 def _elsewhere() -> str | None:

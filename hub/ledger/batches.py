@@ -325,7 +325,7 @@ def _find(connection: Connection, reference: str) -> Item:
         cut = cuts.pop(0)
         found = _named(connection, reference[cut + 1 :], reference[:cut])
     if not found:
-        raise NotFound(f"there is no batch {reference}", mend="hub batches list", code="not-found")
+        raise NotFound(f"there is no batch {reference}", mend="hub batches list")
     if len(found) > 1:
         raise AmbiguousId(reference, [f"{item.system}.{item.source}/{item.id}" for item in found])
     return found[0]

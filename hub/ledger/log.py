@@ -90,17 +90,7 @@ class EventLog:
                         )
                     ]
                 )
-            number = int(known[0].no) + 1 if known else 1
-            connection.execute(
-                sa.insert(generation).values(
-                    no=number, topic=topic, uuid=uuid, partitions=partitions, adopted_at=int(time.time() * 1000)
-                )
-            )
-            connection.execute(
-                sa.insert(position),
-                [{"stream": stream_of(number, part), "next_offset": 0} for part in range(partitions)],
-            )
-            return number
+            return _begin(connection, topic, uuid, dict.fromkeys(range(partitions), 0))
 
     def positions(self) -> dict[int, int]:
         """Return the next offset of every stream."""
@@ -108,11 +98,26 @@ class EventLog:
             rows = connection.execute(sa.select(position.c.stream, position.c.next_offset)).all()
         return {row.stream: row.next_offset for row in rows}
 
-    def adopt_positions(self, starts: dict[int, int]) -> None:
-        """Set the next offsets of streams by decision of a person (`hub kafka adopt`)."""
+    def adopt(self, number: int, held: dict[int, tuple[int, int]]) -> tuple[int, dict[int, int]]:
+        """Go on with what the log of a generation still holds, by decision of a person (`hub kafka adopt`).
+
+        `held` maps partition → (begin, end). A log that ends before a position was cut or made anew: its offsets will
+        stand for other records, so that a new generation reads it from its begin; what is known of it is a repeat.
+        Returns the generation and the places that were set, partition → offset.
+        """
         with self.ledger.write() as connection:
-            for stream, offset in starts.items():
-                connection.execute(sa.update(position).where(position.c.stream == stream).values(next_offset=offset))
+            rows = connection.execute(sa.select(position.c.stream, position.c.next_offset))
+            known = {row.stream: row.next_offset for row in rows}
+            places = {part: known[stream_of(number, part)] for part in held}
+            begins = {part: begin for part, (begin, _) in held.items()}
+            if any(places[part] > end for part, (_, end) in held.items()):
+                topic = connection.execute(sa.select(generation).where(generation.c.no == number)).one()
+                return _begin(connection, topic.topic, topic.uuid, begins), begins
+            moved = {part: begin for part, begin in begins.items() if places[part] < begin}
+            for part, offset in moved.items():
+                at = position.c.stream == stream_of(number, part)
+                connection.execute(sa.update(position).where(at).values(next_offset=offset))
+            return number, moved
 
     # --- dispatch ----------------------------------------------------------------------------------------------
 
@@ -194,6 +199,8 @@ class EventLog:
                 else:
                     _insert_postgres(raw, batch)
             except self.ledger.engine.dialect.dbapi.IntegrityError as error:  # type: ignore[union-attr]
+                if not _is_of_dedup(error):
+                    raise
                 raise IdTaken(str(error)) from error
             if beside is not None:
                 beside(connection)
@@ -230,6 +237,24 @@ class EventLog:
                 connection, self.ledger.sqlite, "SELECT pos, ruleset, plan, body FROM event WHERE pos", list(positions)
             )
             return {row[0]: Logged(row[0], row[1], bytes(row[2]), bytes(row[3])) for row in rows}
+
+
+def _begin(connection: Connection, topic: str, uuid: str, starts: dict[int, int]) -> int:
+    """Open the next generation, which begins at `starts` (partition → offset), and return its number."""
+    number = (connection.execute(sa.select(sa.func.max(generation.c.no))).scalar() or 0) + 1
+    now = int(time.time() * 1000)
+    connection.execute(
+        sa.insert(generation).values(no=number, topic=topic, uuid=uuid, partitions=len(starts), adopted_at=now)
+    )
+    rows = [{"stream": stream_of(number, part), "next_offset": offset} for part, offset in starts.items()]
+    connection.execute(sa.insert(position), rows)
+    return number
+
+
+def _is_of_dedup(error: Any) -> bool:
+    """Tell whether an integrity error of SQLite or of psycopg is that of the table of ids."""
+    told = getattr(error, "diag", None)
+    return str(error).startswith("UNIQUE constraint failed: dedup.") if told is None else told.table_name == "dedup"
 
 
 def select_in(connection: Connection, sqlite: bool, query: str, values: list[Any]) -> list[Any]:

@@ -64,7 +64,7 @@ generation = Table(
     metadata,
     Column("no", Integer, primary_key=True, autoincrement=False),
     Column("topic", Text, nullable=False),
-    Column("uuid", Text, nullable=False, unique=True),
+    Column("uuid", Text, nullable=False),  # several times if the topic's log was cut or made anew
     Column("partitions", Integer, nullable=False),
     Column("adopted_at", BigInteger, nullable=False),
 )

@@ -81,7 +81,7 @@ class Views:
                     if found:
                         break
         if not found:
-            raise NotFound(f"there is no event {reference}", mend="hub events list", code="not-found")
+            raise NotFound(f"there is no event {reference}", mend="hub events list")
         if len(found) > 1:
             raise AmbiguousId(reference, sorted(f"{system}/{reference}" for system in found))
         return next(iter(found.values()))

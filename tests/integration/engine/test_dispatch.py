@@ -10,6 +10,7 @@ from hub.errors import Fenced, LedgerUnavailable
 from hub.ledger import quarantine
 from hub.ledger.log import DispatchBatch, EventLog, IdTaken
 from hub.ledger.tables import dedup, position, ruleset
+from hub.ledger.tables import event as events
 from hub.stages.entries import unpack_plan
 
 from .town import Record, Topic, Town, died, listens, report, rule
@@ -254,6 +255,42 @@ def test_an_id_taken_is_an_error_of_the_transaction_only(town_of):
     with pytest.raises(IdTaken):
         town.log.commit(DispatchBatch({stream: (1, 2)}, ids=[("1", source, 99, b"x", 1)]))
     assert town.contents() == before
+
+
+def test_only_an_id_that_is_taken_is_told_as_such(town_of):
+    town = town_of()
+    town.dispatch(died(1))
+    stream = town.generation << 12
+    ((pos,),) = town.rows(events, "pos")
+    row = (pos, "2", 1, 1, "1", 0, 0, 1, None, b"", b"")
+    with pytest.raises(town.ledger.engine.dialect.dbapi.IntegrityError, match="event"):
+        town.log.commit(DispatchBatch({stream: (1, 2)}, events=[row]))
+
+
+def test_a_log_that_was_cut_is_adopted_as_a_new_generation_whose_offsets_collide_with_nothing(town_of):
+    town = town_of()
+    town.dispatch(*(died(number) for number in range(5)))
+    stream = town.generation << 12
+    assert town.log.positions()[stream] == 5
+    held = dict.fromkeys(range(6), (0, 0)) | {0: (0, 2)}
+    number, moved = town.log.adopt(town.generation, held)
+    assert number == town.generation + 1
+    assert moved == dict.fromkeys(range(6), 0)
+    assert town.log.open_generation("hub.events", "uuid-1", 6) == number
+    other = town.again()
+    other.topic = Topic()
+    other.dispatch(died(0), died(1), died(7))  # two it knows, and a new one where another was
+    assert seen(town)["0"] == seen(town)["1"] == 2
+    assert len({row[0] for row in town.rows(events, "pos")}) == 6
+    assert other.log.positions()[number << 12] == 3
+
+
+def test_a_log_whose_begin_went_past_the_ledger_goes_on_in_its_generation(town_of):
+    town = town_of()
+    town.dispatch(died(1))
+    held = dict.fromkeys(range(6), (0, 0)) | {0: (4, 9)}
+    assert town.log.adopt(town.generation, held) == (town.generation, {0: 4})
+    assert town.log.positions()[town.generation << 12] == 4
 
 
 # --- poison --------------------------------------------------------------------------------------------------------

@@ -151,7 +151,6 @@ def upgrade() -> None:
         sa.Column("partitions", sa.Integer(), nullable=False),
         sa.Column("adopted_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("no"),
-        sa.UniqueConstraint("uuid"),
     )
     op.create_table(
         "household",
