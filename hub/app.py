@@ -24,12 +24,12 @@ from sqlalchemy.engine import Connection
 from hub.adapters import registry
 from hub.adapters.alerting import channels
 from hub.adapters.contract import Batch, Delivery, Expressions, Site, Source
-from hub.errors import HubError, Malformed, Unavailable, UsageError
+from hub.errors import HubError, Malformed, OutcomeUnknown, Unavailable, UsageError
 from hub.ledger import jobs, quarantine, schema
 from hub.ledger.desk import Desk, now_ms
 from hub.ledger.engine import Ledger
 from hub.ledger.log import EventLog
-from hub.ledger.places import PARTITION_BITS, stream_of
+from hub.ledger.places import stream_of
 from hub.ledger.progress import Backlog, backlog, deaths
 from hub.ledger.protected import Register
 from hub.routing.expressions import Environment, ExpressionFault, Missing, compile_expression
@@ -578,7 +578,12 @@ class _Publisher:
         self._producer = producer
 
     async def publish(self, topic: str, key: bytes, value: bytes, headers: Sequence[tuple[str, bytes]]) -> None:
-        await self._producer.publish_one(topic, key, value, headers)
+        from hub.kafka.producer import Unanswered  # noqa: PLC0415
+
+        try:
+            await self._producer.publish_one(topic, key, value, headers)
+        except Unanswered as error:
+            raise OutcomeUnknown(error.message, mend=error.mend, code="no-answer") from error
 
 
 def _opener(receiver: Receiver, site: Site, lent: Any) -> Callable[[], Any]:

@@ -1,6 +1,8 @@
 """Kafka: a system that speaks Kafka gets its deliveries in a topic of its own, after all checks.
 
-The key is the resident, so that order holds per resident. Consumers tell a repeat by the extension `deliverykey`.
+The key is the resident, so that order holds per resident. A record that was sent and never acknowledged is `unknown`: a
+topic cannot be asked what it holds of a resident, so a person decides. Consumers tell a repeat by the extension
+`deliverykey`.
 """
 
 from __future__ import annotations

@@ -35,6 +35,10 @@ def partition_of(key: bytes, partitions: int) -> int:
     return int(murmur2(key) & 0x7FFFFFFF) % partitions
 
 
+class Unanswered(BrokerUnavailable):
+    """Records were on their way and nothing came back: they may be in the topic, or not."""
+
+
 @dataclass(slots=True, eq=False)
 class _Call:
     """One call of `publish`: where its records came to lie so far, and what its caller waits for."""
@@ -82,8 +86,9 @@ class Producer:
     ) -> list[tuple[int, int]]:
         """Publish (key, value) records and return each one's (partition, offset), when all are acknowledged.
 
-        Records of one key keep their order, also over successive calls. Raises BrokerUnavailable, or Malformed
-        (`too-large`) when the broker refuses a record's size.
+        Records of one key keep their order, also over successive calls. Raises BrokerUnavailable, as
+        Unanswered when the records may be there all the same, or Malformed (`too-large`) when the broker refuses a
+        record's size.
         """
         if not records:
             return []
@@ -105,13 +110,14 @@ class Producer:
                 calls = self._together()
                 await self._send(calls)
         except BaseException as fault:
-            self._give_up([*calls, *self._waiting], fault)
+            self._give_up(calls, fault, Unanswered)
+            self._give_up(self._waiting, fault)
             raise
 
-    def _give_up(self, calls: Sequence[_Call], why: object) -> None:
+    def _give_up(self, calls: list[_Call], why: object, kind: type[BrokerUnavailable] = BrokerUnavailable) -> None:
         for call in calls:
-            _settle(call, self._away(why))
-        self._waiting = []
+            _settle(call, self._away(why, kind))
+        calls.clear()
 
     def _together(self) -> list[_Call]:
         """Take the oldest call, and with it those for the same topic, as many as make a good load."""
@@ -132,11 +138,14 @@ class Producer:
     async def _send(self, calls: list[_Call]) -> None:
         """Send calls for one topic and settle each; after a size was refused, those not through go again one by one."""
         producer = None
+        kind = BrokerUnavailable
         error: Callable[[], HubError]
         try:
             producer = await self._connected()
             async with asyncio.timeout(self._limit):
-                await _publish(producer, calls)
+                partitions = len(await producer.partitions_for(calls[0].topic))
+                kind = Unanswered
+                await _publish(producer, calls, partitions)
         except BrokerUnavailable as fault:
             error = partial(self._away, fault.__cause__ or fault)
         except MessageSizeTooLargeError:
@@ -150,12 +159,12 @@ class Producer:
             error = partial(_too_large, calls[0].topic if calls else "")
         except (KafkaError, TimeoutError, AssertionError) as fault:  # aiokafka asserts that a partition exists
             await self._drop(producer)
-            error = partial(self._away, fault)
+            error = partial(self._away, fault, kind)
         except BaseException:
             await self._drop(producer)
             raise
         else:
-            error = partial(self._away, TimeoutError())
+            error = partial(self._away, "no answer", kind)
         for call in calls:
             _settle(call, error())
 
@@ -189,9 +198,9 @@ class Producer:
         if producer is not None:
             await _abandon(producer)
 
-    def _away(self, fault: object) -> BrokerUnavailable:
+    def _away(self, fault: object, kind: type[BrokerUnavailable] = BrokerUnavailable) -> BrokerUnavailable:
         said = str(fault) or type(fault).__name__
-        return BrokerUnavailable(f"Kafka at {self._bootstrap} does not take records: {said}", mend=_MEND)
+        return kind(f"Kafka at {self._bootstrap} does not take records: {said}", mend=_MEND)
 
 
 def _settle(call: _Call, error: HubError) -> None:
@@ -209,13 +218,12 @@ def _too_large(topic: str) -> Malformed:
     return Malformed(f"the broker refuses the size of a record for {topic}", code="too-large")
 
 
-async def _publish(producer: AIOKafkaProducer, calls: list[_Call]) -> None:
+async def _publish(producer: AIOKafkaProducer, calls: list[_Call], partitions: int) -> None:
     """Send the records of calls for one topic in shared batches; the places of what is acknowledged are noted.
 
     Raises the first fault, when nothing is on its way any more.
     """
     topic = calls[0].topic
-    count = len(await producer.partitions_for(topic))
     builders: dict[int, tuple[Any, _Members]] = {}
     last: dict[int, asyncio.Task[None]] = {}
     sent: list[asyncio.Task[None]] = []
@@ -231,7 +239,7 @@ async def _publish(producer: AIOKafkaProducer, calls: list[_Call]) -> None:
         for call in calls:
             places, headers = call.places, call.headers
             for index, (key, value) in enumerate(call.records):
-                partition = partition_of(key, count)
+                partition = partition_of(key, partitions)
                 if partition not in builders:
                     builders[partition] = producer.create_batch(), []
                 batch, members = builders[partition]

@@ -5,10 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from hub.adapters import registry
 from hub.adapters.conformance import batch, deliveries
 from hub.adapters.contract import Delivery
-from hub.errors import OutcomeUnknown, Transient
+from hub.app import _Publisher
+from hub.errors import BrokerUnavailable, HubError, OutcomeUnknown, Transient
+from hub.kafka.producer import Producer, Unanswered
 from tests.conformance.helpers import Publisher, site
 
 
@@ -41,6 +45,19 @@ async def test_order_of_a_resident_holds_though_others_are_slow(tmp_path: Path) 
     keys = [(key, value) for _, key, value, _ in publisher.records]
     assert [value for key, value in keys if key == b"1"] == [content[0].body, content[2].body]
     assert [value for key, value in keys if key == b"2"] == [content[1].body, content[3].body]
+
+
+@pytest.mark.parametrize(("fault", "becomes"), [(Unanswered, OutcomeUnknown), (BrokerUnavailable, Transient)])
+async def test_a_record_that_may_have_been_taken_is_unknown_and_only_one_that_was_not_goes_again(
+    tmp_path: Path, fault: type[BrokerUnavailable], becomes: type[HubError]
+) -> None:
+    class Away(Producer):
+        async def publish(self, *_: Any) -> Any:
+            raise fault("no")
+
+    sink: Any = registry.open_sink("kafka", {}, site(tmp_path), _Publisher(Away("127.0.0.1:1")))
+    (outcome,) = await sink.deliver(batch(deliveries(1)))
+    assert type(outcome.error) is becomes
 
 
 async def test_what_follows_a_failure_waits_behind_it(tmp_path: Path) -> None:
