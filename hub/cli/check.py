@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +12,8 @@ from hub.cli.failure import problem_json
 from hub.cli.session import Session
 from hub.cli.words import word
 from hub.errors import ConfigurationError, Problem
+
+UNCONFIRMED = "because-unconfirmed"
 
 if TYPE_CHECKING:
     from hub.settings.models import City, Receiver, Source
@@ -25,14 +28,23 @@ def check(
     warnings = len(problems) - errors
 
     def for_people() -> None:
+        counted = Counter() if session.verbose else Counter(p.place.partition(":")[0] for p in problems if wanting(p))
         for problem in problems:
-            output.line(("" if problem.level == "error" else f"{problem.level}: ") + str(problem))
+            if session.verbose or not wanting(problem):
+                output.line(("" if problem.level == "error" else f"{problem.level}: ") + str(problem))
+        for file, count in counted.items():
+            output.line(word("check.wanting", file=file, count=count))
         counts = word("check.counts", errors=errors, warnings=warnings)
         output.line(counts if problems else word("check.clean"))
 
     items = [problem_json(problem) for problem in problems]
     session.answer({"items": items, "next": None, "errors": errors, "warnings": warnings}, for_people)
     return 2 if errors else int(bool(warnings) and strict)
+
+
+def wanting(problem: Problem) -> bool:
+    """Tell whether a problem is a provision still to be confirmed: others drown in the many there are."""
+    return problem.code == UNCONFIRMED
 
 
 def findings(session: Session) -> list[Problem]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
 import hub
 from hub.cli import failure, logs, output
@@ -30,6 +33,30 @@ SETTINGS = {"help_option_names": ["--help", "-h"]}
 Body = Callable[..., int | None]
 
 
+class Root(TyperGroup):
+    """The command line: where `--json` stands among words that are not understood, a document says so too."""
+
+    def make_context(self, info_name: str | None, args: list[str], *rest: Any, **extra: Any) -> Any:
+        """Take the root's own words."""
+        self._as_json = "--json" in args
+        with self._answering():
+            return super().make_context(info_name, args, *rest, **extra)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Take the command's words and run it."""
+        with self._answering():
+            return super().invoke(ctx)
+
+    @contextlib.contextmanager
+    def _answering(self) -> Iterator[None]:
+        try:
+            yield
+        except TyperException as error:
+            if self._as_json:
+                failure.refuse("usage", error.format_message())
+            raise
+
+
 def build(commands: Mapping[str, Body]) -> typer.Typer:
     """Return the command line of these functions, by name: `status`, `kafka start`."""
     root = typer.Typer(
@@ -37,6 +64,7 @@ def build(commands: Mapping[str, Body]) -> typer.Typer:
         help=word("help.hub"),
         no_args_is_help=True,
         add_completion=False,
+        cls=Root,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings=SETTINGS,

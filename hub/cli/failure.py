@@ -34,6 +34,11 @@ def report(error: BaseException, folder: Path, *, as_json: bool) -> int:
     return TROUBLE
 
 
+def refuse(code: str, message: str) -> None:
+    """Tell a program that its words were not understood, before any command began."""
+    document({"error": {"code": code, "message": message, "place": "", "mend": "hub --help"}})
+
+
 def named_error(error: BaseException) -> HubError | None:
     """Return the error in the hub's words: itself, or the gravest in a group of them."""
     if isinstance(error, HubError):
@@ -66,8 +71,8 @@ def _write(folder: Path, name: str, text: str) -> Path:
 
 
 def _lines(error: HubError) -> str:
-    if isinstance(error, ConfigurationError):
-        return "\n".join(str(problem) for problem in error.problems)
+    if isinstance(error, ConfigurationError) and len(error.problems) > 1:
+        return word("failure.unfit", count=len(error.problems), first=error.problems[0])
     return str(error)
 
 

@@ -62,7 +62,7 @@ receivers with planned deliveries.
 Answers `{"accepted", "duplicates", "quarantined": [{"no", "place", "code", "message"}], "batch"}`;
 `duplicates` are repeats within the file. Exit 1 when anything was quarantined.
 """,
-    "check": "Errors are exit 2, warnings 0, with `--strict` 1.",
+    "check": "Errors are exit 2, warnings 0, with `--strict` 1. Rules that still say 要確認 are one line a file, with `--verbose` each.",
     "test": "Exit 1 when a test fails.",
     "explain": """
 An event of the ledger is explained by the rules it was planned by; one in a file by the rules and facts
@@ -98,7 +98,7 @@ def page() -> str:
     parts = [HEAD.format(common=_table(list(COMMON)))]
     parts += [_section(path, body) for path, body in COMMANDS.items()]
     names = ", ".join(f"`hub {name}`" for name in reserved.NAMES)
-    parts.append(f"## Reserved\n\nThese answer `not yet` and exit 2: {names}.\n")
+    parts.append(f"## Reserved\n\nThese answer `not yet` (with `--json` as an error's document) and exit 2: {names}.\n")
     return "\n".join(parts)
 
 

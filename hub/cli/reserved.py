@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from hub.cli.command import SETTINGS
+from hub.cli.failure import refuse
 from hub.cli.output import say
 from hub.cli.words import word
 
@@ -23,5 +24,8 @@ def add(root: typer.Typer) -> None:
 
 
 def _refuse(context: typer.Context) -> None:
-    say(word("not-yet", name=context.info_name))
+    text = word("not-yet", name=context.info_name)
+    say(text)
+    if "--json" in context.args:
+        refuse("not-yet", text)
     raise typer.Exit(NOT_YET)

@@ -242,6 +242,14 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "init.done": ("{count} 個のファイルを {folder} に書きました", "wrote {count} files to {folder}"),
     "init.next": ("次に: cd {folder} && hub check", "next: cd {folder} && hub check"),
+    "failure.unfit": (
+        "市の設定に誤りが {count} 件あり、動かせません（すべては hub check で）: {first}",
+        "the city cannot run, its files have {count} errors (hub check lists them): {first}",
+    ),
+    "check.wanting": (
+        "警告: {file}: `because` が「要確認」のままのルール {count} 件（一つずつは --verbose で）",
+        "warning: {file}: {count} rules whose `because` still says 要確認 (each of them with --verbose)",
+    ),
     "check.clean": ("問題はありません", "nothing to mend"),
     "check.counts": ("誤り {errors} 件、警告 {warnings} 件", "{errors} errors, {warnings} warnings"),
     "publish.done": (

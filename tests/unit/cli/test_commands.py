@@ -36,13 +36,23 @@ def test_a_reserved_command_says_not_yet(hub, name):
         shown = hub(*words)
         assert shown.exit_code == 2
         assert "not yet" in shown.stderr
-        assert shown.stdout == ""
+        assert bool(shown.stdout) == ("--json" in words)
+    assert json.loads(shown.stdout)["error"]["code"] == "not-yet"
 
 
 def test_an_unknown_command_or_option_is_wrong_usage(hub, city):
     assert hub("stauts").exit_code == 2
     assert hub("check", "--city", city, "--loud").exit_code == 2
     assert hub("events", "list", "--limit", "0", "--city", city).exit_code == 2
+
+
+@pytest.mark.parametrize("words", [["stauts"], ["check", "--loud"], ["events", "list", "--limit", "0"], ["publish"]])
+def test_wrong_usage_is_one_document_for_programs(hub, words):
+    shown = hub(*words, "--json")
+    assert shown.exit_code == 2
+    error = json.loads(shown.stdout)["error"]
+    assert error["code"] == "usage"
+    assert error["message"] in shown.stderr.replace("\n", " ")
 
 
 def test_a_folder_without_a_city_is_exit_2_with_the_mend(hub, tmp_path):
@@ -127,6 +137,23 @@ def test_warnings_are_trouble_only_when_strict(hub, city):
     strict = hub("check", "--city", city, "--strict", "--json")
     assert strict.exit_code == 1
     assert json.loads(strict.stdout)["warnings"] == 1
+
+
+def test_rules_that_await_confirmation_are_one_line_a_system(hub, city):
+    _edit(city, "systems/kokuho.yaml", "because: 国民健康保険の資格の喪失", "because: 要確認")
+    short = hub("check", "--city", city).stdout
+    assert "systems/kokuho.yaml: 1 rules whose `because` still says" in short
+    assert "systems/kokuho.yaml:" in hub("check", "--city", city, "--verbose").stdout
+    assert len(json.loads(hub("check", "--city", city, "--json").stdout)["items"]) == 1
+
+
+@pytest.mark.parametrize("command", ["run", "drain", "events list"])
+def test_a_city_that_cannot_run_is_refused_in_one_line(hub, city, command):
+    _edit(city, "systems/kokuho.yaml", "on: resident.moved", "onn: resident.moved\n    whenn: x")
+    shown = hub(*command.split(), "--city", city)
+    assert shown.exit_code == 2
+    assert len(shown.stderr.strip().splitlines()) == 1
+    assert "hub check" in shown.stderr
 
 
 def test_a_failed_rule_test_is_exit_1_with_the_difference(hub, city):
