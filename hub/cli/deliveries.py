@@ -64,7 +64,7 @@ def _write_list(page: dict[str, Any]) -> None:
                 item["id"],
                 item["type"],
                 item["subject"],
-                output.state(item),
+                output.state(item["status"], item["reason"]),
                 item["attempts"],
                 (item["error"] or {}).get("message"),
             )
@@ -77,9 +77,9 @@ def _write_list(page: dict[str, Any]) -> None:
 def _write_delivery(found: dict[str, Any]) -> None:
     for name in ("id", "type", "subject", "rule", "action", "planned_at", "next_attempt_at", "delivered_at", "batch"):
         if found[name] is not None:
-            output.line(f"{name}: {found[name]}")
-    output.line(f"status: {output.state(found)}")
+            output.line(f"{name}: {output.when(str(found[name]))}")
+    output.line("status: " + output.state(found["status"], found["reason"]))
     for name, value in (found["payload"] or {}).get("data", {}).items():
         output.line(f"  {name}: {output.compact(value)}")
     for each in found["log"]:
-        output.line(f"{each['at']}  {each['kind']}  {each['code']}  {each['message']}")
+        output.line(f"{output.when(each['at'])}  {each['kind']}  {each['code']}  {each['message']}")

@@ -88,8 +88,8 @@ def write(found: dict[str, Any]) -> None:
         output.line(word("drain.fault", source=fault["source"], error=fault["message"]))
     if found["died"]:
         output.line(word("drain.died", count=found["died"]))
-    left = [f"{status} {count}" for status, count in found["left"].items()]
-    left += [f"planned ({key})" for key in found["behind"]]
+    left = [f"{output.state(status)} {count}" for status, count in found["left"].items()]
+    left += [f"{output.state('planned')} ({key})" for key in found["behind"]]
     if left or not found["dispatched"]:
         output.line(word("drain.left", left=", ".join(left) or "events"))
     if found["clear"]:

@@ -86,7 +86,7 @@ def _write_list(page: dict[str, Any]) -> None:
                 item["type"],
                 item["subject"],
                 item["source"].removeprefix("/systems/"),
-                item["status"],
+                output.state(item["status"]),
                 item["deliveries"],
             )
             for item in page["items"]
@@ -98,7 +98,7 @@ def _write_list(page: dict[str, Any]) -> None:
 def _write_event(found: dict[str, Any]) -> None:
     event = found["event"]
     output.line(f"{event['type']}  {event['subject']}  {event['source'].removeprefix('/systems/')}/{event['id']}")
-    output.line(f"{found['recorded_at']}  {found['status']}")
+    output.line(f"{output.when(found['recorded_at'])}  {output.state(found['status'])}")
     if found["seen"] > 1:
         output.line(word("events.seen", count=found["seen"]))
     for name, value in event["data"].items():
@@ -108,7 +108,7 @@ def _write_event(found: dict[str, Any]) -> None:
         [
             (
                 f"{each['system']}.{each['receiver']}",
-                output.state(each),
+                output.state(each["status"], each["reason"]),
                 each["rule"],
                 (each["error"] or {}).get("message"),
             )

@@ -5,14 +5,19 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import ContextVar
+from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+_zone: ContextVar[tzinfo] = ContextVar("zone", default=UTC)
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z")
 PIPED_WIDTH = 160  # columns of a table that no terminal bounds
 
 
@@ -35,7 +40,7 @@ def line(text: str = "") -> None:
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Write a table; long values are folded on a terminal, never cut. Elsewhere a row is a line."""
-    texts = [["" if value is None else str(value) for value in row] for row in rows]
+    texts = [["" if value is None else when(str(value)) for value in row] for row in rows]
     if not sys.stdout.isatty() and not os.environ.get("COLUMNS"):
         _plain([list(headers), *texts])
         return
@@ -88,9 +93,34 @@ def compact(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def state(delivery: dict[str, Any]) -> str:
-    """Return a delivery's status with its reason."""
-    return f"{delivery['status']}: {delivery['reason']}" if delivery["reason"] else str(delivery["status"])
+def state(status: str, reason: str | None = None) -> str:
+    """Return a status, of an event or a delivery, with its reason in the person's language."""
+    from hub.cli.words import word
+
+    return word(f"state.{status}") + (f": {word(f'reason.{reason}')}" if reason else "")
+
+
+def waiting(name: str) -> str:
+    """Return what `state` says of `status:reason`."""
+    status, _, reason = name.partition(":")
+    return state(status, reason)
+
+
+@contextlib.contextmanager
+def clock(zone: tzinfo) -> Iterator[None]:
+    """Let times that people read be those of a zone while the block runs."""
+    before = _zone.set(zone)
+    try:
+        yield
+    finally:
+        _zone.reset(before)
+
+
+def when(text: str) -> str:
+    """Return a time as the city's clocks show it; any other text as it is."""
+    if not _TIME.fullmatch(text):
+        return text
+    return datetime.fromisoformat(text).astimezone(_zone.get()).isoformat(" ", "seconds")
 
 
 @contextlib.contextmanager

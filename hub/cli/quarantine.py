@@ -149,6 +149,6 @@ def _write_list(items: list[dict[str, Any]], following: str | None) -> None:
 def _write(found: dict[str, Any]) -> None:
     for name in ("no", "at", "status", "stage", "system", "source", "place", "code", "message", "seen", "note"):
         if found[name] not in ("", None):
-            output.line(f"{name}: {found[name]}")
+            output.line(f"{name}: {output.when(str(found[name]))}")
     output.line()
     output.line(found["raw"].rstrip("\n"))

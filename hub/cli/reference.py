@@ -28,9 +28,9 @@ Every command takes:
 
 With `--json` exactly one document goes to stdout, also when the command fails:
 `{{"error": {{"code", "message", "place", "mend"}}}}`. Progress and logs go to stderr, logs as one JSON object a line,
-without personal data. Lists are `{{"items": […], "next": cursor or null}}`; times are RFC 3339 in UTC. The language
-follows `LC_ALL`, `LC_MESSAGES` and `LANG`. `HUB_DEBUG=1` shows the traceback of an error, which otherwise goes to a
-file in `var/log/`.
+without personal data. Lists are `{{"items": […], "next": cursor or null}}`; times are RFC 3339 in UTC (in
+texts for people, the city's). The language follows `LC_ALL`, `LC_MESSAGES` and `LANG`. `HUB_DEBUG=1` shows the
+traceback of an error, which otherwise goes to a file in `var/log/`.
 
 | exit code | meaning |
 |---|---|
@@ -62,7 +62,10 @@ receivers with planned deliveries.
 Answers `{"accepted", "duplicates", "quarantined": [{"no", "place", "code", "message"}], "batch"}`;
 `duplicates` are repeats within the file. Exit 1 when anything was quarantined.
 """,
-    "check": "Errors are exit 2, warnings 0, with `--strict` 1. Rules that still say 要確認 are one line a file, with `--verbose` each.",
+    "check": """
+Errors are exit 2, warnings 0, with `--strict` 1. Rules that still say 要確認 are one line a file, with `--verbose`
+each.
+""",
     "test": "Exit 1 when a test fails.",
     "explain": """
 An event of the ledger is explained by the rules it was planned by; one in a file by the rules and facts

@@ -6,8 +6,10 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from hub.cli import output
 from hub.errors import ConfigurationError, Problem
@@ -36,7 +38,17 @@ class Session:
         if self.json:
             output.document(value)
         else:
-            for_people()
+            with output.clock(self._zone()):
+                for_people()
+
+    def _zone(self) -> tzinfo:
+        """Return the time zone of the city, UTC where there is none."""
+        from hub.settings import front
+
+        try:
+            return ZoneInfo(front.timezone(self.folder))
+        except (OSError, ValueError, ZoneInfoNotFoundError, ConfigurationError):
+            return UTC
 
     # --- the city ----------------------------------------------------------------------------------------------
 

@@ -58,7 +58,7 @@ def _write(found: dict[str, Any]) -> None:
             (
                 f"{each['system']}.{each['receiver']}",
                 each["behind"],
-                ", ".join(f"{name} {count}" for name, count in each["waiting"].items()),
+                ", ".join(f"{output.waiting(name)} {count}" for name, count in each["waiting"].items()),
                 each["since"],
                 each["dead"],
                 (each["breaker"] or {}).get("since"),

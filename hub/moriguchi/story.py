@@ -119,7 +119,7 @@ class Storyteller:
 
     def _who(self, scene: Scene) -> Text:
         words, person = self._words, scene.person
-        role = words("head") if person.is_head else person.relationship
+        role = words("head" if person.is_head else person.relationship)
         age = words("age", age=scene.age)
         return Text.assemble("  ", (_plain(person.name), "bold"), f" {person.number} ({role}{words('and')}{age})")
 

@@ -1,13 +1,16 @@
 import ast
 import string
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 import hub.cli
+from hub.cli import output
 from hub.cli.language import lang
 from hub.cli.main import COMMANDS
 from hub.cli.words import WORDS, word
+from hub.ledger.status import DELIVERY, EVENT, REASONS
 
 ROOM = Path(hub.cli.__file__).parent
 
@@ -48,10 +51,26 @@ def _texts():
                     yield node.value
 
 
+def _states():
+    reasons = {f"reason.{reason}" for reasons in REASONS.values() for reason in reasons}
+    return {f"state.{status}" for status in (*EVENT, *DELIVERY)} | reasons
+
+
+def test_every_status_and_reason_has_its_word():
+    assert _states() <= set(WORDS)
+
+
+def test_a_status_is_in_the_persons_language_and_a_time_in_the_citys(monkeypatch, capsys):
+    monkeypatch.setenv("LANG", "ja_JP.UTF-8")
+    with output.clock(ZoneInfo("Asia/Tokyo")):
+        output.table(["a", "b"], [(output.waiting("held:window"), "2026-11-23T22:00:00.000Z")])
+    assert "保留: 受付時間外  2026-11-24 07:00:00+09:00" in capsys.readouterr().out
+
+
 def test_no_word_is_left_over():
     texts = set(_texts())
     helps = {f"help.{path}" for path in COMMANDS} | {f"help.{path.split()[0]}" for path in COMMANDS}
-    asked = texts | helps | {f"column.{text}" for text in texts}
+    asked = texts | helps | _states() | {f"column.{text}" for text in texts}
     assert not {key for key in WORDS if key not in asked}
 
 
