@@ -19,6 +19,7 @@ from hub.ledger.engine import Ledger
 from hub.ledger.places import OFFSET_BITS, stream_of
 from hub.ledger.tables import generation, position
 
+FETCHED = 200  # events brought from the database at once: they may be large
 EventRow = tuple[int, str, int, int, str, int, int, int, str | None, bytes, bytes]
 _EVENT_COLUMNS = "pos, id, source, type, subject, recorded_at, status, ruleset, batch_id, plan, body"
 _EVENT_TYPES = ["int8", "text", "int4", "int4", "text", "int8", "int2", "int4", "text", "bytea", "bytea"]
@@ -218,17 +219,24 @@ class EventLog:
 
     # --- delivery ----------------------------------------------------------------------------------------------
 
-    def read(self, stream: int, after: int, upto: int, limit: int) -> list[Logged]:
-        """Return up to `limit` events of a stream with `after < pos <= upto`, in order."""
+    def read(self, stream: int, after: int, upto: int, limit: int, size: int) -> list[Logged]:
+        """Return up to `limit` events of a stream with `after < pos <= upto`, in order, no more after `size` bytes."""
+        found: list[Logged] = []
         with self.ledger.read() as connection:
-            rows = connection.execute(
+            rows = connection.execution_options(yield_per=FETCHED).execute(
                 sa.text(
                     "SELECT pos, ruleset, plan, body FROM event WHERE pos > :after AND pos <= :upto "
                     "ORDER BY pos LIMIT :n"
                 ),
                 {"after": max(after, (stream << OFFSET_BITS) - 1), "upto": upto, "n": limit},
             )
-            return [Logged(row[0], row[1], bytes(row[2]), bytes(row[3])) for row in rows]
+            for row in rows:
+                found.append(Logged(row[0], row[1], bytes(row[2]), bytes(row[3])))
+                size -= len(row[3])
+                if size <= 0:
+                    rows.close()
+                    break
+        return found
 
     def fetch(self, positions: Sequence[int]) -> dict[int, Logged]:
         """Return events by their positions."""

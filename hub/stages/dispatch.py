@@ -251,7 +251,7 @@ class Dispatcher:
         number = self._types.number(new.type)
         row = (new.pos, wire.id, new.source, number, wire.subject, poll.at, status, rules.no, wire.batchid)
         poll.batch.events.append((*row, rules.pack(planned.items), new.body))
-        self._chunk(poll, new.pos >> 40).add(Entry(new.pos, wire, rules), planned.items)
+        self._chunk(poll, new.pos >> 40).add(Entry(new.pos, wire, rules), planned.items, len(new.body))
 
     @staticmethod
     def _partition(pos: int) -> int:

@@ -198,11 +198,12 @@ class Chunk:
     after: int
     upto: int
     events: int
+    size: int = 0  # bytes of their bodies
     planned: defaultdict[int, list[tuple[Entry, Item]]] = field(default_factory=lambda: defaultdict(list))
     vital: list[tuple[int, str]] = field(default_factory=list)  # pos, subject: a death, or what may take one back
 
-    def add(self, entry: Entry, items: Sequence[Item]) -> None:
-        """Add an event's plan."""
+    def add(self, entry: Entry, items: Sequence[Item], size: int) -> None:
+        """Add an event's plan; `size` is that of its body."""
         numbers = entry.rules.numbers
         planned = self.planned
         for item in items:
@@ -210,6 +211,7 @@ class Chunk:
         if entry.type in VITAL:
             self.vital.append((entry.pos, entry.wire.subject))
         self.events += 1
+        self.size += size
 
 
 def pack_plan(items: Sequence[Item]) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from bisect import insort
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -46,15 +46,16 @@ class Lanes:
     def add(self, hold: Hold) -> None:
         """Add a delivery, or put it back with a new state."""
         lane = self._lanes.setdefault(hold.subject, [])
-        lane[:] = [each for each in lane if _order(each) != _order(hold)]
-        insort(lane, hold, key=_order)
-        if lane[0] is hold:
+        at, there = _find(lane, _order(hold))
+        lane[at : at + there] = [hold]
+        if at == 0:
             self._schedule(hold)
 
     def remove(self, subject: str, pos: int, job: int) -> None:
         """Take a finished delivery out; the next of its lane may go at once unless it waits for something itself."""
         lane = self._lanes.get(subject, [])
-        lane[:] = [each for each in lane if _order(each) != (pos, job)]
+        at, there = _find(lane, (pos, job))
+        del lane[at : at + there]
         if lane:
             self._schedule(lane[0])
         else:
@@ -138,6 +139,12 @@ class Scheduled:
                 self.remove(hold)
                 taken.append(hold)
         return taken
+
+
+def _find(lane: list[Hold], order: tuple[int, int]) -> tuple[int, bool]:
+    """Return where a delivery stands in a lane, or would, and whether it does: lanes may hold many thousands."""
+    at = bisect_left(lane, order, key=_order)
+    return at, at < len(lane) and _order(lane[at]) == order
 
 
 def _order(hold: Hold) -> tuple[int, int]:

@@ -14,8 +14,10 @@ from hub.ledger.log import EventLog
 from hub.ledger.places import OFFSET_BITS
 from hub.stages.entries import ActiveRules, Chunk, Entry, unpack_plan
 
-TAIL_EVENTS = 12_000  # kept in memory over all streams
+TAIL_EVENTS = 12_000  # kept in memory over all streams; a large one counts as several
+COMMON = 4_096  # bytes of an event that counts as one
 READ_EVENTS = 2_000  # read from the ledger at once
+READ_BYTES = 8 << 20  # after which no more are read at once
 READ_CHUNKS = 12  # remembered for receivers at the same place
 
 
@@ -121,14 +123,14 @@ class LogReader:
             raise
 
     def _load(self, stream: int, after: int, upto: int) -> Chunk:
-        rows = self._log.read(stream, after, upto, READ_EVENTS)
-        whole = len(rows) < READ_EVENTS
+        rows = self._log.read(stream, after, upto, READ_EVENTS, READ_BYTES)
+        whole = len(rows) < READ_EVENTS and sum(len(row.body) for row in rows) < READ_BYTES
         chunk = Chunk(stream, after, upto if whole else rows[-1].pos, 0)
         for row in rows:
             rules = self._rules(row.ruleset)
-            chunk.add(Entry.of(row.pos, row.body, rules), unpack_plan(row.plan))
+            chunk.add(Entry.of(row.pos, row.body, rules), unpack_plan(row.plan), len(row.body))
         return chunk
 
 
 def _size(chunk: Chunk) -> int:
-    return max(chunk.events, 1)  # a stretch of mere repeats takes room, too
+    return max(chunk.events, chunk.size // COMMON, 1)  # a stretch of mere repeats takes room, too

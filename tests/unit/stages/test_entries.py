@@ -114,8 +114,8 @@ def test_a_stretch_keeps_each_receivers_deliveries_in_order():
     chunk = Chunk(1, 0, 3, 0)
     entries = [Entry(pos, entry_of().wire, rules) for pos in (1, 2, 3)]
     for entry, items in zip(entries, ([Item(0, 0)], [], [Item(0, 0)]), strict=True):
-        chunk.add(entry, items)
-    assert chunk.events == 3
+        chunk.add(entry, items, 10)
+    assert (chunk.events, chunk.size) == (3, 30)
     assert [entry.pos for entry, _ in chunk.planned[7]] == [1, 3]
 
 

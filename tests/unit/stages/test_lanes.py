@@ -4,6 +4,7 @@ import random
 
 from hub.ledger.desk import Hold
 from hub.ledger.status import BREAKER, EARLIER_WAITING, WAITING, delivery_code
+from hub.stages import lanes as lanes_module
 from hub.stages.lanes import Lanes
 
 ASK = delivery_code("held", "ask")
@@ -34,6 +35,19 @@ def test_what_follows_goes_as_soon_as_the_earlier_one_has_ended():
     lanes.remove("a", 3, 0)
     assert "a" not in lanes
     assert len(lanes) == 0
+
+
+def test_a_lane_of_thousands_is_not_gone_through_each_time(monkeypatch):
+    looked = []
+    order = lanes_module._order
+    monkeypatch.setattr(lanes_module, "_order", lambda each: looked.append(each) or order(each))
+    lanes = Lanes()
+    for pos in range(2000):
+        lanes.add(hold(pos, due=100))
+    for pos in range(2000):
+        lanes.remove("a", pos, 0)
+    assert lanes.empty
+    assert len(looked) < 4000 * 20
 
 
 def test_what_follows_something_that_ended_before_a_restart_goes_out():

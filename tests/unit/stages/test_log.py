@@ -1,6 +1,8 @@
 """The log reader gives the same log from memory and from the ledger, whatever the cursor, in bounded memory."""
 
 import asyncio
+from bisect import bisect_left
+from itertools import accumulate
 
 import orjson
 import pytest
@@ -63,18 +65,19 @@ class Ledger:
         chunk = Chunk(stream, (stream << 40) + start - 1, (stream << 40) + end - 1, 0)
         for offset in range(start, end):
             row = self.rows[(stream << 40) + offset]
-            chunk.add(Entry.of(row.pos, row.body, RULES), [Item(0, 0)] if offset % 4 else [])
+            chunk.add(Entry.of(row.pos, row.body, RULES), [Item(0, 0)] if offset % 4 else [], len(row.body))
         return chunk
 
     def positions(self):
         return dict(self.ends)
 
-    def read(self, stream, after, upto, limit):
+    def read(self, stream, after, upto, limit, size):
         self.reads.append((after, upto))
         if self.fault is not None:
             raise self.fault
         wanted = range(max(after, (stream << 40) - 1) + 1, upto + 1)
-        return [self.rows[pos] for pos in wanted if pos in self.rows][:limit]
+        found = [self.rows[pos] for pos in wanted if pos in self.rows][:limit]
+        return found[: 1 + bisect_left(list(accumulate(len(row.body) for row in found)), size)]
 
 
 @pytest.fixture
@@ -150,6 +153,17 @@ async def test_memory_is_bounded_whatever_waits(ledger, reader, monkeypatch):
     assert 0 < kept <= 50
     assert await everything(reader) == planned(0, 400)
     assert len(reader._read) <= 3
+
+
+async def test_large_events_count_by_their_bytes(ledger, reader, monkeypatch):
+    monkeypatch.setattr(log_module, "TAIL_EVENTS", 50)
+    monkeypatch.setattr(log_module, "COMMON", len(body(0)) // 10)
+    monkeypatch.setattr(log_module, "READ_BYTES", 5 * len(body(0)))
+    for _ in range(20):
+        reader.append(ledger.add(STREAM, 2))
+    assert 0 < sum(chunk.events for tail in reader._tails.values() for chunk in tail) <= 5
+    assert await everything(reader) == planned(0, 40)
+    assert len(ledger.reads) >= 6
 
 
 async def test_mere_repeats_and_gaps_take_no_memory_for_ever(ledger, reader, monkeypatch):
