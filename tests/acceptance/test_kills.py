@@ -65,21 +65,19 @@ class Work:
 def kill(process: subprocess.Popen[str], broker: LocalBroker | None = None) -> None:
     """Kill the whole process group with -9, and at the same moment the broker, which has a session of its own."""
     others = [broker.status().pid] if broker else []
-    os.killpg(process.pid, signal.SIGKILL)
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
     for pid in others:
         os.kill(pid, signal.SIGKILL)
     process.communicate()
 
 
-def until(reached: Callable[[], bool], process: subprocess.Popen[str]) -> bool:
-    """Wait for a moment of the work; False when the process has ended before it."""
+def until(reached: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Wait for a moment of the work, or for the process's own end."""
     end = time.monotonic() + LIMIT
-    while not reached():
-        if process.poll() is not None:
-            return False
+    while process.poll() is None and not reached():
         assert time.monotonic() < end, "it does not come so far"
         time.sleep(0.002)
-    return True
 
 
 @pytest.fixture
