@@ -7,6 +7,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 BIN := .venv/bin
 # one process of tests a core, as far as two
 WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1); echo $$(( n < 2 ? n : 2 )))
+SPREAD := -n $(WORKERS) --dist worksteal
 NAME ?= fan-out
 N ?= 200
 
@@ -23,8 +24,8 @@ demo: setup  ## the sample city, end to end; SERVE=1 leaves the console up
 	@$(BIN)/hub demo $(if $(SERVE),--serve)
 
 test: setup  ## the whole suite: fast tests first, then real Kafka and SQL
-	@$(BIN)/python -m pytest $(wildcard tests/unit tests/conformance)
-	@$(BIN)/python -m pytest $(wildcard tests/integration tests/acceptance) -n $(WORKERS) --dist loadfile
+	@$(BIN)/python -m pytest tests/unit tests/conformance $(SPREAD)
+	@$(BIN)/python -m pytest tests/integration tests/acceptance $(SPREAD)
 
 check: setup  ## lint and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
