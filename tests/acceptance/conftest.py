@@ -72,7 +72,7 @@ def new_shell(run_folder: Path) -> Iterator[Callable[..., Shell]]:
     def make(folder: Path, **environ: str) -> Shell:
         foreign = ("HUB_", "LC_", "LANG", "PYTHONDONTWRITEBYTECODE")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-        kept["PYTHONPYCACHEPREFIX"] = str(run_folder / "compiled")
+        kept.setdefault("PYTHONPYCACHEPREFIX", str(run_folder / "compiled"))
         folder.mkdir(parents=True, exist_ok=True)
         shells.append(Shell(folder, {**kept, "LANG": "C.UTF-8", **environ}))
         return shells[-1]

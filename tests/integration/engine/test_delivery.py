@@ -12,7 +12,7 @@ from hub.adapters.contract import Features, Outcome
 from hub.errors import LedgerUnavailable, Malformed, OutcomeUnknown, Rejected, Transient
 from hub.ledger.desk import Desk, Finished, Settlement
 from hub.ledger.status import DEAD_REJECTED, DELIVERED, UNKNOWN, WAITING, delivery_code
-from hub.ledger.tables import attempt, receiver
+from hub.ledger.tables import attempt, pending, receiver
 from hub.settings.models import Receiver, Retry
 from hub.stages import receiver as receiver_module
 from hub.stages.inquiry import DeliveryFilter
@@ -457,10 +457,12 @@ async def test_a_waiting_delivery_holds_only_its_residents_later_ones(town_of):
 
 
 async def test_what_waits_survives_a_restart_and_goes_in_order(town_of):
-    town = town_of(listens("kokuho", retry=Retry(delays=(0.3,), then=0.3)))
+    town = town_of(listens("kokuho", retry=Retry(delays=(3600,), then=3600)))
     town.dispatch(*pairs(6, residents=1))
     await town.deliver(Shelf(once(Transient("busy", reached=True))))
     assert len(town.holds()) == 6
+    with town.ledger.write() as connection:  # the hour has passed
+        connection.execute(sa.update(pending).where(pending.c.due.is_not(None)).values(due=0))
     sink = Shelf()
     async with town.working(sink):
         await until(lambda: len(sink.taken) == 6)
