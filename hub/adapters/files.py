@@ -15,6 +15,7 @@ from pathlib import Path
 
 from hub.errors import Transient
 
+PRIVATE = 0o600  # residents' data: for the user the hub runs as
 DONE = "done"
 UNFINISHED = (".tmp", ".part", ".partial", ".filepart", ".crdownload", "~")  # names writers use until a file is whole
 
@@ -37,7 +38,7 @@ def write_all(descriptor: int, data: bytes) -> None:
 
 def write_durable(path: Path, data: bytes) -> None:
     """Write a file anew and sync its bytes; its name is durable after `sync_folder`."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE)
     try:
         write_all(descriptor, data)
         os.fsync(descriptor)
@@ -55,10 +56,11 @@ def sync_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Create a folder and its parents where they are missing, durably."""
+    """Create a folder and its parents where they are missing, durably, for this user alone."""
     missing = [folder, *folder.parents]
     missing = missing[: next(index for index, path in enumerate(missing) if path.exists())]
-    folder.mkdir(parents=True, exist_ok=True)
+    for path in reversed(missing):
+        path.mkdir(exist_ok=True, mode=0o700)
     for path in missing:
         sync_folder(path.parent)
 
@@ -69,7 +71,7 @@ def open_locked(path: Path) -> int:
     Raises `Transient` while another process writes it.
     """
     make_folder(path.parent)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, PRIVATE)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -97,7 +99,7 @@ def _free_name(folder: Path, path: Path) -> Path:
     while True:
         target = folder / (path.name if number == 1 else f"{path.stem}.{number}{path.suffix}")
         try:
-            os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
+            os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE))
         except FileExistsError:
             number += 1
         else:

@@ -122,7 +122,10 @@ def _engine(url: str, lock_timeout: float) -> Engine:
             ]
         )
     if parsed.database and parsed.database != ":memory:":
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)  # residents' data
+        path = Path(parsed.database)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with contextlib.suppress(OSError):  # SQLite says what is wrong
+            path.touch(mode=0o600)  # residents' data; SQLite gives its other files the same rights
     engine = sa.create_engine(parsed, connect_args={"timeout": lock_timeout, "check_same_thread": False})
     sa_event.listen(engine, "connect", partial(_prepare_sqlite, lock_timeout))
     return engine
