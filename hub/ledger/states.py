@@ -1,0 +1,202 @@
+"""What may become of a delivery: the state machine of its statuses, every transition with who makes it and why.
+
+Tests hold every settlement they see to `MOVES`. `python -m hub.ledger.states` prints the page of it for people.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from hub.ledger.status import DELIVERY, REASONS
+
+OWNER, PERSON, SYSTEM = "owner", "person", "system"
+BY = {
+    OWNER: ("the hub, as the receiver's owner", "ハブ（受信先の担当プロセス）"),
+    PERSON: ("a person, by a command or a job", "担当者（コマンドまたはジョブ）"),
+    SYSTEM: ("the receiving system, by its acknowledgement", "受信システム（受領の回答）"),
+}
+
+
+class Move(NamedTuple):
+    """A transition: from any of `start` to `to`, made by `by`, for the reason `why` (English, Japanese)."""
+
+    start: tuple[str, ...]
+    to: str
+    by: str
+    why: tuple[str, str]
+
+
+_OPEN = ("planned", "scheduled", "sending", "waiting", "held", "unknown")
+_UNTRIED = ("planned", "scheduled", "waiting", "held")
+
+MOVES: tuple[Move, ...] = (
+    Move(("planned",), "scheduled", OWNER, ("its effective date is still to come", "効力発生日がまだ来ていない")),
+    Move(
+        ("planned", "waiting", "held"),
+        "sending",
+        OWNER,
+        (
+            "noted before the call, for a system that would act twice on the same thing",
+            "二重に受け付けうる相手への送信前の記録",
+        ),
+    ),
+    Move(
+        ("planned", "scheduled", "sending", "waiting", "held"),
+        "held",
+        OWNER,
+        (
+            "an earlier one waits; the receiver is closed, paused or away; a rule or the protection list asks",
+            "同じ住民の先の送信が待っている、受信先が停止・時間外・不通、または判断や保護リストの確認が要る",
+        ),
+    ),
+    Move(
+        ("planned", "sending", "waiting", "held"),
+        "waiting",
+        OWNER,
+        (
+            "the attempt failed in a way that passes: the next one has a time",
+            "一時的な失敗。次の試行時刻が決まっている",
+        ),
+    ),
+    Move(
+        ("planned", "sending", "waiting", "held"),
+        "unknown",
+        OWNER,
+        ("the call ended without an answer: it may have taken effect", "応答がなく、届いたかどうか分からない"),
+    ),
+    Move(
+        ("planned", "sending", "waiting", "held", "unknown"),
+        "delivered",
+        OWNER,
+        ("the system has it", "相手のシステムに届いた"),
+    ),
+    Move(
+        ("planned", "sending", "waiting", "held", "unknown"),
+        "dead",
+        OWNER,
+        (
+            "refused for good, or given up while others got through",
+            "恒久的に拒否された、または他は届くのに試行を尽くした",
+        ),
+    ),
+    Move(
+        _UNTRIED,
+        "suppressed",
+        OWNER,
+        (
+            "the rule is switched off, or the resident is protected and nothing may go",
+            "ルールが無効、または保護対象者のため送れない",
+        ),
+    ),
+    Move(
+        _UNTRIED,
+        "cancelled",
+        OWNER,
+        (
+            "its event was cancelled, or the resident died, before anything was tried",
+            "何も送らないうちに元の届出が取り消された、または住民が亡くなった",
+        ),
+    ),
+    Move(
+        ("planned", "scheduled", "waiting", "held"),
+        "superseded",
+        OWNER,
+        (
+            "a later report says more, and nothing of this one was tried",
+            "何も送らないうちに新しい届出に置き換わった",
+        ),
+    ),
+    Move(
+        ("unknown",),
+        "delivered",
+        PERSON,
+        ("a person knows that it took effect (`hub deliveries confirm`)", "担当者が届いていることを確認した"),
+    ),
+    Move(
+        ("waiting", "held", "unknown", "dead", "superseded", "suppressed"),
+        "waiting",
+        PERSON,
+        (
+            "released, or tried again (`hub deliveries release`, `hub replay`)",
+            "担当者が保留を解いた、または再送した",
+        ),
+    ),
+    Move(
+        ("planned", "waiting", "held"),
+        "held",
+        PERSON,
+        (
+            "put behind an earlier one, or its job is paused",
+            "先の送信の後ろに並んだ、またはジョブが一時停止中",
+        ),
+    ),
+    Move(
+        (*_OPEN, "dead"),
+        "cancelled",
+        PERSON,
+        (
+            "given up (`hub deliveries drop`), or its job was cancelled",
+            "担当者が取りやめた、またはジョブが中止された",
+        ),
+    ),
+    Move(
+        ("dead", "suppressed", "planned"),
+        "superseded",
+        PERSON,
+        (
+            "to be sent again, but the receiver was told later things meanwhile",
+            "再送しようとしたが、すでに新しい内容が届いている",
+        ),
+    ),
+    Move(
+        ("planned",),
+        "waiting",
+        PERSON,
+        (
+            "a job sends it: replay, backfill, seed, restore",
+            "ジョブによる送信（再送・遡及・初期設定・復元）",
+        ),
+    ),
+    Move(
+        ("planned",),
+        "scheduled",
+        PERSON,
+        ("a job sends it on its effective date", "ジョブによる送信で効力発生日を待つ"),
+    ),
+)
+
+
+def may(start: str, to: str) -> bool:
+    """Say whether a delivery may go from one status to another."""
+    return any(start in move.start and to == move.to for move in MOVES)
+
+
+def page() -> str:
+    """Return the page of `docs/reference/statuses.md`."""
+    return "\n".join(_page()) + "\n"
+
+
+def _page() -> Iterable[str]:
+    yield from (
+        "# Statuses of a delivery",
+        "",
+        "<!-- Written by `python -m hub.ledger.states > docs/reference/statuses.md`; a test keeps it true. -->",
+        "",
+        "A delivery begins as `planned`. Every settlement that the tests of the engine make is held to this table.",
+        "",
+        "| from | to | by | why | 理由 |",
+        "|---|---|---|---|---|",
+    )
+    for move in MOVES:
+        start = " · ".join(f"`{each}`" for each in move.start)
+        yield f"| {start} | `{move.to}` | {BY[move.by][0]} | {move.why[0]} | {move.why[1]} |"
+    ends = sorted({status for status in DELIVERY if not any(status in move.start for move in MOVES)})
+    yield from ("", "Nothing leads on from " + ", ".join(f"`{each}`" for each in ends) + ".", "", "## Reasons", "")
+    for status, reasons in REASONS.items():
+        yield f"- `{status}`: " + " ".join(f"`{reason}`" for reason in reasons)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

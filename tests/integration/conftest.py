@@ -1,0 +1,17 @@
+"""What holds for every test with a ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.services.states import watch
+
+
+@pytest.fixture(autouse=True)
+def moves_of_the_table(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Hold what becomes of deliveries to the state machine (`hub.ledger.states`)."""
+    found = watch(monkeypatch)
+    yield
+    assert not found

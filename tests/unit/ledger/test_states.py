@@ -1,0 +1,35 @@
+"""The state machine of deliveries, and its page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hub.ledger import states
+from hub.ledger.status import DELIVERY
+
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "statuses.md"
+
+
+def test_the_page_is_the_table():
+    assert PAGE.read_text(encoding="utf-8") == states.page(), (
+        "mend: python -m hub.ledger.states > docs/reference/statuses.md"
+    )
+
+
+def test_every_move_is_between_statuses_of_the_hub_and_has_a_reason_in_both_languages():
+    for move in states.MOVES:
+        assert {*move.start, move.to} <= {*DELIVERY}
+        assert move.by in states.BY
+        assert all(move.why)
+
+
+@pytest.mark.parametrize("end", ["delivered", "cancelled"])
+@pytest.mark.parametrize("to", DELIVERY)
+def test_what_is_delivered_or_cancelled_stays_so(end, to):
+    assert not states.may(end, to)
+
+
+def test_what_is_protected_is_not_taken_up_again_by_the_hub_itself():
+    assert {move.by for move in states.MOVES if "suppressed" in move.start} == {states.PERSON}
