@@ -109,6 +109,12 @@ MOVES: tuple[Move, ...] = (
         ),
     ),
     Move(
+        ("cancelled",),
+        "scheduled",
+        OWNER,
+        ("the death that ended it was itself cancelled", "取りやめの理由だった死亡の届出が取り消された"),
+    ),
+    Move(
         ("unknown",),
         "delivered",
         PERSON,

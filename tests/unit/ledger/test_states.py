@@ -25,10 +25,10 @@ def test_every_move_is_between_statuses_of_the_hub_and_has_a_reason_in_both_lang
         assert all(move.why)
 
 
-@pytest.mark.parametrize("end", ["delivered", "cancelled"])
 @pytest.mark.parametrize("to", DELIVERY)
-def test_what_is_delivered_or_cancelled_stays_so(end, to):
-    assert not states.may(end, to)
+def test_what_is_delivered_stays_so_and_what_is_cancelled_comes_back_only_from_a_death_that_was_none(to):
+    assert not states.may("delivered", to)
+    assert states.may("cancelled", to) == (to == "scheduled")
 
 
 def test_what_is_protected_is_not_taken_up_again_by_the_hub_itself():
