@@ -200,7 +200,7 @@ class Chunk:
     events: int
     size: int = 0  # bytes of their bodies
     planned: defaultdict[int, list[tuple[Entry, Item]]] = field(default_factory=lambda: defaultdict(list))
-    vital: list[tuple[int, str]] = field(default_factory=list)  # pos, subject: a death, or what may take one back
+    vital: list[Entry] = field(default_factory=list)  # deaths, and what may take one back
 
     def add(self, entry: Entry, items: Sequence[Item], size: int) -> None:
         """Add an event's plan; `size` is that of its body."""
@@ -209,7 +209,7 @@ class Chunk:
         for item in items:
             planned[numbers[item.receiver]].append((entry, item))
         if entry.type in VITAL:
-            self.vital.append((entry.pos, entry.wire.subject))
+            self.vital.append(entry)
         self.events += 1
         self.size += size
 

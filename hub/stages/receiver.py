@@ -416,7 +416,7 @@ class Worker:
             stop = min(len(planned), start + limit - len(works))
             self._take_all(planned[start:stop], works)
             reached = self._cursor[stream] = chunk.upto if stop == len(planned) else planned[stop - 1][0].pos
-            if chunk.vital and await self._mind_deaths({s for pos, s in chunk.vital if after < pos <= reached}):
+            if chunk.vital and await self._mind_deaths([each for each in chunk.vital if after < each.pos <= reached]):
                 return
 
     def _take_all(self, planned: Sequence[tuple[Entry, Item]], works: list[Work]) -> None:
@@ -468,18 +468,20 @@ class Worker:
                 if hold.detail == _kind(entry, item) and hold.pos < entry.pos:
                     self._end_untried(hold, SUPERSEDED)
 
-    async def _mind_deaths(self, subjects: set[str]) -> bool:
+    async def _mind_deaths(self, vital: Sequence[Entry]) -> bool:
         """End what is scheduled for those who have died, schedule it again for those who have not; say if any ended.
 
         What ended is settled before more is read: a cancelled death looks for it in the ledger.
         """
-        if not subjects:
+        amended = {entry.wire.subject for entry in vital if entry.type != "resident.died"}
+        died = {entry.wire.subject for entry in vital if self._scheduled.of(entry.wire.subject)}
+        if not (amended or died):
             return False
-        found = await asyncio.to_thread(deaths.dead, self._desk.ledger, subjects)
+        found = await asyncio.to_thread(deaths.dead, self._desk.ledger, amended | died)
         ended = [hold for subject, pos in found.items() for hold in self._scheduled.of(subject) if hold.pos < pos]
         for hold in ended:
             self._end_untried(hold, DIED)
-        if alive := subjects - found.keys():
+        if alive := amended - found.keys():
             await self._schedule_again(alive)
         return bool(ended)
 
