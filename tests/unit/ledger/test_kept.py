@@ -50,7 +50,7 @@ def cut(said: dict[str, Any], used: frozenset[tuple[str, ...]]) -> dict[str, Any
 
 
 @pytest.mark.parametrize("type_", TYPES)
-@pytest.mark.parametrize("used", USED, ids=str)
+@pytest.mark.parametrize("used", USED)
 def test_what_is_kept_is_the_part_that_rules_use(type_, used):
     paths = kept_paths(frozenset(used))
     assert Kept(paths).of(type_, DATA) == cut(delta(type_, DATA), paths)
