@@ -8,9 +8,8 @@ BIN := .venv/bin
 # one process of tests a core, as far as two
 WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1); echo $$(( n < 2 ? n : 2 )))
 SPREAD := -n $(WORKERS) --dist worksteal
-# every process starts from compiled modules, as an installed hub does, whatever the environment says
-export PYTHONPYCACHEPREFIX ?= $(CURDIR)/.cache/compiled
-unexport PYTHONDONTWRITEBYTECODE
+# modules are compiled once, by setup or by the first process that needs them, whatever the environment says
+unexport PYTHONDONTWRITEBYTECODE PYTHONPYCACHEPREFIX
 NAME ?= fan-out
 N ?= 200
 

@@ -28,9 +28,10 @@ def drain(
     close_windows: Annotated[bool, typer.Option("--close-windows", help=word("option.close-windows"))] = False,
 ) -> int:
     """Run until nothing is left."""
+    limit = times.seconds(wait)
     refuse_broken(session)
     with session.hub(kafka=True) as hub:
-        report = patiently(hub, times.seconds(wait), close_windows=close_windows)
+        report = patiently(hub, limit, close_windows=close_windows)
     found = told(report)
     session.answer(found, lambda: write(found))
     return 0 if report.clear else 1

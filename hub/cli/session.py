@@ -47,7 +47,7 @@ class Session:
 
         try:
             return ZoneInfo(front.timezone(self.folder))
-        except (OSError, ValueError, ZoneInfoNotFoundError, ConfigurationError):
+        except (ValueError, ZoneInfoNotFoundError):
             return UTC
 
     # --- the city ----------------------------------------------------------------------------------------------

@@ -36,6 +36,8 @@ def kafka_lag(session: Session, ask: Ask) -> dict[str, Any]:
         ends = {topic: asking.end_offsets(bootstrap, topic) for _, topic in ask(glance.TOPIC)}
     except BrokerUnavailable:
         return {"bootstrap": bootstrap, "lag": None}
+    if not ends and not any(asking.serves(address.strip()) for address in bootstrap.split(",")):
+        return {"bootstrap": bootstrap, "lag": None}  # nothing was dispatched yet, and nobody was asked
     return {"bootstrap": bootstrap, "lag": unread(ask, ends)}
 
 

@@ -141,8 +141,12 @@ class LocalBroker:
     def ahead(self) -> Iterator[None]:
         """Hold a lease beside the block, which does not wait for it: the broker starts while the block gets ready.
 
-        The block takes a lease of its own before it uses the broker, and hears there why this one has failed.
+        The block takes a lease of its own before it uses the broker, and hears there why this one has failed. What has
+        to be fetched first is left to that lease, which nothing goes wrong before.
         """
+        if not jar_folder().exists():
+            yield
+            return
         over, taken = threading.Event(), Future[None]()
 
         def hold() -> None:

@@ -33,11 +33,9 @@ def with_driver(url: str) -> str:
 
 
 def timezone(folder: Path) -> str:
-    """Return the time zone hub.yaml names, without asking whether there is one; raises `ConfigurationError`."""
-    from hub.settings.yaml import read_yaml  # noqa: PLC0415
+    """Return the time zone hub.yaml names, without asking whether there is one; the usual one where it names none."""
+    from hub.settings.yaml import scan_yaml  # noqa: PLC0415
 
-    path = folder / "hub.yaml"
-    if not path.read_bytes().strip():
-        return TIMEZONE
-    named = read_yaml(path, folder=folder).items.get("timezone")
+    read, _ = scan_yaml(folder / "hub.yaml", folder=folder)
+    named = read.items.get("timezone") if read is not None else None
     return str(named.value) if named is not None else TIMEZONE

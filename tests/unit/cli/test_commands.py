@@ -9,6 +9,9 @@ from hub import __version__
 from hub.cli import failure, reserved
 from hub.cli.main import COMMANDS
 from hub.errors import AmbiguousId, BrokerUnavailable, ConfigurationError, HubError, Problem
+from hub.ledger.engine import Ledger
+from hub.ledger.log import EventLog
+from hub.settings import front
 
 
 def test_help_lists_every_command(hub):
@@ -350,3 +353,29 @@ def test_status_imports_nothing_slow(hub, city, kafka):
     code = "from hub.cli.main import main; sys.argv = ['hub', 'status']; main()"
     loaded = _loaded(code, HUB_CITY=str(city), HUB_KAFKA=kafka)
     assert sorted((SLOW - {"ruamel.yaml"}) & loaded) == []
+
+
+@pytest.mark.parametrize("topic", [False, True])
+def test_a_kafka_that_is_away_has_no_lag(hub, city, monkeypatch, topic):
+    hub("status", "--city", city)  # makes the ledger's tables
+    if topic:
+        ledger = Ledger(f"sqlite:///{city}/var/ledger.db")
+        EventLog(ledger).open_generation("hub.events", "a-uuid", 1)
+        ledger.close()
+    monkeypatch.setenv("HUB_KAFKA", "127.0.0.1:1")
+    assert json.loads(hub("status", "--city", city, "--json").stdout)["kafka"] == {
+        "bootstrap": "127.0.0.1:1",
+        "lag": None,
+    }
+
+
+def test_a_wait_that_is_no_duration_starts_nothing(hub, city):
+    shown = hub("drain", "--city", city, "--wait", "abc")
+    assert shown.exit_code == 2
+    assert not (city / "var" / "kafka").exists()
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n", "city: moriguchi\n"])
+def test_a_city_that_names_no_time_zone_has_the_usual_one(tmp_path, text):
+    (tmp_path / "hub.yaml").write_text(text)
+    assert front.timezone(tmp_path) == front.TIMEZONE
