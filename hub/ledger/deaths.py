@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from hub.ledger.commands import overtaken, parts
 from hub.ledger.engine import Ledger
 from hub.ledger.status import DIED
-from hub.ledger.tables import event, name, outcome, relation
+from hub.ledger.tables import event, name, outcome, pending, relation
 
 
 def dead(ledger: Ledger, subjects: Collection[str]) -> dict[str, int]:
@@ -32,10 +32,11 @@ def dead(ledger: Ledger, subjects: Collection[str]) -> dict[str, int]:
 def buried(ledger: Ledger, receiver: int, subjects: Collection[str]) -> list[int]:
     """Return the events of residents that ended untold because they had died, and that stand and are not overtaken."""
     cancelled = sa.exists().where(relation.c.target == event.c.pos, relation.c.kind == "cancels")
+    waits = sa.exists().where(pending.c.receiver == receiver, pending.c.pos == event.c.pos, pending.c.job == 0)
     query = (
         sa.select(event.c.pos)
         .join(outcome, sa.and_(outcome.c.pos == event.c.pos, outcome.c.receiver == receiver, outcome.c.job == 0))
-        .where(outcome.c.status == DIED, ~cancelled)
+        .where(outcome.c.status == DIED, ~cancelled, ~waits)
     )
     found: list[int] = []
     with ledger.read() as connection:

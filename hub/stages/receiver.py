@@ -486,7 +486,9 @@ class Worker:
         return bool(ended)
 
     async def _schedule_again(self, subjects: set[str]) -> None:
-        positions = await asyncio.to_thread(deaths.buried, self._desk.ledger, self.port.no, subjects)
+        found = await asyncio.to_thread(deaths.buried, self._desk.ledger, self.port.no, subjects)
+        here = {hold.pos for subject in subjects for hold in (*self._scheduled.of(subject), *self._lanes.of(subject))}
+        positions = [pos for pos in found if pos not in here]  # given back before
         for entry, item in await self._entries(positions, [None] * len(positions)):
             hold = Hold(entry.pos, 0, entry.wire.subject, SCHEDULED, _kind(entry, item), now_ms(), item.due, 0, 0)
             self._scheduled.add(hold)
@@ -582,6 +584,8 @@ class Worker:
         self._check_lease()
         try:
             outcomes = await (self._prepared if self._features.prepared else self._direct)(works, batch)
+            if outcomes is not None and len(outcomes) != len(works):
+                raise _Fault(f"the adapter answered {len(outcomes)} outcomes for {len(works)}", code="fault")  # noqa: TRY301
         except (Transient, Rejected, Malformed, OutcomeUnknown) as error:
             if self._features.prepared and self._intent_open:
                 raise  # the batch may stand half-way: it is finished from its intent
@@ -602,10 +606,15 @@ class Worker:
             return works
         batch = self._batch(again, 0)
         try:
-            answers = await self._sink.confirm(batch)
-        except Transient as error:
-            await self._record(again, [Outcome(each.key, error) for each in batch.deliveries], 0)
-            return [work for work in works if work not in again]
+            answers = await _named(self._sink.confirm(batch))
+        except (Transient, Rejected, Malformed, OutcomeUnknown, _Fault) as error:
+            # All of the round is put back: the cursor has passed what it took from the log.
+            waits = error if isinstance(error, Transient) else Transient(str(error), reached=True, code="confirm")
+            asked = {id(work) for work in again}
+            keys = [each.key for each in self._batch(works, 0).deliveries]
+            errors = [waits if id(work) in asked else _NotTried("") for work in works]
+            await self._record(works, [Outcome(*each) for each in zip(keys, errors, strict=True)], 0)
+            return []
         taken = [work for work, answer in zip(again, answers, strict=True) if answer and answer.error is None]
         for work in taken:
             self._end(work, DELIVERED, self._carry)
@@ -619,7 +628,7 @@ class Worker:
         self._most = max(1, len(batch.deliveries) // 2)
         if len(batch.deliveries) > 1:
             return [Outcome(delivery.key, _NotTried("")) for delivery in batch.deliveries]
-        log.error("%s: a fault of the adapter", self.key, exc_info=fault.__cause__)
+        log.error("%s: a fault of the adapter: %s", self.key, fault.message, exc_info=fault.__cause__)
         self._faults += 1
         refused = Rejected(fault.message, code="fault")
         waits = Transient(fault.message, reached=True, code="fault")
@@ -806,7 +815,7 @@ class Worker:
         if work.hold is not None and not waits:
             self._lanes.add(work.hold)
             return
-        shut = self.port.shut(self.key)
+        shut = self.port.shut(self.key) if self._breaker is None else None  # what the breaker holds goes with its head
         idle = delivery_code("held", shut.reason) if shut else BREAKER
         status = EARLIER_WAITING if waits else idle
         due = None if waits or self._breaker else now

@@ -93,3 +93,21 @@ async def test_a_crash_after_a_dead_letter_cannot_lose_the_stop(town_of):
         "kokuho.main": "dead letter (on_dead: stop)"
     }
     assert DELIVERED not in [status for status, _ in town.outcomes().values()]
+
+
+class Forgetful(Shelf):
+    """A sink that forgets the last delivery of a batch."""
+
+    async def deliver(self, batch):
+        remembered = batch.deliveries if len(batch.deliveries) == 1 else batch.deliveries[:-1]
+        return await super().deliver(replace(batch, deliveries=remembered))
+
+
+async def test_a_sink_that_answers_too_little_loses_nothing(town_of):
+    town = town_of()
+    town.dispatch(*(died(number, str(number), n=number) for number in range(8)))
+    sink = Forgetful()
+    async with town.working(sink) as worker:
+        await until(lambda: len(town.outcomes()) == 8 and not worker.busy)
+    assert set(sink.ids) == {str(number) for number in range(8)}
+    assert {status for status, _ in town.outcomes().values()} == {DELIVERED}

@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from hub.errors import Transient
 from hub.ledger.protected import Register, protect_early
+from hub.stages import receiver as receiver_module
 from hub.stages import watch
 from hub.stages.shutters import Shut
 
@@ -54,3 +56,21 @@ async def test_a_pause_counts_from_the_next_call_on(town):
         sink.answer = lambda _: None
         shut.clear()
         await until(lambda: len(sink.taken) == 3)
+
+
+async def test_what_was_not_tried_goes_out_when_the_system_is_open_and_back(town, monkeypatch):
+    monkeypatch.setattr(receiver_module, "PROBES", (0.02, 0.03))
+    shut = []
+
+    def goes(_):
+        shut.append(Shut("maintenance", None))
+        return Transient("gone", reached=False)
+
+    sink = Shelf(goes, batch=1)
+    port = replace(town.port(sink), shut=lambda _: shut[0] if shut else None)
+    async with town.working(port=port):
+        await until(lambda: len(town.holds()) == 3)
+        sink.answer = lambda _: None
+        shut.clear()
+        await until(lambda: len(sink.taken) == 3)
+    assert sorted(sink.ids) == ["0", "1", "2"]

@@ -212,6 +212,35 @@ def test_what_a_person_lets_go_again_is_asked_for_first(tmp_path, ledger_url):
     town.close()
 
 
+@pytest.mark.parametrize("fault", [Transient("不通"), KeyError("no such method")], ids=["away", "nameless"])
+def test_a_question_that_fails_holds_up_nobody_and_loses_nothing(tmp_path, ledger_url, fault):
+    class Answers(dict):
+        asked = 0
+
+        def get(self, key):
+            self.asked += 1
+            if self.asked == 1:
+                raise fault
+            return super().get(key)
+
+    town = Town(tmp_path / "city", ledger_url, {"suido": RULE}, idempotent=False)
+    desk = town.desks["suido"]
+    desk.features = replace(desk.features, confirms=True)
+    desk.error = OutcomeUnknown("時間切れ", code="timeout")
+    town.report(town.moved(ADDRESS, "1"))
+    town.deliver()
+    desk.error = None
+    came = "juki/e1:suido.main:0"
+    desk.truth = Answers({came: Outcome(came)})
+    town.do(town.replay(came))
+    town.report(town.moved(ADDRESS, "2"), town.moved(ADDRESS, "3"))
+    town.deliver(until=lambda: sorted(desk.ids) == ["e2", "e3"])
+    first, *others = [status for _, status, _ in town.statuses("suido")]
+    assert first in {"waiting", "delivered"}  # asked again after its delay, and never sent
+    assert others == ["delivered", "delivered"]
+    town.close()
+
+
 def test_decisions_are_carried_out_while_the_receiver_is_shut(tmp_path, ledger_url):
     town = Town(tmp_path / "city", ledger_url, {"suido": RULE}, idempotent=False)
     town.desks["suido"].error = OutcomeUnknown("時間切れ", code="timeout")

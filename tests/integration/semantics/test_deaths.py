@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from hub.ledger import deaths
 from tests.integration.semantics.world import ADDRESS, World
 
 DATED = """subscribes:
@@ -70,3 +71,13 @@ def test_a_death_that_another_office_reports_too_stands(world):
 def test_a_death_taken_back_before_it_came_counts_for_nothing(world):
     world.report(later(world), cancel(world, "gone"), died(world, id_="gone"))
     assert states(world) == [("e1", "scheduled", None)]
+
+
+def test_what_was_given_back_is_not_given_back_again(world):
+    moved = later(world)
+    world.report(moved, died(world))
+    world.deliver()
+    assert len(deaths.buried(world.ledger, 1, [moved["subject"]])) == 1
+    world.report(cancel(world, "e2"))
+    world.deliver()
+    assert deaths.buried(world.ledger, 1, [moved["subject"]]) == []
