@@ -459,8 +459,10 @@ async def test_a_waiting_delivery_holds_only_its_residents_later_ones(town_of):
 async def test_what_waits_survives_a_restart_and_goes_in_order(town_of):
     town = town_of(listens("kokuho", retry=Retry(delays=(3600,), then=3600)))
     town.dispatch(*pairs(6, residents=1))
-    await town.deliver(Shelf(once(Transient("busy", reached=True))))
-    assert len(town.holds()) == 6
+    busy = Shelf(once(Transient("busy", reached=True)))
+    async with town.working(busy) as worker:
+        await until(lambda: len(town.holds()) == 6 and not worker.busy)
+    assert busy.taken == []
     with town.ledger.write() as connection:  # the hour has passed
         connection.execute(sa.update(pending).where(pending.c.due.is_not(None)).values(due=0))
     sink = Shelf()
