@@ -611,9 +611,11 @@ class Worker:
             # All of the round is put back: the cursor has passed what it took from the log.
             waits = error if isinstance(error, Transient) else Transient(str(error), reached=True, code="confirm")
             asked = {id(work) for work in again}
-            keys = [each.key for each in self._batch(works, 0).deliveries]
-            errors = [waits if id(work) in asked else _NotTried("") for work in works]
-            await self._record(works, [Outcome(*each) for each in zip(keys, errors, strict=True)], 0)
+            outcomes = [
+                Outcome(work.entry.key(self.port.no, work.job), waits if id(work) in asked else _NotTried(""))
+                for work in works
+            ]
+            await self._record(works, outcomes, 0)
             return []
         taken = [work for work, answer in zip(again, answers, strict=True) if answer and answer.error is None]
         for work in taken:
