@@ -748,11 +748,14 @@ class Worker:
         record = _Record(batch)
         now = now_ms()
         untried: list[Work] = []
+        tried: list[Outcome] = []  # a resident's later ones say nothing of the system: they follow their head's fate
         blocked: set[str] = set()
         if isinstance(outcomes, Delivered) or all(outcome.error is None for outcome in outcomes):
             self._all_well(works, record)
-            works, outcomes = [], outcomes[:1]
+            works, tried = [], list(outcomes[:1])
         for work, outcome in zip(works, outcomes, strict=False):
+            if work.subject not in blocked:
+                tried.append(outcome)
             if outcome.error is None and work.subject not in blocked:
                 self._end(work, DELIVERED, record)
             elif isinstance(outcome.error, _NotTried) or work.subject in blocked:
@@ -764,7 +767,7 @@ class Worker:
                 blocked.add(work.subject)
                 self._wait(work, outcome.error, record, now)
         was_open = self._breaker is not None
-        self._judge(outcomes, now)
+        self._judge(tried, now)
         for work in untried:
             self._again(work, record, now, waits=work.subject in blocked)
         stops = self.port.settings.on_dead == "stop" and any(failure.kind in DEATHS for failure in record.failures)
