@@ -96,6 +96,11 @@ def system_of(source: str) -> str:
     return source.removeprefix(SYSTEMS)
 
 
+def source_of(text: str) -> str:
+    """Return a source as the ledger names it: `juki` and `/systems/juki` are one."""
+    return SYSTEMS + system_of(text)
+
+
 def head(wire: Wire) -> bytes:
     """Return the opening of the projected CloudEvent, shared by all receivers of one event (no closing brace)."""
     parts = {

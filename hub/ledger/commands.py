@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.ledger.engine import Ledger
-from hub.ledger.status import ARRIVED
+from hub.ledger.status import ARRIVED, UNREACHED
 from hub.ledger.tables import attempt, command, event, job, outcome, pending, relation
 
 T = TypeVar("T")
@@ -94,7 +94,7 @@ def known(ledger: Ledger, receiver: int, positions: Collection[int]) -> Known:
                 found.ended[row.pos, row.job] = row.status, row.no
             tries = (
                 sa.select(attempt.c.pos, attempt.c.job, sa.func.max(attempt.c.n))
-                .where(attempt.c.receiver == receiver, attempt.c.pos.in_(part))
+                .where(attempt.c.receiver == receiver, attempt.c.pos.in_(part), attempt.c.kind != UNREACHED)
                 .group_by(attempt.c.pos, attempt.c.job)
             )
             for pos, number, highest in connection.execute(tries):

@@ -21,6 +21,8 @@ REASONS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 DEATHS = ("rejected", "expired", "exhausted", "unconfirmed")  # kinds of attempt after which a delivery is dead
+UNREACHED = "unreached"  # of an attempt that did not reach the system, or met an open breaker: it has no number
+UNCOUNTED = frozenset({UNREACHED, "decision"})  # kinds of attempt that are none
 PERSONAL = frozenset({"ask", "incomplete", "approval", "id-unknown"})  # held reasons that no time mends
 
 

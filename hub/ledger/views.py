@@ -86,6 +86,20 @@ class Views:
             raise AmbiguousId(reference, sorted(f"{system}/{reference}" for system in found))
         return next(iter(found.values()))
 
+    def at(self, source: str, event_id: str) -> int | None:
+        """Return the position of a source's event."""
+        query = sa.select(dedup.c.pos).join(name, name.c.no == dedup.c.source)
+        with self.ledger.read() as connection:
+            found = connection.execute(query.where(dedup.c.id == event_id, *_of_source(source))).scalar()
+        return None if found is None else int(found)
+
+    def longer(self, length: int, source: str | None) -> list[tuple[str, str, int]]:
+        """Return `(source, id, position)` of the events whose id is longer, of one source if given."""
+        query = sa.select(name.c.name, dedup.c.id, dedup.c.pos).join(name, name.c.no == dedup.c.source)
+        conditions = [sa.func.length(dedup.c.id) > length, *(_of_source(source) if source is not None else ())]
+        with self.ledger.read() as connection:
+            return [(row[0], row[1], row[2]) for row in connection.execute(query.where(*conditions))]
+
     @staticmethod
     def _positions(connection: Connection, ids: Sequence[str], system: str | None) -> dict[str, int]:
         query = sa.select(name.c.name, dedup.c.pos).join(name, name.c.no == dedup.c.source).where(dedup.c.id.in_(ids))
@@ -278,6 +292,10 @@ class Views:
 
 def _of(table: sa.Table, receivers: Sequence[int], positions: Sequence[int]) -> sa.Select[Any]:
     return sa.select(table).where(table.c.receiver.in_(receivers), table.c.pos.in_(positions))
+
+
+def _of_source(source: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return name.c.kind == "source", name.c.name == source
 
 
 def _parts(values: Sequence[int], size: int = 400) -> Iterable[Sequence[int]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from hub.events.catalogue import TYPES
 from hub.events.envelope import identity
-from hub.events.wire import SYSTEMS, Wire, system_of
+from hub.events.wire import Wire, source_of, system_of
 from hub.stages.history import AMENDMENTS
 
 
@@ -19,14 +19,10 @@ def targets_of(wire: Wire, data: Mapping[str, Any]) -> list[tuple[str, str, str]
     if data.get("event_id"):
         text = str(data["event_id"])
         cuts = [index for index, letter in enumerate(text) if letter == "/" and index]
-        return [("id", wire.source, text), *(("id", _source(text[:cut]), text[cut + 1 :]) for cut in cuts)]
+        return [("id", source_of(wire.source), text), *(("id", source_of(text[:cut]), text[cut + 1 :]) for cut in cuts)]
     if data.get("source"):
-        source, values = _source(str(data["source"])), data["identity"]
+        source, values = source_of(str(data["source"])), data["identity"]
         typed = values if isinstance(values, list) else [values]  # a source of several types adds the type (Ids)
         forms = [values, *([*typed, name] for name in TYPES if name not in AMENDMENTS)]
         return [("id", source, identity(system_of(source), form)) for form in forms]
-    return [("sequence", wire.source, str(data["sequence"]))]
-
-
-def _source(text: str) -> str:
-    return text if "/" in text else SYSTEMS + text
+    return [("sequence", source_of(wire.source), str(data["sequence"]))]

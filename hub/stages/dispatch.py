@@ -18,7 +18,7 @@ import orjson
 from sqlalchemy.engine import Connection
 
 from hub.errors import Fenced, HubError, Malformed, Unavailable
-from hub.events.wire import Lazy, Wire, decode, system_of, type_of
+from hub.events.wire import Lazy, Wire, decode, source_of, system_of, type_of
 from hub.ledger.desk import now_ms
 from hub.ledger.log import DispatchBatch, EventLog, IdTaken
 from hub.ledger.names import Names
@@ -203,7 +203,7 @@ class Dispatcher:
     def _plan(self, decoded: list[tuple[Record, Wire]], poll: _Poll) -> None:
         numbers = {wire.source: 0 for _, wire in decoded}
         for name in numbers:
-            numbers[name] = self._sources.number(name)
+            numbers[name] = self._sources.number(source_of(name))
         known: dict[tuple[str, int], tuple[int, bytes, Wire | None]] = {
             key: (pos, digest, None)
             for key, (pos, digest) in self._log.known((wire.id, numbers[wire.source]) for _, wire in decoded).items()

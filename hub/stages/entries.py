@@ -11,13 +11,14 @@ from typing import Any
 import orjson
 
 from hub.adapters.contract import Delivery
-from hub.events.wire import Wire, decode, head, system_of, type_of
+from hub.events.wire import Wire, decode, head, source_of, system_of, type_of
 from hub.routing.plan import Planned, Router
 from hub.routing.projection import Projection
 from hub.routing.protection import Cut, cut_of
 from hub.routing.rules import RuleSet
 
 KEY_LIMIT = 200
+DIGEST = 32  # characters of an event in the key of one whose id is too long
 VITAL = frozenset({"resident.died", "event.cancelled"})
 _NEW = b'","action":"new","data":'
 PACKED = 10_000  # packed plans remembered
@@ -120,7 +121,7 @@ class Entry:
         return cls(pos, decode(body), rules)
 
     def _open(self) -> bytes:
-        self._prefix = f"{system_of(self.wire.source)}/{self.wire.id}:"
+        self._prefix = f"{_system_in_key(self.wire.source)}/{self.wire.id}:"
         self._is_long = len(self._prefix) + self.rules.longest > KEY_LIMIT
         self._head = head(self.wire) + b',"deliverykey":"'
         self._start = self._head + orjson.dumps(self._prefix)[1:-1]
@@ -184,10 +185,26 @@ def cut_for(entry: Entry, item: Item, rules: Callable[[int], ActiveRules]) -> Cu
 
 def short_key(wire: Wire, receiver: str, job: int) -> str:
     """Return the key of an event whose id is too long: the id, or the whole name, as 32 hex digits."""
-    system = system_of(wire.source)
-    digest = hashlib.sha256(f"{system}/{wire.id}".encode()).hexdigest()[:32]
+    system = _system_in_key(wire.source)
+    digest = digest_of(wire.source, wire.id)
     key = f"{system}/{digest}:{receiver}:{job}"
     return key if len(key) <= KEY_LIMIT else f"{digest}:{receiver}:{job}"
+
+
+def digest_of(source: str, event_id: str) -> str:
+    """Return the 32 hex digits by which a key that would be too long names an event."""
+    return hashlib.sha256(f"{_system_in_key(source)}/{event_id}".encode()).hexdigest()[:DIGEST]
+
+
+def _system_in_key(source: str) -> str:
+    """Return a source's system without slashes, which would let `a/b` of `c` and `a` of `b/c` share a key."""
+    system = system_of(source)
+    return system.replace("%", "%25").replace("/", "%2F") if "/" in system or "%" in system else system
+
+
+def source_in_key(text: str) -> str:
+    """Return the source that a key names by its system, as the ledger has it."""
+    return source_of(text.replace("%2F", "/").replace("%25", "%"))
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from hub.events.wire import type_of
 from hub.ledger.protected import Register
 from hub.ledger.status import DELIVERY, REASONS, delivery_code
 from hub.ledger.views import EventFilter, Views
+from hub.stages.entries import DIGEST, KEY_LIMIT, digest_of, source_in_key
 from hub.stages.rulebook import RuleBook
 from hub.stages.told import Told, says, told_of
 
@@ -58,12 +59,25 @@ class Finder:
         reference, _, receiver = reference.rpartition(":")
         if not rest.isdigit() or not reference:
             raise UsageError(f"not a delivery key: {key}", mend="<source system>/<event id>:<system>.<receiver>:<n>")
-        row = self._views.event(self._views.find(reference))
+        row = self._views.event(self._named(reference, key))
         flags = self._register({row.subject})
         for told in told_of(row, self._views.states([row.pos]), self._book.__getitem__, flags):
             if (told.key, told.job) == (receiver, int(rest)):
                 return told
         raise NotFound(f"there is no delivery {key}", mend="hub deliveries list")
+
+    def _named(self, reference: str, key: str) -> int:
+        """Return the position of the event that a delivery key names, also by the digest of a long id."""
+        system, slash, event_id = reference.partition("/")
+        source = source_in_key(system) if slash else None
+        if source is not None and (pos := self._views.at(source, event_id)) is not None:
+            return pos
+        digest = event_id if slash else reference
+        if len(digest) == DIGEST:
+            for name, long_id, pos in self._views.longer(KEY_LIMIT + DIGEST - len(key) if slash else 0, source):
+                if digest_of(name, long_id) == digest:
+                    return pos
+        return self._views.find(reference)
 
     def events(self, wanted: EventFilter) -> Iterator[Any]:
         """Yield the rows of events that fit, the newest first."""

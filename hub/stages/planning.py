@@ -18,7 +18,7 @@ from hub.errors import Malformed
 from hub.events.envelope import event_from
 from hub.events.facts import delta as facts_delta
 from hub.events.facts import merge
-from hub.events.wire import Lazy, Wire, system_of
+from hub.events.wire import Lazy, Wire, source_of, system_of
 from hub.ledger.facts import FactBook, Kept, homes, kept_paths
 from hub.ledger.log import DispatchBatch, EventLog, Homes
 from hub.ledger.names import Names
@@ -423,9 +423,10 @@ class Planner:
         """Say whether a cancellation came before this event; then it is cancelled as it arrives."""
         if not self._tombstones:
             return False
-        names = [f"id:{new.wire.source}/{new.wire.id}"]
+        source = source_of(new.wire.source)
+        names = [f"id:{source}/{new.wire.id}"]
         if new.wire.sequence is not None:
-            names.append(f"sequence:{new.wire.source}/{new.wire.sequence}")
+            names.append(f"sequence:{source}/{new.wire.sequence}")
         met = [(new.wire.subject, name) for name in names if (new.wire.subject, name) in self._tombstones]
         cancellations = {self._tombstones[key] for key in met}
         for pos in cancellations:

@@ -89,7 +89,7 @@ def _milliseconds(moment: datetime) -> int:
 
 def _count(result: PublishResult, events: list[Event], seen: set[int]) -> None:
     for event in events:
-        known = hash((event.source, event.id))
+        known = hash((event.system, event.id))
         if known in seen:
             result.duplicates_in_file += 1
         seen.add(known)

@@ -41,6 +41,7 @@ from hub.ledger.status import (
     SCHEDULED,
     SUPERSEDED,
     UNKNOWN,
+    UNREACHED,
     WAITING,
     delivery_code,
 )
@@ -809,7 +810,7 @@ class Worker:
                 record.failures.append(_failure(work, "exhausted", error, now))
                 return
             delay = self._schedule.delay(attempts, after, _RANDOM) if counted else self._probe_delay()
-            status, due, kind = WAITING, now + int(delay * 1000), "transient"
+            status, due, kind = WAITING, now + int(delay * 1000), "transient" if counted else UNREACHED
         again = replace(work.waiting(now), status=status, detail=str(error), due=due, attempts=attempts)
         self._lanes.add(again)
         record.holds.append(again)

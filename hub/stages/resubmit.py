@@ -84,7 +84,7 @@ class Resubmitter:
         if item.stage == "intake":
             return self._mapped(item, replacement, now)
         found = self._read(item, item.raw if replacement is None else replacement, now)
-        if item.code == "id-reused" and {(each.source, each.id) for each in found} & self._taken(item, now):
+        if item.code == "id-reused" and {(each.system, each.id) for each in found} & self._taken(item, now):
             mend = "give it an id of its own with `hub quarantine fix`, or discard it"
             raise UsageError("its id belongs to another event", mend=mend)
         return found
@@ -101,7 +101,7 @@ class Resubmitter:
         return events
 
     def _taken(self, item: Item, now: str) -> set[tuple[str, str]]:
-        return {(event.source, event.id) for event in self._read(item, item.raw, now)}
+        return {(event.system, event.id) for event in self._read(item, item.raw, now)}
 
     # --- rows --------------------------------------------------------------------------------------------------
 

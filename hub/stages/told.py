@@ -9,7 +9,7 @@ from typing import Any
 
 from hub.adapters.contract import Delivery
 from hub.ledger.desk import Hold
-from hub.ledger.status import delivery_words
+from hub.ledger.status import UNCOUNTED, delivery_words
 from hub.ledger.views import Ended, States
 from hub.routing.protection import Cut
 from hub.stages.entries import ActiveRules, Entry, Item, cut_for, unpack_made, unpack_plan
@@ -68,11 +68,19 @@ class Told:
         """Return how many attempts reached the system."""
         if self.hold is not None:
             return self.hold.attempts
-        return max((each["n"] for each in self.failures), default=0) + (self.state[0] in ARRIVED)
+        failed = sum(each["kind"] not in UNCOUNTED for each in self.failures)
+        return failed + (self.state[0] in ARRIVED and not self._on_word)
+
+    @property
+    def _on_word(self) -> bool:
+        """Say whether a person's decision was the last that is known of it."""
+        return bool(self.failures) and self.failures[-1]["kind"] == "decision"
 
     @property
     def error(self) -> Json | None:
-        """Return the last error: code, message, when."""
+        """Return the last error: code, message, when; of what arrived in the end, only by whose word it did."""
+        if self.state[0] in ARRIVED and not self._on_word:
+            return None
         if self.failures:
             last = self.failures[-1]
             return {"code": last["code"], "message": last["message"], "at": moment(last["at"])}

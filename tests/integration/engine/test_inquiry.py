@@ -5,9 +5,10 @@ import pytest
 from hub.errors import AmbiguousId, NotFound, Transient, UsageError
 from hub.ledger.views import EventFilter
 from hub.settings.models import Retry
+from hub.stages import receiver as receiver_module
 from hub.stages.inquiry import DeliveryFilter
 
-from .town import Shelf, died, listens, report, rule
+from .town import Shelf, died, listens, report, rule, until
 
 EVENT = {
     *("event", "status", "seen", "duplicate_of", "corrects", "corrected_by", "deliveries", "not_told"),
@@ -168,3 +169,53 @@ def test_why_not_is_answered_by_the_event_applied_where_a_rule_asks_after(town_o
     told = town.inquiry.event("1")
     assert [each["system"] for each in told["deliveries"]] == ["kokuho"]
     assert told["not_told"] == []
+
+
+def written(source, number, subject="1000001", **more):
+    return {**died(number, subject, **more), "source": source}
+
+
+async def test_a_source_written_two_ways_is_one(town_of):
+    town = town_of()
+    town.dispatch(written("juki", 1), written("/systems/juki", 1))
+    town.dispatch(written("juki", 1), written("/systems/juki", 1, n="other"))
+    assert town.inquiry.event("juki/1")["seen"] == 3
+    assert [code for _, code, _ in town.quarantined()] == ["id-reused"]
+    target = {"event_id": "juki/1", "reason": "試験", "effective_on": "2026-04-01"}
+    town.dispatch({**report("event.cancelled", 2, "1000001", target), "source": "https://portal.example/x"})
+    assert town.inquiry.event("juki/1")["corrected_by"] == "https://portal.example/x/2"
+    sink = Shelf()
+    await town.deliver(sink)
+    assert len({each.key for each in sink.taken}) == len(sink.taken)
+
+
+async def test_sources_and_ids_with_slashes_share_no_key(town_of):
+    town = town_of()
+    pairs = [("a", "b/c"), ("a/b", "c"), ("a%2Fb", "c"), ("a%2Fb/x", "c"), ("a/b/x", "c"), ("a", "b/x/c")]
+    pairs += [("a", "b/" + "c" * 300), ("a/b", "c" * 300), ("s" * 198, "1"), ("s" * 196, "t/1")]
+    town.dispatch(*(written(source, number, str(no)) for no, (source, number) in enumerate(pairs)))
+    sink = Shelf()
+    await town.deliver(sink)
+    assert len({each.key for each in sink.taken}) == len(pairs)
+    assert {town.inquiry.delivery(each.key)["subject"] for each in sink.taken} == {str(no) for no in range(len(pairs))}
+    for each in sink.taken:
+        assert town.inquiry.delivery(each.key)["id"] == each.key
+        assert town.inquiry.delivery(each.key)["subject"] == each.subject
+
+
+async def test_what_arrived_has_no_error_and_counts_what_reached_its_system(town_of, monkeypatch):
+    monkeypatch.setattr(receiver_module, "PROBES", (0.02,))
+    town = town_of()
+    town.dispatch(died(1))
+    errors = [
+        Transient("away", reached=False),
+        Transient("away", reached=False),
+        Transient("busy", reached=True, code="http-503"),
+    ]
+    sink = Shelf(lambda _: errors.pop(0) if errors else None)
+    async with town.working(sink) as worker:
+        await until(lambda: town.outcomes() and not worker.busy)
+    shown = town.inquiry.delivery("juki/1:kokuho.main:0")
+    assert (shown["status"], shown["error"]) == ("delivered", None)
+    assert shown["attempts"] == 1
+    assert shown["log"]

@@ -25,7 +25,7 @@ def test_a_key_names_the_event_the_receiver_and_the_job():
     assert entry_of().key(7, 0) == "juki/1:kokuho.main:0"
     assert entry_of().key(7, 12) == "juki/1:kokuho.main:12"
     assert entry_of().delivery(Item(0, 0), 3).key == "juki/1:kokuho.main:0"
-    assert entry_of(source="https://other/x").key(7, 0) == "https://other/x/1:kokuho.main:0"
+    assert entry_of(source="https://other/x").key(7, 0) == "https:%2F%2Fother%2Fx/1:kokuho.main:0"
 
 
 @pytest.mark.parametrize("length", [150, 179, 180, 181, 200, 500])
