@@ -49,20 +49,26 @@ def wanting(problem: Problem) -> bool:
 
 def findings(session: Session) -> list[Problem]:
     """Return every problem of the city: of its files, its adapters' settings, its rules."""
-    from hub.routing import lint
-
     try:
-        city = session.city()
+        return problems_of(session.city())
     except ConfigurationError as error:
         return error.problems
+
+
+def problems_of(city: City) -> list[Problem]:
+    """Return what is wrong with a city whose files can be read."""
+    from hub.routing import lint
+
     return [*adapter_problems(city), *lint.check(city)]
 
 
-def refuse_broken(session: Session) -> None:
-    """Raise ConfigurationError with the errors of a city that cannot run (contract.md, `hub check`)."""
-    errors = [problem for problem in findings(session) if problem.level == "error"]
+def refuse_broken(session: Session) -> City:
+    """Return the city; raises ConfigurationError with its errors when it cannot run (contract.md, `hub check`)."""
+    city = session.city()
+    errors = [problem for problem in problems_of(city) if problem.level == "error"]
     if errors:
         raise ConfigurationError(errors)
+    return city
 
 
 def adapter_problems(city: City) -> list[Problem]:

@@ -29,8 +29,7 @@ def drain(
 ) -> int:
     """Run until nothing is left."""
     limit = times.seconds(wait)
-    refuse_broken(session)
-    with session.hub(kafka=True) as hub:
+    with session.kafka() as broker, session.hub(refuse_broken(session), broker) as hub:
         report = patiently(hub, limit, close_windows=close_windows)
     found = told(report)
     session.answer(found, lambda: write(found))

@@ -23,10 +23,10 @@ def publish(
     facts_only: Annotated[bool, typer.Option("--facts-only", help=word("option.facts-only"))] = False,
 ) -> int:
     """Publish a file or stdin."""
-    city = session.city()
-    if system is not None and system not in city.systems:
+    city = session.city() if system is not None else None
+    if city is not None and system not in city.systems:
         raise UsageError(f"there is no system {system}", mend="one of: " + ", ".join(city.systems))
-    with opened(file) as stream, session.hub(city, kafka=True) as hub:
+    with opened(file) as stream, session.kafka() as broker, session.hub(city, broker) as hub:
         with output.counter(word("publish.progress")) as progress:
             result = run(hub.publish(stream, system=system, name=file, facts_only=facts_only, progress=progress))
         refused = [entry_json(hub.ledger, no) for no in result.quarantined]

@@ -31,8 +31,8 @@ def run(
     host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help=word("option.host"))] = "127.0.0.1",
 ) -> None:
     """Run until SIGTERM or SIGINT."""
-    refuse_broken(session)
-    with session.hub() as hub:
+    city = refuse_broken(session)
+    with session.hub(city) as hub:
         chosen = stages(only)
 
         def ready(listening: socket.socket | None) -> None:

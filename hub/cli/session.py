@@ -16,6 +16,7 @@ from hub.errors import ConfigurationError, Problem
 
 if TYPE_CHECKING:
     from hub.app import Hub
+    from hub.kafka.local import LocalBroker
     from hub.ledger.engine import Ledger
     from hub.ledger.glance import Ask
     from hub.settings.models import City
@@ -67,21 +68,34 @@ class Session:
         return load_city(self.folder)
 
     @contextlib.contextmanager
-    def hub(self, city: City | None = None, *, kafka: bool = False) -> Iterator[Hub]:
-        """Give the city at work; with `kafka` its local one starts while the hub is being loaded."""
+    def kafka(self) -> Iterator[LocalBroker | None]:
+        """Start the city's local Kafka, if it has one, beside the block, which reads the city and loads the hub.
+
+        Raises ConfigurationError when the folder is no city.
+        """
+        from hub.settings import front
+
+        var = self.var
+        if front.bootstrap(os.environ) is not None:
+            yield None
+            return
+        from hub.kafka.local import LocalBroker
+
+        broker = LocalBroker(var)
+        with broker.ahead():
+            yield broker
+
+    @contextlib.contextmanager
+    def hub(self, city: City | None = None, broker: LocalBroker | None = None) -> Iterator[Hub]:
+        """Give the city at work; `broker` is its local Kafka if that is starting already."""
         city = city or self.city()
-        with contextlib.ExitStack() as stack:
-            broker = None
-            if kafka and city.bootstrap is None:
-                from hub.kafka.local import LocalBroker
+        from hub.app import Hub
 
-                broker = LocalBroker(self.var)
-                stack.enter_context(broker.ahead())
-            from hub.app import Hub
-
-            hub = Hub(city, broker)
-            stack.callback(hub.close)
+        hub = Hub(city, broker)
+        try:
             yield hub
+        finally:
+            hub.close()
 
     @contextlib.contextmanager
     def ledger(self) -> Iterator[Ledger]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import orjson
@@ -12,6 +13,7 @@ from hub.errors import Malformed
 LARGEST_EVENT = 256 * 1024  # bytes of compact JSON
 _DIGITS_AS_ZERO = bytes(ord("0") if chr(byte) in "0123456789" else 0x20 for byte in range(256))
 _MANY_DIGITS = b"0" * 19
+_LONG_NUMBER = re.compile(rb"[-:,\[\s]\d{19}|^\d{19}")  # in a text it may be, too: then looking closer finds nothing
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -26,7 +28,7 @@ def parse(text: bytes) -> Any:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as fault:
         raise _not_json(text, fault) from None
-    if _MANY_DIGITS in text.translate(_DIGITS_AS_ZERO):
+    if _MANY_DIGITS in text.translate(_DIGITS_AS_ZERO) and _LONG_NUMBER.search(text):
         _refuse_huge_numbers(text)
     return value
 

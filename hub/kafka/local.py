@@ -18,7 +18,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -75,6 +75,7 @@ class LocalBroker:
         self._state = self.folder / "broker.json"
         self._say = say
         self._ahead: Future[None] | None = None  # a lease being taken ahead
+        self._speak: Callable[[], None] = lambda: None  # tells what was not told while nobody waited for it
 
     def start(self) -> Status:
         """Return once the broker serves and stays; a running one is kept. Raises BrokerUnavailable with the mend."""
@@ -116,6 +117,7 @@ class LocalBroker:
     def lease(self) -> Iterator[str]:
         """Yield the bootstrap servers of a serving broker; one started for this ends with its last user."""
         if self._ahead is not None:
+            self._speak()
             self._ahead.result()
         with self._leased() as bootstrap:
             yield bootstrap
@@ -142,12 +144,19 @@ class LocalBroker:
         """Hold a lease beside the block, which does not wait for it: the broker starts while the block gets ready.
 
         The block takes a lease of its own before it uses the broker, and hears there why this one has failed. What has
-        to be fetched first is left to that lease, which nothing goes wrong before.
+        to be fetched first is left to that lease, which nothing goes wrong before. Nothing is said until then: a block
+        that finds something wrong has its own words.
         """
         if not jar_folder().exists():
             yield
             return
         over, taken = threading.Event(), Future[None]()
+        say, unsaid = self._say, list[str]()
+
+        def speak() -> None:
+            self._say, self._speak = say, lambda: None
+            for line in unsaid:
+                say(line)
 
         def hold() -> None:
             try:
@@ -158,7 +167,7 @@ class LocalBroker:
                 if not taken.done():
                     taken.set_exception(fault)
 
-        self._ahead = taken
+        self._ahead, self._say, self._speak = taken, unsaid.append, speak
         holder = threading.Thread(target=hold, name="kafka-ahead")
         holder.start()
         try:
@@ -166,7 +175,7 @@ class LocalBroker:
         finally:
             over.set()
             holder.join()
-            self._ahead = None
+            self._ahead, self._say = None, say
 
     def _leave(self, users: IO[str]) -> None:
         with users, suppress(BlockingIOError):

@@ -1,4 +1,4 @@
-"""What is known of a city before all its files are read: where its ledger is, and its time zone."""
+"""What is known of a city before all its files are read: where its ledger and its Kafka are, and its time zone."""
 
 from __future__ import annotations
 
@@ -22,6 +22,11 @@ def ledger_url(folder: Path, environ: Mapping[str, str]) -> str:
     if not url:
         return f"sqlite:///{folder}/var/ledger.db"
     return with_driver(reveal(url, folder, environ) if is_reference(url) else url)
+
+
+def bootstrap(environ: Mapping[str, str]) -> str | None:
+    """Return the bootstrap servers that `HUB_KAFKA` names; None means the managed local Kafka under `var/`."""
+    return environ.get("HUB_KAFKA", "").strip() or None
 
 
 def with_driver(url: str) -> str:

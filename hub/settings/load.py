@@ -59,7 +59,7 @@ def load_city(folder: Path | str, *, environ: Mapping[str, str] = os.environ) ->
         "layouts": read_layouts(reader),
         "calendars": calendars,
         "ledger_url": ledger_url(reader),
-        "bootstrap": environ.get("HUB_KAFKA", "").strip() or None,
+        "bootstrap": front.bootstrap(environ),
     }
     if city is None or reader.problems:
         raise ConfigurationError(in_order(reader.problems))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO
@@ -68,11 +68,7 @@ async def publish_stream(
     origins = Origins(system or "", "publish", name, result.batch_id)
     documents = read_documents(stream)
     seen: set[int] = set()
-    while True:
-        chunk = await asyncio.to_thread(checker.next_chunk, documents)
-        if chunk is None:
-            await asyncio.to_thread(keep, ledger, [origins.end()], at=_milliseconds(clock()))
-            return result
+    async for chunk in _ahead(lambda: checker.next_chunk(documents)):
         refused = await publish_sound(producer, topic, chunk.records)
         chunk.entries += [checker.entry(chunk.documents[index], fault("produce", e)) for index, e in refused.items()]
         published = [event for index, event in enumerate(chunk.events) if index not in refused]
@@ -81,6 +77,19 @@ async def publish_stream(
         _count(result, published, seen)
         if progress is not None:
             progress(len(chunk.records) + len(chunk.entries) - len(refused))
+    await asyncio.to_thread(keep, ledger, [origins.end()], at=_milliseconds(clock()))
+    return result
+
+
+async def _ahead(read: Callable[[], _Chunk | None]) -> AsyncIterator[_Chunk]:
+    """Give chunk after chunk; while one is handled the next is read."""
+    reading = asyncio.ensure_future(asyncio.to_thread(read))
+    try:
+        while (chunk := await reading) is not None:
+            reading = asyncio.ensure_future(asyncio.to_thread(read))
+            yield chunk
+    finally:
+        await asyncio.wait([reading])  # a thread is not stopped; nobody closes the stream under it
 
 
 def _milliseconds(moment: datetime) -> int:

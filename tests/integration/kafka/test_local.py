@@ -193,6 +193,17 @@ def test_a_broker_started_ahead_is_the_one_a_lease_gets_and_ends_with_the_block(
     assert broker.status().serving
 
 
+def test_a_broker_started_ahead_is_told_of_when_somebody_waits_for_it(tmp_path):
+    said = []
+    broker = LocalBroker(tmp_path, say=said.append)
+    with broker.ahead():
+        pass
+    assert said == []
+    with broker.ahead(), broker.lease():
+        assert said == ["Apache Kafka: starting"]
+    assert not broker.status().running
+
+
 def test_a_lease_hears_why_the_one_taken_ahead_failed_and_does_not_try_again(broker, monkeypatch):
     tried = []
 

@@ -217,10 +217,11 @@ def test_numbers_of_64_bits_are_exact(number):
     assert parse(b"[%d]" % number) == [number]
 
 
+@pytest.mark.parametrize("form", [b"%d", b" %d", b"[%d]", b"[1,%d]", b'{"a":%d}', b'{"a" :\n%d}'])
 @pytest.mark.parametrize("number", [2**64, -(2**63) - 1, 10**30])
-def test_larger_numbers_are_refused(number):
+def test_larger_numbers_are_refused(number, form):
     with pytest.raises(Malformed, match="too many digits"):
-        parse(b"[%d]" % number)
+        parse(form % number)
 
 
 def test_digits_in_a_text_are_no_number():
