@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
 from hub.ledger.desk import Hold
@@ -72,9 +72,13 @@ class Lanes:
                 lane[0] = replace(lane[0], due=min(lane[0].due, now))
             self._schedule(lane[0])
 
-    def probe(self) -> Hold | None:
-        """Return the earliest of what may be delivered, whether due or not; None when all wait for a person."""
-        heads = (lane[0] for lane in self._lanes.values() if lane[0].due is not None or lane[0].follows)
+    def probe(self, besides: Collection[tuple[int, int]] = ()) -> Hold | None:
+        """Return the earliest of what may be delivered, whether due or not; None when all wait for a person.
+
+        `besides` are deliveries that will not do.
+        """
+        may = (lane[0] for lane in self._lanes.values() if lane[0].due is not None or lane[0].follows)
+        heads = (head for head in may if (head.pos, head.job) not in besides)
         return min(heads, key=_order, default=None)
 
     def next_due(self) -> int | None:

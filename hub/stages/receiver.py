@@ -115,6 +115,8 @@ class _Breaker:
     error: str
     probes: int = 0
     next: int = 0  # when the next probe is due, in milliseconds
+    passed: set[tuple[int, int]] = field(default_factory=set)  # whose fault it may be: others are probes before them
+    all_passed: bool = False  # the next probe comes from the log
 
 
 @dataclass(slots=True)
@@ -189,7 +191,8 @@ class Worker:
         self._next_batch = 1
         self._carry = _Record()  # gathered, not settled yet: goes with the next settlement, which moves the cursor
         self._most: int | None = None  # deliveries a batch may hold while the one that the sink cannot take is sought
-        self._faults = 0  # in a row, each of one delivery alone
+        self._takes = 0  # rounds in which the sink took something
+        self._suspects: dict[tuple[int, int], int] = {}  # what a sink could not take alone → its takes until then
         self._watch = Watch(port.protection, ())  # of those whose deliveries are in hand
 
     def ask(self) -> None:
@@ -385,9 +388,14 @@ class Worker:
         limit = min(limit, settings.max_rows or limit, self._most or limit)
         self._come_due()
         works = await self._due(limit)
-        if self._breaker is None:
+        breaker = self._breaker
+        if breaker is None or breaker.all_passed:
             for stream in self._reader.behind(self._cursor):
-                await self._from_log(stream, works, limit)
+                await self._from_log(stream, works, limit if breaker is None else 1)
+        if breaker is not None and breaker.all_passed:
+            breaker.all_passed = False
+            if not works and not self._carry.any():  # nothing new: begin again with the earliest
+                breaker.passed.clear()
         return works
 
     async def _due(self, limit: int) -> list[Work]:
@@ -400,11 +408,11 @@ class Worker:
     def _probe(self, breaker: _Breaker) -> list[Hold]:
         if now_ms() < breaker.next:
             return []
-        head = self._lanes.probe()
-        if head is None:  # a person took away what it opened for
+        head = self._lanes.probe(breaker.passed)
+        if head is None and self._lanes.probe() is None:  # a person took away what it opened for
             self._breaker = None
-            return []
-        return [head]
+        breaker.all_passed = head is None
+        return [] if head is None else [head]
 
     async def _from_log(self, stream: int, works: list[Work], limit: int) -> None:
         while len(works) < limit and len(self._carry) < limit:
@@ -594,7 +602,7 @@ class Worker:
         except _Fault as fault:
             if self._intent_open:
                 raise
-            outcomes = self._narrow(batch, fault)
+            outcomes = self._narrow(works, batch, fault)
         else:
             self._most = self._most * 2 if self._most and self._most < BATCH_ROWS else None
         if outcomes is not None:
@@ -623,19 +631,22 @@ class Worker:
             self._end(work, DELIVERED, self._carry)
         return [work for work in works if work not in taken]
 
-    def _narrow(self, batch: Batch, fault: _Fault) -> Sequence[Outcome]:
-        """Seek the delivery that the sink cannot take, by half a batch at a time: alone it is refused, the others go.
+    def _narrow(self, works: list[Work], batch: Batch, fault: _Fault) -> Sequence[Outcome]:
+        """Seek the delivery that the sink cannot take, by half a batch at a time: alone it waits, the others go.
 
-        When one after the other cannot be taken, the sink is at fault and not they: then they wait for it.
+        It is refused when it cannot be taken again after the sink took others: until then the sink may be at fault.
         """
         self._most = max(1, len(batch.deliveries) // 2)
         if len(batch.deliveries) > 1:
             return [Outcome(delivery.key, _NotTried("")) for delivery in batch.deliveries]
         log.error("%s: a fault of the adapter: %s", self.key, fault.message, exc_info=fault.__cause__)
-        self._faults += 1
-        refused = Rejected(fault.message, code="fault")
-        waits = Transient(fault.message, reached=True, code="fault")
-        return [Outcome(batch.deliveries[0].key, refused if self._faults < OPEN_AFTER else waits)]
+        at = (works[0].entry.pos, works[0].job)
+        if self._takes > self._suspects.setdefault(at, self._takes) and not self._failures_in_a_row:
+            del self._suspects[at]
+            return [Outcome(batch.deliveries[0].key, Rejected(fault.message, code="fault"))]
+        if self._breaker is not None:
+            self._breaker.passed.add(at)
+        return [Outcome(batch.deliveries[0].key, Transient(fault.message, reached=True, code="fault"))]
 
     async def _prepared(self, works: list[Work], batch: Batch) -> Sequence[Outcome] | None:
         """Deliver in two steps; None when somebody became protected between them, and it begins anew."""
@@ -847,7 +858,8 @@ class Worker:
                 self._failures_in_a_row = 0
                 self._breaker = None
                 if error is None:
-                    self._succeeded, self._faults = now, 0
+                    self._succeeded = now
+                    self._takes += 1
             elif isinstance(error, Transient):
                 self._failures_in_a_row += 1
                 if not error.reached or self._failures_in_a_row >= OPEN_AFTER:
