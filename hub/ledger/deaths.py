@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from hub.ledger.commands import overtaken, parts
+from hub.ledger.commands import overtaken, parts, payloads
 from hub.ledger.engine import Ledger
 from hub.ledger.status import DIED
 from hub.ledger.tables import event, name, outcome, pending, relation
+
+
+class Buried(NamedTuple):
+    """A delivery that ended untold; `payload` is what was to be sent in the place of what was planned."""
+
+    pos: int
+    job: int
+    subject: str
+    payload: bytes | None
 
 
 def dead(ledger: Ledger, subjects: Collection[str]) -> dict[str, int]:
@@ -29,19 +39,26 @@ def dead(ledger: Ledger, subjects: Collection[str]) -> dict[str, int]:
     return found
 
 
-def buried(ledger: Ledger, receiver: int, subjects: Collection[str]) -> list[int]:
-    """Return the events of residents that ended untold because they had died, and that stand and are not overtaken."""
+def buried(ledger: Ledger, receiver: int, subjects: Collection[str]) -> list[Buried]:
+    """Return what ended untold because residents had died, of events that stand and are not overtaken."""
     cancelled = sa.exists().where(relation.c.target == event.c.pos, relation.c.kind == "cancels")
-    waits = sa.exists().where(pending.c.receiver == receiver, pending.c.pos == event.c.pos, pending.c.job == 0)
+    same = sa.and_(pending.c.pos == outcome.c.pos, pending.c.job == outcome.c.job)
+    waits = sa.exists().where(pending.c.receiver == receiver, same)
     query = (
-        sa.select(event.c.pos)
-        .join(outcome, sa.and_(outcome.c.pos == event.c.pos, outcome.c.receiver == receiver, outcome.c.job == 0))
+        sa.select(event.c.pos, event.c.subject, outcome.c.job)
+        .join(outcome, sa.and_(outcome.c.pos == event.c.pos, outcome.c.receiver == receiver))
         .where(outcome.c.status == DIED, ~cancelled, ~waits)
     )
-    found: list[int] = []
+    found: list[Buried] = []
     with ledger.read() as connection:
         for part in parts(sorted(subjects)):
-            positions = [int(row[0]) for row in connection.execute(query.where(event.c.subject.in_(part)))]
+            rows = list(connection.execute(query.where(event.c.subject.in_(part))))
+            positions = sorted({int(row.pos) for row in rows})
             late = overtaken(connection, receiver, positions) if positions else set()
-            found += [pos for pos in positions if pos not in late]
+            instead = payloads(connection, positions)
+            found += [
+                Buried(row.pos, row.job, row.subject, instead.get((receiver, row.pos, row.job)))
+                for row in rows
+                if row.pos not in late
+            ]
     return sorted(found)

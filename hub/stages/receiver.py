@@ -65,6 +65,8 @@ OPEN_AFTER = 5  # refusals in a row that may pass, without a success, before the
 UNKNOWN_AGAIN = 60_000  # milliseconds until a resident not known to the protection list is looked for again
 LANE_ROWS = 256  # deliveries taken at once for a sink that takes them one by one
 BATCH_ROWS = 4_000  # for a sink that takes batches, unless it says less
+STANDS = (5.0, 15.0, 60.0, 300.0)  # seconds that a receiver stands still after faults in a row
+MEND = "see the hub's log; mend the adapter or its settings: it is tried again by itself, and nothing is sent meanwhile"
 STOPPED = "dead letter (on_dead: stop)"
 
 
@@ -191,6 +193,7 @@ class Worker:
         self._next_batch = 1
         self._carry = _Record()  # gathered, not settled yet: goes with the next settlement, which moves the cursor
         self._most: int | None = None  # deliveries a batch may hold while the one that the sink cannot take is sought
+        self._stood = 0  # faults in a row that nobody named
         self._takes = 0  # rounds in which the sink took something
         self._suspects: dict[tuple[int, int], int] = {}  # what a sink could not take alone → its takes until then
         self._watch = Watch(port.protection, ())  # of those whose deliveries are in hand
@@ -216,9 +219,14 @@ class Worker:
                     await self._stand(error, 1.0 if isinstance(error, LedgerUnavailable) else 5.0)
                 except Exception as error:
                     log.exception("%s: a fault of the hub; starting again from the ledger", self.key)
-                    await self._stand(HubError(f"{type(error).__name__}: {error}"), 5.0)
+                    await self._stand(HubError(f"{type(error).__name__}: {error} ({MEND})"), self._longer())
         finally:
             await self._close()
+
+    def _longer(self) -> float:
+        """Return how long to stand after a fault that nobody named: longer each time until something is settled."""
+        self._stood += 1
+        return STANDS[min(self._stood, len(STANDS)) - 1]
 
     async def _stand(self, error: HubError, seconds: float) -> None:
         """Stand still for a while, then read the lease again."""
@@ -335,7 +343,7 @@ class Worker:
                 return
             outcomes = await _whole(self._sink.recover(batch, intent.token))
         elif self._features.confirms:
-            answers = await self._sink.confirm(batch)
+            answers = await self._confirmed(batch)
             outcomes = [answer or _unknown(each) for answer, each in zip(answers, batch.deliveries, strict=True)]
         else:
             outcomes = [_unknown(each) for each in batch.deliveries]
@@ -496,10 +504,14 @@ class Worker:
 
     async def _schedule_again(self, subjects: set[str]) -> None:
         found = await asyncio.to_thread(deaths.buried, self._desk.ledger, self.port.no, subjects)
-        here = {hold.pos for subject in subjects for hold in (*self._scheduled.of(subject), *self._lanes.of(subject))}
-        positions = [pos for pos in found if pos not in here]  # given back before
-        for entry, item in await self._entries(positions, [None] * len(positions)):
-            hold = Hold(entry.pos, 0, entry.wire.subject, SCHEDULED, _kind(entry, item), now_ms(), item.due, 0, 0)
+        waiting = [hold for each in subjects for hold in (*self._scheduled.of(each), *self._lanes.of(each))]
+        here = {(hold.pos, hold.job) for hold in waiting}
+        again = [each for each in found if (each.pos, each.job) not in here]  # not given back before
+        now = now_ms()
+        empty = [Hold(each.pos, each.job, each.subject, SCHEDULED, "", now, None, 0, 0, each.payload) for each in again]
+        made = await self._entries([hold.pos for hold in empty], empty)
+        for (entry, item), bare in zip(made, empty, strict=True):
+            hold = replace(bare, detail=_kind(entry, item), due=item.due or now, put_by=bare.job or None)
             self._scheduled.add(hold)
             self._carry.holds.append(hold)
 
@@ -679,11 +691,20 @@ class Worker:
             return outcomes
         asked = Batch(batch.receiver, batch.no, batch.date, [batch.deliveries[at] for at in doubtful])
         try:
-            answers = await self._sink.confirm(asked)
+            answers = await self._confirmed(asked)
         except Transient as error:  # the intent stays open, and asking goes on from there
             raise ReceiverStopped(f"a delivery cannot be confirmed: {error}", code="confirm") from error
         settled = dict(zip(doubtful, answers, strict=True))
         return [settled.get(at) or outcome for at, outcome in enumerate(outcomes)]
+
+    async def _confirmed(self, batch: Batch) -> Sequence[Outcome | None]:
+        """Ask a system what it has; when its adapter breaks over that, nothing is known and a person decides."""
+        try:
+            return await _named(self._sink.confirm(batch))
+        except _Fault as fault:
+            log.exception("%s: a fault of the adapter, asked what its system has", self.key)
+            doubt = OutcomeUnknown(f"it cannot be asked: {fault.message}", code="confirm")
+            return [Outcome(each.key, doubt) for each in batch.deliveries]
 
     async def _call_lanes(self, works: list[Work], batch: Batch) -> list[Outcome]:
         """Call a one-by-one sink: residents side by side, each resident's deliveries in order, none past a failure."""
@@ -903,6 +924,7 @@ class Worker:
         if not await self._writer.settle(settlement):
             raise Fenced(f"{self.key} has another owner")
         self._saved = cursor
+        self._stood = 0
         if intent is not None:
             self._lease.intent = intent if isinstance(intent, Intent) else None
 

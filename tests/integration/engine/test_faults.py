@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from hub.adapters.contract import Outcome
-from hub.errors import Rejected
+from hub.errors import OutcomeUnknown, Rejected
 from hub.ledger import pauses
-from hub.ledger.status import DEAD_REJECTED, DELIVERED
+from hub.ledger.status import DEAD_REJECTED, DELIVERED, UNKNOWN
 from hub.settings.models import Retry
 from hub.stages import receiver as receiver_module
 
@@ -140,3 +140,53 @@ async def test_a_sink_that_answers_too_little_loses_nothing(town_of):
         await until(lambda: len(town.outcomes()) == 8 and not worker.busy)
     assert set(sink.ids) == {str(number) for number in range(8)}
     assert {status for status, _ in town.outcomes().values()} == {DELIVERED}
+
+
+class Mute(Shelf):
+    """A sink that may or may not have taken what it was sent, and breaks when it is asked."""
+
+    def __init__(self):
+        super().__init__(lambda _: OutcomeUnknown("no answer"), idempotent=False, confirms=True)
+
+    async def confirm(self, batch):
+        self.asked.append([delivery.event_id for delivery in batch.deliveries])
+        raise ZeroDivisionError("division by zero")
+
+
+async def test_a_sink_that_breaks_when_it_is_asked_leaves_it_to_a_person(town_of):
+    town = town_of()
+    town.dispatch(died(1, "1"), died(2, "2"))
+    sink = Mute()
+    await town.deliver(sink)
+    assert {hold.status for hold in town.holds()} == {UNKNOWN}
+    assert "ZeroDivisionError" in town.inquiry.delivery("juki/1:kokuho.main:0")["error"]["message"]
+    sink.answer = lambda _: None
+    town.dispatch(died(3, "3"))
+    await town.deliver(sink)
+    assert sink.ids == ["3"]
+    assert len(sink.calls) == 2
+
+
+async def test_a_sink_that_cannot_recover_is_left_alone_ever_longer_and_loses_nothing(town_of, monkeypatch):
+    class Broken(PreparedShelf):
+        async def commit(self, *_):
+            raise ZeroDivisionError("division by zero")
+
+        async def recover(self, batch, token):
+            if self.broken:
+                raise ZeroDivisionError("division by zero")
+            return await super().commit(batch, token)
+
+    monkeypatch.setattr(receiver_module, "STANDS", (0.01, 0.02, 0.03))
+    town = town_of()
+    town.dispatch(died(1))
+    sink = Broken(lambda _: None)
+    sink.broken = True
+    async with town.working(sink) as worker:
+        await until(lambda: worker._stood > 3)
+        await until(lambda: receiver_module.MEND in worker.fault)
+        sink.broken = False
+        await until(lambda: len(town.outcomes()) == 1)
+        assert worker._stood == 0
+    assert sink.ids == ["1"]
+    assert worker.fault == ""

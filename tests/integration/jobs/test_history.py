@@ -137,3 +137,21 @@ def test_who_was_told_by_a_job_hears_of_a_correction(town):
     zei = town.desks["zei"]
     assert [each["corrects"] for each in zei.taken if each["action"] == "cancel"] == ["juki/e1", "juki/e2"]
     assert [each["action"] for each in town.desks["suido"].taken] == ["new", "cancel"]
+
+
+def test_what_a_death_took_from_a_job_comes_back_with_the_death_taken_back(town):
+    dated = RULE.replace("[name, new_address],", "[name, new_address], deliver: on-effective-date,")
+    town.report(town.moved(ADDRESS, "1", effective_on="2999-04-01"))
+    add(town, "zei", dated)
+    number = town.do(town.foreman.backfill("zei", 0))
+    key = f"juki/e1:zei.main:{number}"
+    town.deliver()
+    assert town.inquiry.delivery(key)["status"] == "scheduled"
+    sent = town.inquiry.delivery(key)["payload"]
+    town.report(town.event("resident.died", "1", name="守口 太郎", died_on="2026-11-20"))
+    town.deliver()
+    assert town.inquiry.delivery(key)["reason"] == "died"
+    town.report(town.event("event.cancelled", "1", event_id="e2"))
+    town.deliver()
+    shown = town.inquiry.delivery(key)
+    assert (shown["status"], shown["payload"]) == ("scheduled", sent)
