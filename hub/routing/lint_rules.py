@@ -51,7 +51,10 @@ class RuleLint:
                 self.notes.error(place, f"there is no event type `{type_}`", meant(type_, TYPES), "type-unknown")
                 continue
             known.append(type_)
-            if type_ not in self.published and not type_.startswith("event."):
+            if type_.startswith("event."):
+                message = f"no rule is asked for `{type_}`: it reaches everyone who was told of the original"
+                self.notes.warning(place, message, f"remove {type_} from `on`", "on-amendment")
+            elif type_ not in self.published:
                 message = f"nobody in the city publishes `{type_}`"
                 self.notes.warning(
                     place, message, "have a system publish it, or leave the rule for later", "unpublished"

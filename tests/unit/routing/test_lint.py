@@ -211,6 +211,7 @@ def warnings(problems):
     ("before", "after", "expected"),
     [
         ("on: resident.died", "on: [resident.died, resident.born]", ("kokuho.yaml:6:25", "unpublished")),
+        ("on: resident.died", "on: [resident.died, event.corrected]", ("kokuho.yaml:6:25", "on-amendment")),
         (
             "because: 資格喪失",
             "because: {purpose: 資格喪失, provision: 法第9条（要確認）}",
