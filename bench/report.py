@@ -23,6 +23,7 @@ COLUMNS: Mapping[str, Sequence[str]] = {
     "fan-out": ("deliveries/s", "µs an event"),
     "latency": ("p50 ms", "p99 ms", "p99.9 ms"),
     "rules": ("deliveries/s", "µs an event"),
+    "writes": ("deliveries/s", "dispatch, µs an event", "delivery, µs a delivery"),
     "ledger": ("µs an event", "bytes a delivery", "deliveries list of a resident, ms", "events show, ms"),
     "backlog": ("drained/s", "peak MB", "others p50 ms", "others p99 ms"),
     "load": ("seconds", "rows/s"),
