@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import inspect
 import sys
-from dataclasses import fields
+from dataclasses import asdict
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import orjson
 from pydantic.fields import FieldInfo
 
 from hub.adapters import registry
-from hub.adapters.contract import Adapter, AdapterSettings, Features
+from hub.adapters.contract import Adapter, AdapterSettings
 from hub.adapters.places.object_storage import StorageSettings
 from hub.adapters.places.sftp import SftpSettings
 from hub.settings.models import RESERVED_ADAPTERS
@@ -63,27 +63,29 @@ def render() -> str:
     """Return the whole page."""
     parts = [HEAD, PLACES]
     parts += [f"### `{name}`\n\n" + "\n".join(_settings(model)) for name, model in LOGINS.items()]
-    parts += [*(_adapter(registry.find(name)) for name in registry.names())]
+    parts += [*(page_of(registry.find(name)) for name in registry.names())]
     listed = ", ".join(f"`{name}`" for name in sorted(RESERVED_ADAPTERS))
     return "\n".join([*parts, f"## Reserved names\n\n{listed}: not there yet.\n"])
 
 
-def _adapter(adapter: type[Adapter]) -> str:
+def page_of(adapter: type[Adapter]) -> str:
+    """Return one adapter's manual page."""
     lines = [
         f"## `{adapter.name}` {adapter.title['ja']} · {adapter.title['en']}",
         "",
         inspect.getdoc(adapter) or "",
         "",
     ]
-    lines += [f"Features: {_features(adapter.features)}.", ""]
+    lines += [f"Features: {features_of(adapter)}.", ""]
     for side, model in (("Source", adapter.SourceSettings), ("Sink", adapter.SinkSettings)):
         if model is not None:
             lines += [f"### {side}", "", *_settings(model)]
     return "\n".join(lines)
 
 
-def _features(features: Features) -> str:
-    named = {one.name: getattr(features, one.name) for one in fields(features)}
+def features_of(adapter: type[Adapter]) -> str:
+    """Return what an adapter promises, in one line."""
+    named = asdict(adapter.features)
     return ", ".join(f"`{name}`" if value is True else f"`{name}: {value}`" for name, value in named.items() if value)
 
 

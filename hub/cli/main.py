@@ -8,6 +8,7 @@ import sys
 import typer
 
 from hub.cli import (
+    adapters,
     amend,
     batches,
     check,
@@ -88,6 +89,8 @@ COMMANDS: dict[str, Body] = {
     "db upgrade": db.upgrade,
     "db status": db.status,
     "doctor": doctor.doctor,
+    "adapters list": adapters.listing,
+    "adapters show": adapters.show,
     "schemas": schemas.schemas,
     "token new": token.new,
     "token list": token.listing,

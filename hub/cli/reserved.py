@@ -10,8 +10,8 @@ from hub.cli.output import say
 from hub.cli.words import word
 
 NAMES = (
-    "reconcile", "source", "identity", "review", "resident", "adapters", "rules", "prefill", "report", "asyncapi",
-    "audit", "user", "purge", "training",
+    "reconcile", "source", "identity", "review", "resident", "rules", "prefill", "report", "asyncapi", "audit",
+    "user", "purge", "training", "adapters new", "adapters check", "adapters try",
 )  # fmt: skip
 NOT_YET = 2
 
@@ -19,12 +19,15 @@ NOT_YET = 2
 def add(root: typer.Typer) -> None:
     """Add every reserved command; whatever words and options follow its name are taken."""
     settings = {**SETTINGS, "ignore_unknown_options": True, "allow_extra_args": True}
-    for name in NAMES:
-        root.command(name, help=word("help.reserved"), hidden=True, context_settings=settings)(_refuse)
+    groups = {group.name: group.typer_instance or root for group in root.registered_groups}
+    for path in NAMES:
+        noun, _, name = path.rpartition(" ")
+        target = groups[noun] if noun else root
+        target.command(name, help=word("help.reserved"), hidden=True, context_settings=settings)(_refuse)
 
 
 def _refuse(context: typer.Context) -> None:
-    text = word("not-yet", name=context.info_name)
+    text = word("not-yet", name=context.command_path.partition(" ")[2])
     say(text)
     if "--json" in context.args:
         refuse("not-yet", text)

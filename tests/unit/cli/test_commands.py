@@ -35,7 +35,7 @@ def test_every_command_takes_the_common_options(hub, path):
 
 @pytest.mark.parametrize("name", reserved.NAMES)
 def test_a_reserved_command_says_not_yet(hub, name):
-    for words in ([name], [name, "list", "--json", "--since", "1d"]):
+    for words in (name.split(), [*name.split(), "list", "--json", "--since", "1d"]):
         shown = hub(*words)
         assert shown.exit_code == 2
         assert "not yet" in shown.stderr
