@@ -824,6 +824,7 @@ class Worker:
         record.finish(status, work.job, work.entry.pos, work.no)
         if work.hold is not None:
             record.released.append((work.entry.pos, work.job))
+            self._suspects.pop((work.entry.pos, work.job), None)
             self._lanes.remove(work.subject, work.entry.pos, work.job)
 
     def _wait(self, work: Work, error: HubError | None, record: _Record, now: int) -> None:

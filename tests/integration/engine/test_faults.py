@@ -187,6 +187,6 @@ async def test_a_sink_that_cannot_recover_is_left_alone_ever_longer_and_loses_no
         await until(lambda: receiver_module.MEND in worker.fault)
         sink.broken = False
         await until(lambda: len(town.outcomes()) == 1)
-        assert worker._stood == 0
+        await until(lambda: not worker._stood)
     assert sink.ids == ["1"]
     assert worker.fault == ""
