@@ -43,7 +43,7 @@ from hub.stages.alerts import Alarm
 from hub.stages.amending import publish_open
 from hub.stages.deadletters import announce, announce_some
 from hub.stages.delivery import Delivery as DeliveryStage
-from hub.stages.dispatch import Dispatcher, Refused
+from hub.stages.dispatch import Dispatcher, Refused, reporter_of
 from hub.stages.drain import Drained, drain
 from hub.stages.entries import ActiveRules
 from hub.stages.foreman import Foreman
@@ -447,7 +447,7 @@ class Hub:
             [
                 quarantine.Entry(
                     stage="dispatch",
-                    system="",
+                    system=reporter_of(each.raw),
                     source="",
                     place=f"{self.topic}/{each.partition}@{each.offset}",
                     code=each.error.code,

@@ -7,7 +7,7 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -127,10 +127,13 @@ def _port() -> Iterator[Finding]:
 
 
 def _ledger(city: City) -> Iterator[Finding]:
-    from hub.ledger import schema
+    from hub.ledger import glance, schema
     from hub.ledger.engine import Ledger
     from hub.ledger.revision import HEAD
 
+    if glance.absent(city.ledger_url):
+        yield Finding("ledger", "ok", "not made yet: the first command makes it")
+        return
     ledger = Ledger(city.ledger_url, lock_timeout=5.0)
     try:
         found = schema.revision(ledger)
@@ -176,14 +179,7 @@ def _kafka(session: Session, city: City) -> Iterator[Finding]:
 
 def _owned(city: City, uuid: str, topic: str) -> Iterator[Finding]:
     """Say whether the topic is the one this ledger reads."""
-    from hub.ledger.engine import Ledger
-    from hub.ledger.views import Views
-
-    ledger = Ledger(city.ledger_url, lock_timeout=5.0)
-    try:
-        known = Views(ledger).topics()
-    finally:
-        ledger.close()
+    known = _topics(city.ledger_url)
     if uuid in known:
         yield Finding("topics", "ok", f"{topic} is this ledger's")
     elif known:
@@ -191,6 +187,20 @@ def _owned(city: City, uuid: str, topic: str) -> Iterator[Finding]:
         yield Finding("topics", "error", f"{topic} is not the topic this ledger reads", mend)
     else:
         yield Finding("topics", "warning", f"{topic} is there, and this ledger has read nothing yet", "see HUB_LEDGER")
+
+
+def _topics(url: str) -> Collection[str]:
+    from hub.ledger import glance
+    from hub.ledger.engine import Ledger
+    from hub.ledger.views import Views
+
+    if glance.absent(url):
+        return ()
+    ledger = Ledger(url, lock_timeout=5.0)
+    try:
+        return Views(ledger).topics()
+    finally:
+        ledger.close()
 
 
 def _elsewhere() -> bool:

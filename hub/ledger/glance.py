@@ -32,32 +32,40 @@ QUARANTINED = "SELECT count(*) FROM quarantine WHERE status = 'open'"
 REVISION = "SELECT version_num FROM alembic_version"
 
 
+def _file(url: str) -> Path:
+    return Path(url.partition(":///")[2].partition("?")[0])
+
+
+def absent(url: str) -> bool:
+    """Tell whether a ledger is a file that is not there yet: opening it would make it."""
+    return url.startswith("sqlite") and not _file(url).is_file()
+
+
 @contextlib.contextmanager
 def asking(url: str) -> Iterator[Ask | None]:
     """Give a way to ask the ledger through its driver; None when it has no tables of this revision.
 
     Raises LedgerUnavailable.
     """
-    path = Path(url.partition(":///")[2].partition("?")[0])
+    if absent(url):
+        yield None
+        return
     if url.startswith("sqlite"):
-        if not path.is_file():
-            yield None
-            return
         faults: type[Exception] = sqlite3.Error
     else:
         import psycopg  # noqa: PLC0415 - a city on SQLite does without it
 
         faults = psycopg.Error
     try:
-        with contextlib.closing(_connection(url, path)) as connection:
+        with contextlib.closing(_connection(url)) as connection:
             yield _asks(connection, faults)
     except faults as error:
         raise unavailable(error) from error
 
 
-def _connection(url: str, path: Path) -> Any:
+def _connection(url: str) -> Any:
     if url.startswith("sqlite"):
-        return sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, timeout=LOCKED, isolation_level=None)
+        return sqlite3.connect(f"file:{quote(str(_file(url)))}?mode=rw", uri=True, timeout=LOCKED, isolation_level=None)
     import psycopg  # noqa: PLC0415
 
     return psycopg.connect(url.replace("+psycopg", "", 1), autocommit=True, connect_timeout=5)

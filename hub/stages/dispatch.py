@@ -262,6 +262,14 @@ class Dispatcher:
         return pos & ((1 << 40) - 1)
 
 
+def reporter_of(raw: bytes) -> str:
+    """Return the system that a record in quarantine names as its source; empty when it cannot be read."""
+    try:
+        return system_of(decode(raw).source)
+    except Malformed:
+        return ""
+
+
 def _digest(wire: Wire, value: bytes) -> bytes:
     """Return 8 bytes of the content as it stands: equal bytes are equal content; unequal ones are compared by value.
 

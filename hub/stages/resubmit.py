@@ -91,10 +91,11 @@ class Resubmitter:
 
     def _read(self, item: Item, raw: bytes, now: str) -> list[Event]:
         events = []
+        sender = item.system if item.stage != "dispatch" else ""  # what dispatch refused names its source itself
         for document in read_documents(BytesIO(raw)):
             if document.error is not None:
                 raise document.error
-            event = event_from(document.value, city=self.city, system=item.system or None, now=now)
+            event = event_from(document.value, city=self.city, system=sender or None, now=now)
             if item.stage != "dispatch":
                 refuse_own(event)
             events.append(event)

@@ -169,6 +169,7 @@ def test_an_id_used_again_for_other_content_is_quarantined_with_its_raw_bytes(to
     assert seen(town) == {"1": 1, "2": 1}
     assert town.quarantined() == [("hub.events/0@1", "id-reused", 1)]
     items, _ = quarantine.listing(town.ledger)
+    assert items[0].system == "juki"
     assert quarantine.show(town.ledger, items[0].no).raw == other
     assert items[0].stage == "dispatch"
 

@@ -24,7 +24,7 @@ from hub.ledger.log import EventLog
 from hub.ledger.tables import dedup, event, fact, household, metadata, outcome, receiver
 from hub.routing.rules import RuleSet
 from hub.settings.models import City, Receiver, Retry, Subscription, System
-from hub.stages.dispatch import Dispatcher, Refused
+from hub.stages.dispatch import Dispatcher, Refused, reporter_of
 from hub.stages.inquiry import Inquiry
 from hub.stages.log import LogReader
 from hub.stages.receiver import ReceiverPort, Worker
@@ -147,7 +147,7 @@ class Town:
         """Quarantine as app.py does."""
         places = [(f"{TOPIC}/{one.partition}@{one.offset}", one) for one in refused]
         entries = [
-            quarantine.Entry("dispatch", "", "", place, one.error.code, str(one.error), one.raw)
+            quarantine.Entry("dispatch", reporter_of(one.raw), "", place, one.error.code, str(one.error), one.raw)
             for place, one in places
         ]
         quarantine.record(connection, entries, self.ledger.now(connection))

@@ -250,7 +250,14 @@ def test_tokens_are_shown_once_and_taken_back(hub, city):
     assert hub("token", "revoke", "juki", "--city", city).exit_code == 2
 
 
+def test_doctor_changes_nothing(hub, city):
+    before = sorted(city.rglob("*"))
+    assert hub("doctor", "--city", city).exit_code == 0
+    assert sorted(city.rglob("*")) == before
+
+
 def test_doctor_says_what_to_mend(hub, city):
+    hub("status", "--city", city)  # makes the ledger
     shown = json.loads(hub("doctor", "--city", city, "--json").stdout)
     assert {"city", "Python", "disk", "var", "ledger", "clocks"} <= {each["name"] for each in shown["items"]}
     _edit(city, "systems/kokuho.yaml", "on: resident.moved", "on: resident.mooved")
