@@ -81,7 +81,7 @@ def connect(url: str) -> Any:
     if url.startswith("sqlite"):
         connection = sqlite3.connect(url.removeprefix("sqlite:///"), check_same_thread=False, timeout=30)
         connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "cache_size=-65536", "wal_autocheckpoint=32000"):
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "cache_size=-65536", "wal_autocheckpoint=8000"):
             connection.execute(f"PRAGMA {pragma}")
         return connection
     return psycopg.connect(url.replace("+psycopg", ""))
