@@ -57,7 +57,7 @@ def show(session: Session, batch: Reference) -> None:
 
     with session.ledger() as ledger:
         found = told(batches.show(ledger, batch))
-    session.answer(found, lambda: _write(found))
+    session.answer(found, lambda: output.fields(found))
 
 
 def release(session: Session, batch: Reference, reason: Reason, by: By = None) -> None:
@@ -106,9 +106,3 @@ def _write_list(items: list[dict[str, Any]], following: str | None) -> None:
         ],
         following,
     )
-
-
-def _write(found: dict[str, Any]) -> None:
-    for name, value in found.items():
-        if value not in ("", None, {}):
-            output.line(f"{name}: {output.compact(value)}")

@@ -75,9 +75,8 @@ def _write_list(page: dict[str, Any]) -> None:
 
 
 def _write_delivery(found: dict[str, Any]) -> None:
-    for name in ("id", "type", "subject", "rule", "action", "planned_at", "next_attempt_at", "delivered_at", "batch"):
-        if found[name] is not None:
-            output.line(f"{name}: {output.when(str(found[name]))}")
+    names = ("id", "type", "subject", "rule", "action", "planned_at", "next_attempt_at", "delivered_at", "batch")
+    output.fields(found, names)
     output.line("status: " + output.state(found["status"], found["reason"]))
     for name, value in (found["payload"] or {}).get("data", {}).items():
         output.line(f"  {name}: {output.compact(value)}")

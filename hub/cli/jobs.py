@@ -176,9 +176,7 @@ def _write_counts(preview: dict[str, Any]) -> None:
 
 
 def _write(found: dict[str, Any]) -> None:
-    for name in ("no", "kind", "status", "by", "reason", "at", "approved_by", "open", "waiting"):
-        if found[name] not in (None, ""):
-            output.line(f"{name}: {found[name]}")
+    output.fields(found, ("no", "kind", "status", "by", "reason", "at", "approved_by", "open", "waiting"))
     _write_counts(found["preview"])
     for name in ("results", "delivered"):
         for what, count in found[name].items():

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Any
@@ -86,6 +86,13 @@ def listing(headers: Sequence[str], rows: Sequence[Sequence[Any]], following: st
         line(word("list.empty"))
     if following is not None:
         line(word("list.more", cursor=following))
+
+
+def fields(found: Mapping[str, Any], names: Iterable[str] | None = None) -> None:
+    """Write what there is of the named values, or of all, one a line."""
+    for name in found if names is None else names:
+        if found[name] not in (None, "", {}):
+            line(f"{name}: {when(compact(found[name]))}")
 
 
 def compact(value: Any) -> str:

@@ -147,8 +147,7 @@ def _write_list(items: list[dict[str, Any]], following: str | None) -> None:
 
 
 def _write(found: dict[str, Any]) -> None:
-    for name in ("no", "at", "status", "stage", "system", "source", "place", "code", "message", "seen", "note"):
-        if found[name] not in ("", None):
-            output.line(f"{name}: {output.when(str(found[name]))}")
+    names = ("no", "at", "status", "stage", "system", "source", "place", "code", "message", "seen", "note")
+    output.fields(found, names)
     output.line()
     output.line(found["raw"].rstrip("\n"))

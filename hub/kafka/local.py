@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import IO
 
 from hub.errors import BrokerUnavailable
-from hub.kafka import diagnosis, properties
+from hub.kafka import diagnosis, private, properties
 from hub.kafka.asking import serves
 from hub.kafka.jars import Say, install, jar_folder, locked, say_on_stderr
 from hub.kafka.java import find_java
@@ -218,11 +218,16 @@ class LocalBroker:
             return
         shutil.rmtree(data, ignore_errors=True)
         scratch = config.with_name("format.properties")
-        scratch.write_text(config.read_text().replace(f"log.dirs={data}", f"log.dirs={data}.new"))
+        private.write(scratch, config.read_text().replace(f"log.dirs={data}", f"log.dirs={data}.new"))
         shutil.rmtree(f"{data}.new", ignore_errors=True)
         command = [*java, "kafka.tools.StorageTool", "format", "-t", properties.cluster_id(), "-c", str(scratch)]
         done = subprocess.run(  # noqa: S603
-            [*command, *properties.FEATURES], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+            [*command, *properties.FEATURES],
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            umask=private.UMASK,
         )
         if done.returncode:
             raise diagnosis.failed(done.stdout + done.stderr, self.log)
@@ -255,14 +260,14 @@ class LocalBroker:
 
     def _write(self, running: Running) -> None:
         fresh = self._state.with_suffix(".new")
-        fresh.write_text(json.dumps(asdict(running)))
+        private.write(fresh, json.dumps(asdict(running)))
         fresh.replace(self._state)
 
     def _open(self, name: str) -> IO[str]:
         try:
-            self.folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)  # residents' data
-            self.folder.mkdir(exist_ok=True)
-            return (self.folder / name).open("a")
+            self.folder.parent.mkdir(parents=True, exist_ok=True, mode=private.FOLDER)
+            self.folder.mkdir(exist_ok=True, mode=private.FOLDER)
+            return open(self.folder / name, "a", opener=private.opener)
         except OSError as fault:
             raise BrokerUnavailable(
                 f"{self.folder} cannot be written: {fault.strerror}", mend="mend its rights, or set HUB_KAFKA"

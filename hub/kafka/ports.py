@@ -8,6 +8,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+from hub.kafka import private
+
 
 def choose_ports(memory: Path, say: Callable[[str], None]) -> tuple[int, int]:
     """Return the remembered (broker, controller) ports, or two new ones when there are none or one is taken."""
@@ -20,7 +22,7 @@ def choose_ports(memory: Path, say: Callable[[str], None]) -> tuple[int, int]:
     if port:
         say(f"Apache Kafka: port {port} or {controller} is in use by another program; choosing others")
     port, controller = _two_free()
-    memory.write_text(json.dumps([port, controller]))
+    private.write(memory, json.dumps([port, controller]))
     return port, controller
 
 

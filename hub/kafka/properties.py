@@ -6,6 +6,8 @@ import base64
 import secrets
 from pathlib import Path
 
+from hub.kafka import private
+
 FEATURES = ("--feature", "eligible.leader.replicas.version=0")  # means nothing with one replica
 _JVM = (
     "-Xms128m",
@@ -66,5 +68,5 @@ def write(folder: Path, *, port: int, controller: int) -> Path:
         "background.threads": 2,
     }
     path = folder / "server.properties"
-    path.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+    private.write(path, "".join(f"{name}={value}\n" for name, value in settings.items()))
     return path

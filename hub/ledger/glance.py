@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from hub.ledger.faults import unavailable
 from hub.ledger.revision import HEAD
-from hub.ledger.status import DEATHS
+from hub.ledger.status import DEAD, DEATHS
 
 Ask = Callable[[str], Sequence[Sequence[Any]]]
 
@@ -26,7 +26,13 @@ TOPIC = "SELECT no, topic FROM generation ORDER BY no DESC LIMIT 1"
 EVENTS = "SELECT count(*) FROM event"
 RECEIVERS = "SELECT no, key, cursor, state FROM receiver ORDER BY key"
 WAITING = "SELECT receiver, status, count(*), min(since) FROM pending GROUP BY receiver, status"
-DIED = f"SELECT receiver, count(*) FROM attempt WHERE kind IN ({', '.join(map(repr, DEATHS))}) GROUP BY receiver"
+_LETTERS = f"SELECT DISTINCT receiver, pos, job FROM attempt WHERE kind IN ({', '.join(map(repr, DEATHS))})"
+OPEN_DEAD = (  # dead letters that nobody has sent again or dropped, by receiver and status
+    f"SELECT o.receiver, o.status, count(*), min(o.at) FROM ({_LETTERS}) AS letter"
+    " JOIN outcome AS o ON o.receiver = letter.receiver AND o.pos = letter.pos AND o.job = letter.job"
+    " LEFT JOIN pending AS p ON p.receiver = o.receiver AND p.pos = o.pos AND p.job = o.job"
+    f" WHERE o.status IN ({', '.join(map(str, DEAD))}) AND p.pos IS NULL GROUP BY o.receiver, o.status"
+)
 SOURCES = "SELECT system, source, read_at, state FROM source_position ORDER BY system, source"
 QUARANTINED = "SELECT count(*) FROM quarantine WHERE status = 'open'"
 REVISION = "SELECT version_num FROM alembic_version"

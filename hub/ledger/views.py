@@ -12,10 +12,11 @@ from sqlalchemy.engine import Connection
 
 from hub.errors import AmbiguousId, NotFound
 from hub.events.wire import system_of
+from hub.ledger import glance
 from hub.ledger.commands import payloads
 from hub.ledger.desk import Hold, hold_of
 from hub.ledger.engine import Ledger
-from hub.ledger.status import DEATHS, REASONS, delivery_code
+from hub.ledger.status import DEATHS
 from hub.ledger.tables import attempt, dedup, event, fact, generation, name, outcome, pending, receiver, relation
 
 EventRow = Any
@@ -246,19 +247,10 @@ class Views:
             return list(connection.execute(sa.select(receiver).order_by(receiver.c.key)))
 
     def dead(self) -> list[tuple[int, int, int, int]]:
-        """Return `(receiver, status, how many, since)` of what is dead now; what was sent again since is left out."""
-        letters = sa.select(attempt.c.receiver, attempt.c.pos, attempt.c.job).where(attempt.c.kind.in_(DEATHS))
-        one = letters.distinct().subquery()
-        same = (one.c.receiver == outcome.c.receiver, one.c.pos == outcome.c.pos, one.c.job == outcome.c.job)
-        codes = [delivery_code("dead"), *(delivery_code("dead", reason) for reason in REASONS["dead"])]
-        query = (
-            sa.select(outcome.c.receiver, outcome.c.status, sa.func.count(), sa.func.min(outcome.c.at))
-            .join(one, sa.and_(*same))
-            .where(outcome.c.status.in_(codes))
-            .group_by(outcome.c.receiver, outcome.c.status)
-        )
+        """Return `(receiver, status, how many, since)` of the dead letters that nobody has sent again or dropped."""
         with self.ledger.read() as connection:
-            return [(row[0], row[1], row[2], row[3]) for row in connection.execute(query)]
+            rows = connection.exec_driver_sql(glance.OPEN_DEAD)
+            return [(row[0], row[1], row[2], row[3]) for row in rows]
 
     def died(self, since: int) -> dict[int, int]:
         """Return how many deliveries of each receiver were refused for good since a moment (milliseconds)."""

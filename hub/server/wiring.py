@@ -142,7 +142,12 @@ def metrics_of(status: Json) -> list[Metric]:
         Metric("hub_quarantine", "gauge", "Inputs waiting in quarantine.", {(): float(status["quarantine"])}),
         Metric("hub_unread", "gauge", "Events a receiver has not read yet.", by_receiver(lambda each: each["behind"])),
         Metric("hub_waiting", "gauge", "Deliveries that wait, by status.", waiting),
-        Metric("hub_dead", "counter", "Deliveries refused for good.", by_receiver(lambda each: each["dead"])),
+        Metric(
+            "hub_dead",
+            "gauge",
+            "Dead letters that nobody has sent again or dropped.",
+            by_receiver(lambda each: each["dead"]),
+        ),
         Metric(
             "hub_breaker_open",
             "gauge",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +21,8 @@ NOTHING: Json = {"waiting": {}, "since": None}
 def overview(ask: Ask) -> Json:
     """Return what `hub status` tells of a ledger.
 
-    `records` is what dispatch has read, every repeat included; `events` is what `hub events list` lists.
+    `records` is what dispatch has read, every repeat included; `events` is what `hub events list` lists;
+    `dead` is what nobody has sent again or dropped.
     """
     positions = _pairs(ask, glance.POSITIONS)
     return {
@@ -54,10 +56,12 @@ def _receivers(ask: Ask, positions: Mapping[int, int]) -> list[Json]:
         name = f"{status}:{reason}" if reason else status
         told["waiting"][name] = told["waiting"].get(name, 0) + count
         told["since"] = min(told["since"], since)
-    died = _pairs(ask, glance.DIED)
+    dead = Counter[int]()
+    for number, _, count, _ in ask(glance.OPEN_DEAD):
+        dead[number] += count
     ends = {stream: (stream << OFFSET_BITS) + following - 1 for stream, following in positions.items() if following}
     return [
-        _receiver(key, orjson.loads(cursor), orjson.loads(state), ends, waiting.get(no, NOTHING), died.get(no, 0))
+        _receiver(key, orjson.loads(cursor), orjson.loads(state), ends, waiting.get(no, NOTHING), dead[no])
         for no, key, cursor, state in ask(glance.RECEIVERS)
     ]
 

@@ -11,6 +11,7 @@ import pytest
 from hub.adapters.contract import Outcome
 from hub.errors import Malformed, NotFound, OutcomeUnknown, Rejected, Transient, UsageError
 from hub.ledger import pauses
+from hub.stages.morning import morning
 from tests.integration.jobs.town import Town
 from tests.integration.semantics.world import ADDRESS, OTHER
 
@@ -257,6 +258,27 @@ def test_decisions_are_carried_out_while_the_receiver_is_shut(tmp_path, ledger_u
     assert town.desks["suido"].ids == ["e3"]
     assert town.inquiry.status()["receivers"][0]["held"] is None
     town.close()
+
+
+def test_dead_is_what_nobody_has_sent_again_or_dropped(town):
+    def dead() -> tuple[int, int]:
+        (shown,) = (each["dead"] for each in town.inquiry.status()["receivers"] if each["system"] == "suido")
+        return shown, sum(each["count"] for each in morning(town.ledger) if each["kind"] == "dead")
+
+    suido = town.desks["suido"]
+    suido.error = Rejected("不可", code="no")
+    town.report(town.moved(ADDRESS, "1"), town.moved(ADDRESS, "2"), town.moved(ADDRESS, "3"))
+    town.deliver()
+    assert dead() == (3, 3)
+    town.do(town.foreman.decide("drop", ["juki/e1:suido.main:0"]))
+    suido.error = None
+    town.do(town.replay("juki/e2:suido.main:0"))
+    town.deliver()
+    assert dead() == (1, 1)
+    pauses.pause(town.ledger, "suido", reason="入替作業", by="tester")
+    town.do(town.replay("juki/e3:suido.main:0"))
+    town.deliver(until=lambda: town.statuses("suido")[2][1] != "dead")
+    assert dead() == (0, 0)
 
 
 def test_a_held_delivery_is_released(tmp_path, ledger_url):

@@ -43,6 +43,18 @@ def test_start_and_stop_may_be_repeated_and_a_lease_does_not_end_a_permanent_bro
     assert not serves(first.bootstrap)
 
 
+def test_what_is_in_the_brokers_folder_is_its_users_alone(broker):
+    others = os.umask(0o022)
+    try:
+        broker.start()
+    finally:
+        os.umask(others)
+    made = [broker.folder, *broker.folder.rglob("*")]
+    assert any(path.name == "meta.properties" for path in made)
+    assert any(path.suffix == ".log" and path.parent.parent.name == "data" for path in made)
+    assert not [path for path in made if path.stat().st_mode & 0o077]
+
+
 def test_a_broker_started_by_a_lease_ends_with_its_last_user_unless_it_is_made_permanent(broker):
     with broker.lease() as first:
         assert broker.status().temporary

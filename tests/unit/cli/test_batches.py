@@ -59,6 +59,10 @@ def test_a_batch_is_shown(hub, city, ledger):
     assert hub("batches", "show", "C.csv@1", "--city", city).exit_code == 1
 
 
+def test_a_batch_is_shown_in_the_citys_time(hub, city, ledger):
+    assert "first_seen: 2025-10-09 17:53:20+09:00" in hub("batches", "show", "A.csv@1", "--city", city).stdout
+
+
 @pytest.mark.parametrize(("verb", "status"), [("release", "released"), ("reject", "rejected")])
 def test_a_person_decides_with_a_reason(hub, city, ledger, verb, status):
     assert hub("batches", verb, "A.csv@1", "--city", city).exit_code == 2, "a reason is needed"

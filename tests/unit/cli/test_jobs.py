@@ -35,6 +35,12 @@ def test_jobs_are_listed_and_shown(hub, city, number):
     assert hub("jobs", "show", 99, "--city", city).exit_code == 1
 
 
+def test_a_job_is_shown_in_the_citys_time(hub, city, number):
+    shown = hub("jobs", "show", number, "--city", city).stdout
+    (at,) = (line for line in shown.splitlines() if line.startswith("at: "))
+    assert at.endswith("+09:00")
+
+
 def test_a_job_is_not_approved_by_who_asked_for_it(hub, city, number):
     refused = hub("jobs", "approve", number, "--by", "甲", "--city", city)
     assert (refused.exit_code, "another person" in refused.stderr) == (2, True)

@@ -1,0 +1,21 @@
+"""Files for the user the hub runs as alone: what is in `var/kafka/` is residents' data or leads to it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+FOLDER = 0o700
+FILE = 0o600
+UMASK = 0o077  # of Java, which asks for no rights of its own
+
+
+def opener(path: str, flags: int) -> int:
+    """Open a file for `open`, with no rights for others where it is new."""
+    return os.open(path, flags, FILE)
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file anew."""
+    with open(path, "w", encoding="utf-8", opener=opener) as file:
+        file.write(text)
