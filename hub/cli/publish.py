@@ -32,7 +32,7 @@ def publish(
         refused = [entry_json(hub.ledger, no) for no in result.quarantined]
     found = {
         "accepted": result.accepted,
-        "duplicates": result.duplicates_in_file,
+        "duplicates": result.repeats,
         "quarantined": refused,
         "batch": result.batch_id,
     }

@@ -49,8 +49,8 @@ its own is refused. Run twice, a second day passes.
 SIGTERM or Ctrl-C ends it within ten seconds, finishing what is under way; a second one ends it at once.
 The HTTP server is opened with the console, or with intake when a system reports over HTTP: it has a
 valid token, or one of its sources says `adapter: http`. Otherwise no port is opened. `/v1/events`
-answers 503 in a process without intake. With `--json` the document, `{"stages", "url"}`, comes when
-everything runs.
+answers 503 in a process without intake; a reserved call answers 501. With `--json` the document,
+`{"stages", "url"}`, comes when everything runs.
 """,
     "drain": """
 Exit 1 when any delivery is planned, sending, waiting, held or unknown at the end, or died meanwhile, and
@@ -60,7 +60,8 @@ receivers with planned deliveries.
 """,
     "publish": """
 Answers `{"accepted", "duplicates", "quarantined": [{"no", "place", "code", "message"}], "batch"}`;
-`duplicates` are repeats within the file. Exit 1 when anything was quarantined.
+`duplicates` are repeats: of the file, and of what the hub had before. What is still on its way through Kafka
+counts as new, and is a repeat nonetheless. Exit 1 when anything was quarantined.
 """,
     "check": """
 Errors are exit 2, warnings 0, with `--strict` 1. Rules that still say 要確認 are one line a file, with `--verbose`

@@ -30,6 +30,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     401: {"description": "No token, or one that is unknown or revoked", "content": _PROBLEM},
     503: {"description": "Kafka or the ledger is away; repeat after `Retry-After` seconds", "content": _PROBLEM},
 }
+NOT_YET: dict[int | str, dict[str, Any]] = {501: {"description": "Reserved: not there yet", "content": _PROBLEM}}
 EVENTS_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,

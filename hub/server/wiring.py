@@ -11,8 +11,6 @@ from hub.errors import Unavailable, UsageError
 from hub.ledger import schema, tokens
 from hub.ledger.batches import Arrival
 from hub.ledger.engine import Ledger
-from hub.ledger.log import EventLog
-from hub.ledger.names import Names
 from hub.server.metrics import Metric
 from hub.server.ports import Check, Json, Receive, ServerPorts
 from hub.server.replays import Replays
@@ -21,6 +19,7 @@ from hub.stages import times
 from hub.stages.arrivals import keep
 from hub.stages.foreman import Foreman
 from hub.stages.inquiry import DeliveryFilter, Inquiry
+from hub.stages.known import Known
 from hub.stages.ports import Producer
 from hub.stages.receive import Receipt, Reception
 
@@ -77,17 +76,11 @@ def reported_over_http(city: City, ledger: Ledger) -> bool:
 def _receiver(parts: Parts) -> Receive:
     if parts.producer is None:
         return _no_intake
-    names = Names(parts.ledger, "source")
-    log = EventLog(parts.ledger)
-
-    def known(system: str, ids: Sequence[str]) -> set[str]:
-        source = names.find(f"/systems/{system}")
-        return set() if source is None else {found for found, _ in log.known([(each, source) for each in ids])}
 
     def record(arrivals: Sequence[Arrival], at: int) -> None:
         keep(parts.ledger, arrivals, at=at)
 
-    return Reception(parts.producer, parts.topic, parts.city.city, known, record=record).receive
+    return Reception(parts.producer, parts.topic, parts.city.city, Known(parts.ledger).ids, record=record).receive
 
 
 async def _no_intake(documents: Sequence[Any], system: str, *, batch: bool) -> Receipt:  # noqa: ARG001 - a port's shape

@@ -15,6 +15,7 @@ from hub.ledger.engine import Ledger
 from hub.ledger.quarantine import Entry
 from hub.stages.arrivals import Origins, keep
 from hub.stages.clock import new_batch_id, timestamp, utc_now
+from hub.stages.known import Known
 from hub.stages.ports import Producer
 from hub.stages.records import FACTS_ONLY, Record, fault, publish_sound, record_of, refuse_own, wording
 
@@ -26,11 +27,14 @@ _CHUNK_BYTES = 16 * 1024 * 1024
 
 @dataclass(slots=True)
 class PublishResult:
-    """What became of a stream: `accepted` events are in Kafka (repeats too), `quarantined` are entry numbers."""
+    """What became of a stream: `accepted` events are in Kafka (repeats too), `quarantined` are entry numbers.
+
+    `repeats` of the accepted were in the file before, or in the ledger when their turn came.
+    """
 
     batch_id: str
     accepted: int = 0
-    duplicates_in_file: int = 0
+    repeats: int = 0
     quarantined: list[int] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)  # of the accepted, in order
 
@@ -41,6 +45,7 @@ class _Chunk:
     events: list[Event] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
+    known: set[tuple[str, str]] = field(default_factory=set)  # of the events, before any of them was published
 
 
 async def publish_stream(
@@ -66,15 +71,22 @@ async def publish_stream(
     result = PublishResult(new_batch_id("publish", moment))
     checker = _Checker(city, system, name, facts_only=facts_only, now=timestamp(moment), batch_id=result.batch_id)
     origins = Origins(system or "", "publish", name, result.batch_id)
-    documents = read_documents(stream)
+    documents, known = read_documents(stream), Known(ledger)
     seen: set[int] = set()
-    async for chunk in _ahead(lambda: checker.next_chunk(documents)):
+
+    def read() -> _Chunk | None:
+        chunk = checker.next_chunk(documents)
+        if chunk is not None:
+            chunk.known = known.among(chunk.events)
+        return chunk
+
+    async for chunk in _ahead(read):
         refused = await publish_sound(producer, topic, chunk.records)
         chunk.entries += [checker.entry(chunk.documents[index], fault("produce", e)) for index, e in refused.items()]
         published = [event for index, event in enumerate(chunk.events) if index not in refused]
         arrivals = origins.arrivals(published, quarantined=len(chunk.entries))
         result.quarantined += await asyncio.to_thread(keep, ledger, arrivals, chunk.entries, at=_milliseconds(clock()))
-        _count(result, published, seen)
+        _count(result, published, chunk.known, seen)
         if progress is not None:
             progress(len(chunk.records) + len(chunk.entries) - len(refused))
     await asyncio.to_thread(keep, ledger, [origins.end()], at=_milliseconds(clock()))
@@ -96,12 +108,11 @@ def _milliseconds(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
 
 
-def _count(result: PublishResult, events: list[Event], seen: set[int]) -> None:
+def _count(result: PublishResult, events: list[Event], known: set[tuple[str, str]], seen: set[int]) -> None:
     for event in events:
-        known = hash((event.system, event.id))
-        if known in seen:
-            result.duplicates_in_file += 1
-        seen.add(known)
+        name = event.system, event.id
+        result.repeats += name in known or hash(name) in seen
+        seen.add(hash(name))
         result.ids.append(event.id)
     result.accepted += len(events)
 

@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from hub.errors import BrokerUnavailable, LedgerUnavailable, NotFound, UsageError
+from hub.server import reserved
 from hub.server.app import create_app
 from hub.server.metrics import Metric
 from hub.server.ports import Check, Limits, ServerPorts
@@ -325,3 +326,22 @@ async def test_a_replay_and_its_job(http):
     problem(await http.get("/v1/jobs/8", headers=JUKI), 404)
     problem(await http.post("/v1/replays", content=b"{", headers=JUKI), 400)
     problem(await http.post("/v1/replays", json=asked), 401)
+
+
+@pytest.mark.parametrize(("method", "path"), [(method, path) for method, path, _ in reserved.CALLS])
+async def test_a_reserved_call_says_not_yet(http, method, path):
+    said = problem(await http.request(method, f"/v1{path.format(system='kokuho', job='1', form='x')}?limit=1"), 501)
+    assert "not yet" in said["detail"]
+    described = (await http.get("/openapi.json")).json()["paths"][f"/v1{path}"][method.lower()]
+    assert "501" in described["responses"]
+
+
+def test_the_reserved_calls_are_the_contracts():
+    assert {f"{method} {path}" for method, path, _ in reserved.CALLS} == {
+        "POST /jobs/{system}/claim",
+        "POST /jobs/{system}/{job}/complete",
+        "POST /jobs/{system}/{job}/fail",
+        "GET /feeds/{system}",
+        "POST /feeds/{system}/ack",
+        "GET /prefill/{form}",
+    }

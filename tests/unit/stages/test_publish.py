@@ -9,7 +9,8 @@ import pytest
 from hub.errors import BrokerUnavailable
 from hub.ledger import quarantine
 from hub.ledger.engine import Ledger
-from hub.ledger.tables import metadata
+from hub.ledger.names import Names
+from hub.ledger.tables import dedup, metadata
 from hub.stages.publish import FACTS_ONLY, publish_stream
 
 
@@ -73,7 +74,16 @@ async def test_repeats_are_counted_and_published(ledger):
     topic = Topic()
     other = died(1, data={"name": "別", "died_on": "2026-11-20", "effective_on": "2026-11-20"})
     result = await publish(lines(died(1), died(1), other), ledger, topic)
-    assert (result.accepted, result.duplicates_in_file, len(topic.bodies)) == (3, 2, 3)
+    assert (result.accepted, result.repeats, len(topic.bodies)) == (3, 2, 3)
+
+
+async def test_what_the_hub_had_before_is_a_repeat_and_a_like_id_of_another_system_is_none(ledger):
+    source = Names(ledger, "source").number("/systems/juki")
+    with ledger.write() as connection:
+        connection.execute(dedup.insert(), {"id": "e1", "source": source, "pos": 1, "digest": b"", "seen": 1})
+    stream = lines(died(1), died(2), died(1), died(1, source="/systems/koseki"))
+    result = await publish(stream, ledger, Topic())
+    assert (result.accepted, result.repeats) == (4, 2)
 
 
 async def test_a_long_file_goes_in_chunks(ledger):
