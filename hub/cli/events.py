@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from hub.ledger.views import EventFilter
     from hub.stages.inquiry import Inquiry
 
+RELATIONS = {
+    "duplicate_of": "events.duplicate-of",
+    "corrects": "events.corrects",
+    "corrected_by": "events.corrected-by",
+}
+
 
 def listing(
     session: Session,
@@ -101,9 +107,12 @@ def _write_event(found: dict[str, Any]) -> None:
     output.line(f"{output.when(found['recorded_at'])}  {output.state(found['status'])}")
     if found["seen"] > 1:
         output.line(word("events.seen", count=found["seen"]))
+    for name, key in RELATIONS.items():
+        if found[name] is not None:
+            output.line(word(key, event=found[name]))
     for name, value in event["data"].items():
         output.line(f"  {name}: {output.compact(value)}")
-    output.table(
+    output.section(
         [word("events.told"), word("column.status"), word("column.rule"), word("column.error")],
         [
             (
@@ -115,6 +124,6 @@ def _write_event(found: dict[str, Any]) -> None:
             for each in found["deliveries"]
         ],
     )
-    output.table(
+    output.section(
         [word("events.not-told"), word("column.why")], [(each["system"], each["why"]) for each in found["not_told"]]
     )

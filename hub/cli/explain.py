@@ -52,7 +52,7 @@ def _proposal(session: Session, file: Path) -> dict[str, Any]:
 
 
 def _write(found: dict[str, Any]) -> None:
-    output.table(
+    output.section(
         [
             word("events.told"),
             word("column.rule"),
@@ -74,7 +74,7 @@ def _write(found: dict[str, Any]) -> None:
     for each in found["covered"]:
         output.line(word("explain.covered", **each))
     output.line()
-    output.table(
+    output.section(
         [word("events.not-told"), word("column.why")],
         [
             (each["system"], each["why"] + (f" ({each['place']})" if each["place"] else ""))

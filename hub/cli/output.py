@@ -95,6 +95,16 @@ def fields(found: Mapping[str, Any], names: Iterable[str] | None = None) -> None
             line(f"{name}: {when(compact(found[name]))}")
 
 
+def section(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Write a table, or of what there is none of, its name."""
+    from hub.cli.words import word
+
+    if rows:
+        table(headers, rows)
+    else:
+        line(f"{headers[0]}: {word('list.empty')}")
+
+
 def compact(value: Any) -> str:
     """Return a value on one line: texts as they are, anything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -373,6 +373,9 @@ WORDS: dict[str, tuple[str, str]] = {
     "column.quarantined": ("隔離", "quarantined"),
     "column.fault": ("障害", "fault"),
     "events.seen": ("同じ報告を {count} 回受けました", "reported {count} times"),
+    "events.duplicate-of": ("{event} と同じできごとの報告です", "reports what {event} reported"),
+    "events.corrects": ("{event} を正す・補う・取り消す報告です", "corrects, completes or cancels {event}"),
+    "events.corrected-by": ("{event} が正し・補い・取り消しました", "corrected, completed or cancelled by {event}"),
     "events.told": ("伝える先", "told"),
     "events.not-told": ("伝えない先", "not told"),
     "status.events": (

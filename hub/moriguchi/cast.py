@@ -70,13 +70,13 @@ def _take(free: list[Household], telling: Callable[[Household], int]) -> Househo
 
 
 def _family(members: Household, day: date) -> int:
-    """Prefer four people in 国保 with a water contract, children at school and a seal registered."""
+    """Take four people, the head in 国保 with a water contract: their rows are shown; prefer pupils and a seal."""
     children = [member for member in members if "kodomo_iryo" in member.benefits]
-    if len(members) != 4 or len(children) != 2:
+    head = members[0]
+    if len(members) != 4 or len(children) != 2 or "kokuho" not in head.insurance or "suido" not in head.contracts:
         return 0
     at_school = any(7 <= age_on(child.birth_date, day) < 15 for child in children)
-    insured = "kokuho" in members[0].insurance
-    return 1 + 8 * insured + 4 * ("suido" in members[0].contracts) + 2 * at_school + ("inkan" in members[0].contracts)
+    return 1 + 2 * at_school + ("inkan" in head.contracts)
 
 
 def _bereaved(members: Household) -> int:

@@ -26,6 +26,7 @@ def install_sample(folder: Path) -> list[Path]:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 copyfile(source, target)
                 written.append(target)
+    (folder / "var").mkdir(exist_ok=True, mode=0o700)  # as in any city
     for name in FOLDERS:
         (folder / name).mkdir(parents=True, exist_ok=True)
     Town(folder).found()

@@ -31,6 +31,11 @@ _WORDS = {
         "receiver-disabled": "条件は成り立ちますが、受け口 {receivers} が無効にされています",
         "no-receiver": "条件は成り立ちますが、受け口がありません",
         "own": "このシステム自身の報告です",
+        "told": "すでに {event} で伝えています",
+        "loses": "{event} と食い違い、そちらが採られています",
+        "cancelled": "届く前に {event} で取り消されていました",
+        "facts-only": "覚えるだけの報告で、誰にも伝えません",
+        "nothing-new": "新しく伝えることがありません",
         "absent": "なし",
         "within": "{start}から{days}日以内{roll}",
         "effective": "異動日",
@@ -52,6 +57,11 @@ _WORDS = {
         "receiver-disabled": "the condition holds, but the receiver {receivers} is disabled",
         "no-receiver": "the condition holds, but no receiver takes it",
         "own": "it reported this event itself",
+        "told": "already told by {event}",
+        "loses": "{event} contradicts it and stands",
+        "cancelled": "{event} had cancelled it before it came",
+        "facts-only": "it was only to be learned: nobody is told",
+        "nothing-new": "nothing of it was new",
         "absent": "absent",
         "within": "within {days} days {start}{roll}",
         "effective": "of the effective date",
@@ -117,6 +127,15 @@ class Explanation:
     def as_dict(self) -> dict[str, Any]:
         """Return the explanation as plain JSON: `told`, `not_told`, `covered`."""
         return {"told": self.told, "not_told": self.not_told, "covered": self.covered}
+
+
+def unsaid(told: Told, reason: str, event: str, lang: str) -> NotTold:
+    """Return what is said of a system whose rule speaks for an event that was not planned for it all the same.
+
+    `reason` is `told`, `loses` or `cancelled`, by another `event`; `facts-only`; or `nothing-new`.
+    """
+    why = _WORDS.get(lang, _WORDS["en"])[reason].format(event=event)
+    return NotTold(system=told["system"], why=why, reason=reason, rule=told["rule"], place=told["place"])
 
 
 class Case(NamedTuple):

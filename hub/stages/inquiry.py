@@ -29,6 +29,7 @@ from hub.stages.held import END, STATUS, HeldEvents, is_cursor
 from hub.stages.overview import overview
 from hub.stages.rulebook import RuleBook
 from hub.stages.scene import attributes
+from hub.stages.silence import Silence
 from hub.stages.times import moment
 from hub.stages.told import told_of
 
@@ -50,6 +51,7 @@ class Inquiry:
         self._views = Views(ledger)
         self._book = book
         self._finder = Finder(self._views, book)
+        self._silence = Silence(self._views, book)
 
     # --- events ------------------------------------------------------------------------------------------------
 
@@ -83,15 +85,16 @@ class Inquiry:
         return found
 
     def explain(self, reference: str | int, *, lang: str = "ja") -> Json:
-        """Return who is told of an event and why, who is not and why not, by the rules it was planned by."""
+        """Return who is told of an event and why, who is not and why not, by the rules and as it was planned."""
         pos = reference if isinstance(reference, int) else self._views.find(reference)
-        entry, _ = self._entry(self._views.event(pos))
+        entry, plan = self._entry(self._views.event(pos))
         wire, data = entry.wire, Lazy(entry.wire.data)
         short, version = type_of(wire.type)
         facts = self._facts(wire.subject, pos, data.get("effective_on") or wire.time[:10])
         view = View(short, version, wire.subject, attributes(wire), data)
         facts, after = FactBook(EventLog(self._ledger)).around(short, wire.subject, data, facts)
-        return entry.rules.router.explain(view, facts, after, lang).as_dict()
+        found = entry.rules.router.explain(view, facts, after, lang).as_dict()
+        return self._silence.applied(found, entry, plan, lang)
 
     def _facts(self, subject: str, pos: int, date: str) -> Json:
         facts = empty()

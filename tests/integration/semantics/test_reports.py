@@ -52,6 +52,33 @@ def test_a_cancelled_repeat_or_echo_changes_nothing(world):
     assert told(world) == [("new", {"died_on": "2026-11-19"})]
 
 
+def untold(world: World, event: dict[str, Any], system: str = "zei") -> tuple[str, str]:
+    """Return why a system was told nothing of an event: a word, and words."""
+    (said,) = (each for each in world.inquiry.event(event["id"], lang="en")["not_told"] if each["system"] == system)
+    return said["reason"], said["why"]
+
+
+def test_who_was_told_already_is_shown_with_the_report_that_told_them(world):
+    first, repeat = died(world, "koseki"), died(world, "juki")
+    world.report(first, repeat)
+    assert [each["system"] for each in world.inquiry.event(first["id"])["deliveries"]] == ["zei"]
+    assert untold(world, repeat) == ("told", f"already told by koseki/{first['id']}")
+    assert world.inquiry.explain(repeat["id"])["told"] == []
+
+
+def test_nobody_is_shown_as_told_of_a_report_that_lost_was_cancelled_before_or_only_to_be_learned(world):
+    first, loser = died(world, "koseki"), died(world, "juki", "2026-11-18")
+    world.report(first, loser)
+    assert untold(world, loser) == ("loses", f"koseki/{first['id']} contradicts it and stands")
+    late = world.event("resident.moved", name="甲", new_address=ADDRESS)
+    cancel(world, late)
+    world.report(late)
+    assert untold(world, late, "suido")[0] == "cancelled"
+    known = {**world.event("resident.moved", "3", name="乙", new_address=ADDRESS), "hubfactsonly": True}
+    world.report(known)
+    assert untold(world, known, "suido")[0] == "facts-only"
+
+
 def test_what_another_system_says_too_stands_when_the_first_takes_it_back(world):
     first, repeat = died(world, "koseki"), died(world, "juki")
     world.report(first, repeat)

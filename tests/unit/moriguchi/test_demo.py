@@ -34,9 +34,9 @@ def folder(tmp_path):
     return tmp_path
 
 
-def play(hub, lang="ja", width=80):
+def play(hub, lang="ja", width=80, residents=600):
     out = io.StringIO()
-    code = demo.run_demo(hub, residents=600, lang=lang, out=Console(file=out, width=width))
+    code = demo.run_demo(hub, residents=residents, lang=lang, out=Console(file=out, width=width))
     return code, out.getvalue()
 
 
@@ -64,6 +64,14 @@ def test_both_legacy_systems_rows_change(folder):
     code, said = play(FakeHub(folder))
     assert code == 0
     assert len(re.findall(r"▸ 大阪府守口市", said)) == 2
+
+
+def test_both_rows_change_on_later_days_too(folder):
+    hub = FakeHub(folder)
+    for _ in range(3):
+        code, said = play(hub, residents=300)
+        assert code == 0, said
+        assert len(re.findall(r"│ ▸", said)) == 2
 
 
 def test_the_outage_is_seen_and_made_up_for(folder):
@@ -105,6 +113,11 @@ def test_languages_say_the_same_things():
 
 
 # --- the sample in a folder -----------------------------------------------------------------------------------------
+
+
+def test_the_hubs_own_folder_of_the_sample_is_its_users_alone(tmp_path):
+    install_sample(tmp_path / "city")
+    assert not (tmp_path / "city" / "var").stat().st_mode & 0o077
 
 
 def test_installing_writes_what_is_missing_and_keeps_what_is_there(tmp_path):
