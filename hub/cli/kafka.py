@@ -15,7 +15,6 @@ from hub.cli.loop import run
 from hub.cli.session import Session
 from hub.cli.words import word
 from hub.errors import BrokerUnavailable, UsageError
-from hub.stages.clock import timestamp
 
 if TYPE_CHECKING:
     from hub.kafka.local import LocalBroker, Status
@@ -84,6 +83,8 @@ def _broker(session: Session) -> LocalBroker:
 
 def _managed(known: Status) -> dict[str, Any]:
     """Return what is known of the local broker as JSON."""
+    from hub.stages.clock import timestamp
+
     started = timestamp(datetime.fromtimestamp(known.started, UTC)) if known.started is not None else None
     return {**asdict(known), "started": started, "managed": True}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Sequence
 
 import typer
 
@@ -98,10 +99,15 @@ COMMANDS: dict[str, Body] = {
 }
 
 
-def command_line() -> typer.Typer:
-    """Return the whole command line, in the language of the locale."""
-    root = build(COMMANDS)
-    reserved.add(root)
+def command_line(words: Sequence[str] = ()) -> typer.Typer:
+    """Return the command line in the language of the locale: of the command that `words` begin with, else the whole.
+
+    To build the options of every command takes longer than most commands.
+    """
+    noun = words[0] if words else ""
+    mine = {path: body for path, body in COMMANDS.items() if path.partition(" ")[0] == noun}
+    root = build(mine or COMMANDS)
+    reserved.add(root, noun if mine else "")
     return root
 
 
@@ -110,7 +116,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a narrow locale must not end a command
-    command_line()(prog_name="hub")
+    command_line(sys.argv[1:])(prog_name="hub")
 
 
 if __name__ == "__main__":

@@ -16,13 +16,13 @@ NAMES = (
 NOT_YET = 2
 
 
-def add(root: typer.Typer) -> None:
-    """Add every reserved command; whatever words and options follow its name are taken."""
+def add(root: typer.Typer, noun: str = "") -> None:
+    """Add every reserved command, or those of one noun; whatever words and options follow its name are taken."""
     settings = {**SETTINGS, "ignore_unknown_options": True, "allow_extra_args": True}
     groups = {group.name: group.typer_instance or root for group in root.registered_groups}
-    for path in NAMES:
-        noun, _, name = path.rpartition(" ")
-        target = groups[noun] if noun else root
+    for path in (path for path in NAMES if not noun or path.partition(" ")[0] == noun):
+        group, _, name = path.rpartition(" ")
+        target = groups[group] if group else root
         target.command(name, help=word("help.reserved"), hidden=True, context_settings=settings)(_refuse)
 
 

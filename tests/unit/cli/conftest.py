@@ -27,8 +27,9 @@ def hub():
     runner = CliRunner()
 
     def call(*words, stdin=None):
+        typed = [str(word) for word in words]
         piped = {"COLUMNS": None}  # whatever the terminal the tests run in
-        return runner.invoke(command_line(), [str(word) for word in words], input=stdin, prog_name="hub", env=piped)
+        return runner.invoke(command_line(typed), typed, input=stdin, prog_name="hub", env=piped)
 
     return call
 

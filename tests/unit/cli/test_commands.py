@@ -4,10 +4,11 @@ import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
 
 from hub import __version__
 from hub.cli import failure, reserved
-from hub.cli.main import COMMANDS
+from hub.cli.main import COMMANDS, command_line
 from hub.errors import AmbiguousId, BrokerUnavailable, ConfigurationError, HubError, Problem
 from hub.ledger.engine import Ledger
 from hub.ledger.log import EventLog
@@ -41,6 +42,18 @@ def test_a_reserved_command_says_not_yet(hub, name):
         assert "not yet" in shown.stderr
         assert bool(shown.stdout) == ("--json" in words)
     assert json.loads(shown.stdout)["error"]["code"] == "not-yet"
+
+
+@pytest.mark.parametrize("path", [*COMMANDS, *reserved.NAMES, "kafka"])
+def test_a_command_is_built_without_the_others_and_is_the_same(hub, path):
+    words = [*path.split(), "--help"]
+    whole = CliRunner().invoke(command_line(), words, prog_name="hub", env={"COLUMNS": None})
+    assert (whole.exit_code, whole.stdout) == (0, hub(*words).stdout)
+
+
+def test_to_ask_for_one_command_builds_no_other():
+    built = command_line(["status"])
+    assert ([each.name for each in built.registered_commands], built.registered_groups) == (["status"], [])
 
 
 def test_an_unknown_command_or_option_is_wrong_usage(hub, city):
