@@ -22,6 +22,8 @@ Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help=word("opti
 Edit = Annotated[Path | None, typer.Option("--edit", metavar="FILE", help=word("option.right-file"))]
 Data = Annotated[str | None, typer.Option("--data", metavar="JSON", help=word("option.right-data"))]
 
+Subject = Annotated[str | None, typer.Option("--subject", metavar="NUMBER", help=word("option.right-subject"))]
+
 
 def cancel(
     session: Session,
@@ -59,19 +61,26 @@ def correct(
     reason: Reason,
     edit: Edit = None,
     data: Data = None,
+    subject: Subject = None,
     dry_run: jobs.DryRun = False,
     by: jobs.By = None,
 ) -> int:
-    """Put one event right: the fields given replace those that stand, null takes one away."""
-    if (edit is None) == (data is None):
-        raise UsageError("what are the right values?", mend="give them with --edit FILE or --data JSON")
-    fields = document(edit) if edit is not None else _parsed(data or "")
+    """Put one event right: the fields given replace those that stand, null takes one away.
+
+    One about the wrong person is cancelled, and reported anew of the right one.
+    """
+    values = [each for each in (edit, data) if each is not None]
+    if len(values) > 1 or not (values or subject):
+        mend = "give them with --edit FILE or --data JSON; the right person with --subject NUMBER"
+        raise UsageError("what is right?", mend=mend)
+    fields = document(edit) if edit is not None else _parsed(data or "{}")
     if not isinstance(fields, dict):
         raise UsageError("the right values are a JSON object", mend='write {"field": value}')
     with session.hub() as hub:
         foreman = hub.foreman()
         right = {**foreman.values(event), **fields}
-        plan = foreman.correct(event, {name: value for name, value in right.items() if value is not None})
+        whole = {name: value for name, value in right.items() if value is not None}
+        plan = foreman.correct(event, whole) if subject is None else foreman.move(event, subject, whole)
         return jobs.begin(session, hub, plan, by=by, reason=reason, dry_run=dry_run)
 
 

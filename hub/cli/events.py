@@ -23,6 +23,8 @@ RELATIONS = {
     "duplicate_of": "events.duplicate-of",
     "corrects": "events.corrects",
     "corrected_by": "events.corrected-by",
+    "replaces": "events.replaces",
+    "replaced_by": "events.replaced-by",
 }
 
 

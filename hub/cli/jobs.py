@@ -158,6 +158,8 @@ def _write_preview(found: dict[str, Any]) -> None:
         output.line(f"  {item['what']}: {place}{told}")
         for name, (before, after) in item.get("changes", {}).items():
             output.line(f"    {name}: {output.compact(before)} → {output.compact(after)}")
+        if not item.get("known", True):
+            output.line("    " + word("jobs.unheard"))
     if not found["preview"].get("counts"):
         output.line(word("jobs.nothing"))
 

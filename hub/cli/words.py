@@ -109,6 +109,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "正しい値の JSON ファイル（null で項目を消す）",
         "a JSON file with the right values; null takes one away",
     ),
+    "option.right-subject": (
+        "人違い: 正しい人の宛名番号（元の報告を取り消し、その人の報告として届け直す）",
+        "the right resident's number: the event is cancelled, and reported anew of that one",
+    ),
     "option.right-data": ("正しい値の JSON", "the right values as JSON; null takes one away"),
     "option.loaded": ("情報源（システム.名前）", "a source, <system>.<name>"),
     "option.to": (
@@ -323,6 +327,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "作業 {no} は別の人の承認を待っています: hub jobs approve {no}",
         "job {no} waits for another person: hub jobs approve {no}",
     ),
+    "jobs.unheard": ("この宛名番号の報告はまだ一件もありません", "nothing was reported of that number before"),
     "jobs.left-out": ("対象外（{why}）: {count}", "left out ({why}): {count}"),
     "column.result": ("結果", "result"),
     "column.left": ("残り", "left"),
@@ -376,6 +381,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "events.duplicate-of": ("{event} と同じできごとの報告です", "reports what {event} reported"),
     "events.corrects": ("{event} を正す・補う・取り消す報告です", "corrects, completes or cancels {event}"),
     "events.corrected-by": ("{event} が正し・補い・取り消しました", "corrected, completed or cancelled by {event}"),
+    "events.replaces": ("{event}（人違い）に代わる報告です", "stands for {event}, which was about the wrong person"),
+    "events.replaced-by": ("人違いでした。正しくは {event}", "was about the wrong person; {event} stands for it"),
     "events.told": ("伝える先", "told"),
     "events.not-told": ("伝えない先", "not told"),
     "status.events": (

@@ -37,7 +37,13 @@ _PERSONAL = frozenset(
 )
 
 
-_KINDS: dict[str, type] = {"batchid": str, "datacontenttype": str, "dataschema": str, "hubfactsonly": bool}
+_KINDS: dict[str, type] = {
+    "batchid": str,
+    "datacontenttype": str,
+    "dataschema": str,
+    "hubfactsonly": bool,
+    "hubreplaces": str,
+}
 
 
 @dataclass(slots=True)

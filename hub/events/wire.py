@@ -32,6 +32,7 @@ class Wire(msgspec.Struct, gc=False):
     sequence: int | str | None = None
     batchid: str | None = None
     hubfactsonly: bool = False
+    hubreplaces: str | None = None  # the id of an event of the same source, about another resident
 
 
 _decoder = msgspec.json.Decoder(Wire)

@@ -18,17 +18,16 @@ _LOOK = 0.02  # seconds between looks
 def spawn(command: Sequence[str], stream: Path) -> int:
     """Start `command` in a session of its own, its streams on the file `stream`, and return its process id.
 
-    Nobody but this user may read the files it makes: a shell sets its umask and becomes the command, since this
-    process's own umask is that of all its threads.
+    Nobody but this user may read the files it makes.
     """
-    private_command = ["/bin/sh", "-c", f'umask {private.UMASK:o} && exec "$@"', "sh", *command]
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     actions = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
         (os.POSIX_SPAWN_OPEN, 1, str(stream), flags, private.FILE),
         (os.POSIX_SPAWN_DUP2, 1, 2),
     ]
-    pid = os.posix_spawn(private_command[0], private_command, os.environ, file_actions=actions, setsid=True)
+    with private.umask():
+        pid = os.posix_spawn(command[0], list(command), os.environ, file_actions=actions, setsid=True)
     wait(lambda: bool(_command_line(pid)), 1.0)  # it may be empty for a moment after the spawn
     return pid
 

@@ -143,8 +143,9 @@ def _overtaking(receiver: int, positions: Sequence[int]) -> Iterable[sa.Select[A
         .where(one.c.pos.in_(positions))
     )
     again = relation.alias("again")
+    since = sa.and_(again.c.target == about.c.target, again.c.pos > one.c.pos, again.c.kind.in_(_AMENDING))
     yield (
-        amending.join(again, sa.and_(again.c.target == about.c.target, again.c.pos > one.c.pos))
+        amending.join(again, since)
         .join(other, other.c.pos == again.c.pos)
         .join(outcome, told)
         .where(one.c.pos.in_(positions))

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
+from hub.errors import UsageError
 from hub.events.envelope import Event, event_from, identity
 from hub.events.wire import type_of
 from hub.ledger import jobs
@@ -20,14 +21,16 @@ from hub.ledger.facts import FactBook
 from hub.ledger.jobs import PUBLISHER, Order, Task
 from hub.ledger.log import EventLog
 from hub.ledger.protected import Register
+from hub.routing.plan import View
 from hub.settings.models import City
 from hub.stages.entries import ActiveRules
 from hub.stages.history import AMENDMENTS, History, Past, stored
 from hub.stages.jobs import Plan
 from hub.stages.ports import Producer
-from hub.stages.records import publish_sound, record_of
+from hub.stages.records import REPLACES, publish_sound, record_of
 from hub.stages.retelling import Retelling, weigh
 from hub.stages.rulebook import RuleBook
+from hub.stages.scene import attributes
 from hub.stages.times import moment
 
 Json = dict[str, Any]
@@ -43,7 +46,9 @@ class Amender:
         self._log = log
         self._book = book
         self._city = city
-        self._retelling = Retelling(rules, book, FactBook(log), ZoneInfo(city.timezone))
+        self._rules = rules
+        self._facts = FactBook(log)
+        self._retelling = Retelling(rules, book, self._facts, ZoneInfo(city.timezone))
         self._histories: dict[str, History] = {}
 
     def cancel(self, plan: Plan, rows: Iterable[Any]) -> None:
@@ -75,6 +80,32 @@ class Amender:
         if Register(self._log.ledger)({wire.subject}):
             changes = {name: [HIDDEN, HIDDEN] for name in changes}
         self._add(plan, "correct", past, told, data, changes=changes)
+
+    def move(self, plan: Plan, row: Any, subject: str, right: Mapping[str, Any]) -> None:
+        """Add an event's cancellation, and the same report of another resident; raises Malformed, UsageError."""
+        if subject == row.subject:
+            raise UsageError("that resident it is about already", mend="leave --subject out, or name another")
+        past = self._history(row.subject).at(row.pos)
+        self.cancel(plan, [row])
+        if past is None or not plan.orders:
+            return
+        wire = past.wire
+        document = {"specversion": "1.0", "id": wire.id, "source": wire.source, "type": wire.type}
+        whole = {**document, "subject": subject, "time": wire.time, "data": dict(right)}
+        event_from(whole, city=self._city.city, now=wire.time)
+        told = self._would_tell(past, subject, right)
+        shown = {"changes": {"subject": [row.subject, subject]}, "known": bool(self._history(subject).events)}
+        self._add(plan, "report", past, told, {"subject": subject, "data": dict(right)}, **shown)
+
+    def _would_tell(self, past: Past, subject: str, data: Mapping[str, Any]) -> list[str]:
+        """Return which receivers are told of a new event of a resident, by today's rules and what is known."""
+        short, version = type_of(past.wire.type)
+        facts = self._facts.at(subject, str(data["effective_on"]))
+        facts, after = self._facts.around(short, subject, data, facts)
+        view = View(short, version, subject, attributes(past.wire), data)
+        planned = self._rules.router.plan(view, facts, after)
+        receivers = self._rules.ruleset.receivers
+        return sorted({receivers[one.receiver] for one in planned if one.suppressed is None})
 
     def values(self, row: Any) -> Json:
         """Return an event's values as they stand."""
@@ -113,7 +144,8 @@ class Amender:
 
 def _packed(what: str, past: Past, data: Json) -> bytes:
     wire = past.wire
-    return orjson.dumps({"what": what, "source": wire.source, "id": wire.id, "subject": wire.subject, "data": data})
+    document = {"what": what, "source": wire.source, "id": wire.id, "type": wire.type, "subject": wire.subject}
+    return orjson.dumps({**document, "data": data})
 
 
 async def publish_open(ledger: Ledger, producer: Producer, topic: str, city: str, mine: Claim) -> int:
@@ -135,16 +167,26 @@ async def publish_open(ledger: Ledger, producer: Producer, topic: str, city: str
 def _event(task: Task, city: str) -> Event:
     """Return the event; its id is of the job and the target."""
     draft = task.payload
-    type_ = "event.cancelled" if draft["what"] == "cancel" else "event.corrected"
-    said = {"event_id": draft["id"], **draft["data"]}
+    own = _reported(draft) if draft["what"] == "report" else _amending(draft, task.reason)
     document = {
         "specversion": "1.0",
-        "id": identity("hub", [type_, task.job, draft["source"], draft["id"]]),
+        "id": identity("hub", [own["type"], task.job, draft["source"], draft["id"]]),
         "source": draft["source"],
-        "type": type_,
         "subject": draft["subject"],
         "time": moment(task.at),
-        "data": {**said, "reason": task.reason} if task.reason else said,
         "batchid": f"job-{task.job}",
+        **own,
     }
     return event_from(document, city=city, now=moment(task.at))
+
+
+def _amending(draft: Json, reason: str) -> Json:
+    said = {"event_id": draft["id"], **draft["data"]}
+    type_ = "event.cancelled" if draft["what"] == "cancel" else "event.corrected"
+    return {"type": type_, "data": {**said, "reason": reason} if reason else said}
+
+
+def _reported(draft: Json) -> Json:
+    """Return what is reported anew of the right resident, linked with the report of the wrong one."""
+    right = draft["data"]
+    return {"type": draft["type"], "subject": right["subject"], "data": right["data"], REPLACES: draft["id"]}

@@ -105,6 +105,15 @@ class Foreman:
         self._amender().correct(plan, self._rows([reference])[0], right)
         return self._limited(plan, self._city.approval.correct)
 
+    def move(self, reference: str, subject: str, right: Mapping[str, Any]) -> Plan:
+        """Plan to cancel an event about the wrong person and to report it of the right one, with all of its values.
+
+        Raises NotFound, Malformed and UsageError.
+        """
+        plan = Plan("correct", {"subject": subject})
+        self._amender().move(plan, self._rows([reference])[0], subject, right)
+        return self._limited(plan, self._city.approval.correct, plan.counts["cancel"])
+
     def values(self, reference: str) -> dict[str, Any]:
         """Return the values of an event as they stand; raises NotFound."""
         return self._amender().values(self._rows([reference])[0])
@@ -116,8 +125,10 @@ class Foreman:
         return Amender(self._log, self._book, self._rules, self._city)
 
     @staticmethod
-    def _limited(plan: Plan, limit: Limit | None) -> Plan:
-        plan.approval = limit is not None and len(plan.orders) > limit.above
+    def _limited(plan: Plan, limit: Limit | None, events: int | None = None) -> Plan:
+        """Let a plan about more events than its limit wait for another person."""
+        count = len(plan.orders) if events is None else events
+        plan.approval = limit is not None and count > limit.above
         return plan
 
     # --- history and state -------------------------------------------------------------------------------------

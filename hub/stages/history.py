@@ -122,7 +122,7 @@ class History:
             self._report(self._corrected.get(by.pos, by), target, link.kind)
         elif link.kind == "cancels":
             target.taken_back = True
-        else:
+        elif link.kind == "corrects":
             target.said = dict(by.said["data"])
             self._corrected[by.pos] = target
         if by not in target.occurrence.amended_by:

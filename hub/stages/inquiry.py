@@ -73,10 +73,15 @@ class Inquiry:
         }
 
     def _relations(self, pos: int) -> Json:
-        """Return what the event repeats, what it corrects or cancels, and what did that to it last."""
-        found: Json = {"duplicate_of": None, "corrects": None, "corrected_by": None}
+        """Return what the event repeats, what it corrects or cancels, and what did that to it last.
+
+        An event about the wrong person `replaced_by` one about the right person; that one `replaces` it.
+        """
+        found: Json = dict.fromkeys(("duplicate_of", "corrects", "corrected_by", "replaces", "replaced_by"))
         for kind, other, acting in self._views.relations(pos):
-            if not acting:
+            if kind == "replaces":
+                found["replaces" if acting else "replaced_by"] = other
+            elif not acting:
                 found["corrected_by"] = other if kind in CHANGING else found["corrected_by"]
             elif kind in CHANGING:
                 found["corrects"] = other

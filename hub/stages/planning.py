@@ -144,11 +144,19 @@ class Planner:
             planned = self._report(new, batch)
         self._mine.setdefault(new.wire.subject, []).append((new, planned))
         self._source_of[new.pos] = new.source
+        if new.wire.hubreplaces is not None:
+            self._replace(new, new.wire.hubreplaces, batch)
         if new.type in PROTECTING or new.type in AMENDMENTS:
             self._protect(new.wire.subject, batch)
         if new.wire.hubfactsonly:
             planned.items = []
         return planned
+
+    def _replace(self, new: New, event_id: str, batch: DispatchBatch) -> None:
+        """Link an event with the one that said the same of the wrong person; for people alone, it changes neither."""
+        found = self._log.known([(event_id, new.source)]).get((event_id, new.source))
+        if found is not None:
+            batch.relations.append((new.pos, found[0], "replaces"))
 
     def _protect(self, subject: str, batch: DispatchBatch) -> None:
         """Say anew who is protected by what a resident's standing events say, in their order; by kind.

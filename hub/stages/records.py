@@ -16,6 +16,7 @@ from hub.stages.ports import Producer, RowMapper
 
 Record = tuple[bytes, bytes]
 FACTS_ONLY = "hubfactsonly"  # an attribute: the event is learned from, and nobody is told
+REPLACES = "hubreplaces"  # an attribute: the event of the same source that was about the wrong person
 
 
 @dataclass(slots=True)
@@ -102,8 +103,9 @@ def _prepare_row(prepared: Prepared, row: Row, mapper: RowMapper, origin: Origin
 
 def refuse_own(event: Event) -> None:
     """Raise `Malformed` if a system's event carries an attribute that only the hub may set."""
-    if FACTS_ONLY in event.extensions:
-        raise Malformed(f"{FACTS_ONLY} is the hub's own attribute", code="attribute", mend="leave it out")
+    for name in (FACTS_ONLY, REPLACES):
+        if name in event.extensions:
+            raise Malformed(f"{name} is the hub's own attribute", code="attribute", mend="leave it out")
 
 
 def record_of(event: Event, city: str) -> Record:
@@ -114,6 +116,8 @@ def record_of(event: Event, city: str) -> Record:
     extensions = event.extensions
     if not isinstance(extensions.get("batchid", ""), str):
         raise Malformed("batchid must be text", code="attribute", mend="write it in quotes")
+    if not isinstance(extensions.get(REPLACES, ""), str):
+        raise Malformed(f"{REPLACES} must be text", code="attribute")
     if not isinstance(extensions.get(FACTS_ONLY, False), bool):
         raise Malformed(f"{FACTS_ONLY} must be true or false", code="attribute")
     value = encode(event, city)

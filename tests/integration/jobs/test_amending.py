@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from hub.errors import Malformed, NotFound, Unavailable, UsageError
+from hub.errors import Malformed, NotFound, Rejected, Unavailable, UsageError
 from hub.ledger import jobs
 from hub.ledger.views import EventFilter
 from hub.stages.amending import publish_open
@@ -108,6 +108,69 @@ def test_a_correction_reaches_who_was_told_and_whom_it_concerns(town):
         ("correct", OTHER),
     ]
     assert [each["action"] for each in town.desks["zei"].taken] == ["new"]
+
+
+def test_the_wrong_person_is_one_command_and_both_events_name_each_other(town):
+    """Cancelled under the one, reported anew under the other, so each system hears what concerns it."""
+    town.report(town.moved(OTHER, "1"), town.moved(ADDRESS, "2"))
+    town.deliver()
+    plan = town.foreman.move("e1", "2", town.foreman.values("e1"))
+    assert plan.items == [
+        {"what": "cancel", "event": "juki/e1", "type": "resident.moved", "told": ["suido.main", "zei.main"]},
+        {
+            "what": "report",
+            "event": "juki/e1",
+            "type": "resident.moved",
+            "told": ["suido.main", "zei.main"],
+            "changes": {"subject": ["1", "2"]},
+            "known": True,
+        },
+    ]
+    assert plan.approval  # of one event, where none may be corrected by one person alone
+    plan.approval = False
+    town.do(plan, reason="別人")
+    topic = Topic(town)
+    assert publish(town, topic) == 2
+    town.deliver()
+    assert [(each["subject"], each["action"]) for each in town.desks["zei"].taken] == [
+        ("1", "new"),
+        ("1", "cancel"),
+        ("2", "new"),
+    ]
+    right = topic.published[1]
+    assert (right["subject"], right["source"], right["data"]) == ("2", "/systems/juki", town.moved(OTHER)["data"])
+    wrong, instead = town.inquiry.event("juki/e1"), town.inquiry.event(right["id"])
+    assert (wrong["replaced_by"], wrong["replaces"]) == (f"juki/{right['id']}", None)
+    assert (instead["replaces"], instead["replaced_by"], instead["corrects"]) == ("juki/e1", None, None)
+    again = town.foreman.move("e1", "2", town.foreman.values("e1"))
+    assert (again.orders, dict(again.left_out)) == ([], {"cancelled before": 1})
+
+
+def test_a_cancellation_is_not_overtaken_by_what_the_right_person_is_told(town):
+    town.report(town.moved(OTHER, "1"))
+    town.deliver()
+    town.do(town.foreman.cancel(EventFilter(), ["e1"]))
+    town.desks["suido"].error = Rejected("不可", code="no")
+    publish(town)
+    town.deliver()
+    town.desks["suido"].error = None
+    town.report({**town.moved(OTHER, "2"), "hubreplaces": "e1"})
+    town.deliver()
+    town.do(town.replay(systems=("suido",), statuses=("dead",)))
+    town.deliver()
+    assert [each["action"] for each in town.desks["suido"].taken] == ["new", "new", "cancel"]
+
+
+def test_the_wrong_person_with_right_values_or_a_number_nobody_knows(town):
+    town.report(town.moved(ADDRESS, "1"))
+    town.deliver()
+    plan = town.foreman.move("e1", "3", {**town.foreman.values("e1"), "new_address": OTHER})
+    assert [each["told"] for each in plan.items] == [["suido.main"], ["suido.main", "zei.main"]]
+    assert plan.items[1]["known"] is False
+    with pytest.raises(UsageError):
+        town.foreman.move("e1", "1", town.foreman.values("e1"))
+    with pytest.raises(Malformed):
+        town.foreman.move("e1", "3", {"name": "守口 太郎"})
 
 
 def test_wrong_values_and_unknown_events_are_refused(town):

@@ -62,6 +62,7 @@ def test_a_job_is_cancelled_once(hub, city, number):
         ("cancel", "--batch", "b"),
         ("cancel", "--reason", "誤り"),
         ("correct", "juki/e1", "--reason", "誤り"),
+        ("correct", "juki/e1", "--reason", "誤り", "--data", "{}", "--edit", "x.json", "--subject", "2"),
         ("load", "juki.nothing", "--as-of", "2026-04-01"),
         ("load", "juki.nothing", "--as-of", "April"),
         ("backfill", "nobody", "--since", "2026-04-01"),

@@ -91,6 +91,7 @@ def test_required_attributes_are_texts(moved, name, value):
         ({"datacontenttype": 5}, "datacontenttype must be text"),
         ({"batchid": 5}, "batchid must be text"),
         ({"hubfactsonly": "true"}, "hubfactsonly must be true or false"),
+        ({"hubreplaces": 1}, "hubreplaces must be text"),
         ({"weight": 1.5}, "whole number"),
         ({"tags": ["a"]}, "whole number"),
         ({"number": 2**31}, "too large"),

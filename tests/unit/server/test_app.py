@@ -277,6 +277,12 @@ async def test_metrics_are_prometheus_text(http):
     ]
 
 
+@pytest.mark.parametrize("own", [{"hubfactsonly": True}, {"hubreplaces": "e0"}])
+async def test_the_hubs_own_attributes_are_refused(http, city, own):
+    problem(await post(http, died(1, **own)), 400)
+    assert not city.published
+
+
 async def test_answers_are_closed_to_browsers_and_nothing_comes_from_outside(http):
     for path in ("/healthz", "/nowhere", "/docs", "/v1/deliveries"):
         headers = (await http.get(path)).headers
