@@ -11,12 +11,12 @@ import contextlib
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.engine import Connection
@@ -33,7 +33,7 @@ from hub.ledger.places import stream_of
 from hub.ledger.progress import Backlog, backlog, deaths
 from hub.ledger.protected import Register
 from hub.routing.expressions import Environment, ExpressionFault, Missing, compile_expression
-from hub.routing.mapping import Mapper
+from hub.routing.mapping import Expression, Mapper
 from hub.routing.projection import sent
 from hub.routing.rules import RuleSet
 from hub.settings import models as settings
@@ -59,6 +59,7 @@ from hub.stages.publish import PublishResult, publish_stream
 from hub.stages.receiver import ReceiverPort
 from hub.stages.resubmit import Resubmission, Resubmitter
 from hub.stages.rulebook import RuleBook
+from hub.stages.services import Answers
 from hub.stages.shutters import Shutters
 
 if TYPE_CHECKING:
@@ -356,7 +357,30 @@ class Hub:
             timezone=self.timezone,
             is_open=self.city.calendars.get(self.city.calendar, CITY_CALENDAR).is_open,
         )
-        return Intake([runner for system in self.city.systems.values() for runner in self._runners(system)], services)
+        systems = self.city.systems.values()
+        numbers = self.desk.register([receiver.key for receiver in self.city.receivers()])
+        runners = [each for system in systems for each in self._runners(system)]
+        return Intake(runners + [each for system in systems for each in self._answering(system, numbers)], services)
+
+    def _answering(self, system: System, numbers: Mapping[str, int]) -> Iterator[SourceRunner]:
+        """Yield the sources of acknowledgements of a system's receivers."""
+        for receiver in system.receives.values():
+            said = receiver.acknowledged
+            if said is None or not receiver.enabled:
+                continue
+            name = f"{receiver.name}.acknowledged"
+            place = said.place_of("from")
+            options = {key: value for key, value in said.from_.items() if key != "adapter"}
+            opened = registry.open_source(
+                str(said.from_["adapter"]), {"after": "move", **options}, self._site(system.system, name), place=place
+            )
+            by: Literal["key", "no"] = "no" if "no" in said.match else "key"
+            expression = Expression(said.match[by], self.environment, said.place_of("match", by))
+            answers = Answers(numbers[receiver.key], by, partial(self._answer, expression), said.lists)
+            yield SourceRunner(system.system, name, opened, (), answers=answers)
+
+    def _answer(self, expression: Expression, row: dict[str, Any]) -> Any:
+        return expression.needed(row, lambda: datetime.now(self.timezone).date().isoformat(), "`match`")
 
     def _runners(self, system: System) -> list[SourceRunner]:
         runners = []

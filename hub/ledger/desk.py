@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 
 from hub.ledger.engine import Ledger, storable
 from hub.ledger.log import EventLog, Logged
-from hub.ledger.status import BREAKER, EARLIER_WAITING, REPLACEABLE
+from hub.ledger.status import ANSWERS, BREAKER, CONFIRMED, DELIVERED, EARLIER_WAITING, REPLACEABLE
 from hub.ledger.tables import position, receiver
 
 LEASE = 10_000  # milliseconds
@@ -306,10 +306,14 @@ _PAUSE = (
 _NOTED = (
     "INSERT INTO command(job, receiver, kind, pos, target, payload, at, done_at, result) VALUES (?,?,?,?,?,?,?,?,?)"
 )
-# Only an ending that a person may take back is replaced; meeting any other is a fault that must not pass unseen.
+# Only an ending that a person may take back, or that the system answers, is replaced; meeting any other is a fault that
+# must not pass unseen. What is confirmed keeps when and in which batch it was delivered.
+_KEPT = f"CASE WHEN excluded.status = {CONFIRMED} THEN outcome.{{0}} ELSE excluded.{{0}} END"
 _REPLACE = (
-    " ON CONFLICT (receiver, pos, job) DO UPDATE SET status = excluded.status, at = excluded.at, "
-    f"batch = excluded.batch, no = excluded.no WHERE outcome.status IN ({','.join(map(str, sorted(REPLACEABLE)))})"
+    " ON CONFLICT (receiver, pos, job) DO UPDATE SET status = excluded.status, "
+    f"at = {_KEPT.format('at')}, batch = {_KEPT.format('batch')}, no = excluded.no "
+    f"WHERE outcome.status IN ({','.join(map(str, sorted(REPLACEABLE)))}) "
+    f"OR (outcome.status = {DELIVERED} AND excluded.status IN ({','.join(map(str, ANSWERS))}))"
 )
 
 

@@ -81,19 +81,36 @@ def create(
     """Add a job with its commands and return its number; with `approval` nothing happens until `approve`."""
     with ledger.write() as connection:
         now = ledger.now(connection)
-        values = {
-            "kind": kind,
-            "args": orjson.dumps(args).decode(),
-            "by": by,
-            "reason": reason,
-            "at": now,
-            "status": "approval" if approval else "running",
-            "totals": orjson.dumps(totals or {}).decode(),
-        }
-        number = int(connection.execute(sa.insert(job).values(values).returning(job.c.no)).scalar_one())
-        rows = [_row(number, order, now) for order in orders]
-        if rows:
-            connection.execute(sa.insert(command), rows)
+        status = "approval" if approval else "running"
+        return enter(connection, kind, args, orders, by=by, reason=reason, totals=totals or {}, status=status, at=now)
+
+
+def enter(
+    connection: Connection,
+    kind: str,
+    args: Mapping[str, Any],
+    orders: Iterable[Order],
+    *,
+    by: str,
+    reason: str,
+    totals: Mapping[str, Any],
+    at: int,
+    status: str = "running",
+) -> int:
+    """Add a job with its commands in the caller's transaction; `at` is in milliseconds."""
+    values = {
+        "kind": kind,
+        "args": orjson.dumps(args).decode(),
+        "by": by,
+        "reason": reason,
+        "at": at,
+        "status": status,
+        "totals": orjson.dumps(totals).decode(),
+    }
+    number = int(connection.execute(sa.insert(job).values(values).returning(job.c.no)).scalar_one())
+    rows = [_row(number, order, at) for order in orders]
+    if rows:
+        connection.execute(sa.insert(command), rows)
     return number
 
 

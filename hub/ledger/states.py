@@ -82,6 +82,18 @@ MOVES: tuple[Move, ...] = (
         ),
     ),
     Move(
+        ("delivered",),
+        "confirmed",
+        SYSTEM,
+        ("its acknowledgement says, or lets it be, that it was taken", "受領の回答で取込みが確かめられた"),
+    ),
+    Move(
+        ("delivered",),
+        "dead",
+        SYSTEM,
+        ("its acknowledgement lists it as refused", "受領の回答で取込み不可とされた"),
+    ),
+    Move(
         _UNTRIED,
         "suppressed",
         OWNER,

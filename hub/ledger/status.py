@@ -44,7 +44,8 @@ def delivery_words(code: int) -> tuple[str, str | None]:
 
 
 DELIVERED = delivery_code("delivered")
-ARRIVED = (DELIVERED, delivery_code("confirmed"), delivery_code("warning"))
+CONFIRMED = delivery_code("confirmed")
+ARRIVED = (DELIVERED, CONFIRMED, delivery_code("warning"))
 DEAD = tuple(delivery_code("dead", reason) for reason in (None, *REASONS["dead"]))
 DIED = delivery_code("cancelled", "died")  # was scheduled for a resident who died before its day
 REPLACEABLE = frozenset(  # by a retry; of the dead, when the report of the death was cancelled
@@ -59,3 +60,4 @@ SUPERSEDED = delivery_code("superseded")
 CANCELLED = delivery_code("cancelled")
 DEAD_EXHAUSTED = delivery_code("dead", "exhausted")
 DEAD_REJECTED = delivery_code("dead", "rejected")
+ANSWERS = (CONFIRMED, DEAD_REJECTED)  # what a system's acknowledgement makes of what is delivered

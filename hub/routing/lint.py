@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hub.events.catalogue import TYPES
 from hub.routing import lint_reserved
-from hub.routing.lint_expressions import Notes
+from hub.routing.lint_expressions import Notes, Text
 from hub.routing.lint_mappings import EXPRESSIONS, MappingLint
 from hub.routing.lint_rules import RuleLint
 from hub.routing.shapes import meant
@@ -18,7 +18,7 @@ from hub.settings.secret import Secret
 
 if TYPE_CHECKING:
     from hub.errors import Problem
-    from hub.settings.models import City, Model
+    from hub.settings.models import City, Model, System
 
 _SECRET_KEY = re.compile(
     r"(?:password|passwd|passphrase|pwd|token|secret|api[._-]?key|private[._-]?key|authorization|cookie)$"
@@ -46,8 +46,18 @@ def check(city: City) -> list[Problem]:
         if not system.publishes and not system.subscribes and not _brings_protection(city, system.system):
             message = f"the system `{system.system}` neither publishes nor subscribes"
             notes.warning(system.place, message, "write `publishes:` or `subscribes:`, or remove the file", "idle")
+        _check_answers(notes, system)
         _check_secrets(notes, city, system.system)
     return in_order(notes.problems)
+
+
+def _check_answers(notes: Notes, system: System) -> None:
+    """Note what is wrong with the expressions that tie acknowledgements to deliveries."""
+    for receiver in system.receives.values():
+        if receiver.acknowledged is not None:
+            _secrets_in(notes, receiver.acknowledged, {"from": receiver.acknowledged.from_})
+            for key, text in receiver.acknowledged.match.items():
+                notes.compiled(Text(text, receiver.acknowledged.place_of("match", key), "`match`"), {"row"})
 
 
 def _brings_protection(city: City, system: str) -> bool:

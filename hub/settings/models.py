@@ -173,7 +173,7 @@ class Flush(Model):
 
 
 class Acknowledged(Model):
-    """How a receiver's answer comes back (reserved)."""
+    """How a receiver's answer comes back: a source whose rows name deliveries by their `key` or their `no`."""
 
     from_: dict[str, Any] = Field(alias="from")
     match: dict[str, Expression] = {}

@@ -130,9 +130,22 @@ class ReceivingReader:
             "flush": nested(Flush, parts.get("flush"), {"seconds": seconds}),
             "acknowledged": nested(Acknowledged, parts.get("acknowledged"), answers),
         }
+        self.check_answers(parts.get("acknowledged"))
         return self.reader.with_options(
             Receiver, node, what, RECEIVER_SHAPES, apart, name=name, system=self.system, place=place
         )
+
+    def check_answers(self, node: Node | None) -> None:
+        """Note an acknowledgement that comes from nowhere, or is tied to a delivery in no way, or in two."""
+        if node is None or not isinstance(node.value, dict):
+            return
+        come, match = node.items.get("from"), node.items.get("match")
+        if come is not None and isinstance(come.value, dict) and "adapter" not in come.value:
+            self.reader.note(come.place, "`from` needs `adapter`", "write `adapter:`", code="key-missing")
+        if match is None or not isinstance(match.value, dict) or set(match.value) not in ({"key"}, {"no"}):
+            place = match.place if match is not None else node.place
+            mend = "write `match: {no: …}` or `match: {key: …}`, an expression on `row`"
+            self.reader.note(place, "`match` ties an answer to a delivery by its `key` or its `no`", mend)
 
 
 def within_shapes(node: Node | None) -> dict[str, Shape]:

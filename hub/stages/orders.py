@@ -27,6 +27,7 @@ from hub.ledger.status import (
     delivery_code,
     delivery_words,
 )
+from hub.stages import answers
 from hub.stages.entries import Item, unpack_made
 from hub.stages.lanes import Lanes, Scheduled
 
@@ -107,6 +108,8 @@ class Orders:
             "pause": self._pause,
             "resume": self._resume,
             "cancel": self._cancel,
+            "accept": answers.accept,
+            "refuse": answers.refuse,
         }
         self._pace: dict[int, float] = {}  # job → when its last delivery is due, in milliseconds
 

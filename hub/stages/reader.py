@@ -14,6 +14,7 @@ from hub.ledger import batches, quarantine, sources
 from hub.ledger.batches import Arrival
 from hub.ledger.sources import Tally
 from hub.settings.models import Guard
+from hub.stages.acknowledging import Acknowledging
 from hub.stages.clock import timestamp
 from hub.stages.deadline import Deadline
 from hub.stages.gate import Gate
@@ -41,6 +42,7 @@ class Reader:
         guard = runner.guard or (Guard() if runner.protection else None)
         self._gate = Gate(runner.system, runner.name, guard, services, runner.protection) if guard else None
         by = guard.missing_file_by if guard else None
+        self._answers = Acknowledging(runner.system, runner.name, runner.answers, services) if runner.answers else None
         self._deadline = Deadline(runner.system, runner.name, by, services) if by else None
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -109,6 +111,8 @@ class Reader:
         finally:
             if self._gate is not None:
                 await self._gate.abandon(steps)
+            if self._answers is not None:
+                self._answers.abandon()
             await steps.once(_end, units)
         return rows > 0 and position != begun.position
 
@@ -120,7 +124,10 @@ class Reader:
         return found is not None
 
     async def _keep(self, batch: SourceBatch, prepared: Prepared, steps: Steps) -> Tally | None:
-        """Make the rows durable and return the counts; None while a guarded unit is not read to its end."""
+        """Make the rows durable and return the counts; None while what counts as a whole is not read to its end."""
+        if self._answers is not None:
+            self._answers.add(batch)
+            return await steps.lasting(self._answers.settle, batch) if batch.last else None
         if self._gate is not None:
             return await self._gate.take(batch, prepared, steps)
         await steps.outlast(lambda: self._publish(prepared))

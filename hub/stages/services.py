@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, tzinfo
 from pathlib import Path
+from typing import Any, Literal
 
 from hub.adapters.contract import Source
 from hub.errors import HubError
@@ -14,6 +15,19 @@ from hub.ledger.sources import Tally
 from hub.settings.models import Guard, Protection
 from hub.stages.clock import utc_now
 from hub.stages.ports import Producer, RowMapper
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """How the rows of a source answer for a receiver's deliveries: `value(row)` is a delivery's `key` or its `no`.
+
+    `value` raises `Malformed`; `lists` says whom a file names: `errors`, or `all` who were taken.
+    """
+
+    receiver: int
+    by: Literal["key", "no"]
+    value: Callable[[dict[str, Any]], Any]
+    lists: Literal["errors", "all"]
 
 
 def every_day(_day: date) -> bool:
@@ -25,7 +39,8 @@ def every_day(_day: date) -> bool:
 class SourceRunner:
     """One source to be read every so many seconds, the mappers of the publications that name it, and its guard.
 
-    `protection` is set for the source that brings the list of protected residents.
+    `protection` is set for the source that brings the list of protected residents, `answers` for one that brings a
+    system's acknowledgements.
     """
 
     system: str
@@ -35,6 +50,7 @@ class SourceRunner:
     every: float = 5.0
     guard: Guard | None = None
     protection: Protection | None = None
+    answers: Answers | None = None
 
 
 @dataclass(frozen=True, slots=True)

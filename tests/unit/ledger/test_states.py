@@ -26,8 +26,10 @@ def test_every_move_is_between_statuses_of_the_hub_and_has_a_reason_in_both_lang
 
 
 @pytest.mark.parametrize("to", DELIVERY)
-def test_what_is_delivered_stays_so_and_what_is_cancelled_comes_back_only_from_a_death_that_was_none(to):
-    assert not states.may("delivered", to)
+def test_only_an_answer_moves_what_is_delivered_and_only_a_death_that_was_none_what_is_cancelled(
+    to,
+):
+    assert states.may("delivered", to) == (to in {"confirmed", "dead"})
     assert states.may("cancelled", to) == (to == "scheduled")
 
 

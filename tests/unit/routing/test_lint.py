@@ -356,6 +356,16 @@ def test_a_city_made_without_files_has_the_places_its_models_know():
     assert {problem.code for problem in problems} == {"type-unknown", "expression", "because-missing"}
 
 
+def test_what_ties_an_acknowledgement_to_a_delivery_is_compiled_at_its_place(lint):
+    kaigo = (
+        "system: kaigo\nreceives:\n  adapter: csv\n  path: out/\n"
+        "  acknowledged: {from: {adapter: csv, path: in/*.csv}, match: {no: int(line.連番)}}\n"
+    )
+    assert ("5", "expression") in [
+        (problem.place.split(":")[1], problem.code) for problem in lint(kaigo=kaigo) if problem.level == "error"
+    ]
+
+
 def test_settings_without_effect_say_not_yet(lint):
     kaigo = (
         "system: kaigo\n"

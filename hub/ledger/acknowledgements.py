@@ -1,0 +1,60 @@
+"""The deliveries that a system may answer for: what was delivered and is not confirmed, and what was before."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import sqlalchemy as sa
+
+from hub.errors import NotFound, UsageError
+from hub.ledger.commands import parts
+from hub.ledger.engine import Ledger
+from hub.ledger.status import DELIVERED
+from hub.ledger.tables import outcome, receiver
+from hub.ledger.views import Views
+
+Delivered = tuple[int, int]
+"""A delivery of one receiver: `(pos, job)`."""
+
+
+def unanswered(ledger: Ledger, number: int) -> list[Delivered]:
+    """Return what a receiver has been delivered and has not answered for, in event order."""
+    query = (
+        sa.select(outcome.c.pos, outcome.c.job)
+        .where(outcome.c.receiver == number, outcome.c.status == DELIVERED)
+        .order_by(outcome.c.pos, outcome.c.job)
+    )
+    with ledger.read() as connection:
+        return [(row.pos, row.job) for row in connection.execute(query)]
+
+
+def by_no(ledger: Ledger, number: int, wanted: Collection[int]) -> dict[int, Delivered]:
+    """Return a receiver's deliveries by their `no`; those it never had are left out."""
+    found: dict[int, Delivered] = {}
+    with ledger.read() as connection:
+        for part in parts(sorted(wanted)):
+            query = sa.select(outcome.c.no, outcome.c.pos, outcome.c.job)
+            for row in connection.execute(query.where(outcome.c.receiver == number, outcome.c.no.in_(part))):
+                found[row.no] = (row.pos, row.job)
+    return found
+
+
+def by_key(ledger: Ledger, number: int, wanted: Collection[str]) -> dict[str, Delivered]:
+    """Return a receiver's deliveries by their keys; those it never had are left out."""
+    with ledger.read() as connection:
+        name = connection.execute(sa.select(receiver.c.key).where(receiver.c.no == number)).scalar_one()
+    found: dict[str, Delivered] = {}
+    for key in wanted:
+        reference, _, last = key.rpartition(":")
+        event, _, named = reference.rpartition(":")
+        if named != name or not last.isdecimal():
+            continue
+        try:
+            one = Views(ledger).find(event), int(last)
+        except (NotFound, UsageError):
+            continue
+        mine = (outcome.c.receiver == number, outcome.c.pos == one[0], outcome.c.job == one[1])
+        with ledger.read() as connection:
+            if connection.execute(sa.select(outcome.c.no).where(*mine)).first() is not None:
+                found[key] = one
+    return found

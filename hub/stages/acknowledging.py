@@ -1,0 +1,106 @@
+"""A system's acknowledgement: a file that says which deliveries it took, or could not take.
+
+A file counts as a whole. Its end is one transaction: the commands to the receiver's owner, what matches nothing in
+quarantine, and the source's position; a crash before it reads the file again from its beginning, one after it has lost
+nothing. The owner settles each delivery once, so the same file twice changes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hub.adapters.contract import Row, SourceBatch
+from hub.errors import HubError, Malformed
+from hub.ledger import acknowledgements, jobs, quarantine, sources
+from hub.ledger.acknowledgements import Delivered
+from hub.ledger.jobs import Order
+from hub.ledger.quarantine import Entry
+from hub.ledger.sources import Tally
+from hub.stages.records import Origin, fault
+from hub.stages.services import Answers, Services
+
+
+class Acknowledging:
+    """Takes the batches of one source of acknowledgements, file by file."""
+
+    def __init__(self, system: str, source: str, answers: Answers, services: Services) -> None:
+        self._origin = Origin(system, source, services.city)
+        self._answers = answers
+        self._services = services
+        self._rows: list[Row] = []
+
+    def add(self, batch: SourceBatch) -> None:
+        """Take the next rows."""
+        self._rows += batch.rows
+
+    def abandon(self) -> None:
+        """Forget a file that was not read to its end."""
+        self._rows = []
+
+    def settle(self, batch: SourceBatch) -> Tally:
+        """Make what a file says durable at its end, and return the counts. Raises `LedgerUnavailable`."""
+        rows = self._rows
+        services, origin = self._services, self._origin
+        named, entries, legible = self._named(rows)
+        orders = self._orders(named, legible=legible)
+        tally = Tally(len(rows), 0, len(rows) - len(entries), len(entries))
+        with services.ledger.write() as connection:
+            at = services.ledger.now(connection)
+            if entries:
+                quarantine.record(connection, entries, at)
+            if orders:
+                args = {"source": f"{origin.system}.{origin.source}", "file": batch.label}
+                by = {"by": origin.system, "reason": batch.label}
+                jobs.enter(connection, "acknowledge", args, orders, **by, totals={"deliveries": len(orders)}, at=at)
+            sources.advance(connection, origin.system, origin.source, position=batch.position, tally=tally, at=at)
+        self.abandon()
+        return tally
+
+    def _named(self, rows: list[Row]) -> tuple[dict[Delivered, str], list[Entry], bool]:
+        """Return the deliveries that rows name with their places, what is quarantined, and whether all was legible."""
+        values: list[tuple[Row, Any]] = []
+        entries: list[Entry] = []
+        for row in rows:
+            try:
+                values.append((row, self._value(row)))
+            except HubError as error:
+                entries.append(self._origin.entry(row, error))
+        legible = not entries
+        known = self._known({value for _, value in values})
+        named: dict[Delivered, str] = {}
+        for row, value in values:
+            if value in known:
+                named[known[value]] = row.place
+            else:
+                message = f"the receiver was never sent a delivery whose {self._answers.by} is {value}"
+                entries.append(self._origin.entry(row, Malformed(message, code="delivery-unknown")))
+        return named, entries, legible
+
+    def _value(self, row: Row) -> Any:
+        if row.error is not None:
+            raise row.error
+        try:
+            value = self._answers.value(row.values)
+        except HubError:
+            raise
+        except Exception as error:  # one row's fault must not hold up the file
+            raise fault("acknowledged", error) from error
+        wanted = int if self._answers.by == "no" else str
+        if type(value) is not wanted:
+            text = "a number: write int(…)" if wanted is int else "a text"
+            raise Malformed(f"`match` must give {text}", code="expression")
+        return value
+
+    def _known(self, values: set[Any]) -> dict[Any, Delivered]:
+        find = acknowledgements.by_no if self._answers.by == "no" else acknowledgements.by_key
+        return find(self._services.ledger, self._answers.receiver, values)
+
+    def _orders(self, named: dict[Delivered, str], *, legible: bool) -> list[Order]:
+        number = self._answers.receiver
+        if self._answers.lists == "all":
+            return [Order(number, "accept", pos, job) for pos, job in named]
+        refused = [Order(number, "refuse", pos, job, place.encode()) for (pos, job), place in named.items()]
+        if not legible:  # whom an illegible line names nobody knows: silence confirms nothing then
+            return refused
+        open_ = acknowledgements.unanswered(self._services.ledger, number)
+        return refused + [Order(number, "accept", pos, job) for pos, job in open_ if (pos, job) not in named]

@@ -1,0 +1,148 @@
+"""A system answers with a file: what it took is confirmed, what it refused is a dead letter."""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+
+from hub.adapters import registry
+from hub.adapters.contract import Site
+from hub.app import Hub
+from hub.errors import Malformed
+from hub.ledger import quarantine
+from hub.stages.acknowledging import Acknowledging
+from hub.stages.intake import Intake, Services, SourceRunner
+from hub.stages.services import Answers
+from tests.integration.jobs.town import Town
+from tests.integration.jobs.victim import RULE
+from tests.integration.semantics.world import ADDRESS, ZONE
+
+
+class NoKafka:
+    async def publish(self, _topic, records, _headers=()):
+        assert not records, "an acknowledgement is no event"
+
+
+def number(row):
+    try:
+        return int(row["連番"])
+    except ValueError:
+        raise Malformed("連番 is no number", code="expression") from None
+
+
+@pytest.fixture
+def town(tmp_path, ledger_url):
+    made = Town(tmp_path / "city", ledger_url, {"suido": RULE})
+    made.report(*(made.moved(ADDRESS, str(n)) for n in range(3)))
+    made.deliver()
+    yield made
+    made.close()
+
+
+def answer(town, *values, column="連番", lists="errors", by="no", name="ERR_1.csv", value=number):
+    path = town.folder / "in" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("\n".join([column, *map(str, values), ""]))
+    read(town, lists=lists, by=by, value=value)
+
+
+def read(town, *, lists="errors", by="no", value=number):
+    site = Site(town.folder, ZONE, "suido", "main.acknowledged")
+    files = registry.open_source("csv", {"path": "in/*.csv", "encoding": "utf-8", "after": "move"}, site)
+    no = town.rules.numbers[town.rules.ruleset.receivers.index("suido.main")]
+    runner = SourceRunner("suido", "main.acknowledged", files, (), answers=Answers(no, by, value, lists))
+    services = Services(NoKafka(), town.ledger, "hub.events", "moriguchi")
+    asyncio.run(Intake([runner], services).drain())
+
+
+def ends(town):
+    return [(status, reason) for _, status, reason in town.statuses("suido")]
+
+
+def codes(town):
+    return [entry.code for entry in quarantine.listing(town.ledger)[0]]
+
+
+CONFIRMED, REFUSED, DELIVERED = ("confirmed", None), ("dead", "rejected"), ("delivered", None)
+
+
+def test_who_is_not_listed_among_the_errors_is_confirmed(town):
+    before = town.inquiry.delivery("juki/e1:suido.main:0")
+    answer(town, 2)
+    town.deliver()
+    assert ends(town) == [CONFIRMED, REFUSED, CONFIRMED]
+    after = town.inquiry.delivery("juki/e1:suido.main:0")
+    assert (after["delivered_at"], after["batch"]) == (before["delivered_at"], before["batch"])
+
+
+def test_a_file_without_errors_confirms_all(town):
+    answer(town)
+    town.deliver()
+    assert ends(town) == [CONFIRMED] * 3
+
+
+def test_where_all_are_listed_silence_confirms_nobody(town):
+    answer(town, "juki/e1:suido.main:0", column="鍵", lists="all", by="key", value=lambda row: row["鍵"])
+    town.deliver()
+    assert ends(town) == [CONFIRMED, DELIVERED, DELIVERED]
+
+
+def test_the_same_file_twice_changes_nothing(town):
+    answer(town, 2)
+    answer(town, 2, name="ERR_2.csv")
+    town.deliver()
+    answer(town, 2, name="ERR_3.csv")
+    town.deliver()
+    assert ends(town) == [CONFIRMED, REFUSED, CONFIRMED]
+
+
+def test_an_unknown_number_waits_in_quarantine_and_the_others_are_settled(town):
+    answer(town, 2, 99)
+    town.deliver()
+    assert ends(town) == [CONFIRMED, REFUSED, CONFIRMED]
+    assert codes(town) == ["delivery-unknown"]
+
+
+def test_an_illegible_line_confirms_nobody_by_silence(town):
+    answer(town, 2, "x")
+    town.deliver()
+    assert ends(town) == [DELIVERED, REFUSED, DELIVERED]
+
+
+def test_a_refused_delivery_is_replayed_under_its_own_key(town):
+    answer(town, 2)
+    town.deliver()
+    town.do(town.replay(statuses=("dead",)))
+    town.deliver()
+    assert ends(town) == [CONFIRMED, DELIVERED, CONFIRMED]
+    answer(town, name="ERR_2.csv")
+    town.deliver()
+    assert ends(town) == [CONFIRMED] * 3
+
+
+def test_a_crash_before_the_files_end_is_durable_reads_it_again(town, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(Acknowledging, "settle", lambda *_: (_ for _ in ()).throw(OSError("killed")))
+        answer(town, 2)
+    town.deliver()
+    assert ends(town) == [DELIVERED] * 3
+    read(town)
+    town.deliver()
+    assert ends(town) == [CONFIRMED, REFUSED, CONFIRMED]
+
+
+def test_the_city_reads_the_answers_of_its_receivers(town):
+    file = town.folder / "systems" / "suido.yaml"
+    said = "{from: {adapter: csv, path: in/*.csv, encoding: utf-8}, match: {no: int(row.連番)}}"
+    file.write_text(file.read_text().replace("jsonl}", f"jsonl, acknowledged: {said}}}"))
+    town.reload()
+    (town.folder / "in").mkdir()
+    (town.folder / "in" / "ERR_1.csv").write_text("連番\n2\n")
+    hub = Hub(town.city)
+    try:
+        counts = asyncio.run(hub.intake(SimpleNamespace(producer=NoKafka())).drain())
+    finally:
+        hub.close()
+    assert (counts.faults, counts.tally.rows) == ({}, 1)
+    town.deliver()
+    assert ends(town) == [CONFIRMED, REFUSED, CONFIRMED]
