@@ -88,7 +88,7 @@ MOVES: tuple[Move, ...] = (
         ("its acknowledgement says, or lets it be, that it was taken", "受領の回答で取込みが確かめられた"),
     ),
     Move(
-        ("delivered",),
+        ("delivered", "confirmed"),
         "dead",
         SYSTEM,
         ("its acknowledgement lists it as refused", "受領の回答で取込み不可とされた"),

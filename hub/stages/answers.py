@@ -14,13 +14,16 @@ if TYPE_CHECKING:
 
 def accept(command: Command, asked: Asked, waiting: Waiting) -> str:
     """Confirm a delivery that the system has taken."""
-    return _end(command, asked, waiting, CONFIRMED)
+    return _end(command, asked, waiting, CONFIRMED, (DELIVERED,))
 
 
 def refuse(command: Command, asked: Asked, waiting: Waiting) -> str:
-    """End a delivery that the system could not take as a dead letter, which a person may replay."""
+    """End a delivery that the system could not take as a dead letter, which a person may replay.
+
+    Also one that was thought to be taken: silence in an earlier answer is less than a refusal in a later one.
+    """
     key = (command.pos, command.target)
-    result = _end(command, asked, waiting, DEAD_REJECTED)
+    result = _end(command, asked, waiting, DEAD_REJECTED, (DELIVERED, CONFIRMED))
     if result == "answered":
         n = asked.known.attempts.get(key, 0) + 1
         asked.known.attempts[key] = n
@@ -29,11 +32,11 @@ def refuse(command: Command, asked: Asked, waiting: Waiting) -> str:
     return result
 
 
-def _end(command: Command, asked: Asked, waiting: Waiting, status: int) -> str:
+def _end(command: Command, asked: Asked, waiting: Waiting, status: int, open_: tuple[int, ...]) -> str:
     """Return `answered`, or the status of a delivery that an earlier answer, or a person, has ended otherwise."""
     key = (command.pos, command.target)
     stood, no = asked.known.ended[key]
-    if stood != DELIVERED:
+    if stood not in open_:
         return delivery_words(stood)[0]
     waiting.record.finish(status, key[1], key[0], no)
     asked.known.ended[key] = status, no

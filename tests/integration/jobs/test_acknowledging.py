@@ -96,6 +96,14 @@ def test_the_same_file_twice_changes_nothing(town):
     assert ends(town) == [CONFIRMED, REFUSED, CONFIRMED]
 
 
+def test_a_refusal_that_comes_after_silence_is_a_refusal(town):
+    answer(town)
+    town.deliver()
+    answer(town, 2, name="ERR_2.csv")
+    town.deliver()
+    assert ends(town) == [CONFIRMED, REFUSED, CONFIRMED]
+
+
 def test_an_unknown_number_waits_in_quarantine_and_the_others_are_settled(town):
     answer(town, 2, 99)
     town.deliver()
