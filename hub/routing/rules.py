@@ -22,7 +22,8 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
     """A subscription as it stands in a rule set.
 
     `receivers` are indices into `RuleSet.receivers`; `within` is `{days, from, roll}`; `protected` is the rule's own
-    `{mode, send_flag}` or else its system's; `deliver` None leaves the choice to the receiver.
+    `{mode, send_flag}` or else its system's; `deliver` None leaves the choice to the receiver; `after_death` is
+    `cancel` or `deliver`.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
     within: dict[str, Any] | None = None
     unknown: str = "skip"
     deliver: str | None = None
+    after_death: str = "cancel"
     protected: dict[str, Any] = {}
     unidentified: bool = False
     receivers: tuple[int, ...] = ()
@@ -161,6 +163,7 @@ def _rule(subscription: Subscription, city: City, number: dict[str, int]) -> Rul
         within=subscription.within.model_dump(by_alias=True) if subscription.within else None,
         unknown=subscription.unknown,
         deliver=subscription.deliver,
+        after_death=subscription.after_death,
         protected=protected.model_dump(),
         unidentified=subscription.unidentified,
         receivers=tuple(number[key] for name in names if (key := f"{subscription.system}.{name}") in number),

@@ -151,6 +151,7 @@ class Subscription(Model):
     within: Within | None = None
     unknown: Literal["skip", "send", "ask"] = "skip"
     deliver: Literal["on-report", "on-effective-date"] | None = None
+    after_death: Literal["cancel", "deliver"] = "cancel"
     protected: Protected | None = None
     unidentified: bool = False
     to: tuple[str, ...] = ()  # receivers; empty = all of the system's

@@ -127,6 +127,10 @@ class Entry:
         self._start = self._head + orjson.dumps(self._prefix)[1:-1]
         return self._start
 
+    def outlives(self, item: Item) -> bool:
+        """Say whether its rule wants it delivered on its day also when the resident has died before (`after_death`)."""
+        return self.rules.ruleset.rules[item.rule].after_death == "deliver"
+
     def data(self, item: Item) -> bytes:
         """Return the projected `data` of a planned delivery."""
         return self.rules.projections[item.rule].data(self.wire.data, item.values)

@@ -495,7 +495,9 @@ class Worker:
         if not (amended or died):
             return False
         found = await asyncio.to_thread(deaths.dead, self._desk.ledger, amended | died)
-        ended = [hold for subject, pos in found.items() for hold in self._scheduled.of(subject) if hold.pos < pos]
+        older = [hold for subject, pos in found.items() for hold in self._scheduled.of(subject) if hold.pos < pos]
+        made = await self._entries([hold.pos for hold in older], older)
+        ended = [hold for hold, (entry, item) in zip(older, made, strict=True) if not entry.outlives(item)]
         for hold in ended:
             self._end_untried(hold, DIED)
         if alive := amended - found.keys():

@@ -44,6 +44,15 @@ def test_a_death_in_the_same_poll_cancels_what_was_scheduled_before_it(world):
     assert states(world) == [("e1", "cancelled", "died"), ("e3", "scheduled", None)]
 
 
+def test_a_rule_may_want_it_delivered_all_the_same(tmp_path, ledger_url):
+    rule = DATED.replace("because:", "after_death: deliver, because:")
+    world = World(tmp_path / "city", ledger_url, {"dated": DATED, "heirs": rule})
+    world.report(later(world), died(world))
+    assert states(world) == [("e1", "cancelled", "died")]
+    assert world.statuses("heirs") == [("e1", "scheduled", None)]
+    world.close()
+
+
 def test_a_cancelled_death_gives_back_what_it_took(world):
     world.report(later(world), died(world))
     assert states(world) == [("e1", "cancelled", "died")]
