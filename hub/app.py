@@ -12,7 +12,7 @@ import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -377,6 +377,9 @@ class Hub:
             by: Literal["key", "no"] = "no" if "no" in said.match else "key"
             expression = Expression(said.match[by], self.environment, said.place_of("match", by))
             answers = Answers(numbers[receiver.key], by, partial(self._answer, expression), said.lists)
+            if said.by is not None:
+                calendar = self.city.calendars[said.by.calendar or self.city.calendar]
+                answers = replace(answers, due=said.by.at, is_open=calendar.is_open)
             yield SourceRunner(system.system, name, opened, (), answers=answers)
 
     def _answer(self, expression: Expression, row: dict[str, Any]) -> Any:

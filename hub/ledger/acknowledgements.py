@@ -28,6 +28,13 @@ def unanswered(ledger: Ledger, number: int) -> list[Delivered]:
         return [(row.pos, row.job) for row in connection.execute(query)]
 
 
+def awaited(ledger: Ledger, number: int, before: int) -> bool:
+    """Tell whether a receiver owes an answer to what was delivered before a moment (milliseconds)."""
+    late = sa.exists().where(outcome.c.receiver == number, outcome.c.status == DELIVERED, outcome.c.at < before)
+    with ledger.read() as connection:
+        return bool(connection.execute(sa.select(late)).scalar_one())
+
+
 def by_no(ledger: Ledger, number: int, wanted: Collection[int]) -> dict[int, Delivered]:
     """Return a receiver's deliveries by their `no`; those it never had are left out."""
     found: dict[int, Delivered] = {}

@@ -23,8 +23,6 @@ def _reserved(system: System) -> Iterator[tuple[Model, str, str]]:
         yield system, "text", "until then write `encoding:` at the source and the receiver"
     yield from _of_sources(system)
     for receiver in system.receives.values():
-        if receiver.acknowledged is not None and receiver.acknowledged.by is not None:
-            yield receiver.acknowledged, "by", "until then nobody is told of an answer that does not come"
         if receiver.order_until == "confirmed":
             yield receiver, "order_until", "until then order is kept until `delivered`"
     for rule in system.subscribes:

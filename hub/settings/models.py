@@ -173,13 +173,20 @@ class Flush(Model):
     seconds: float | None = Field(default=None, gt=0)
 
 
+class AnswerBy(Model):
+    """When a receiver's answer to what was delivered before that day must be there, on days its calendar has open."""
+
+    at: Clock
+    calendar: str | None = None
+
+
 class Acknowledged(Model):
     """How a receiver's answer comes back: a source whose rows name deliveries by their `key` or their `no`."""
 
     from_: dict[str, Any] = Field(alias="from")
     match: dict[str, Expression] = {}
     lists: Literal["errors", "all"] = "errors"
-    by: dict[str, Any] | None = None
+    by: AnswerBy | None = None
 
 
 class Receiver(Model):

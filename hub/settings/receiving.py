@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from hub.settings.models import (
     Acknowledged,
+    AnswerBy,
     Because,
     Flush,
     Protected,
@@ -122,7 +123,11 @@ class ReceivingReader:
         if not self.reader.mapping(node, what):
             return None
         nested, parts = self.reader.nested, node.items
-        answers: dict[str, Shape] = {"from": self.reader.options, "match": mapped(expression)}
+        answers: dict[str, Shape] = {
+            "from": self.reader.options,
+            "match": mapped(expression),
+            "by": lambda part: nested(AnswerBy, part, {"calendar": word}, "at"),
+        }
         apart = {
             "retry": nested(Retry, parts.get("retry"), RETRY_SHAPES),
             "window": read_window(self.reader, parts.get("window")),

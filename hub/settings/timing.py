@@ -62,9 +62,10 @@ def check_calendars(
         _absent(reader, city.place_of("calendar"), city.calendar, calendars)
     for system in systems.values():
         for receiver in system.receives.values():
-            window = receiver.window
-            if window is not None and window.calendar is not None and window.calendar not in calendars:
-                _absent(reader, window.place_of("calendar"), window.calendar, calendars)
+            by = receiver.acknowledged.by if receiver.acknowledged is not None else None
+            for named in (receiver.window, by):
+                if named is not None and named.calendar is not None and named.calendar not in calendars:
+                    _absent(reader, named.place_of("calendar"), named.calendar, calendars)
 
 
 def _absent(reader: Reader, place: str, name: str, calendars: Mapping[str, Calendar]) -> None:

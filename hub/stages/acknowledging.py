@@ -11,11 +11,13 @@ from typing import Any
 
 from hub.adapters.contract import Row, SourceBatch
 from hub.errors import HubError, Malformed
-from hub.ledger import acknowledgements, jobs, quarantine, sources
+from hub.ledger import acknowledgements, batches, jobs, quarantine, sources
 from hub.ledger.acknowledgements import Delivered
+from hub.ledger.batches import Arrival
 from hub.ledger.jobs import Order
 from hub.ledger.quarantine import Entry
 from hub.ledger.sources import Tally
+from hub.stages.deadline import Deadline
 from hub.stages.records import Origin, fault
 from hub.stages.services import Answers, Services
 
@@ -28,6 +30,17 @@ class Acknowledging:
         self._answers = answers
         self._services = services
         self._rows: list[Row] = []
+
+    def deadline(self) -> Deadline | None:
+        """Return when a person must hear that no answer has come, None when it may take as long as it will."""
+        answers, services, origin = self._answers, self._services, self._origin
+        if answers.due is None:
+            return None
+
+        def awaited(midnight: int) -> bool:
+            return acknowledgements.awaited(services.ledger, answers.receiver, midnight)
+
+        return Deadline(origin.system, origin.source, answers.due, services, answers.is_open, awaited)
 
     def add(self, batch: SourceBatch) -> None:
         """Take the next rows."""
@@ -52,6 +65,11 @@ class Acknowledging:
                 args = {"source": f"{origin.system}.{origin.source}", "file": batch.label}
                 by = {"by": origin.system, "reason": batch.label}
                 jobs.enter(connection, "acknowledge", args, orders, **by, totals={"deliveries": len(orders)}, at=at)
+            if batch.batch_id:
+                arrival = Arrival(origin.system, origin.source, batch.batch_id, batch.label, len(rows), whole=True)
+                arrival.quarantined = len(entries)
+                batches.record(connection, [arrival], services.now)
+                batches.come(connection, origin.system, origin.source)
             sources.advance(connection, origin.system, origin.source, position=batch.position, tally=tally, at=at)
         self.abandon()
         return tally

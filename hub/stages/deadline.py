@@ -1,7 +1,8 @@
-"""`missing_file_by`: an entry for a person when nothing of a source has come by its time of day."""
+"""`missing_file_by`, and `by` of an acknowledgement: an entry for a person when nothing has come by its time of day."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, datetime, time
 
 from hub.errors import HubError
@@ -12,13 +13,26 @@ _LAST = "23:59"  # a deadline at the end of the day is still on that day
 
 
 class Deadline:
-    """The deadline of one source: on every open day, in the city's time zone."""
+    """The deadline of one source: on every open day, in the city's time zone.
 
-    def __init__(self, system: str, source: str, by: str, services: Services) -> None:
+    `is_open` is its own calendar before the city's; `awaited(midnight)` says whether anything is expected on a day.
+    """
+
+    def __init__(
+        self,
+        system: str,
+        source: str,
+        by: str,
+        services: Services,
+        is_open: Callable[[date], bool] | None = None,
+        awaited: Callable[[int], bool] = lambda _midnight: True,
+    ) -> None:
         self._system = system
         self._source = source
         self._by = time.fromisoformat(min(by, _LAST))
         self._services = services
+        self._is_open = is_open or services.is_open
+        self._awaited = awaited
         self._settled: date | None = None
 
     def check(self, fault: HubError | None) -> None:
@@ -26,11 +40,11 @@ class Deadline:
         services = self._services
         now = services.clock().astimezone(services.timezone)
         today = now.date()
-        if today == self._settled or now.time() < self._by or not services.is_open(today):
+        if today == self._settled or now.time() < self._by or not self._is_open(today):
             return
         midnight = datetime.combine(today, time(), services.timezone)
         since = int(midnight.timestamp() * 1000)
-        if not batches.arrived(services.ledger, self._system, self._source, since):
+        if not batches.arrived(services.ledger, self._system, self._source, since) and self._awaited(since):
             reason = f"nothing had come on {today} by {self._by:%H:%M}" + (f" ({fault})" if fault else "")
             batches.miss(
                 services.ledger, self._system, self._source, day=today.isoformat(), reason=reason, at=services.now

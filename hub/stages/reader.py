@@ -42,8 +42,11 @@ class Reader:
         guard = runner.guard or (Guard() if runner.protection else None)
         self._gate = Gate(runner.system, runner.name, guard, services, runner.protection) if guard else None
         by = guard.missing_file_by if guard else None
-        self._answers = Acknowledging(runner.system, runner.name, runner.answers, services) if runner.answers else None
         self._deadline = Deadline(runner.system, runner.name, by, services) if by else None
+        self._answers = None
+        if runner.answers is not None:
+            self._answers = Acknowledging(runner.system, runner.name, runner.answers, services)
+            self._deadline = self._answers.deadline()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read at the source's pace until asked to stop."""

@@ -17,22 +17,25 @@ from hub.stages.clock import utc_now
 from hub.stages.ports import Producer, RowMapper
 
 
+def every_day(_day: date) -> bool:
+    """Say that a day is open, whichever it is: the calendar of a city that has none."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Answers:
     """How the rows of a source answer for a receiver's deliveries: `value(row)` is a delivery's `key` or its `no`.
 
-    `value` raises `Malformed`; `lists` says whom a file names: `errors`, or `all` who were taken.
+    `value` raises `Malformed`; `lists` says whom a file names: `errors`, or `all` who were taken. `due` is the time of
+    day (HH:MM) when an answer to what was delivered before that day must be there, on the days that `is_open` says.
     """
 
     receiver: int
     by: Literal["key", "no"]
     value: Callable[[dict[str, Any]], Any]
     lists: Literal["errors", "all"]
-
-
-def every_day(_day: date) -> bool:
-    """Say that a day is open, whichever it is: the calendar of a city that has none."""
-    return True
+    due: str | None = None
+    is_open: Callable[[date], bool] | None = None  # None: the city's days
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """A system answers with a file: what it took is confirmed, what it refused is a dead letter."""
 
 import asyncio
+import datetime as dt
 from types import SimpleNamespace
 
 import pytest
@@ -9,8 +10,9 @@ from hub.adapters import registry
 from hub.adapters.contract import Site
 from hub.app import Hub
 from hub.errors import Malformed
-from hub.ledger import quarantine
+from hub.ledger import batches, quarantine
 from hub.stages.acknowledging import Acknowledging
+from hub.stages.clock import utc_now
 from hub.stages.intake import Intake, Services, SourceRunner
 from hub.stages.services import Answers
 from tests.integration.jobs.town import Town
@@ -39,19 +41,20 @@ def town(tmp_path, ledger_url):
     made.close()
 
 
-def answer(town, *values, column="連番", lists="errors", by="no", name="ERR_1.csv", value=number):
+def answer(town, *values, column="連番", name="ERR_1.csv", **how):
     path = town.folder / "in" / name
     path.parent.mkdir(exist_ok=True)
     path.write_text("\n".join([column, *map(str, values), ""]))
-    read(town, lists=lists, by=by, value=value)
+    read(town, **how)
 
 
-def read(town, *, lists="errors", by="no", value=number):
+def read(town, *, lists="errors", by="no", value=number, due=None, is_open=None, now=None):
     site = Site(town.folder, ZONE, "suido", "main.acknowledged")
     files = registry.open_source("csv", {"path": "in/*.csv", "encoding": "utf-8", "after": "move"}, site)
     no = town.rules.numbers[town.rules.ruleset.receivers.index("suido.main")]
-    runner = SourceRunner("suido", "main.acknowledged", files, (), answers=Answers(no, by, value, lists))
-    services = Services(NoKafka(), town.ledger, "hub.events", "moriguchi")
+    runner = SourceRunner("suido", "main.acknowledged", files, (), answers=Answers(no, by, value, lists, due, is_open))
+    clock = (lambda: now) if now else utc_now
+    services = Services(NoKafka(), town.ledger, "hub.events", "moriguchi", clock, timezone=ZONE)
     asyncio.run(Intake([runner], services).drain())
 
 
@@ -102,6 +105,33 @@ def test_a_refusal_that_comes_after_silence_is_a_refusal(town):
     answer(town, 2, name="ERR_2.csv")
     town.deliver()
     assert ends(town) == [CONFIRMED, REFUSED, CONFIRMED]
+
+
+def test_an_answer_that_does_not_come_is_missed_once_and_comes_later(town):
+    day = dt.datetime(2030, 4, 1, 9, 1, tzinfo=ZONE)
+
+    def missed():
+        found, _ = batches.listing(town.ledger, statuses=("missing",))
+        return [(item.system, item.source, item.id) for item in found]
+
+    read(town, due="09:00", now=day.replace(hour=8))
+    assert missed() == []  # it is not time yet
+    read(town, due="09:00", now=day, is_open=lambda _: False)
+    assert missed() == []
+    for _ in range(2):
+        read(town, due="09:00", now=day)
+        assert missed() == [("suido", "main.acknowledged", "missing/2030-04-01")]
+    answer(town, 2, due="09:00", now=day)
+    town.deliver()
+    assert missed() == []
+    read(town, due="09:00", now=day + dt.timedelta(days=1))
+    assert missed() == []  # nothing is owed
+
+
+def test_a_file_of_answers_is_a_batch(town):
+    answer(town, 2, 99)
+    (found,), _ = batches.listing(town.ledger, statuses=("done",))
+    assert (found.system, found.source, found.rows, found.quarantined) == ("suido", "main.acknowledged", 2, 1)
 
 
 def test_an_unknown_number_waits_in_quarantine_and_the_others_are_settled(town):

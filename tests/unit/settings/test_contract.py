@@ -79,7 +79,7 @@ def test_what_is_reserved_is_kept(city):
     assert (nightly.window.closes, nightly.window.calendar) == ("19:00", "city")
     assert nightly.acknowledged.from_["adapter"] == "fixed_width"
     assert nightly.acknowledged.match == {"no": "int(row.連番)"}
-    assert nightly.acknowledged.by == {"at": "09:00", "calendar": "city"}
+    assert (nightly.acknowledged.by.at, nightly.acknowledged.by.calendar) == ("09:00", "city")
     assert (desk.adapter, desk.effects, desk.options) == ("chat", "outward", {"template": "kaigo-desk"})
 
 

@@ -123,11 +123,18 @@ def test_a_wrong_calendar_is_named_with_its_mend(problems, text, problem):
     assert found.startswith(f"calendars/city.yaml:{problem}")
 
 
+ANSWERED = """  acknowledged:
+    from: {adapter: csv, path: in/*.csv}
+    match: {no: int(row.no)}
+    by: {at: "09:00", calendar: desk}"""
+
+
 def test_a_calendar_that_is_not_there_is_named(problems):
-    found = problems({"hub.yaml": "calendar: hall", "systems/a.yaml": HEAD + "  window: {calendar: ward}"})
+    found = problems({"hub.yaml": "calendar: hall", "systems/a.yaml": HEAD + "  window: {calendar: ward}\n" + ANSWERED})
     assert found == [
         "hub.yaml:1:11: there is no calendar `hall` (write calendars/hall.yaml; there is: city)",
         "systems/a.yaml:5:22: there is no calendar `ward` (write calendars/ward.yaml; there is: city)",
+        "systems/a.yaml:9:33: there is no calendar `desk` (write calendars/desk.yaml; there is: city)",
     ]
 
 
