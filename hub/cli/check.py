@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hub.cli import output
+from hub.cli.codes import in_words
 from hub.cli.failure import problem_json
 from hub.cli.session import Session
 from hub.cli.words import word
@@ -31,7 +33,7 @@ def check(
         counted = Counter() if session.verbose else Counter(p.place.partition(":")[0] for p in problems if wanting(p))
         for problem in problems:
             if session.verbose or not wanting(problem):
-                output.line(("" if problem.level == "error" else f"{problem.level}: ") + str(problem))
+                output.line(_line(problem))
         for file, count in counted.items():
             output.line(word("check.wanting", file=file, count=count))
         counts = word("check.counts", errors=errors, warnings=warnings)
@@ -40,6 +42,11 @@ def check(
     items = [problem_json(problem) for problem in problems]
     session.answer({"items": items, "next": None, "errors": errors, "warnings": warnings}, for_people)
     return 2 if errors else int(bool(warnings) and strict)
+
+
+def _line(problem: Problem) -> str:
+    said = str(replace(problem, message=in_words(problem.code, problem.message)))
+    return said if problem.level == "error" else word("check.warning", problem=said)
 
 
 def wanting(problem: Problem) -> bool:

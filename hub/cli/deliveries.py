@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from hub.cli import filters, output
+from hub.cli.codes import error_of, in_words
 from hub.cli.session import Session
 from hub.cli.words import word
 from hub.stages import times
@@ -66,7 +67,7 @@ def _write_list(page: dict[str, Any]) -> None:
                 item["subject"],
                 output.state(item["status"], item["reason"]),
                 item["attempts"],
-                (item["error"] or {}).get("message"),
+                error_of(item),
             )
             for item in page["items"]
         ],
@@ -81,4 +82,6 @@ def _write_delivery(found: dict[str, Any]) -> None:
     for name, value in (found["payload"] or {}).get("data", {}).items():
         output.line(f"  {name}: {output.compact(value)}")
     for each in found["log"]:
-        output.line(f"{output.when(each['at'])}  {each['kind']}  {each['code']}  {each['message']}")
+        output.line(
+            f"{output.when(each['at'])}  {each['kind']}  {each['code']}  {in_words(each['code'], each['message'])}"
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from hub.cli import output
@@ -17,14 +16,16 @@ def doctor(session: Session) -> int:
     from hub.cli.examination import examine
 
     findings = examine(session)
-    items = [asdict(each) for each in findings]
+    items = [
+        {"name": each.name, "level": each.level, "found": each.found.en, "mend": each.mend.en} for each in findings
+    ]
     errors = sum(each.level == "error" for each in findings)
     warnings = sum(each.level == "warning" for each in findings)
 
     def for_people() -> None:
         output.table(
             ["", word("column.check"), word("column.found"), word("column.mend")],
-            [(SIGNS[each.level], each.name, each.found, each.mend) for each in findings],
+            [(SIGNS[each.level], word(f"look.{each.name}"), each.found, each.mend) for each in findings],
         )
 
     answer: dict[str, Any] = {"items": items, "next": None, "errors": errors, "warnings": warnings}

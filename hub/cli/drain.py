@@ -9,6 +9,7 @@ import typer
 
 from hub.cli import output
 from hub.cli.check import refuse_broken
+from hub.cli.codes import in_words
 from hub.cli.loop import run
 from hub.cli.session import Session
 from hub.cli.words import word
@@ -81,11 +82,12 @@ def told(report: DrainReport) -> dict[str, Any]:
 def write(found: dict[str, Any]) -> None:
     """Tell a person what the drain did and what is left."""
     output.line(word("drain.read", **found["read"]))
-    output.line(word("drain.dispatched", **found))
+    refused = found["quarantined"] - found["read"]["quarantined"]  # by dispatch alone
+    output.line(word("drain.dispatched", **{**found, "quarantined": refused}))
     if found["scheduled"]:
         output.line(word("drain.scheduled", count=found["scheduled"]))
     for fault in found["faults"]:
-        output.line(word("drain.fault", source=fault["source"], error=fault["message"]))
+        output.line(word("drain.fault", source=fault["source"], error=in_words(fault["code"], fault["message"])))
     if found["died"]:
         output.line(word("drain.died", count=found["died"]))
     left = [f"{output.state(status)} {count}" for status, count in found["left"].items()]

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from hub.cli import filters, output
+from hub.cli.codes import error_of
 from hub.cli.language import lang
 from hub.cli.session import Session
 from hub.cli.words import word
@@ -121,7 +122,7 @@ def _write_event(found: dict[str, Any]) -> None:
                 f"{each['system']}.{each['receiver']}",
                 output.state(each["status"], each["reason"]),
                 each["rule"],
-                (each["error"] or {}).get("message"),
+                error_of(each),
             )
             for each in found["deliveries"]
         ],

@@ -7,13 +7,15 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hub.cli.codes import meaning
 from hub.cli.loop import run
 from hub.cli.session import Session
-from hub.errors import ConfigurationError, HubError
+from hub.cli.words import Said, both, same
+from hub.errors import ConfigurationError, HubError, Problem
 
 if TYPE_CHECKING:
     from hub.settings.models import City
@@ -23,6 +25,7 @@ ROOM = 1 << 30  # bytes free under which files and Kafka may soon stop
 LEAST_ROOM = 64 << 20
 CLOCKS = 2.0  # seconds that this machine's clock and the database's may differ: leases are timed by the database
 PORT = 8080
+NOTHING = same("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +34,8 @@ class Finding:
 
     name: str
     level: str
-    found: str
-    mend: str = ""
+    found: Said
+    mend: Said = NOTHING
 
 
 def examine(session: Session) -> list[Finding]:
@@ -46,9 +49,10 @@ def examine(session: Session) -> list[Finding]:
         try:
             findings += look()
         except HubError as error:
-            findings.append(Finding(name, "error", error.message, error.mend))
+            said = Said(f"{meaning(error.code)}: {error.message}", error.message)
+            findings.append(Finding(name, "error", said, same(error.mend)))
         except OSError as error:
-            findings.append(Finding(name, "error", str(error)))
+            findings.append(Finding(name, "error", same(str(error))))
     return findings
 
 
@@ -60,16 +64,22 @@ def _city(session: Session) -> tuple[City | None, list[Finding]]:
         city = session.city()
         problems = [each for each in (*adapter_problems(city), *lint.check(city)) if each.level == "error"]
     except ConfigurationError as error:
-        return None, [Finding("city", "error", f"{len(error.problems)}: {error.problems[0]}", "hub check")]
+        return None, [_broken(error.problems)]
     if problems:
-        return city, [Finding("city", "error", f"{len(problems)}: {problems[0]}", "hub check")]
-    return city, [Finding("city", "ok", f"{city.city}, {len(city.systems)} systems, {len(city.subscriptions())} rules")]
+        return city, [_broken(problems)]
+    said = both("doctor.city", city=city.city, systems=len(city.systems), rules=len(city.subscriptions()))
+    return city, [Finding("city", "ok", said)]
+
+
+def _broken(problems: Sequence[Problem]) -> Finding:
+    found = both("doctor.city-wrong", count=len(problems), first=problems[0])
+    return Finding("city", "error", found, same("hub check"))
 
 
 def _python() -> Iterator[Finding]:
     old = sys.version_info < OLDEST_PYTHON
-    mend = "install Python 3.11 or later" if old else ""
-    yield Finding("Python", "error" if old else "ok", platform.python_version(), mend)
+    mend = both("doctor.python-old") if old else NOTHING
+    yield Finding("Python", "error" if old else "ok", same(platform.python_version()), mend)
 
 
 def _java() -> Iterator[Finding]:
@@ -78,7 +88,7 @@ def _java() -> Iterator[Finding]:
     from hub.kafka.java import find_java
 
     java = find_java()
-    yield Finding("Java", "ok", str(java.version))
+    yield Finding("Java", "ok", same(str(java.version)))
 
 
 def _jars() -> Iterator[Finding]:
@@ -89,41 +99,42 @@ def _jars() -> Iterator[Finding]:
     version, jars = locked()
     missing = [jar for jar in jars if not (jar_folder() / jar.file).is_file()]
     if missing:
-        mend = "hub kafka install (or --from FOLDER); otherwise the first start fetches them"
-        yield Finding("jars", "warning", f"Kafka {version}: {len(missing)} of {len(jars)} are not there yet", mend)
+        found = both("doctor.jars-missing", version=version, missing=len(missing), count=len(jars))
+        yield Finding("jars", "warning", found, both("doctor.jars-mend"))
     else:
-        yield Finding("jars", "ok", f"Kafka {version}: all {len(jars)}")
+        yield Finding("jars", "ok", both("doctor.jars", version=version, count=len(jars)))
 
 
 def _disk(session: Session) -> Iterator[Finding]:
     place = next(each for each in (session.folder / "var", session.folder, *session.folder.parents) if each.exists())
     free = shutil.disk_usage(place).free
     level = "error" if free < LEAST_ROOM else "warning" if free < ROOM else "ok"
-    yield Finding("disk", level, f"{free / (1 << 30):.1f} GiB free", "" if level == "ok" else f"make room at {place}")
+    mend = NOTHING if level == "ok" else both("doctor.disk-mend", place=place)
+    yield Finding("disk", level, both("doctor.disk", free=free / (1 << 30)), mend)
 
 
 def _var(session: Session) -> Iterator[Finding]:
     var = session.folder / "var"
     if not var.exists():
         writable = os.access(session.folder, os.W_OK)
-        mend = "" if writable else f"let this user write {session.folder}"
-        yield Finding("var", "ok" if writable else "error", "not made yet", mend)
+        mend = NOTHING if writable else both("doctor.var-mend", folder=session.folder)
+        yield Finding("var", "ok" if writable else "error", both("doctor.var-none"), mend)
         return
     if not os.access(var, os.W_OK | os.X_OK):
-        yield Finding("var", "error", "this user cannot write it", f"give it to the user the hub runs as: {var}")
+        yield Finding("var", "error", both("doctor.var-closed"), both("doctor.var-closed-mend", folder=var))
     elif var.stat().st_mode & 0o007:
-        yield Finding("var", "warning", "others may look into it, and it holds personal data", f"chmod o-rwx {var}")
+        yield Finding("var", "warning", both("doctor.var-open"), same(f"chmod o-rwx {var}"))
     else:
-        yield Finding("var", "ok", "writable")
+        yield Finding("var", "ok", both("doctor.var"))
 
 
 def _port() -> Iterator[Finding]:
     from hub.kafka.ports import free
 
     if free(PORT):
-        yield Finding("port", "ok", f"{PORT} is free")
+        yield Finding("port", "ok", both("doctor.port", port=PORT))
     else:
-        yield Finding("port", "warning", f"{PORT} is in use", "is `hub run` up? otherwise choose another with --port")
+        yield Finding("port", "warning", both("doctor.port-taken", port=PORT), both("doctor.port-mend"))
 
 
 def _ledger(city: City) -> Iterator[Finding]:
@@ -132,24 +143,25 @@ def _ledger(city: City) -> Iterator[Finding]:
     from hub.ledger.revision import HEAD
 
     if glance.absent(city.ledger_url):
-        yield Finding("ledger", "ok", "not made yet: the first command makes it")
+        yield Finding("ledger", "ok", both("doctor.ledger-none"))
         return
     ledger = Ledger(city.ledger_url, lock_timeout=5.0)
     try:
         found = schema.revision(ledger)
         if found is None:
-            yield Finding("ledger", "ok", "empty: the first command makes its tables")
+            yield Finding("ledger", "ok", both("doctor.ledger-empty"))
         elif found == HEAD:
-            yield Finding("ledger", "ok", f"{ledger.engine.dialect.name}, revision {found}")
+            said = both("doctor.ledger", dialect=ledger.engine.dialect.name, revision=found)
+            yield Finding("ledger", "ok", said)
         else:
-            yield Finding("ledger", "error", f"revision {found}, not {HEAD}", "hub db upgrade")
+            said = both("doctor.ledger-other", revision=found, head=HEAD)
+            yield Finding("ledger", "error", said, same("hub db upgrade"))
         with ledger.read() as connection:
             apart = ledger.now(connection) / 1000 - time.time()
         if abs(apart) > CLOCKS:
-            mend = "let both machines keep time by NTP"
-            yield Finding("clocks", "warning", f"the database's clock is {apart:+.1f} s from this machine's", mend)
+            yield Finding("clocks", "warning", both("doctor.clocks-apart", apart=apart), both("doctor.clocks-mend"))
         else:
-            yield Finding("clocks", "ok", f"{apart:+.1f} s")
+            yield Finding("clocks", "ok", both("doctor.clocks", apart=apart))
     finally:
         ledger.close()
 
@@ -161,18 +173,18 @@ def _kafka(session: Session, city: City) -> Iterator[Finding]:
     if city.bootstrap is None:
         status = LocalBroker(session.folder / "var").status()
         if not status.running:
-            yield Finding("Kafka", "ok", "not running: commands that need it start it")
+            yield Finding("Kafka", "ok", both("doctor.kafka-off"))
             return
         bootstrap = status.bootstrap or ""
     else:
         bootstrap = city.bootstrap
     if not run(reachable(bootstrap)):
-        yield Finding("Kafka", "error", f"{bootstrap} does not answer", "hub kafka status; or check HUB_KAFKA")
+        yield Finding("Kafka", "error", both("doctor.kafka-away", bootstrap=bootstrap), both("doctor.kafka-mend"))
         return
-    yield Finding("Kafka", "ok", bootstrap)
+    yield Finding("Kafka", "ok", same(bootstrap))
     topic = run(topic_info(bootstrap, f"{city.prefix}.events"))
     if topic is None:
-        yield Finding("topics", "ok", "not made yet")
+        yield Finding("topics", "ok", both("doctor.topics-none"))
     else:
         yield from _owned(city, topic.uuid, topic.name)
 
@@ -181,12 +193,12 @@ def _owned(city: City, uuid: str, topic: str) -> Iterator[Finding]:
     """Say whether the topic is the one this ledger reads."""
     known = _topics(city.ledger_url)
     if uuid in known:
-        yield Finding("topics", "ok", f"{topic} is this ledger's")
+        yield Finding("topics", "ok", both("doctor.topics", topic=topic))
     elif known:
-        mend = "name the right broker, or run `hub kafka adopt`"
-        yield Finding("topics", "error", f"{topic} is not the topic this ledger reads", mend)
+        yield Finding("topics", "error", both("doctor.topics-other", topic=topic), both("doctor.topics-mend"))
     else:
-        yield Finding("topics", "warning", f"{topic} is there, and this ledger has read nothing yet", "see HUB_LEDGER")
+        mend = both("doctor.topics-unread-mend")
+        yield Finding("topics", "warning", both("doctor.topics-unread", topic=topic), mend)
 
 
 def _topics(url: str) -> Collection[str]:

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from hub.cli.codes import meaning
+from hub.cli.language import lang
 from hub.cli.output import document, say
 from hub.cli.words import word
 from hub.errors import AmbiguousId, ConfigurationError, HubError
@@ -73,7 +75,7 @@ def _write(folder: Path, name: str, text: str) -> Path:
 def _lines(error: HubError) -> str:
     if isinstance(error, ConfigurationError) and len(error.problems) > 1:
         return word("failure.unfit", count=len(error.problems), first=error.problems[0])
-    return str(error)
+    return f"{meaning(error.code)}: {error}" if lang() == "ja" else str(error)
 
 
 def _described(error: HubError) -> dict[str, Any]:

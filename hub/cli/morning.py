@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hub.cli import output
+from hub.cli.codes import listed
 from hub.cli.session import Session
 from hub.cli.words import word
 
@@ -16,6 +17,7 @@ KINDS = {
     "batch": "morning.batch",
     "review": "morning.review",
 }
+BY_CODE = frozenset({"dead", "unknown", "held", "quarantine", "review"})  # kinds whose `why` is codes
 
 
 def morning(session: Session) -> int:
@@ -36,7 +38,7 @@ def morning(session: Session) -> int:
                         word(KINDS[item["kind"]]),
                         ".".join(filter(None, (item["system"], item["name"]))),
                         item["count"],
-                        item["why"],
+                        listed(item["why"]) if item["kind"] in BY_CODE else item["why"],
                         item["do"],
                     )
                     for item in items

@@ -10,6 +10,7 @@ from typing import Annotated, Any, BinaryIO
 import typer
 
 from hub.cli import output
+from hub.cli.codes import in_words
 from hub.cli.loop import run
 from hub.cli.session import Session
 from hub.cli.words import word
@@ -40,7 +41,8 @@ def publish(
     def for_people() -> None:
         output.line(word("publish.done", **{**found, "quarantined": len(refused)}))
         for entry in refused:
-            output.line(f"  {entry['place']}: {entry['message']} ({entry['code']}, hub quarantine show {entry['no']})")
+            said = in_words(entry["code"], entry["message"])
+            output.line(f"  {entry['place']}: {said} ({entry['code']}, hub quarantine show {entry['no']})")
 
     session.answer(found, for_people)
     return int(bool(refused))

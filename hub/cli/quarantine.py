@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from hub.cli import filters, loop, output
+from hub.cli.codes import in_words
 from hub.cli.session import Session
 from hub.cli.words import word
 from hub.errors import UsageError
@@ -137,7 +138,7 @@ def _write_list(items: list[dict[str, Any]], following: str | None) -> None:
                 ".".join(filter(None, (item["system"], item["source"]))) or item["stage"],
                 item["place"],
                 item["code"],
-                item["message"],
+                in_words(item["code"], item["message"]),
                 item["seen"],
             )
             for item in items
@@ -148,6 +149,6 @@ def _write_list(items: list[dict[str, Any]], following: str | None) -> None:
 
 def _write(found: dict[str, Any]) -> None:
     names = ("no", "at", "status", "stage", "system", "source", "place", "code", "message", "seen", "note")
-    output.fields(found, names)
+    output.fields({**found, "message": in_words(found["code"], found["message"])}, names)
     output.line()
     output.line(found["raw"].rstrip("\n"))

@@ -29,7 +29,8 @@ Every command takes:
 With `--json` exactly one document goes to stdout, also when the command fails:
 `{{"error": {{"code", "message", "place", "mend"}}}}`. Progress and logs go to stderr, logs as one JSON object a line,
 without personal data. Lists are `{{"items": […], "next": cursor or null}}`; times are RFC 3339 in UTC (in
-texts for people, the city's). The language follows `LC_ALL`, `LC_MESSAGES` and `LANG`. `HUB_DEBUG=1` shows the
+texts for people, the city's). The language of these texts follows `LC_ALL`, `LC_MESSAGES` and `LANG`; in Japanese
+an error begins with what its code means, and its particulars follow as they stand in JSON. `HUB_DEBUG=1` shows the
 traceback of an error, which otherwise goes to a file in `var/log/`.
 
 | exit code | meaning |

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from hub.cli import output
+from hub.cli.codes import in_words
 from hub.cli.session import Session
 from hub.cli.words import word
 from hub.errors import BrokerUnavailable
@@ -78,7 +79,7 @@ def _write(found: dict[str, Any]) -> None:
                 each["rows"],
                 each["events"],
                 each["quarantined"],
-                (each["fault"] or {}).get("message"),
+                in_words(each["fault"]["code"], each["fault"]["message"]) if each["fault"] else None,
             )
             for each in found["sources"]
         ],

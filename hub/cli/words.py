@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from hub.cli.language import lang
 
 WORDS: dict[str, tuple[str, str]] = {
@@ -298,6 +300,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "警告: {file}: `because` が「要確認」のままのルール {count} 件（一つずつは --verbose で）",
         "warning: {file}: {count} rules whose `because` still says 要確認 (each of them with --verbose)",
     ),
+    "check.warning": ("警告: {problem}", "warning: {problem}"),
     "check.clean": ("問題はありません", "nothing to mend"),
     "check.counts": ("誤り {errors} 件、警告 {warnings} 件", "{errors} errors, {warnings} warnings"),
     "publish.done": (
@@ -448,11 +451,116 @@ WORDS: dict[str, tuple[str, str]] = {
     "column.check": ("点検", "check"),
     "column.found": ("結果", "found"),
     "column.mend": ("直し方", "mend"),
+    # --- what `hub doctor` looks at, and finds -----------------------------------------------------------------------
+    "look.city": ("市の設定", "city"),
+    "look.Python": ("Python", "Python"),
+    "look.Java": ("Java", "Java"),
+    "look.jars": ("jar", "jars"),
+    "look.disk": ("ディスク", "disk"),
+    "look.var": ("var", "var"),
+    "look.port": ("ポート", "port"),
+    "look.ledger": ("台帳", "ledger"),
+    "look.clocks": ("時計", "clocks"),
+    "look.Kafka": ("Kafka", "Kafka"),
+    "look.topics": ("トピック", "topics"),
+    "doctor.city": (
+        "{city}: システム {systems}、ルール {rules}",
+        "{city}, {systems} systems, {rules} rules",
+    ),
+    "doctor.city-wrong": ("誤り {count} 件: {first}", "{count}: {first}"),
+    "doctor.python-old": ("Python 3.11 以上を入れてください", "install Python 3.11 or later"),
+    "doctor.jars": ("Kafka {version}: {count} 個すべてあります", "Kafka {version}: all {count}"),
+    "doctor.jars-missing": (
+        "Kafka {version}: {count} 個のうち {missing} 個がまだありません",
+        "Kafka {version}: {missing} of {count} are not there yet",
+    ),
+    "doctor.jars-mend": (
+        "hub kafka install（または --from フォルダ）。しなくても、最初の起動で取ってきます",
+        "hub kafka install (or --from FOLDER); otherwise the first start fetches them",
+    ),
+    "doctor.disk": ("空き {free:.1f} GiB", "{free:.1f} GiB free"),
+    "doctor.disk-mend": ("{place} の空きを増やしてください", "make room at {place}"),
+    "doctor.var-none": ("まだありません", "not made yet"),
+    "doctor.var-mend": ("この利用者が {folder} に書けるようにしてください", "let this user write {folder}"),
+    "doctor.var-closed": ("この利用者は書けません", "this user cannot write it"),
+    "doctor.var-closed-mend": (
+        "ハブを動かす利用者のものにしてください: {folder}",
+        "give it to the user the hub runs as: {folder}",
+    ),
+    "doctor.var-open": (
+        "個人情報が入っているのに、ほかの利用者も見られます",
+        "others may look into it, and it holds personal data",
+    ),
+    "doctor.var": ("書けます", "writable"),
+    "doctor.port": ("{port} は空いています", "{port} is free"),
+    "doctor.port-taken": ("{port} は使われています", "{port} is in use"),
+    "doctor.port-mend": (
+        "`hub run` が動いていますか。でなければ --port でほかの番号を選んでください",
+        "is `hub run` up? otherwise choose another with --port",
+    ),
+    "doctor.ledger-none": (
+        "まだありません（最初のコマンドが作ります）",
+        "not made yet: the first command makes it",
+    ),
+    "doctor.ledger-empty": ("空です（最初のコマンドが表を作ります）", "empty: the first command makes its tables"),
+    "doctor.ledger": ("{dialect}、版 {revision}", "{dialect}, revision {revision}"),
+    "doctor.ledger-other": ("版 {revision}（{head} ではありません）", "revision {revision}, not {head}"),
+    "doctor.clocks-apart": (
+        "データベースの時計がこの機械と {apart:+.1f} 秒ずれています",
+        "the database's clock is {apart:+.1f} s from this machine's",
+    ),
+    "doctor.clocks-mend": ("両方の機械の時刻を NTP で合わせてください", "let both machines keep time by NTP"),
+    "doctor.clocks": ("{apart:+.1f} 秒", "{apart:+.1f} s"),
+    "doctor.kafka-off": (
+        "動いていません（必要なコマンドが起動します）",
+        "not running: commands that need it start it",
+    ),
+    "doctor.kafka-away": ("{bootstrap} が応答しません", "{bootstrap} does not answer"),
+    "doctor.kafka-mend": (
+        "hub kafka status で見るか、HUB_KAFKA を確かめてください",
+        "hub kafka status; or check HUB_KAFKA",
+    ),
+    "doctor.topics-none": ("まだありません", "not made yet"),
+    "doctor.topics": ("{topic} はこの台帳のものです", "{topic} is this ledger's"),
+    "doctor.topics-other": (
+        "{topic} はこの台帳が読むトピックではありません",
+        "{topic} is not the topic this ledger reads",
+    ),
+    "doctor.topics-mend": (
+        "正しい Kafka を指すか、`hub kafka adopt` を実行してください",
+        "name the right broker, or run `hub kafka adopt`",
+    ),
+    "doctor.topics-unread": (
+        "{topic} がありますが、この台帳はまだ何も読んでいません",
+        "{topic} is there, and this ledger has read nothing yet",
+    ),
+    "doctor.topics-unread-mend": ("HUB_LEDGER を確かめてください", "see HUB_LEDGER"),
     "not-yet": ("`hub {name}` はまだありません", "`hub {name}`: not yet"),
 }
 
 
+class Said(NamedTuple):
+    """The same in both languages; as text it is in the person's, in documents for programs `en`."""
+
+    ja: str
+    en: str
+
+    def __str__(self) -> str:
+        """Return it in the person's language."""
+        return self.ja if lang() == "ja" else self.en
+
+
 def word(key: str, **values: object) -> str:
     """Return what is said under that key, in the person's language; raises KeyError for a key that is not there."""
+    return str(both(key, **values))
+
+
+def both(key: str, **values: object) -> Said:
+    """Return what is said under that key in both languages; raises KeyError."""
     ja, en = WORDS[key]
-    return (ja if lang() == "ja" else en).format(**values)
+    return Said(ja.format(**values), en.format(**values))
+
+
+def same(text: str) -> Said:
+    """Return what is the same in both languages: a name, a number, a command."""
+    return Said(text, text)

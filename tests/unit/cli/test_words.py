@@ -70,7 +70,8 @@ def test_a_status_is_in_the_persons_language_and_a_time_in_the_citys(monkeypatch
 def test_no_word_is_left_over():
     texts = set(_texts())
     helps = {f"help.{path}" for path in COMMANDS} | {f"help.{path.split()[0]}" for path in COMMANDS}
-    asked = texts | helps | _states() | {f"column.{text}" for text in texts}
+    made = {f"{kind}.{text}" for kind in ("column", "look") for text in texts}
+    asked = texts | helps | _states() | made
     assert not {key for key in WORDS if key not in asked}
 
 

@@ -1,0 +1,207 @@
+"""What an error's code means, in Japanese: it stands before the error's own words, which name the particulars.
+
+A code is stable and says what kind of error it is; the words after it (English, as in JSON and in logs) say of what.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from hub.cli.language import lang
+from hub.cli.words import WORDS
+
+CODES: dict[str, str] = {
+    # --- the command line, and what an error is where nothing more exact is said ----------------------------
+    "usage": "入力した語が正しくありません",
+    "usage-error": "指定が正しくありません",
+    "configuration-error": "市の設定に誤りがあります",
+    "ambiguous-id": "同じ番号が複数の報告元で使われています",
+    "not-found": "見つかりません",
+    "not-yet": "まだ使えません",
+    "unexpected": "予期しないエラーです",
+    "unavailable": "必要なサービスが応答しません",
+    "broker-unavailable": "Kafka が応答しません",
+    "ledger-unavailable": "台帳のデータベースが応答しません",
+    "malformed": "入力の形が正しくありません",
+    "transient": "今は受け取れません（あとでもう一度送ります）",
+    "rejected": "相手が受け取りを断りました",
+    "outcome-unknown": "届いたかどうかわかりません",
+    "receiver-stopped": "受け口は人が直すまで進めません",
+    "fenced": "ほかのプロセスが引き継ぎました",
+    "address": "住所またはアドレスが正しくありません",
+    "port-taken": "その番号（ポート）は使われています",
+    "not-installed": "必要なパッケージが入っていません",
+    "kafka": "Kafka が応答しません",
+    "ledger": "台帳のデータベースが応答しません",
+    "fault": "ハブの側の不具合です",
+    # --- a city's files -------------------------------------------------------------------------------------
+    "no-city": "市のフォルダではありません",
+    "yaml": "YAML として読めません",
+    "scalar": "値の書き方が正しくありません",
+    "shape": "値の形が正しくありません",
+    "alias": "参照（*）の先がありません",
+    "tag": "タグ（!）は使えません",
+    "key-twice": "同じ項目が二度書かれています",
+    "key-unknown": "そのような項目はありません",
+    "key-missing": "必要な項目がありません",
+    "name": "その名前は使えません",
+    "file-name": "ファイル名が正しくありません",
+    "system-name": "ファイル名とシステム名が違います",
+    "encoding": "文字コードが UTF-8 ではないか、使えない文字があります",
+    "unreadable": "読めません",
+    "empty": "空です",
+    "secret": "パスワードなどがそのまま書かれています",
+    "secret-absent": "秘密の値が見つかりません",
+    "csv": "CSV として読めません",
+    "columns": "列の数が見出しと違います",
+    "column-missing": "必要な列がありません",
+    "column-unknown": "そのような列は表にありません",
+    "code-twice": "同じコードが二度書かれています",
+    "calendar-unknown": "そのような暦はありません",
+    "adapter": "そのようなアダプターはありません",
+    "adapter-setting": "アダプターの設定が正しくありません",
+    "setting": "接続の設定が正しくありません",
+    "test": "試験の書き方が正しくありません",
+    # --- rules and mappings ---------------------------------------------------------------------------------
+    "type-unknown": "そのような種別のイベントはありません",
+    "version-unknown": "その版は知られていません",
+    "system-unknown": "そのようなシステムはありません",
+    "source-unknown": "そのような情報源はありません",
+    "receiver-unknown": "そのような受け口はありません",
+    "receiver-missing": "受け口がないので、誰にも伝わりません",
+    "field-unknown": "そのような項目はイベントにありません",
+    "field-missing": "必要な項目が割り当てられていません",
+    "fact-unknown": "そのような事実はありません",
+    "path-unknown": "そのような値はありません",
+    "attribute-unknown": "その属性を持つイベントはまれです",
+    "expression": "式が正しくありません",
+    "size-of-text": "文字数ではなくバイト数になります",
+    "because-missing": "利用目的が書かれていません",
+    "because-unconfirmed": "根拠の確認が済んでいません",
+    "protected-missing": "居所を送るのに、支援措置の扱いが書かれていません",
+    "send-twice": "同じ項目を二度送っています",
+    "require-unknown": "必須とした項目を送っていません",
+    "rule-twice": "同じ名前のルールが二つあります",
+    "shadowed": "前のルールがすべて受け取るので、当てはまりません",
+    "never": "決して当てはまらない条件です",
+    "on-amendment": "訂正と取消しはルールに問われません",
+    "unpublished": "誰も報告しない種別です",
+    "idle": "報告も購読もしていないシステムです",
+    # --- input: why it is in quarantine ---------------------------------------------------------------------
+    "json": "JSON として読めません",
+    "text": "文字の並びが正しくありません",
+    "attribute": "イベントの属性が正しくありません",
+    "content-type": "CloudEvents の形ではありません",
+    "data": "イベントの中身（data）が正しくありません",
+    "key": "Kafka の記録のキーが宛名番号と違います",
+    "too-large": "大きすぎます",
+    "identity": "イベントの番号を作れません",
+    "id-reused": "同じ番号が違う内容で前に使われています",
+    "source-other": "ほかのシステムを名のっています",
+    "subject-other": "訂正と元の報告の宛名番号が違います",
+    "target": "訂正・取消しの相手が正しくありません",
+    "target-unknown": "訂正・取消しの相手が届いていません",
+    "edit": "直した内容が正しくありません",
+    "column": "そのような列はありません",
+    "no-case": "どの場合（cases）にも当てはまりません",
+    "kinds": "種類の違う値を比べています",
+    "wareki": "日付として読めません",
+    "era": "元号で書けない日付です",
+    "age_on": "年齢を数えられません",
+    "birthday_on": "誕生日を数えられません",
+    "school_year": "学年を数えられません",
+    "fiscal_year": "年度を数えられません",
+    "kana": "かなに直せません",
+    "zenkaku": "全角に直せません",
+    "hankaku": "半角に直せません",
+    "digits": "数字を取り出せません",
+    "pad": "けたをそろえられません",
+    "chars": "文字数を数えられません",
+    "bytes": "バイト数を数えられません",
+    "lookup": "コード表にないコードです",
+    "resident": "宛名番号に直せません",
+    "local_id": "そのシステムの番号に直せません",
+    # --- files ----------------------------------------------------------------------------------------------
+    "csv-columns": "列の数が見出しと違います",
+    "csv-empty": "空のファイルで、見出しもありません",
+    "csv-encoding": "その文字コードでは読めません",
+    "csv-header": "見出しが正しくありません",
+    "csv-quote": "引用符が閉じていないか、余分です",
+    "csv-too-long": "行が長すぎます",
+    "jsonl-encoding": "UTF-8 として読めない行です",
+    "jsonl-object": "行が JSON のオブジェクトではありません",
+    "jsonl-syntax": "行が JSON として読めません",
+    "jsonl-too-long": "行が長すぎます",
+    "layout-constant": "決まった値と違います",
+    "layout-count": "件数が合いません（ファイルが欠けているかもしれません）",
+    "layout-empty": "空のファイルで、見出しもありません",
+    "layout-encoding": "その文字コードでは読めません",
+    "layout-header": "先頭の行が正しくありません",
+    "layout-length": "行の長さが違います",
+    "layout-number": "数字として読めません",
+    "layout-overflow": "けたに収まりません",
+    "layout-sequence": "連番が抜けています",
+    "layout-sign": "改行などの制御文字があります",
+    "layout-total": "合計が合いません（ファイルが欠けているかもしれません）",
+    "layout-trailer": "末尾の行が正しくないか、ありません",
+    "excel-cell": "セルに書けない値です",
+    "excel-columns": "見出しのない列に値があります",
+    "excel-error": "セルがエラーになっています",
+    "excel-header": "見出しの行が正しくありません",
+    "excel-too-large": "大きすぎるブックです",
+    "excel-unreadable": "Excel のブックとして読めません",
+    "db-type": "文字にできない型の列です",
+    "file-missing": "前の番号のファイルがまだ来ていません",
+    "file-number": "前に読んだ番号のファイルがまた来ました",
+    "unencodable": "その文字コードにない文字です",
+    # --- deliveries -----------------------------------------------------------------------------------------
+    "unreachable": "つながりません",
+    "no-answer": "答えがありません",
+    "broker-away": "Kafka が応答しません",
+    "confirm": "届いたかどうかの確認",
+    "sending": "送っている間にハブが止まりました",
+    "database": "データベースが受け取りを断りました",
+    "on-cancel": "取消しの扱い（on_cancel）が決められていません",
+    "restored-missing": "取消しで戻す値がわかりません",
+    "url": "送り先の URL を作れません",
+    "http": "相手が断りました（HTTP）",
+    "mail": "メールを送れません",
+    "mail-refused": "どのあて先も断られました",
+    "login": "ログインを断られました",
+    "host-key": "相手のサーバーの鍵が設定と違います",
+    "place-away": "置き場所につながりません",
+    "place-refused": "置き場所に断られました",
+    "file": "ファイルに書けません",
+    "file-locked": "ファイルが使用中です",
+    "foreign-hand": "ハブのものでない手が加わったファイルです",
+    "path-changed": "書きかけのうちに path が変わりました",
+    "not-taken": "前のファイルがまだ引き取られていません",
+    "held": "まとまりを保管できません",
+}
+STATES = ("reason", "state")  # words that stand where a code may, too
+NUMBERED = re.compile("-[0-9]+$")  # http-503: the code with the number that was answered
+
+
+def meaning(code: str) -> str:
+    """Return what a code, or a status or its reason, means; an unknown one, of an adapter from outside, is itself."""
+    said = (CODES.get(code), CODES.get(NUMBERED.sub("", code)), *(WORDS.get(f"{kind}.{code}") for kind in STATES))
+    found = next(filter(None, said), code)
+    return found if isinstance(found, str) else found[0]
+
+
+def in_words(code: str, message: str) -> str:
+    """Return an error for people: in Japanese what kind of error it is, then its own words."""
+    return f"{meaning(code)}: {message}" if code and lang() == "ja" else message
+
+
+def listed(codes: str) -> str:
+    """Return codes, with commas between them, for people."""
+    return "、".join(map(meaning, codes.split(", "))) if lang() == "ja" else codes
+
+
+def error_of(delivery: Mapping[str, Any]) -> str | None:
+    """Return the last error of a delivery (in its JSON) for people."""
+    error = delivery["error"]
+    return in_words(error["code"], error["message"]) if error else None
