@@ -103,6 +103,7 @@ CODES: dict[str, str] = {
     "subject-other": "訂正と元の報告の宛名番号が違います",
     "target": "訂正・取消しの相手が正しくありません",
     "target-unknown": "訂正・取消しの相手が届いていません",
+    "delivery-unknown": "返ってきた結果がどの配達のものかわかりません",
     "edit": "直した内容が正しくありません",
     "column": "そのような列はありません",
     "no-case": "どの場合（cases）にも当てはまりません",
