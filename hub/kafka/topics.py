@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError
+from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgressError, KafkaError
+from aiokafka.structs import OffsetAndMetadata
 
 from hub.errors import BrokerUnavailable, ConfigurationError, HubError, Problem
 from hub.kafka.metadata import DescribeTopics, TopicDescription, descriptions
@@ -94,11 +95,17 @@ async def begin_offsets(bootstrap: str, topic: str, *, limit: float = 10.0) -> d
 async def tail_positions(bootstrap: str, group: str, topic: str, *, limit: float = 10.0) -> dict[int, int]:
     """Return the offsets the group has committed, by partition; a partition without one is left out."""
     async with _admin(bootstrap, limit) as admin:
-        try:
-            committed = await admin.list_consumer_group_offsets(group)
-        except KafkaError as fault:
-            raise _away(bootstrap, fault) from fault
+        committed = await _committed(admin, group)
     return {at.partition: known.offset for at, known in committed.items() if at.topic == topic and known.offset >= 0}
+
+
+async def _committed(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartition, OffsetAndMetadata]:
+    """Ask the group's coordinator, which a new broker only makes when it is first asked for one."""
+    while True:
+        try:
+            return dict(await admin.list_consumer_group_offsets(group))
+        except (GroupCoordinatorNotAvailableError, GroupLoadInProgressError):
+            await asyncio.sleep(0.05)
 
 
 def _topics(prefix: str, *, replicas: int) -> dict[str, NewTopic]:

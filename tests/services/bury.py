@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgressError
 from aiokafka.protocol.group import LeaveGroupRequest
 
 
@@ -27,11 +28,21 @@ async def _forget(bootstrap: str, group: str) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
-        coordinator = await admin.find_coordinator(group)
+        coordinator = await _coordinator(admin, group)
         for member in await _members(admin, group):
             await admin._send_request(LeaveGroupRequest(group, member), coordinator)
     finally:
         await admin.close()
+
+
+async def _coordinator(admin: AIOKafkaAdminClient, group: str) -> int:
+    """Return the broker that keeps the group; a new one makes its keeper when it is first asked for one."""
+    for _ in range(200):
+        try:
+            return int(await admin.find_coordinator(group))
+        except (GroupCoordinatorNotAvailableError, GroupLoadInProgressError):
+            await asyncio.sleep(0.05)
+    raise AssertionError(f"nobody keeps the group {group}")
 
 
 async def _members(admin: Any, group: str) -> list[str]:
