@@ -50,6 +50,7 @@ from hub.stages.foreman import Foreman
 from hub.stages.hours import Hours
 from hub.stages.inquiry import Inquiry
 from hub.stages.intake import Counts, Intake, Services, SourceRunner
+from hub.stages.later import LaterProducer
 from hub.stages.loading import Loader
 from hub.stages.log import LogReader
 from hub.stages.patience import pause
@@ -136,19 +137,34 @@ class Hub:
         facts_only: bool,
         progress: Callable[[int], None] | None = None,
     ) -> PublishResult:
-        """Publish a stream of CloudEvents; returns when Kafka has them. `progress` hears how many were handled."""
-        async with self.kafka() as bus:
-            return await publish_stream(
-                stream,
-                city=self.city.city,
-                producer=bus.producer,
-                ledger=self.ledger,
-                topic=self.topic,
-                system=system,
-                name=name,
-                facts_only=facts_only,
-                progress=progress,
-            )
+        """Publish a stream of CloudEvents; returns when Kafka has them. `progress` hears how many were handled.
+
+        A file is read while Kafka starts; another stream after that, since whoever writes it may take long.
+        """
+        publishing = partial(
+            publish_stream,
+            stream,
+            city=self.city.city,
+            ledger=self.ledger,
+            topic=self.topic,
+            system=system,
+            name=name,
+            facts_only=facts_only,
+            progress=progress,
+        )
+        if not stream.seekable():
+            async with self.kafka() as bus:
+                return await publishing(producer=bus.producer)
+        await asyncio.to_thread(schema.ready, self.ledger)
+        later = LaterProducer()
+        task = asyncio.create_task(publishing(producer=later))
+        try:
+            async with self.kafka() as bus:
+                later.begin(bus.producer)
+                return await task
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     async def resubmit(self, no: int, replacement: bytes | None = None) -> Resubmission:
         """Publish what a quarantine entry holds, or what a person put in its place, the way it came at first."""
@@ -230,6 +246,8 @@ class Hub:
 
         Deaths are counted since `began` (milliseconds), for a drain that is begun again. Raises Unavailable.
         """
+        from hub.kafka import consumer  # noqa: F401, PLC0415 - loaded while Kafka starts
+
         started = now_ms() if began is None else began
         async with self.kafka() as bus, self._working(bus, closing=close_windows) as work:
             await self._work_off(bus)

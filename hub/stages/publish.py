@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO
@@ -23,6 +26,7 @@ __all__ = ["FACTS_ONLY", "PublishResult", "publish_stream"]
 
 _CHUNK = 5000
 _CHUNK_BYTES = 16 * 1024 * 1024
+_AHEAD = 3  # chunks read before their turn
 
 
 @dataclass(slots=True)
@@ -80,28 +84,38 @@ async def publish_stream(
             chunk.known = known.among(chunk.events)
         return chunk
 
-    async for chunk in _ahead(read):
-        refused = await publish_sound(producer, topic, chunk.records)
-        chunk.entries += [checker.entry(chunk.documents[index], fault("produce", e)) for index, e in refused.items()]
-        published = [event for index, event in enumerate(chunk.events) if index not in refused]
-        arrivals = origins.arrivals(published, quarantined=len(chunk.entries))
-        result.quarantined += await asyncio.to_thread(keep, ledger, arrivals, chunk.entries, at=_milliseconds(clock()))
-        _count(result, published, chunk.known, seen)
-        if progress is not None:
-            progress(len(chunk.records) + len(chunk.entries) - len(refused))
+    async with aclosing(_ahead(read)) as chunks:
+        async for chunk in chunks:
+            refused = await publish_sound(producer, topic, chunk.records)
+            chunk.entries += [
+                checker.entry(chunk.documents[index], fault("produce", e)) for index, e in refused.items()
+            ]
+            published = [event for index, event in enumerate(chunk.events) if index not in refused]
+            arrivals = origins.arrivals(published, quarantined=len(chunk.entries))
+            result.quarantined += await asyncio.to_thread(
+                keep, ledger, arrivals, chunk.entries, at=_milliseconds(clock())
+            )
+            _count(result, published, chunk.known, seen)
+            if progress is not None:
+                progress(len(chunk.records) + len(chunk.entries) - len(refused))
     await asyncio.to_thread(keep, ledger, [origins.end()], at=_milliseconds(clock()))
     return result
 
 
-async def _ahead(read: Callable[[], _Chunk | None]) -> AsyncIterator[_Chunk]:
-    """Give chunk after chunk; while one is handled the next is read."""
-    reading = asyncio.ensure_future(asyncio.to_thread(read))
+async def _ahead(read: Callable[[], _Chunk | None]) -> AsyncGenerator[_Chunk]:
+    """Give chunk after chunk; while one is handled, or Kafka is waited for, the next are read, in one thread.
+
+    A thread is not stopped: it is waited for at the end, since nobody may close the stream under it.
+    """
+    loop = asyncio.get_running_loop()
+    thread = ThreadPoolExecutor(1, "publish")
+    reading = deque(loop.run_in_executor(thread, read) for _ in range(_AHEAD))
     try:
-        while (chunk := await reading) is not None:
-            reading = asyncio.ensure_future(asyncio.to_thread(read))
+        while (chunk := await reading.popleft()) is not None:
+            reading.append(loop.run_in_executor(thread, read))
             yield chunk
     finally:
-        await asyncio.wait([reading])  # a thread is not stopped; nobody closes the stream under it
+        await asyncio.to_thread(thread.shutdown, cancel_futures=True)
 
 
 def _milliseconds(moment: datetime) -> int:

@@ -1,6 +1,8 @@
 """A published file: good events in order into Kafka, everything else into quarantine with its place."""
 
+import asyncio
 import io
+import threading
 from typing import Any
 
 import orjson
@@ -11,6 +13,8 @@ from hub.ledger import quarantine
 from hub.ledger.engine import Ledger
 from hub.ledger.names import Names
 from hub.ledger.tables import dedup, metadata
+from hub.stages import publish as publish_module
+from hub.stages.later import LaterProducer
 from hub.stages.publish import FACTS_ONLY, publish_stream
 
 
@@ -133,3 +137,53 @@ async def test_kafka_away_is_told(ledger, monkeypatch):
     monkeypatch.setattr(topic, "publish", away)
     with pytest.raises(BrokerUnavailable):
         await publish(lines(died(1)), ledger, topic)
+
+
+async def until(condition, limit=5.0):
+    async with asyncio.timeout(limit):
+        while not condition():  # noqa: ASYNC110 - nothing tells when it has come
+            await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+def small_chunks(monkeypatch):
+    monkeypatch.setattr(publish_module, "_CHUNK", 2)
+
+
+@pytest.mark.usefixtures("small_chunks")
+async def test_a_file_is_read_while_kafka_starts(ledger):
+    stream, later, topic = lines(*map(died, range(20))), LaterProducer(), Topic()
+    publishing = asyncio.create_task(publish(stream, ledger, later))
+    size = len(stream.getvalue())
+    await until(lambda: stream.tell() >= size // 4)
+    assert topic.bodies == []
+    later.begin(topic)
+    result = await publishing
+    assert [body["id"] for body in topic.bodies] == [f"e{number}" for number in range(20)] == result.ids
+
+
+@pytest.mark.usefixtures("small_chunks")
+async def test_no_more_is_read_than_a_few_chunks_ahead(ledger):
+    stream = lines(*map(died, range(40)))
+    publishing = asyncio.create_task(publish(stream, ledger, LaterProducer()))
+    line = stream.getvalue().index(b"\n") + 1
+    await until(lambda: stream.tell() >= 6 * line)
+    await asyncio.sleep(0.1)
+    assert stream.tell() <= 10 * (line + 1)
+    publishing.cancel()
+    await asyncio.gather(publishing, return_exceptions=True)
+
+
+@pytest.mark.usefixtures("small_chunks")
+async def test_nobody_reads_a_stream_any_more_when_its_publishing_has_ended(ledger):
+    class Away(Topic):
+        async def publish(self, _topic: str, records: Any, _headers: Any = ()) -> None:
+            if self.calls:
+                raise BrokerUnavailable("gone")
+            await super().publish(_topic, records)
+
+    stream = lines(*map(died, range(40)))
+    with pytest.raises(BrokerUnavailable):
+        await publish(stream, ledger, Away())
+    stream.close()  # a thread that still read it would fail here or leave its error behind
+    assert not [each for each in threading.enumerate() if each.name.startswith("publish")]
