@@ -33,12 +33,13 @@ _KNOWN = (
 )
 
 
-def failed(said: str, log: Path, *, port_free: bool = True) -> BrokerUnavailable:
-    """Return the error for a broker that ended or never served: the cause as far as known, else its last lines."""
+def failed(said: str, log: Path, *, port_free: bool = True, silent: bool = False) -> BrokerUnavailable:
+    """Return the error for a broker that ended or is silent: the cause as far as known, else its last lines."""
     if not port_free:
         said += "\nAddress already in use"
     for pattern, cause, mend in _KNOWN:
         if re.search(pattern, said):
             return BrokerUnavailable(f"the local Kafka did not start: {cause}", place=str(log), mend=mend)
     tail = "\n".join(said.strip().splitlines()[-_TAIL:]) or "it said nothing"
-    return BrokerUnavailable(f"the local Kafka did not start:\n{tail}", place=str(log), mend="see the log above")
+    what = "the local Kafka did not start: " + ("it runs and does not answer" if silent else "it ended")
+    return BrokerUnavailable(f"{what}:\n{tail}", place=str(log), mend="see the log above")

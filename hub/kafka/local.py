@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import secrets
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -33,8 +35,9 @@ from hub.kafka.java import find_java
 from hub.kafka.ports import choose_ports, free
 from hub.kafka.process import alive, end, spawn, wait
 
-START_LIMIT = 60.0  # seconds until a broker that does not serve is given up
+START_LIMITS = (30.0, 60.0)  # seconds until a silent broker is started once more, and until it is given up
 STOP_LIMIT = 30.0
+_SILENT_LIMIT = 5.0  # seconds that a silent broker has to stop
 _ROOM = 64 * 1024 * 1024
 
 
@@ -80,8 +83,7 @@ class LocalBroker:
     def start(self) -> Status:
         """Return once the broker serves and stays; a running one is kept. Raises BrokerUnavailable with the mend."""
         with self._alone():
-            running = self._running() or self._launch(temporary=False)
-            self._await(running)
+            running = self._serving(temporary=False)
             if running.temporary:
                 self._write(Running(**{**asdict(running), "temporary": False}))
         return self.status()
@@ -128,8 +130,7 @@ class LocalBroker:
             users = self._open("users")
             fcntl.flock(users, fcntl.LOCK_SH)
             try:
-                running = self._running() or self._launch(temporary=True)
-                self._await(running)
+                running = self._serving(temporary=True)
             except BaseException:
                 self._leave(users)
                 raise
@@ -233,15 +234,33 @@ class LocalBroker:
             raise diagnosis.failed(done.stdout + done.stderr, self.log)
         Path(f"{data}.new").replace(data)
 
-    def _await(self, running: Running) -> None:
-        """Return when the broker answers; one that does not is ended, so that the next start begins anew."""
-        ready = wait(lambda: serves(running.bootstrap) or not alive(running.pid, running.token), START_LIMIT)
-        if ready and alive(running.pid, running.token):
-            return
-        end(running.pid, running.token, grace=5.0)
+    def _serving(self, *, temporary: bool) -> Running:
+        """Return the broker when it answers. One that is silent is ended and started once more: a start can hang."""
+        for limit in START_LIMITS:
+            running = self._running() or self._launch(temporary=temporary)
+            if self._answers(running, limit):
+                return running
+            silent = alive(running.pid, running.token)
+            said = self.log.read_text(errors="replace") if self.log.exists() else ""
+            self._end_silent(running)
+            if not silent:
+                break
+            self._say(f"Apache Kafka: it does not answer for {limit:.0f} seconds and is ended")
+        port_free = free(int(running.bootstrap.rsplit(":", 1)[1]))
+        raise diagnosis.failed(said, self.log, port_free=port_free, silent=silent)
+
+    def _answers(self, running: Running, limit: float) -> bool:
+        """Wait until the broker answers or has ended; say whether it answers."""
+        ready = wait(lambda: serves(running.bootstrap) or not alive(running.pid, running.token), limit)
+        return ready and alive(running.pid, running.token)
+
+    def _end_silent(self, running: Running) -> None:
+        """End a broker; the log keeps what its threads were doing."""
+        if alive(running.pid, running.token):
+            with suppress(ProcessLookupError):
+                os.kill(running.pid, signal.SIGQUIT)
+        end(running.pid, running.token, grace=_SILENT_LIMIT)
         self._state.unlink(missing_ok=True)
-        said = self.log.read_text(errors="replace") if self.log.exists() else ""
-        raise diagnosis.failed(said, self.log, port_free=free(int(running.bootstrap.rsplit(":", 1)[1])))
 
     def _stop(self, limit: float = STOP_LIMIT) -> bool:
         running = self._running()

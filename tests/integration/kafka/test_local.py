@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from hub.errors import BrokerUnavailable
-from hub.kafka import topics
+from hub.kafka import local, process, topics
 from hub.kafka.asking import serves
 from hub.kafka.bus import Consumer, Producer
 from hub.kafka.jars import jar_folder
@@ -227,6 +227,45 @@ def test_a_lease_hears_why_the_one_taken_ahead_failed_and_does_not_try_again(bro
     with broker.ahead(), pytest.raises(BrokerUnavailable, match="no room"), broker.lease():
         pass
     assert tried == [1]
+
+
+@pytest.fixture
+def hanging(broker, monkeypatch):
+    """Brokers that hang at their start, as many as are asked for, and are given little time."""
+
+    def ask(starts):
+        def spawn(command, stream):
+            pid = process.spawn(command, stream)
+            begun.append(pid)
+            if len(begun) <= starts:
+                os.kill(pid, signal.SIGSTOP)
+            return pid
+
+        begun = []
+        monkeypatch.setattr(local, "spawn", spawn)
+        monkeypatch.setattr(local, "_SILENT_LIMIT", 0.1)
+        return begun
+
+    return ask
+
+
+def test_a_broker_that_hangs_at_its_start_is_started_once_more(broker, hanging, monkeypatch):
+    begun = hanging(1)
+    monkeypatch.setattr(local, "START_LIMITS", (0.2, 60.0))
+    assert broker.start().serving
+    first, second = begun
+    assert broker.status().pid == second
+    assert not _command_line(first)
+
+
+def test_a_broker_that_hangs_again_is_given_up_and_ended(broker, hanging, monkeypatch):
+    begun = hanging(2)
+    monkeypatch.setattr(local, "START_LIMITS", (0.2, 0.2))
+    with pytest.raises(BrokerUnavailable, match="it runs and does not answer"):
+        broker.start()
+    assert len(begun) == 2
+    assert not any(_command_line(pid) for pid in begun)
+    assert not broker.status().running
 
 
 def test_a_log_that_cannot_be_read_is_told_with_what_the_broker_said(broker):
