@@ -34,10 +34,7 @@ def main() -> int:
     made = stream(rules(), count)
     with ground() as own:
         contestants = [Contestant(kind, partial(_run, own, made, asked, kind)) for kind in KINDS]
-        goals = [
-            Limit(f"deliveries a second, {kind}", kind, "deliveries/s", least=LEAST)
-            for kind in KINDS
-        ]
+        goals = [Limit(f"deliveries a second, {kind}", kind, "deliveries/s", least=LEAST) for kind in KINDS]
         sizes = {"events": made.events, "records": len(made.records), "deliveries": made.deliveries}
         return measure("publish-drain", contestants, asked, sizes, goals)
 
