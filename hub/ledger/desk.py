@@ -62,7 +62,10 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """Deliveries that ended alike at one moment: positions and their `no`s, side by side."""
+    """Deliveries that ended alike at one moment: positions and their `no`s, side by side.
+
+    `first` says that none of them can have ended before: they came from the log and never waited.
+    """
 
     status: int
     job: int
@@ -70,6 +73,7 @@ class Finished:
     batch: int
     positions: Sequence[int]
     numbers: Sequence[int]
+    first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -388,7 +392,7 @@ class _SqliteWriter(_Writer):
         pairs = orjson.dumps(list(zip(done.positions, done.numbers, strict=True))).decode()
         cursor = self.raw.execute(
             "INSERT INTO outcome(receiver, pos, job, status, at, batch, no) "
-            "SELECT ?, value ->> 0, ?, ?, ?, ?, value ->> 1 FROM json_each(?) WHERE true" + _REPLACE,
+            "SELECT ?, value ->> 0, ?, ?, ?, ?, value ->> 1 FROM json_each(?) WHERE true" + _unless_first(done),
             (number, done.job, done.status, done.at, done.batch, pairs),
         )
         _all_written(cursor.rowcount, done)
@@ -405,10 +409,16 @@ class _PostgresWriter(_Writer):
     def finished(self, number: int, done: Finished) -> None:
         cursor = self.raw.execute(
             "INSERT INTO outcome(receiver, pos, job, status, at, batch, no) "
-            "SELECT %b, pos, %b, %b, %b, %b, no FROM unnest(%b::bigint[], %b::bigint[]) AS t(pos, no)" + _REPLACE,
+            "SELECT %b, pos, %b, %b, %b, %b, no FROM unnest(%b::bigint[], %b::bigint[]) AS t(pos, no)"
+            + _unless_first(done),
             (number, done.job, done.status, done.at, done.batch, list(done.positions), list(done.numbers)),
         )
         _all_written(cursor.rowcount, done)
+
+
+def _unless_first(done: Finished) -> str:
+    """Return the clause that replaces an ending; where there can be none the database need not be ready for one."""
+    return "" if done.first else _REPLACE
 
 
 def _all_written(count: int, done: Finished) -> None:

@@ -25,9 +25,12 @@ _SQLITE_PRAGMAS = (
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
     "PRAGMA cache_size=-65536",
-    "PRAGMA wal_autocheckpoint=8000",
     "PRAGMA temp_store=MEMORY",
 )
+# Pages after which SQLite's log is written back. A page that is written again before that is written back once: this
+# counts in a large database, where a resident's rows lie on as many pages as there are residents. In a small one the
+# longer log only costs.
+_WRITE_BACK = ((100_000, 32_000), (0, 8_000))  # pages of the database at least, pages of the log
 
 
 # A server that vanished without a word is missed after some 20 seconds.
@@ -143,6 +146,8 @@ def _prepare_sqlite(lock_timeout: float, connection: Any, _record: Any) -> None:
     _write_ahead(connection, lock_timeout)
     for pragma in _SQLITE_PRAGMAS:
         connection.execute(pragma)
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA wal_autocheckpoint={next(log for least, log in _WRITE_BACK if pages >= least)}")
 
 
 def _write_ahead(connection: Any, lock_timeout: float) -> None:

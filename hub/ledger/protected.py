@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
 from hub.ledger import sources
 from hub.ledger.engine import Ledger
 from hub.ledger.log import select_in
-from hub.ledger.tables import protection, protection_early
 
 
 def protect_early(ledger: Ledger, marks: Iterable[tuple[str, str]]) -> None:
@@ -72,5 +72,10 @@ class ProtectionList:
 _EARLY = "SELECT subject FROM protection_early WHERE subject"
 
 
+_ANYBODY = "SELECT 1 WHERE EXISTS (SELECT 1 FROM protection) OR EXISTS (SELECT 1 FROM protection_early)"
+
+
 def _anybody(connection: sa.Connection) -> bool:
-    return any(connection.execute(sa.select(t.c.subject).limit(1)).first() for t in (protection, protection_early))
+    """Say whether anybody is protected at all: asked before every call, so of the driver itself."""
+    raw: Any = connection.connection.driver_connection
+    return raw.execute(_ANYBODY).fetchone() is not None

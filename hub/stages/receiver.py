@@ -127,6 +127,7 @@ class _Record:
 
     batch: int = 0
     finished: dict[tuple[int, int], tuple[list[int], list[int]]] = field(default_factory=dict)
+    arrived: tuple[list[int], list[int]] = field(default_factory=lambda: ([], []))  # at once, from the log
     holds: list[Hold] = field(default_factory=list)
     released: list[tuple[int, int]] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
@@ -136,7 +137,7 @@ class _Record:
 
     def any(self) -> bool:
         """Say whether there is anything to settle."""
-        return bool(self.finished or self.holds or self.released or self.failures)
+        return bool(self.finished or self.arrived[0] or self.holds or self.released or self.failures)
 
     def finish(self, status: int, job: int, pos: int, no: int) -> None:
         """Note an ending."""
@@ -145,7 +146,17 @@ class _Record:
         numbers.append(no)
 
     def __len__(self) -> int:
-        return len(self.holds) + sum(len(positions) for positions, _ in self.finished.values())
+        return len(self.holds) + sum(len(positions) for positions, _ in (*self.finished.values(), self.arrived))
+
+    def endings(self, now: int) -> list[Finished]:
+        """Return what ended, as it is settled."""
+        ended = [
+            Finished(status, job, now, self.batch, positions, numbers)
+            for (status, job), (positions, numbers) in self.finished.items()
+        ]
+        if self.arrived[0]:
+            ended.append(Finished(DELIVERED, 0, now, self.batch, *self.arrived, first=True))
+        return ended
 
 
 class Worker:
@@ -816,7 +827,7 @@ class Worker:
     def _all_well(self, works: Sequence[Work], record: _Record) -> None:
         """Note the commonest ending, without a question for each."""
         first = [work for work in works if work.hold is None]
-        record.finished[DELIVERED, 0] = ([work.entry.pos for work in first], [work.no for work in first])
+        record.arrived = ([work.entry.pos for work in first], [work.no for work in first])
         if len(first) < len(works):
             for work in works:
                 if work.hold is not None:
@@ -912,11 +923,7 @@ class Worker:
             next_batch=self._next_batch,
             state=self._state(),
             intent=intent,
-            finished=[
-                Finished(status, job, now, one.batch, positions, numbers)
-                for one in (carry, record)
-                for (status, job), (positions, numbers) in one.finished.items()
-            ],
+            finished=[*carry.endings(now), *record.endings(now)],
             holds=[*carry.holds, *record.holds],
             released=[*carry.released, *record.released],
             failures=[*carry.failures, *record.failures],
