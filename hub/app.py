@@ -393,15 +393,45 @@ class Hub:
                 str(said.from_["adapter"]), {"after": "move", **options}, self._site(system.system, name), place=place
             )
             by: Literal["key", "no"] = "no" if "no" in said.match else "key"
-            expression = Expression(said.match[by], self.environment, said.place_of("match", by))
-            answers = Answers(numbers[receiver.key], by, partial(self._answer, expression), said.lists)
+            value = self._answer(said.match[by], said.place_of("match", by))
+            answers = Answers(
+                numbers[receiver.key],
+                by,
+                partial(value, what="`match`"),
+                said.lists,
+                error=self._answer(said.error, said.place_of("error")) if said.error else None,
+                warning=self._answer(said.warning, said.place_of("warning")) if said.warning else None,
+                about=self._about(said.about, said.place_of("about")) if said.about else None,
+            )
             if said.by is not None:
                 calendar = self.city.calendars[said.by.calendar or self.city.calendar]
-                answers = replace(answers, due=said.by.at, is_open=calendar.is_open)
+                gives_up = said.by.unanswered == "dead"
+                answers = replace(answers, due=said.by.at, is_open=calendar.is_open, gives_up=gives_up)
             yield SourceRunner(system.system, name, opened, (), answers=answers)
 
-    def _answer(self, expression: Expression, row: dict[str, Any]) -> Any:
-        return expression.needed(row, lambda: datetime.now(self.timezone).date().isoformat(), "`match`")
+    def _answer(self, text: str, place: str) -> Callable[..., Any]:
+        """Return an expression on a row of an answer; `what` names it where it must not be empty."""
+        expression = Expression(text, self.environment, place)
+
+        def value(row: dict[str, Any], what: str = "") -> Any:
+            return expression.needed(row, self._today, what) if what else expression.value(row, self._today)
+
+        return value
+
+    def _about(self, text: str, place: str) -> Callable[[str], Any]:
+        """Return an expression on the name of a file of answers."""
+        compiled = compile_expression(text, roots=frozenset({"file"}), env=self.environment, place=place)
+
+        def batch(file: str) -> Any:
+            try:
+                return compiled.evaluate({"file": file}, today=self._today)
+            except (Missing, ExpressionFault) as error:
+                raise Malformed(f"`about` of {file}: {error}", place=place, code="expression") from None
+
+        return batch
+
+    def _today(self) -> str:
+        return datetime.now(self.timezone).date().isoformat()
 
     def _runners(self, system: System) -> list[SourceRunner]:
         runners = []

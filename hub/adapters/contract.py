@@ -94,7 +94,8 @@ class SourceBatch:
     """Up to a few thousand rows, and the position (JSON) that stands after them.
 
     `label` names the file or query for people; `last` marks the end of that unit (the file may be moved);
-    `batch_id` is the unit's id, the same for all its batches.
+    `batch_id` is the unit's id, the same for all its batches; `written` is when the unit was written last by whoever
+    made it (milliseconds since 1970), as far as that is known.
     """
 
     rows: list[Row]
@@ -103,6 +104,7 @@ class SourceBatch:
     batch_id: str = ""
     last: bool = True
     token: Any = None  # the adapter's own, for acknowledge()
+    written: int | None = None
 
 
 @runtime_checkable

@@ -177,7 +177,7 @@ class FileSource:
             where = {**position, "offset": spot.offset, "line": spot.line}
             where |= {"kept": dict(kept)} if kept else {}
             where |= {"numbers": numbers.dump()} if numbers.seen else {}
-            return SourceBatch(rows, where, file.label, batch_id, last, token=taken if last else None)
+            return SourceBatch(rows, where, file.label, batch_id, last, taken if last else None, file.written)
 
         rows: list[Row] = []
         size = 0

@@ -81,6 +81,7 @@ def refuse_broken(session: Session) -> City:
 def adapter_problems(city: City) -> list[Problem]:
     """Return what is wrong with the settings of sources and receivers, as their adapters see them."""
     from hub.adapters import registry
+    from hub.settings.models import Receiver
 
     problems: list[Problem] = []
     parts: list[tuple[Source | Receiver, str]]
@@ -91,4 +92,18 @@ def adapter_problems(city: City) -> list[Problem]:
             registry.settings(part.adapter, side, part.options, place=part.place_of, layouts=city.layouts)
         except ConfigurationError as error:
             problems += error.problems
+            continue
+        if not isinstance(part, Receiver):
+            continue
+        if part.order_until == "confirmed" and part.acknowledged is None:
+            problems += _never_confirmed(part, registry.find(part.adapter).features.confirms)
     return problems
+
+
+def _never_confirmed(receiver: Receiver, asks: bool) -> list[Problem]:
+    """Return the problem of a receiver that waits for confirmations which cannot come."""
+    if asks:
+        return []
+    message = f"`{receiver.key}` waits for confirmations, and nothing brings any: each resident is told one thing only"
+    mend = "write `acknowledged:`, how the system's answer comes back, or leave `order_until` out"
+    return [Problem(receiver.place_of("order_until"), message, mend, code="never-confirmed")]

@@ -22,7 +22,8 @@ REASONS: dict[str, tuple[str, ...]] = {
 
 DEATHS = ("rejected", "expired", "exhausted", "unconfirmed")  # kinds of attempt after which a delivery is dead
 UNREACHED = "unreached"  # of an attempt that did not reach the system, or met an open breaker: it has no number
-UNCOUNTED = frozenset({UNREACHED, "decision"})  # kinds of attempt that are none
+ANSWER = "answer"  # of an entry among the attempts: an answer that contradicts how the delivery stands
+UNCOUNTED = frozenset({UNREACHED, "decision", ANSWER})  # kinds of attempt that are none
 PERSONAL = frozenset({"ask", "incomplete", "approval", "id-unknown"})  # held reasons that no time mends
 
 
@@ -45,7 +46,8 @@ def delivery_words(code: int) -> tuple[str, str | None]:
 
 DELIVERED = delivery_code("delivered")
 CONFIRMED = delivery_code("confirmed")
-ARRIVED = (DELIVERED, CONFIRMED, delivery_code("warning"))
+WARNING = delivery_code("warning")
+ARRIVED = (DELIVERED, CONFIRMED, WARNING)
 DEAD = tuple(delivery_code("dead", reason) for reason in (None, *REASONS["dead"]))
 DIED = delivery_code("cancelled", "died")  # was scheduled for a resident who died before its day
 REPLACEABLE = frozenset(  # by a retry; of the dead, when the report of the death was cancelled
@@ -60,4 +62,5 @@ SUPERSEDED = delivery_code("superseded")
 CANCELLED = delivery_code("cancelled")
 DEAD_EXHAUSTED = delivery_code("dead", "exhausted")
 DEAD_REJECTED = delivery_code("dead", "rejected")
-ANSWERS = (CONFIRMED, DEAD_REJECTED)  # what a system's acknowledgement makes of what is delivered
+DEAD_UNCONFIRMED = delivery_code("dead", "unconfirmed")
+ANSWERS = (CONFIRMED, WARNING, DEAD_REJECTED, DEAD_UNCONFIRMED)  # what an answer makes of what is delivered

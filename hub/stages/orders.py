@@ -17,6 +17,7 @@ from hub.ledger.desk import Failure, Hold, Noted, now_ms
 from hub.ledger.engine import Ledger
 from hub.ledger.status import (
     CANCELLED,
+    CONFIRMED,
     DEAD,
     DELIVERED,
     REPLACEABLE,
@@ -45,19 +46,28 @@ class Record(Protocol):
     failures: list[Failure]
     obeyed: list[tuple[int, str]]
     noted: list[Noted]
+    pause: str
 
     def finish(self, status: int, job: int, pos: int, no: int) -> None:
         """Note an ending."""
 
+    def answer(self, status: int, job: int, pos: int, no: int) -> None:
+        """Note what is said of a delivery that has arrived."""
+
 
 @dataclass(slots=True)
 class Waiting:
-    """What waits at the receiver, and how the owner ends one of them: `end(hold, status)`."""
+    """What waits at the receiver, and how the owner ends one of them: `end(hold, status)`.
+
+    `stops`: a dead letter stops the receiver; `answers`: its system answers for what it was delivered.
+    """
 
     lanes: Lanes
     scheduled: Scheduled
     record: Record
     end: Callable[[Hold, int], None]
+    stops: bool = False
+    answers: bool = False
 
     def find(self, subject: str, pos: int, job: int) -> Hold | None:
         """Return what waits of a delivery."""
@@ -75,6 +85,12 @@ class Waiting:
         self.lanes.remove(hold.subject, hold.pos, hold.job)
         self.record.holds[:] = [each for each in self.record.holds if (each.pos, each.job) != (hold.pos, hold.job)]
         self.record.released.append((hold.pos, hold.job))
+
+    def let_go(self, subject: str, pos: int, job: int | None = None) -> None:
+        """Let go of what is delivered and was held until its answer: under one job number, or under any."""
+        for hold in self.lanes.of(subject):
+            if hold.answered and hold.pos == pos and job in (None, hold.job):
+                self.take_back(hold)
 
     def of_job(self, job: int) -> list[Hold]:
         """Return what a job put here."""
@@ -109,7 +125,9 @@ class Orders:
             "resume": self._resume,
             "cancel": self._cancel,
             "accept": answers.accept,
+            "warn": answers.warn,
             "refuse": answers.refuse,
+            "give_up": answers.give_up,
         }
         self._pace: dict[int, float] = {}  # job → when its last delivery is due, in milliseconds
 
@@ -158,7 +176,7 @@ class Orders:
         known, key = asked.known, (command.pos, command.target)
         subject = known.subjects[command.pos]
         hold = waiting.find(subject, *key)
-        if hold is not None:
+        if hold is not None and not hold.answered:
             return self._sooner(command, hold, waiting)
         if key not in known.ended:
             return "planned"
@@ -196,6 +214,7 @@ class Orders:
             return "queued before"
         if command.pos in known.overtaken and not command.args.get("even_if_stale"):
             return self._supersede(key, 0, known, waiting)
+        waiting.let_go(subject, command.pos)  # the answer that counts is to what is sent now
         item = unpack_made(command.payload)[1] if command.payload is not None else None
         status, detail, due = self._beginning(command, item, waiting)
         waiting.keep(Hold(*key, subject, status, detail, now_ms(), due, 0, 0, command.payload, command.job))
@@ -228,7 +247,7 @@ class Orders:
         """End what was not delivered; nobody will hear of it."""
         key = (command.pos, command.target)
         hold = waiting.find(asked.known.subjects[command.pos], *key)
-        if hold is not None:
+        if hold is not None and not hold.answered:
             waiting.end(hold, CANCELLED)
         elif asked.known.ended.get(key, (0, 0))[0] in DEAD:
             waiting.record.finish(CANCELLED, key[1], key[0], asked.known.ended[key][1])
@@ -239,8 +258,16 @@ class Orders:
         return "cancelled"
 
     def _confirm(self, command: Command, asked: Asked, waiting: Waiting) -> str:
-        """Take a person's word that a delivery whose outcome is unknown took effect."""
-        hold = waiting.find(asked.known.subjects[command.pos], command.pos, command.target)
+        """Take a person's word that a delivery whose outcome is unknown took effect, or that it needs no answer."""
+        subject, key = asked.known.subjects[command.pos], (command.pos, command.target)
+        hold = waiting.find(subject, *key)
+        if asked.known.ended.get(key, (0, 0))[0] == DELIVERED and (waiting.answers or hold is not None):
+            no = asked.known.ended[key][1]
+            waiting.record.answer(CONFIRMED, key[1], key[0], no)
+            waiting.let_go(subject, *key)
+            self._say(command, asked, waiting)
+            asked.known.ended[key] = CONFIRMED, no
+            return "confirmed"
         if hold is None or hold.status != UNKNOWN:
             return _as_it_is(command, asked, hold)
         waiting.end(hold, DELIVERED)

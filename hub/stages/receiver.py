@@ -32,6 +32,7 @@ from hub.ledger.log import Logged
 from hub.ledger.status import (
     BREAKER,
     CANCELLED,
+    CONFIRMED,
     DEAD_EXHAUSTED,
     DEAD_REJECTED,
     DEATHS,
@@ -46,6 +47,7 @@ from hub.ledger.status import (
     delivery_code,
 )
 from hub.settings.models import Receiver
+from hub.stages.answers import STOPPED
 from hub.stages.entries import ActiveRules, Entry, Item, cut_for, unpack_made, unpack_plan
 from hub.stages.judgement import kind_of
 from hub.stages.lanes import Lanes, Scheduled
@@ -67,7 +69,8 @@ LANE_ROWS = 256  # deliveries taken at once for a sink that takes them one by on
 BATCH_ROWS = 4_000  # for a sink that takes batches, unless it says less
 STANDS = (5.0, 15.0, 60.0, 300.0)  # seconds that a receiver stands still after faults in a row
 MEND = "see the hub's log; mend the adapter or its settings: it is tried again by itself, and nothing is sent meanwhile"
-STOPPED = "dead letter (on_dead: stop)"
+ASKED_FIRST = 5_000  # milliseconds until a system is asked whether it has what it took
+ASKED_LAST = 14_400_000  # and at most between two times that it is asked of the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +131,7 @@ class _Record:
     batch: int = 0
     finished: dict[tuple[int, int], tuple[list[int], list[int]]] = field(default_factory=dict)
     arrived: tuple[list[int], list[int]] = field(default_factory=lambda: ([], []))  # at once, from the log
+    answered: dict[tuple[int, int], tuple[list[int], list[int]]] = field(default_factory=dict)
     holds: list[Hold] = field(default_factory=list)
     released: list[tuple[int, int]] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
@@ -137,11 +141,19 @@ class _Record:
 
     def any(self) -> bool:
         """Say whether there is anything to settle."""
-        return bool(self.finished or self.arrived[0] or self.holds or self.released or self.failures)
+        return bool(
+            self.finished or self.arrived[0] or self.answered or self.holds or self.released or self.failures
+        )
 
     def finish(self, status: int, job: int, pos: int, no: int) -> None:
         """Note an ending."""
         positions, numbers = self.finished.setdefault((status, job), ([], []))
+        positions.append(pos)
+        numbers.append(no)
+
+    def answer(self, status: int, job: int, pos: int, no: int) -> None:
+        """Note what is said of a delivery that has arrived."""
+        positions, numbers = self.answered.setdefault((status, job), ([], []))
         positions.append(pos)
         numbers.append(no)
 
@@ -151,8 +163,9 @@ class _Record:
     def endings(self, now: int) -> list[Finished]:
         """Return what ended, as it is settled."""
         ended = [
-            Finished(status, job, now, self.batch, positions, numbers)
-            for (status, job), (positions, numbers) in self.finished.items()
+            Finished(status, job, now, self.batch, positions, numbers, answer=answer)
+            for found, answer in ((self.finished, False), (self.answered, True))
+            for (status, job), (positions, numbers) in found.items()
         ]
         if self.arrived[0]:
             ended.append(Finished(DELIVERED, 0, now, self.batch, *self.arrived, first=True))
@@ -208,6 +221,8 @@ class Worker:
         self._takes = 0  # rounds in which the sink took something
         self._suspects: dict[tuple[int, int], int] = {}  # what a sink could not take alone → its takes until then
         self._watch = Watch(port.protection, ())  # of those whose deliveries are in hand
+        self._until_confirmed = port.settings.order_until == "confirmed"
+        self._in_hand: set[str] = set()  # with `order_until: confirmed`: whose delivery is gathered, one at a time
 
     def ask(self) -> None:
         """Say that there are commands for this receiver."""
@@ -314,8 +329,14 @@ class Worker:
         self._asked = False
         while (asked := await asyncio.to_thread(self._orders.look)) is not None:
             self.busy = True
-            self._orders.carry_out(asked, Waiting(self._lanes, self._scheduled, self._carry, self._end_untried))
+            self._orders.carry_out(asked, self._waiting())
             await self._settle(_Record())
+
+    def _waiting(self) -> Waiting:
+        """Return what commands may change."""
+        settings = self.port.settings
+        stops, answers = settings.on_dead == "stop", settings.acknowledged is not None
+        return Waiting(self._lanes, self._scheduled, self._carry, self._end_untried, stops, answers)
 
     # --- taking over -------------------------------------------------------------------------------------------
 
@@ -327,6 +348,9 @@ class Worker:
         self._carry, self._breaker = _Record(), None
         self.fault, self._shut = "", None
         holds = await asyncio.to_thread(self._desk.holds, self.port.no)
+        if not self._until_confirmed:  # nor did it always: what waited for an answer holds nobody any more
+            self._carry.released += [(hold.pos, hold.job) for hold in holds if hold.answered]
+            holds = [hold for hold in holds if not hold.answered]
         self._scheduled = Scheduled(hold for hold in holds if hold.status == SCHEDULED)
         self._lanes = Lanes(hold for hold in holds if hold.status != SCHEDULED)
         if "breaker" in orjson.loads(lease.state):
@@ -407,6 +431,7 @@ class Worker:
         limit = min(limit, settings.max_rows or limit, self._most or limit)
         self._come_due()
         works = await self._due(limit)
+        self._in_hand = {work.subject for work in works} if self._until_confirmed else self._in_hand
         breaker = self._breaker
         if breaker is None or breaker.all_passed:
             for stream in self._reader.behind(self._cursor):
@@ -448,7 +473,8 @@ class Worker:
                 return
 
     def _take_all(self, planned: Sequence[tuple[Entry, Item]], works: list[Work]) -> None:
-        if self._lanes.empty and not self._scheduled and all(_is_plain(item) for _, item in planned):
+        idle = self._lanes.empty and not self._scheduled and not self._until_confirmed
+        if idle and all(_is_plain(item) for _, item in planned):
             works += [Work(entry, item, 0, 0) for entry, item in planned]  # nothing waits: no question for each
             return
         for entry, item in planned:
@@ -468,10 +494,12 @@ class Worker:
             hold = Hold(entry.pos, 0, subject, SCHEDULED, _kind(entry, item), now, item.due, 0, 0)
             self._scheduled.add(hold)
             self._carry.holds.append(hold)
-        elif subject in self._lanes:
+        elif subject in self._lanes or subject in self._in_hand:
             self._hold(entry, EARLIER_WAITING, _about((item.made or {}).get("target")))
         else:
             works.append(Work(entry, item, 0, 0))
+            if self._until_confirmed:
+                self._in_hand.add(subject)
 
     def _hold(self, entry: Entry, status: int, detail: str) -> None:
         hold = Hold(entry.pos, 0, entry.wire.subject, status, detail, now_ms(), None, 0, 0)
@@ -609,7 +637,7 @@ class Worker:
         return Batch(self.key, number, date, deliveries)
 
     async def _deliver(self, works: list[Work]) -> None:
-        works = await self._doubted(await self._protect(works))
+        works = await self._doubted(await self._protect(await self._unconfirmed(works)))
         if not works:
             await self._settle(_Record())
             return
@@ -632,6 +660,38 @@ class Worker:
             self._most = self._most * 2 if self._most and self._most < BATCH_ROWS else None
         if outcomes is not None:
             await self._record(works, outcomes, batch.no)
+
+    async def _unconfirmed(self, works: list[Work]) -> list[Work]:
+        """Ask a system that can be asked for what it took and holds its residents' next until it has it for good."""
+        asked = [work for work in works if work.hold is not None and work.hold.answered]
+        if not asked:
+            return works
+        for work in asked:
+            work.cut = True  # a question needs nothing that locates anybody
+        answers: Sequence[Outcome | None]
+        try:
+            answers = await _named(self._sink.confirm(self._batch(asked, 0)))
+        except (HubError, _Fault) as error:
+            log.warning("%s cannot be asked what it has: %s", self.key, error)
+            answers = [None] * len(asked)
+        for work, answer in zip(asked, answers, strict=True):
+            self._hear(work, answer, now_ms())
+        return [work for work in works if work not in asked]
+
+    def _hear(self, work: Work, answer: Outcome | None, now: int) -> None:
+        """Confirm or refuse what a system was asked for, or keep it to ask again, less often the longer it lasts."""
+        error = answer.error if answer is not None else OutcomeUnknown("nothing is known of it")
+        waited = work.waiting(now)
+        if error is None or isinstance(error, Rejected | Malformed):
+            self._carry.answer(CONFIRMED if error is None else DEAD_REJECTED, work.job, work.entry.pos, work.no)
+            self._carry.released.append((work.entry.pos, work.job))
+            self._lanes.remove(work.subject, work.entry.pos, work.job)
+            if error is not None:
+                self._carry.failures.append(_failure(work, "rejected", error, now))
+                self._carry.pause = STOPPED if self.port.settings.on_dead == "stop" else ""
+            return
+        due = now + min(max(ASKED_FIRST, now - waited.since), ASKED_LAST)
+        self._lanes.add(replace(waited, due=due))  # when it is asked next need not outlive the process
 
     async def _doubted(self, works: list[Work]) -> list[Work]:
         """Ask the system about what a person lets go again after a call; what it took then is not sent twice."""
@@ -797,13 +857,13 @@ class Worker:
         tried: list[Outcome] = []  # a resident's later ones say nothing of the system: they follow their head's fate
         blocked: set[str] = set()
         if isinstance(outcomes, Delivered) or all(outcome.error is None for outcome in outcomes):
-            self._all_well(works, record)
+            self._all_well(works, record, now)
             works, tried = [], list(outcomes[:1])
         for work, outcome in zip(works, outcomes, strict=False):
             if work.subject not in blocked:
                 tried.append(outcome)
             if outcome.error is None and work.subject not in blocked:
-                self._end(work, DELIVERED, record)
+                self._arrive(work, record, now)
             elif isinstance(outcome.error, _NotTried) or work.subject in blocked:
                 untried.append(work)
             elif isinstance(outcome.error, Rejected | Malformed):
@@ -821,11 +881,13 @@ class Worker:
         await self._settle(record, intent=False if self._intent_open else None)
         if was_open and self._breaker is None:
             self._lanes.wake(now_ms())
-        if stops:
-            await asyncio.to_thread(self.port.halt, self.key, STOPPED)
 
-    def _all_well(self, works: Sequence[Work], record: _Record) -> None:
+    def _all_well(self, works: Sequence[Work], record: _Record, now: int) -> None:
         """Note the commonest ending, without a question for each."""
+        if self._until_confirmed:
+            for work in works:
+                self._arrive(work, record, now)
+            return
         first = [work for work in works if work.hold is None]
         record.arrived = ([work.entry.pos for work in first], [work.no for work in first])
         if len(first) < len(works):
@@ -833,11 +895,25 @@ class Worker:
                 if work.hold is not None:
                     self._end(work, DELIVERED, record)
 
+    def _arrive(self, work: Work, record: _Record, now: int) -> None:
+        """Note that the system has it; with `order_until: confirmed` it holds its resident's next until the answer."""
+        if not self._until_confirmed:
+            self._end(work, DELIVERED, record)
+            return
+        record.finish(DELIVERED, work.job, work.entry.pos, work.no)
+        self._suspects.pop((work.entry.pos, work.job), None)
+        asks = self._features.confirms and self.port.settings.acknowledged is None
+        due = now + ASKED_FIRST if asks else None
+        hold = replace(work.waiting(now), status=DELIVERED, detail="", since=now, due=due, put_by=None)
+        self._lanes.add(hold)
+        record.holds.append(hold)
+
     def _end(self, work: Work, status: int, record: _Record) -> None:
         record.finish(status, work.job, work.entry.pos, work.no)
         if work.hold is not None:
             record.released.append((work.entry.pos, work.job))
             self._suspects.pop((work.entry.pos, work.job), None)
+        if work.hold is not None or self._until_confirmed:  # what followed it from the same round waits in its lane
             self._lanes.remove(work.subject, work.entry.pos, work.job)
 
     def _wait(self, work: Work, error: HubError | None, record: _Record, now: int) -> None:
@@ -913,7 +989,7 @@ class Worker:
         """Write what happened; afterwards the ledger's cursor stands where ours does."""
         carry, self._carry = self._carry, _Record()
         now = now_ms()
-        cursor = dict(self._cursor)
+        cursor, pause = dict(self._cursor), record.pause or carry.pause
         settlement = Settlement(
             receiver=self.port.no,
             owner=self._owner,
@@ -929,7 +1005,7 @@ class Worker:
             failures=[*carry.failures, *record.failures],
             obeyed=carry.obeyed,
             noted=carry.noted,
-            pause=record.pause,
+            pause=pause,
         )
         if not await self._writer.settle(settlement):
             raise Fenced(f"{self.key} has another owner")
@@ -937,6 +1013,8 @@ class Worker:
         self._stood = 0
         if intent is not None:
             self._lease.intent = intent if isinstance(intent, Intent) else None
+        if pause:
+            await asyncio.to_thread(self.port.halt, self.key, pause)
 
     def _state(self) -> str:
         found: dict[str, Any] = {}
