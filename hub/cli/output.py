@@ -112,9 +112,11 @@ def compact(value: Any) -> str:
 
 def state(status: str, reason: str | None = None) -> str:
     """Return a status, of an event or a delivery, with its reason in the person's language."""
-    from hub.cli.words import word
+    from hub.cli.words import WORDS, word
 
-    return word(f"state.{status}") + (f": {word(f'reason.{reason}')}" if reason else "")
+    said = f"state.{status}", f"reason.{reason}"  # what a newer hub has stored has no word here
+    first, second = (word(key) if key in WORDS else key.partition(".")[2] for key in said)
+    return first + (f": {second}" if reason else "")
 
 
 def waiting(name: str) -> str:

@@ -42,6 +42,11 @@ WORDS: dict[str, tuple[str, str]] = {
         "受付時間を待たずに、たまっている分も渡す",
         "hand over at once what waits for a window",
     ),
+    "option.pre": (
+        "古い版が動いたまま行える段階（加えるだけ）",
+        "only the part that older processes go on with (it only adds)",
+    ),
+    "option.post": ("すべて新しい版になってから行う段階", "the rest, when every process is of the new version"),
     "option.strict": ("警告も誤りとして扱う", "let warnings count as trouble"),
     "option.sample": ("見本の市の名前", "the name of a sample city"),
     "option.dir": ("書き込むフォルダ", "the folder to write to"),
@@ -412,9 +417,25 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "db.upgraded": ("{before} から {now} にしました", "upgraded from {before} to {now}"),
     "db.current": ("台帳は版 {now} で、最新です", "the ledger is at revision {now}, the newest"),
-    "db.old": (
-        "台帳は版 {now} です（最新は {head}: hub db upgrade）",
-        "the ledger is at {now}, the newest is {head}: run hub db upgrade",
+    "db.nothing": (
+        "台帳は版 {now} です。この段階ですることはありません",
+        "the ledger is at {now}: nothing to do in this part",
+    ),
+    "db.pre-open": (
+        "台帳は版 {now} で、{head} のこのプログラムには足りません: hub db upgrade（古い版が動いたままなら --pre）",
+        "the ledger is at {now}, too old for this program ({head}): hub db upgrade (while older ones go on: --pre)",
+    ),
+    "db.post-open": (
+        "台帳は版 {now} です。すべてのプロセスが新しい版になったら hub db upgrade --post を行ってください",
+        "the ledger is at {now}: when all processes are of the new version, run hub db upgrade --post",
+    ),
+    "db.ahead": (
+        "台帳は版 {now} で、このプログラム（{head}）より新しいですが、一緒に使えます",
+        "the ledger is at {now}, newer than this program ({head}), which may go on with it",
+    ),
+    "db.too-new": (
+        "台帳は版 {now} で、このプログラム（{head}）では使えません。新しい版を入れてください",
+        "the ledger is at {now}, too new for this program ({head}): install the newer one",
     ),
     "db.empty": ("空", "empty"),
     "run.ready": ("動いています: {stages}", "running: {stages}"),
@@ -505,6 +526,15 @@ WORDS: dict[str, tuple[str, str]] = {
     "doctor.ledger-empty": ("空です（最初のコマンドが表を作ります）", "empty: the first command makes its tables"),
     "doctor.ledger": ("{dialect}、版 {revision}", "{dialect}, revision {revision}"),
     "doctor.ledger-other": ("版 {revision}（{head} ではありません）", "revision {revision}, not {head}"),
+    "doctor.ledger-pre": (
+        "hub db upgrade（古い版が動いたままなら hub db upgrade --pre）",
+        "hub db upgrade (while older processes go on: hub db upgrade --pre)",
+    ),
+    "doctor.ledger-newer": ("新しい版のハブを入れてください", "install the newer hub"),
+    "doctor.ledger-post": (
+        "すべてのプロセスが新しい版になったら hub db upgrade --post",
+        "when all processes are of the new version: hub db upgrade --post",
+    ),
     "doctor.clocks-apart": (
         "データベースの時計がこの機械と {apart:+.1f} 秒ずれています",
         "the database's clock is {apart:+.1f} s from this machine's",

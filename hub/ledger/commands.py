@@ -63,12 +63,15 @@ def asked(ledger: Ledger) -> dict[int, int]:
         return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def next_of(ledger: Ledger, receiver: int, limit: int) -> list[Command]:
-    """Return the next commands to a receiver's owner, in the order they were given."""
+def next_of(ledger: Ledger, receiver: int, limit: int, kinds: Collection[str]) -> list[Command]:
+    """Return the next commands to a receiver's owner, in the order they were given.
+
+    Only of kinds that the owner knows: what a newer hub asks for waits for an owner that does.
+    """
     query = (
         sa.select(command, job.c.args, job.c.by, job.c.reason)
         .join(job, job.c.no == command.c.job)
-        .where(*_TO_DO, command.c.receiver == receiver)
+        .where(*_TO_DO, command.c.receiver == receiver, command.c.kind.in_(kinds))
         .order_by(command.c.no)
         .limit(limit)
     )

@@ -8,7 +8,7 @@ the same transaction go through.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,10 +17,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.ledger.engine import Ledger, storable
-from hub.ledger.log import EventLog, Logged
+from hub.ledger.log import EventLog, Logged, select_in
+from hub.ledger.places import OFFSET_BITS
 from hub.ledger.states import answers_over
 from hub.ledger.status import ANSWERS, BREAKER, CONFIRMED, DELIVERED, EARLIER_WAITING, REPLACEABLE, WARNING
-from hub.ledger.tables import position, receiver
+from hub.ledger.tables import outcome, position, receiver
 
 LEASE = 10_000  # milliseconds
 _FOLLOWING = frozenset({EARLIER_WAITING, BREAKER})
@@ -238,6 +239,13 @@ class Desk:
         """Return events by their positions."""
         return EventLog(self.ledger).fetch(positions)
 
+    def sizes(self, positions: Sequence[int]) -> dict[int, int]:
+        """Return how many bytes events have, by their positions."""
+        query = "SELECT pos, length(body) FROM event WHERE pos"
+        with self.ledger.read() as connection:
+            rows = select_in(connection, self.ledger.sqlite, query, list(positions))
+            return {row[0]: row[1] for row in rows}
+
     # --- what waits --------------------------------------------------------------------------------------------
 
     def holds(self, number: int) -> list[Hold]:
@@ -251,6 +259,18 @@ class Desk:
                 {"no": number},
             )
             return [hold_of(row) for row in rows]
+
+    def ahead(self, number: int, cursor: Mapping[int, int]) -> set[int]:
+        """Return the events that a receiver has not read and whose delivery has ended all the same."""
+        found: set[int] = set()
+        streams = sa.select(position.c.stream)
+        with self.ledger.read() as connection:
+            for stream in connection.execute(streams).scalars().all():
+                first = cursor.get(stream, (stream << OFFSET_BITS) - 1) + 1
+                unread = outcome.c.pos.between(first, (stream + 1 << OFFSET_BITS) - 1)
+                query = sa.select(outcome.c.pos).where(outcome.c.receiver == number, unread, outcome.c.job == 0)
+                found.update(connection.execute(query).scalars())
+        return found
 
     # --- settling ----------------------------------------------------------------------------------------------
 
@@ -287,7 +307,8 @@ def _lease(row: Any) -> Lease:
     intent = None
     if row.intent_batch is not None:
         kept = orjson.loads(bytes(row.intent_token))
-        intent = Intent(row.intent_batch, kept["token"], orjson.loads(bytes(row.intent_members)), kept["date"])
+        members = [each[:4] for each in orjson.loads(bytes(row.intent_members))]  # a newer hub may say more
+        intent = Intent(row.intent_batch, kept["token"], members, kept["date"])
     cursor = {int(stream): pos for stream, pos in orjson.loads(row.cursor).items()}
     return Lease(row.no, row.key, row.epoch, cursor, row.next_no, row.next_batch, intent, row.state)
 

@@ -38,10 +38,19 @@ def delivery_code(status: str, reason: str | None = None) -> int:
     return DELIVERY.index(status) * 16 + (reasons.index(reason) + 1 if reason else 0)
 
 
+def event_word(code: int) -> str:
+    """Return the word of an event status; of one that a newer hub has stored, a made one."""
+    return EVENT[code] if code < len(EVENT) else f"status-{code}"
+
+
 def delivery_words(code: int) -> tuple[str, str | None]:
-    """Return `(status, reason)` of a stored code."""
-    status = DELIVERY[code >> 4]
-    return status, REASONS[status][(code & 15) - 1] if code & 15 else None
+    """Return `(status, reason)` of a stored code; of one that a newer hub has stored, made words."""
+    number, reason = code >> 4, code & 15
+    status = DELIVERY[number] if number < len(DELIVERY) else f"status-{number}"
+    reasons = REASONS.get(status, ())
+    if not reason:
+        return status, None
+    return status, reasons[reason - 1] if reason <= len(reasons) else f"reason-{reason}"
 
 
 DELIVERED = delivery_code("delivered")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hub.routing.expressions import Environment, compile_expression
 from hub.routing.projection import sent
-from hub.routing.shapes import LOCATING_FACTS, is_locating
+from hub.routing.shapes import DATA, FACTS, LOCATING_FACTS, Unknown, is_locating, look_up
 
 if TYPE_CHECKING:
     from hub.routing.rules import Rule, RuleSet
@@ -56,13 +56,25 @@ def _locating(rule: Rule, env: Environment) -> list[str]:
     found = []
     for item in sent(rule.send):
         if item.field is not None:
-            locates = any(is_locating(type_, item.field) for type_ in (*rule.on, *_ANY))
+            known = any(is_locating(type_, item.field) for type_ in (*rule.on, *_ANY))
+            locates = known or _is_foreign(rule.on, item.field)
         else:
             paths = compile_expression(item.expression or "", roots=ROOTS, env=env, place=rule.name).paths
-            locates = any(locates_person(rule.on, path) for path in paths)
+            locates = any(locates_person(rule.on, path) or _is_foreign_path(rule.on, path) for path in paths)
         if locates:
             found.append(item.out[0])
     return found
+
+
+def _is_foreign(types: tuple[str, ...], field: tuple[str, ...]) -> bool:
+    """Say whether no type here has a field: a newer hub's rule names it, and nobody here knows what it tells."""
+    return all(isinstance(look_up(DATA.get(type_, {}), field), Unknown) for type_ in types)
+
+
+def _is_foreign_path(types: tuple[str, ...], path: tuple[str, ...]) -> bool:
+    if path[0] == "data":
+        return len(path) > 1 and _is_foreign(types, path[1:])
+    return path[0] in {"facts", "after"} and isinstance(look_up(FACTS, path[1:]), Unknown)
 
 
 _ANY = ("resident.moved",)  # names such as `postal_code` locate whatever the type

@@ -22,6 +22,7 @@ DIGEST = 32  # characters of an event in the key of one whose id is too long
 VITAL = frozenset({"resident.died", "event.cancelled"})
 _NEW = b'","action":"new","data":'
 PACKED = 10_000  # packed plans remembered
+FIELDS = 8  # of a packed item; a newer hub may append more, which an older one passes over
 
 
 def is_dated(rules: RuleSet, one: Planned) -> bool:
@@ -102,7 +103,7 @@ class Item:
 class Entry:
     """One event in the log with the rules it was planned by."""
 
-    __slots__ = ("_head", "_is_long", "_prefix", "_start", "_tails", "pos", "rules", "type", "wire")
+    __slots__ = ("_head", "_is_long", "_prefix", "_start", "_tails", "pos", "rules", "size", "type", "wire")
 
     def __init__(self, pos: int, wire: Wire, rules: ActiveRules) -> None:
         self.pos = pos
@@ -114,6 +115,7 @@ class Entry:
         self._prefix = ""
         self._is_long = False
         self._tails: dict[str, bytes] = {}
+        self.size = 0  # bytes of the event, as far as it is in a stretch of the log
 
     @classmethod
     def of(cls, pos: int, body: bytes, rules: ActiveRules) -> Entry:
@@ -227,6 +229,7 @@ class Chunk:
         """Add an event's plan; `size` is that of its body."""
         numbers = entry.rules.numbers
         planned = self.planned
+        entry.size = size
         for item in items:
             planned[numbers[item.receiver]].append((entry, item))
         if entry.type in VITAL:
@@ -249,7 +252,7 @@ def _packed(item: Item) -> tuple[Any, ...]:
 
 def unpack_plan(plan: bytes) -> list[Item]:
     """Return the planned deliveries of a stored plan."""
-    return [Item(*fields) for fields in orjson.loads(plan)]
+    return [Item(*fields[:FIELDS]) for fields in orjson.loads(plan)]
 
 
 def pack_made(rules: int, item: Item) -> bytes:
@@ -262,5 +265,5 @@ def pack_made(rules: int, item: Item) -> bytes:
 
 def unpack_made(payload: bytes) -> tuple[int, Item]:
     """Return the number of the rule set and the delivery."""
-    rules, fields = orjson.loads(payload)
-    return rules, Item(*fields)
+    rules, fields, *_ = orjson.loads(payload)
+    return rules, Item(*fields[:FIELDS])

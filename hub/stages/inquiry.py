@@ -20,7 +20,7 @@ from hub.ledger.engine import Ledger
 from hub.ledger.facts import FactBook
 from hub.ledger.log import EventLog
 from hub.ledger.protected import Register
-from hub.ledger.status import EVENT, event_code
+from hub.ledger.status import event_code, event_word
 from hub.ledger.views import EventFilter, Views
 from hub.routing.plan import View
 from hub.stages.entries import Entry, Item, unpack_plan
@@ -62,7 +62,7 @@ class Inquiry:
         states = self._views.states([row.pos])
         return {
             "event": _cloud_event(entry),
-            "status": EVENT[row.status],
+            "status": event_word(row.status),
             "seen": row.seen,
             "recorded_at": moment(row.recorded_at),
             **self._relations(row.pos),
@@ -130,7 +130,7 @@ class Inquiry:
         items = [
             {
                 **_cloud_event(entry, data=False),
-                "status": EVENT[row.status],
+                "status": event_word(row.status),
                 "recorded_at": moment(row.recorded_at),
                 "batch": row.batch_id,
                 "deliveries": len(plan),

@@ -59,13 +59,15 @@ class Record(Protocol):
 class Waiting:
     """What waits at the receiver, and how the owner ends one of them: `end(hold, status)`.
 
-    `stops`: a dead letter stops the receiver; `answers`: its system answers for what it was delivered.
+    `end_unread(pos)` ends what is planned and lies unread in the log, and says whether it did; `stops`: a dead letter
+    stops the receiver; `answers`: its system answers for what it was delivered.
     """
 
     lanes: Lanes
     scheduled: Scheduled
     record: Record
     end: Callable[[Hold, int], None]
+    end_unread: Callable[[int], bool] = lambda _: False
     stops: bool = False
     answers: bool = False
 
@@ -133,7 +135,7 @@ class Orders:
 
     def look(self) -> Asked | None:
         """Return what there is to do now, None when nothing is; reads the ledger."""
-        found = commands.next_of(self._ledger, self._receiver, AT_ONCE)
+        found = commands.next_of(self._ledger, self._receiver, AT_ONCE, list(self._deeds))
         if not found:
             return None
         arrived = {
@@ -251,7 +253,7 @@ class Orders:
             waiting.end(hold, CANCELLED)
         elif asked.known.ended.get(key, (0, 0))[0] in DEAD:
             waiting.record.finish(CANCELLED, key[1], key[0], asked.known.ended[key][1])
-        else:
+        elif key in asked.known.ended or command.target or not waiting.end_unread(command.pos):
             return _as_it_is(command, asked, hold)
         self._say(command, asked, waiting)
         asked.known.ended[key] = CANCELLED, 0

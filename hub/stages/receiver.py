@@ -29,6 +29,7 @@ from hub.events.wire import Lazy, type_of
 from hub.ledger import deaths
 from hub.ledger.desk import Desk, Failure, Finished, Hold, Intent, Lease, Noted, Settlement, now_ms
 from hub.ledger.log import Logged
+from hub.ledger.places import OFFSET_BITS
 from hub.ledger.status import (
     BREAKER,
     CANCELLED,
@@ -48,10 +49,10 @@ from hub.ledger.status import (
 )
 from hub.settings.models import Receiver
 from hub.stages.answers import STOPPED
-from hub.stages.entries import ActiveRules, Entry, Item, cut_for, unpack_made, unpack_plan
+from hub.stages.entries import ActiveRules, Chunk, Entry, Item, cut_for, unpack_made, unpack_plan
 from hub.stages.judgement import kind_of
 from hub.stages.lanes import Lanes, Scheduled
-from hub.stages.log import LogReader
+from hub.stages.log import COMMON, LogReader
 from hub.stages.orders import Orders, Waiting
 from hub.stages.retry import Schedule
 from hub.stages.shutters import Shut
@@ -67,6 +68,8 @@ OPEN_AFTER = 5  # refusals in a row that may pass, without a success, before the
 UNKNOWN_AGAIN = 60_000  # milliseconds until a resident not known to the protection list is looked for again
 LANE_ROWS = 256  # deliveries taken at once for a sink that takes them one by one
 BATCH_ROWS = 4_000  # for a sink that takes batches, unless it says less
+BATCH_BYTES = 32 << 20  # of events in a batch, after which it ends; one event it may always have
+LARGEST = 256 << 10  # bytes of an event, at most
 STANDS = (5.0, 15.0, 60.0, 300.0)  # seconds that a receiver stands still after faults in a row
 MEND = "see the hub's log; mend the adapter or its settings: it is tried again by itself, and nothing is sent meanwhile"
 ASKED_FIRST = 5_000  # milliseconds until a system is asked whether it has what it took
@@ -222,6 +225,8 @@ class Worker:
         self._suspects: dict[tuple[int, int], int] = {}  # what a sink could not take alone → its takes until then
         self._watch = Watch(port.protection, ())  # of those whose deliveries are in hand
         self._until_confirmed = port.settings.order_until == "confirmed"
+        self._weight = 0  # bytes of events gathered from the log
+        self._ahead: set[int] = set()  # events behind the cursor whose delivery has ended before it was read
         self._in_hand: set[str] = set()  # with `order_until: confirmed`: whose delivery is gathered, one at a time
 
     def ask(self) -> None:
@@ -336,7 +341,16 @@ class Worker:
         """Return what commands may change."""
         settings = self.port.settings
         stops, answers = settings.on_dead == "stop", settings.acknowledged is not None
-        return Waiting(self._lanes, self._scheduled, self._carry, self._end_untried, stops, answers)
+        how = (self._end_untried, self._end_unread, stops, answers)
+        return Waiting(self._lanes, self._scheduled, self._carry, *how)
+
+    def _end_unread(self, pos: int) -> bool:
+        """End a planned delivery that the log still holds before this receiver; False when it has been read."""
+        if pos <= self._cursor.get(pos >> OFFSET_BITS, -1) or pos in self._ahead:
+            return False
+        self._ahead.add(pos)
+        self._carry.finish(CANCELLED, 0, pos, 0)
+        return True
 
     # --- taking over -------------------------------------------------------------------------------------------
 
@@ -347,6 +361,7 @@ class Worker:
         self._next_no, self._next_batch = lease.next_no, lease.next_batch
         self._carry, self._breaker = _Record(), None
         self.fault, self._shut = "", None
+        self._ahead = await asyncio.to_thread(self._desk.ahead, self.port.no, self._cursor)
         holds = await asyncio.to_thread(self._desk.holds, self.port.no)
         if not self._until_confirmed:  # nor did it always: what waited for an answer holds nobody any more
             self._carry.released += [(hold.pos, hold.job) for hold in holds if hold.answered]
@@ -430,6 +445,7 @@ class Worker:
         limit = settings.flush.rows or (LANE_ROWS if features.batch == 1 else min(features.batch, BATCH_ROWS))
         limit = min(limit, settings.max_rows or limit, self._most or limit)
         self._come_due()
+        self._weight = 0
         works = await self._due(limit)
         self._in_hand = {work.subject for work in works} if self._until_confirmed else self._in_hand
         breaker = self._breaker
@@ -444,10 +460,24 @@ class Worker:
 
     async def _due(self, limit: int) -> list[Work]:
         holds = self._lanes.take(now_ms(), limit) if self._breaker is None else self._probe(self._breaker)
+        if len(holds) > BATCH_BYTES // LARGEST:
+            holds = await self._as_many_as_fit(holds)
         if not holds:
             return []
         found = await self._entries([hold.pos for hold in holds], holds)
         return [Work(entry, item, hold.job, hold.no, hold) for (entry, item), hold in zip(found, holds, strict=True)]
+
+    async def _as_many_as_fit(self, holds: list[Hold]) -> list[Hold]:
+        """Return the first of what is due, as far as a batch holds it; the rest stays due."""
+        sizes = await asyncio.to_thread(self._desk.sizes, [hold.pos for hold in holds])
+        total = 0
+        for at, hold in enumerate(holds):
+            total += sizes.get(hold.pos, 0)
+            if at and total > BATCH_BYTES:
+                for left in holds[at:]:
+                    self._lanes.add(left)
+                return holds[:at]
+        return holds
 
     def _probe(self, breaker: _Breaker) -> list[Hold]:
         if now_ms() < breaker.next:
@@ -459,20 +489,35 @@ class Worker:
         return [] if head is None else [head]
 
     async def _from_log(self, stream: int, works: list[Work], limit: int) -> None:
-        while len(works) < limit and len(self._carry) < limit:
+        while len(works) < limit and len(self._carry) < limit and self._weight <= BATCH_BYTES:
             after = self._cursor.get(stream, -1)
             chunk = await self._reader.next(stream, after)
             if chunk is None:
                 return
             planned = chunk.planned.get(self.port.no, ())
             start = bisect_right(planned, after, key=_position) if planned and after > chunk.after else 0
-            stop = min(len(planned), start + limit - len(works))
+            stop = self._fitting(chunk, planned, start, min(len(planned), start + limit - len(works)))
+            if stop == start < len(planned):
+                return
             self._take_all(planned[start:stop], works)
             reached = self._cursor[stream] = chunk.upto if stop == len(planned) else planned[stop - 1][0].pos
             if chunk.vital and await self._mind_deaths([each for each in chunk.vital if after < each.pos <= reached]):
                 return
 
+    def _fitting(self, chunk: Chunk, planned: Sequence[tuple[Entry, Item]], start: int, stop: int) -> int:
+        """Return how far a batch goes on in a stretch of the log: it is bounded in bytes, too."""
+        if chunk.size <= (stop - start) * COMMON:  # the commonest: none is worth a look
+            self._weight += chunk.size
+            return stop
+        for at in range(start, stop):
+            before, self._weight = self._weight, self._weight + planned[at][0].size
+            if before and self._weight > BATCH_BYTES:
+                return at
+        return stop
+
     def _take_all(self, planned: Sequence[tuple[Entry, Item]], works: list[Work]) -> None:
+        if self._ahead:
+            planned = [one for one in planned if one[0].pos not in self._ahead]
         idle = self._lanes.empty and not self._scheduled and not self._until_confirmed
         if idle and all(_is_plain(item) for _, item in planned):
             works += [Work(entry, item, 0, 0) for entry, item in planned]  # nothing waits: no question for each
