@@ -115,12 +115,14 @@ class Entry:
         self._prefix = ""
         self._is_long = False
         self._tails: dict[str, bytes] = {}
-        self.size = 0  # bytes of the event, as far as it is in a stretch of the log
+        self.size = 0  # bytes of the event
 
     @classmethod
     def of(cls, pos: int, body: bytes, rules: ActiveRules) -> Entry:
         """Return the entry of a stored event."""
-        return cls(pos, decode(body), rules)
+        entry = cls(pos, decode(body), rules)
+        entry.size = len(body)
+        return entry
 
     def _open(self) -> bytes:
         self._prefix = f"{_system_in_key(self.wire.source)}/{self.wire.id}:"

@@ -445,8 +445,8 @@ class Worker:
         limit = settings.flush.rows or (LANE_ROWS if features.batch == 1 else min(features.batch, BATCH_ROWS))
         limit = min(limit, settings.max_rows or limit, self._most or limit)
         self._come_due()
-        self._weight = 0
         works = await self._due(limit)
+        self._weight = sum(work.entry.size for work in works)
         self._in_hand = {work.subject for work in works} if self._until_confirmed else self._in_hand
         breaker = self._breaker
         if breaker is None or breaker.all_passed:
