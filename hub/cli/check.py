@@ -95,14 +95,21 @@ def adapter_problems(city: City) -> list[Problem]:
             continue
         if not isinstance(part, Receiver):
             continue
-        if part.order_until == "confirmed" and part.acknowledged is None:
-            problems += _never_confirmed(part, registry.find(part.adapter).features.confirms)
+        problems += _unconfirmed(part, asks=registry.find(part.adapter).features.confirms)
     return problems
 
 
-def _never_confirmed(receiver: Receiver, asks: bool) -> list[Problem]:
-    """Return the problem of a receiver that waits for confirmations which cannot come."""
-    if asks:
+def _unconfirmed(receiver: Receiver, *, asks: bool) -> list[Problem]:
+    """Return the problem of a receiver whose confirmations cannot come."""
+    waits, said = receiver.order_until == "confirmed", receiver.acknowledged
+    if said is not None and said.lists == "errors" and "path" not in said.from_ and said.error is None:
+        message = (
+            f"the answers of `{receiver.key}` come in no files, so no list of errors ever ends and none is confirmed"
+        )
+        mend = "write `lists: all`, with `error:` where a row may be a refusal"
+        level = "error" if waits else "warning"
+        return [Problem(said.place_of("from"), message, mend, level, code="silence")]
+    if not waits or said is not None or asks:
         return []
     message = f"`{receiver.key}` waits for confirmations, and nothing brings any: each resident is told one thing only"
     mend = "write `acknowledged:`, how the system's answer comes back, or leave `order_until` out"

@@ -54,7 +54,6 @@ class Acknowledging:
         self._answers = answers
         self._services = services
         self._rows: list[Row] = []
-        self._begun: int | None = None  # when the reading of the file began, in milliseconds
 
     def deadline(self) -> Deadline | None:
         """Return when a person must hear that no answer has come, None when it may take as long as it will."""
@@ -86,13 +85,11 @@ class Acknowledging:
 
     def add(self, batch: SourceBatch) -> None:
         """Take the next rows."""
-        if self._begun is None:
-            self._begun = self._services.now
         self._rows += batch.rows
 
     def abandon(self) -> None:
         """Forget a file that was not read to its end."""
-        self._rows, self._begun = [], None
+        self._rows = []
 
     def settle(self, batch: SourceBatch) -> Tally:
         """Make what a file says durable at its end, and return the counts. Raises `LedgerUnavailable`."""
@@ -173,6 +170,8 @@ class Acknowledging:
         """Return what a list of errors confirms by its silence; nothing when it cannot be known of what it speaks."""
         if self._answers.lists == "all" or not said.legible:  # whom an illegible line names nobody knows
             return []
+        if self._answers.about is None and batch.written is None:  # what has no end is not silent
+            return []
         try:
             about = self._about(said, batch)
         except HubError as error:
@@ -186,9 +185,8 @@ class Acknowledging:
         """Return what a file is about. Raises Malformed when its name should say so and does not."""
         answers = self._answers
         if answers.about is None:
-            written = batch.written if batch.written is not None else self._begun
             last = acknowledgements.last_batch(self._services.ledger, answers.receiver, said.deeds)
-            return Silent(upto=last, before=written)
+            return Silent(upto=last, before=batch.written)
         number = _evaluated(answers.about, batch.label.rpartition("/")[2])
         if type(number) is not int:
             raise Malformed("`about` must give the number of a batch: write int(…)", code="expression")
