@@ -203,8 +203,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "help.deliveries release": ("人の判断を待つ配達を送る", "Let go what is held for a person's decision."),
     "help.deliveries drop": ("届いていない配達をやめる", "End what was not delivered: nobody will hear of it."),
     "help.deliveries confirm": (
-        "結果のわからない配達が届いていたと認める",
-        "Say that deliveries whose outcome is unknown took effect.",
+        "結果不明、または回答のない配達を、届いたものと認める",
+        "Say that deliveries took effect whose outcome is unknown, or which nobody answers.",
     ),
     "help.replay": (
         "選んだ配達をもう一度（ほかには何も送らない）",
