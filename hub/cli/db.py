@@ -46,7 +46,9 @@ def upgrade(
             output.line(word("db.nothing", now=now) if pre or post else word("db.current", now=now))
         else:
             output.line(word("db.upgraded", before=before or word("db.empty"), now=now))
-        if due["post"] and not due["pre"]:
+        if due["pre"]:  # behind a `post` step: several versions at once
+            output.line(word("db.behind", now=now))
+        elif due["post"]:
             output.line(word("db.post-open", now=now))
 
     session.answer({"before": before, "now": now, **due}, for_people)

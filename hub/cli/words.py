@@ -425,6 +425,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "台帳は版 {now} で、{head} のこのプログラムには足りません: hub db upgrade（古い版が動いたままなら --pre）",
         "the ledger is at {now}, too old for this program ({head}): hub db upgrade (while older ones go on: --pre)",
     ),
+    "db.behind": (
+        "台帳は版 {now} です。版をとばすときは、すべて止めてから hub db upgrade を行ってください",
+        "the ledger is at {now}: to skip a version stop every process, then run hub db upgrade",
+    ),
     "db.post-open": (
         "台帳は版 {now} です。すべてのプロセスが新しい版になったら hub db upgrade --post を行ってください",
         "the ledger is at {now}: when all processes are of the new version, run hub db upgrade --post",
