@@ -461,8 +461,7 @@ class _PostgresWriter(_Writer):
     def finished(self, number: int, done: Finished) -> None:
         cursor = self.raw.execute(
             "INSERT INTO outcome(receiver, pos, job, status, at, batch, no) "
-            "SELECT %b, pos, %b, %b, %b, %b, no FROM unnest(%b::bigint[], %b::bigint[]) AS t(pos, no)"
-            + _over(done),
+            "SELECT %b, pos, %b, %b, %b, %b, no FROM unnest(%b::bigint[], %b::bigint[]) AS t(pos, no)" + _over(done),
             (number, done.job, done.status, done.at, done.batch, list(done.positions), list(done.numbers)),
         )
         _all_written(cursor.rowcount, done)

@@ -144,9 +144,7 @@ class _Record:
 
     def any(self) -> bool:
         """Say whether there is anything to settle."""
-        return bool(
-            self.finished or self.arrived[0] or self.answered or self.holds or self.released or self.failures
-        )
+        return bool(self.finished or self.arrived[0] or self.answered or self.holds or self.released or self.failures)
 
     def finish(self, status: int, job: int, pos: int, no: int) -> None:
         """Note an ending."""

@@ -223,7 +223,7 @@ def test_nothing_but_an_answer_replaces_what_was_delivered(town):
         assert not town.desk.settle([one])
 
     def ending(status, *, answer):
-        return Finished(status, 0, 1, row.batch, [row.pos], [row.no], answer)
+        return Finished(status, 0, 1, row.batch, [row.pos], [row.no], answer=answer)
 
     def refused(*statuses, answer):
         for status in statuses:
