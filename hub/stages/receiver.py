@@ -802,8 +802,11 @@ class Worker:
         for work, outcome in zip(works, outcomes, strict=False):
             if work.subject not in blocked:
                 tried.append(outcome)
-            if outcome.error is None and work.subject not in blocked:
+            if outcome.error is None:
                 self._end(work, DELIVERED, record)
+            elif isinstance(outcome.error, OutcomeUnknown):  # also behind another: both may have taken effect
+                blocked.add(work.subject)
+                self._wait(work, outcome.error, record, now)
             elif isinstance(outcome.error, _NotTried) or work.subject in blocked:
                 untried.append(work)
             elif isinstance(outcome.error, Rejected | Malformed):
