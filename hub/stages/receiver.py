@@ -802,13 +802,10 @@ class Worker:
         for work, outcome in zip(works, outcomes, strict=False):
             if work.subject not in blocked:
                 tried.append(outcome)
-            if outcome.error is None:
-                self._end(work, DELIVERED, record)
-            elif isinstance(outcome.error, OutcomeUnknown):  # also behind another: both may have taken effect
-                blocked.add(work.subject)
-                self._wait(work, outcome.error, record, now)
-            elif isinstance(outcome.error, _NotTried) or work.subject in blocked:
+            if not _went_out(outcome.error, behind=work.subject in blocked):
                 untried.append(work)
+            elif outcome.error is None:
+                self._end(work, DELIVERED, record)
             elif isinstance(outcome.error, Rejected | Malformed):
                 self._end(work, DEAD_REJECTED, record)
                 record.failures.append(_failure(work, "rejected", outcome.error, now))
@@ -1010,6 +1007,13 @@ async def _whole(step: Coroutine[Any, Any, T]) -> T:
     except asyncio.CancelledError:
         await asyncio.wait([task])
         raise
+
+
+def _went_out(error: HubError | None, *, behind: bool) -> bool:
+    """Say whether a delivery went out, or may have: `behind` a failed one of its resident, only if the sink says so."""
+    if behind:
+        return error is None or isinstance(error, OutcomeUnknown)
+    return not isinstance(error, _NotTried)
 
 
 def _position(planned: tuple[Entry, Item]) -> int:
