@@ -65,6 +65,7 @@ OPEN_AFTER = 5  # refusals in a row that may pass, without a success, before the
 UNKNOWN_AGAIN = 60_000  # milliseconds until a resident not known to the protection list is looked for again
 LANE_ROWS = 256  # deliveries taken at once for a sink that takes them one by one
 BATCH_ROWS = 4_000  # for a sink that takes batches, unless it says less
+KEPT = 0.5  # seconds until a ledger that is away is asked again to take outcomes
 STANDS = (5.0, 15.0, 60.0, 300.0)  # seconds that a receiver stands still after faults in a row
 MEND = "see the hub's log; mend the adapter or its settings: it is tried again by itself, and nothing is sent meanwhile"
 STOPPED = "dead letter (on_dead: stop)"
@@ -931,12 +932,43 @@ class Worker:
             noted=carry.noted,
             pause=record.pause,
         )
-        if not await self._writer.settle(settlement):
+        if not await self._write(settlement):
             raise Fenced(f"{self.key} has another owner")
         self._saved = cursor
         self._stood = 0
         if intent is not None:
             self._lease.intent = intent if isinstance(intent, Intent) else None
+
+    async def _write(self, settlement: Settlement) -> bool:
+        """Write a settlement; what became of calls that nobody can be asked about is kept until the ledger takes it.
+
+        Answers False when the lease has moved.
+        """
+        while True:
+            try:
+                return await self._writer.settle(settlement)
+            except LedgerUnavailable as error:
+                if settlement.intent is not False or not self._unrepeatable or self._stopping:
+                    raise
+                log.warning("%s keeps what became of its calls: %s", self.key, error)
+            found = await self._lease_again()
+            if found is None or found.intent is None:  # taken over; or it was written, and only the answer was lost
+                return found is not None
+
+    @property
+    def _unrepeatable(self) -> bool:
+        """Say whether what is under way would be in doubt if it were forgotten."""
+        return self._lease.intent is not None and self._lease.intent.token is None
+
+    async def _lease_again(self) -> Lease | None:
+        """Wait until the ledger answers, and return the lease as it stands there, None when it has moved."""
+        while True:
+            await self._pause(KEPT)
+            try:
+                return await asyncio.to_thread(self._desk.lease, self.port.no, self._owner, self.epoch)
+            except LedgerUnavailable:
+                if self._stopping:
+                    raise
 
     def _state(self) -> str:
         found: dict[str, Any] = {}

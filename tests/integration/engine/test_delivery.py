@@ -412,6 +412,38 @@ async def test_a_worker_never_starts_again_from_what_the_ledger_said_long_ago(to
     assert told(town.folder, "jsonl") == [str(number) for number in range(6)]
 
 
+class Forgetful(Desk):
+    """A desk whose ledger goes away while it is told what became of calls, before it has that or after."""
+
+    def __init__(self, ledger, *, written):
+        super().__init__(ledger)
+        self.written = written
+        self.faults = 3
+
+    def settle(self, settlements):
+        if self.faults and any(one.intent is False for one in settlements):
+            self.faults -= 1
+            if self.written and not self.faults:
+                super().settle(settlements)
+            raise LedgerUnavailable("gone")
+        return super().settle(settlements)
+
+
+@pytest.mark.parametrize("written", [False, True])
+async def test_what_became_of_calls_is_kept_while_the_ledger_is_away(town_of, monkeypatch, written):
+    monkeypatch.setattr(receiver_module, "KEPT", 0.01)
+    town = town_of()
+    town.dispatch(*pairs(5))
+    sink, desk = Shelf(**PLAIN), Forgetful(town.ledger, written=written)
+    async with town.working(sink, desk=desk) as worker:
+        await until(lambda: len(town.outcomes()) == 5 and not worker.busy)
+        town.dispatch(died(5))
+        await until(lambda: len(town.outcomes()) == 6)
+    assert desk.faults == 0
+    assert town.holds() == []
+    assert sorted(sink.ids) == [str(number) for number in range(6)]
+
+
 # --- how each error ends -------------------------------------------------------------------------------------------
 
 
