@@ -15,17 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy
 
 from hub.kafka.local import LocalBroker
 from tests.acceptance.conftest import Shell
 from tests.acceptance.crash.city import CrashCity
 from tests.acceptance.crash.service import Service
 from tests.acceptance.crash.story import Person
+from tests.acceptance.progress import LIMIT, Progress, finishes, owed
 from tests.services import postgres
 
-LOAD = {"residents": 40, "each": 3}
-LIMIT = 90.0  # seconds without progress
+LOAD = {"residents": 20, "each": 3}
 
 
 @pytest.fixture
@@ -42,37 +41,6 @@ def begin(
     return made
 
 
-class Progress:
-    """How far the hub is, asked from outside in its ledger."""
-
-    def __init__(self, url: str) -> None:
-        self._engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
-
-    def until(self, outcomes: int, events: int = 0) -> None:
-        """Wait until so many deliveries have ended, and so many events are dispatched."""
-        seen, end = (-1, -1), 0.0
-        while seen[0] < outcomes or seen[1] < events:
-            found = self.ask("outcome"), self.ask("event")
-            if found != seen:
-                seen, end = found, time.monotonic() + LIMIT
-            assert time.monotonic() < end, f"{seen} of {outcomes} outcomes and {events} events"
-            time.sleep(0.005)
-
-    def ask(self, table: str) -> int:
-        """Return how many rows a table has; 0 while nobody answers."""
-        try:
-            with self._engine.connect() as connection:
-                return int(connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one())
-        except sqlalchemy.exc.OperationalError:
-            return 0
-        except sqlalchemy.exc.ProgrammingError:  # no table yet
-            return 0
-
-
-def owed(city: CrashCity) -> int:
-    return sum(len(events) for residents in city.owed.values() for events in residents.values())
-
-
 def serve(person: Person, module: str = "hub.cli.main") -> Any:
     """Start the hub, and keep what it logs."""
     words = ("run", "--only", "intake,dispatch,delivery", "--port", "0")
@@ -84,18 +52,6 @@ def said(person: Person, words: str) -> None:
     log, end = person.city.folder.parent / "log", time.monotonic() + LIMIT
     while words not in log.read_text():
         assert time.monotonic() < end, f"{words!r} is not in the log:\n{log.read_text()[-2000:]}"
-        time.sleep(0.02)
-
-
-def finishes(person: Person, progress: Progress) -> None:
-    """Wait until the hub that goes on running has ended everything, with a person who decides what it cannot know."""
-    total, seen, end = owed(person.city), -1, 0.0
-    while (found := progress.ask("outcome")) < total:
-        if found != seen:
-            seen, end = found, time.monotonic() + LIMIT
-        elif time.monotonic() > end - LIMIT + 2:  # it stands still: does it wait for somebody?
-            person.decide()
-        assert time.monotonic() < end, f"{found} of {total} outcomes"
         time.sleep(0.02)
 
 

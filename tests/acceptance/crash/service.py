@@ -27,8 +27,8 @@ class Service(ThreadingHTTPServer):
     request_queue_size = 512
     daemon_threads = True
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
         self.answers: dict[str, Answer] = {}
         self.taken: dict[str, list[Taken]] = {}
         self.calls: Counter[tuple[str, str]] = Counter()  # by path and key
