@@ -107,7 +107,7 @@ def test_sinks_that_hang_answer_late_lie_or_refuse_lose_and_double_nothing_and_h
         return [orjson.loads(line)["id"] for line in file.read_bytes().splitlines()] if file.exists() else []
 
     eventually(lambda: len(in_file()) == ALL and all(len(taken(name)) == ALL for name in ("late", "lies", "thirds")))
-    assert service.calls["/keys/hangs", "juki/d0:hangs.main:0"]  # it has been hanging all the time
+    assert any(path == "/keys/hangs" for path, _ in service.calls)  # it has been hanging all the time
     assert taken("hangs") == []
     running.send_signal(signal.SIGTERM)
     assert running.wait(20) == 0
