@@ -58,4 +58,5 @@ def test_torture_processes_killed_at_named_points_tell_everybody_once_and_in_ord
         print(name)  # noqa: T201 - the last one is where it failed
         story.die(name)
     story.end()
+    story.city.tidy()
     assert story.deaths >= len(chosen(story.city.ledger))
