@@ -38,8 +38,8 @@ format: setup  ## lay the code out
 bench: setup  ## measure: NAME=fan-out
 	@$(BIN)/python -m bench.$(subst -,_,$(NAME))
 
-torture: setup  ## kill -9 at random moments: N=200 on each database
-	@HUB_TORTURE=$(N) $(BIN)/python -m pytest tests/acceptance/test_kills.py -k torture -rA
+torture: setup  ## kill -9 at every named point and at random moments: N=200 on each database
+	@HUB_TORTURE=$(N) $(BIN)/python -m pytest tests/acceptance/test_crash_points.py tests/acceptance/test_kills.py -k torture -rA
 
 lock: setup  ## resolve requirements.lock anew
 	@.cache/uv/bin/uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \

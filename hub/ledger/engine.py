@@ -69,10 +69,10 @@ class Ledger:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
                 yield connection
+                connection.exec_driver_sql("COMMIT")
             except BaseException:
-                connection.exec_driver_sql("ROLLBACK")
+                _roll_back(connection)
                 raise
-            connection.exec_driver_sql("COMMIT")
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
@@ -132,6 +132,13 @@ def _engine(url: str, lock_timeout: float) -> Engine:
     engine = sa.create_engine(parsed, connect_args={"timeout": lock_timeout, "check_same_thread": False})
     sa_event.listen(engine, "connect", partial(_prepare_sqlite, lock_timeout))
     return engine
+
+
+def _roll_back(connection: Connection) -> None:
+    """End a transaction of SQLite, which ends it by itself when the disk is full or fails."""
+    raw: Any = connection.connection.driver_connection
+    if raw.in_transaction:
+        connection.exec_driver_sql("ROLLBACK")
 
 
 def _prepare_postgres(lock_timeout: float, connection: Any, _record: Any) -> None:

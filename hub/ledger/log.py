@@ -76,6 +76,8 @@ class EventLog:
         Raises ConfigurationError naming `hub kafka adopt` when the ledger knows the topic under another UUID.
         """
         with self.ledger.write() as connection:
+            if not self.ledger.sqlite:  # two processes may meet a new topic at the same moment
+                connection.exec_driver_sql("LOCK TABLE generation IN SHARE ROW EXCLUSIVE MODE")
             known = connection.execute(sa.select(generation).order_by(generation.c.no.desc())).all()
             for row in known:
                 if row.uuid == uuid:

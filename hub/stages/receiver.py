@@ -70,6 +70,7 @@ LANE_ROWS = 256  # deliveries taken at once for a sink that takes them one by on
 BATCH_ROWS = 4_000  # for a sink that takes batches, unless it says less
 BATCH_BYTES = 32 << 20  # of events in a batch, after which it ends; one event it may always have
 LARGEST = 256 << 10  # bytes of an event, at most
+KEPT = 0.5  # seconds until a ledger that is away is asked again to take outcomes
 STANDS = (5.0, 15.0, 60.0, 300.0)  # seconds that a receiver stands still after faults in a row
 MEND = "see the hub's log; mend the adapter or its settings: it is tried again by itself, and nothing is sent meanwhile"
 ASKED_FIRST = 5_000  # milliseconds until a system is asked whether it has what it took
@@ -905,10 +906,10 @@ class Worker:
         for work, outcome in zip(works, outcomes, strict=False):
             if work.subject not in blocked:
                 tried.append(outcome)
-            if outcome.error is None and work.subject not in blocked:
-                self._arrive(work, record, now)
-            elif isinstance(outcome.error, _NotTried) or work.subject in blocked:
+            if not _went_out(outcome.error, behind=work.subject in blocked):
                 untried.append(work)
+            elif outcome.error is None:
+                self._arrive(work, record, now)
             elif isinstance(outcome.error, Rejected | Malformed):
                 self._end(work, DEAD_REJECTED, record)
                 record.failures.append(_failure(work, "rejected", outcome.error, now))
@@ -1050,7 +1051,7 @@ class Worker:
             noted=carry.noted,
             pause=pause,
         )
-        if not await self._writer.settle(settlement):
+        if not await self._write(settlement):
             raise Fenced(f"{self.key} has another owner")
         self._saved = cursor
         self._stood = 0
@@ -1058,6 +1059,37 @@ class Worker:
             self._lease.intent = intent if isinstance(intent, Intent) else None
         if pause:
             await asyncio.to_thread(self.port.halt, self.key, pause)
+
+    async def _write(self, settlement: Settlement) -> bool:
+        """Write a settlement; what became of calls that nobody can be asked about is kept until the ledger takes it.
+
+        Answers False when the lease has moved.
+        """
+        while True:
+            try:
+                return await self._writer.settle(settlement)
+            except LedgerUnavailable as error:
+                if settlement.intent is not False or not self._unrepeatable or self._stopping:
+                    raise
+                log.warning("%s keeps what became of its calls: %s", self.key, error)
+            found = await self._lease_again()
+            if found is None or found.intent is None:  # taken over; or it was written, and only the answer was lost
+                return found is not None
+
+    @property
+    def _unrepeatable(self) -> bool:
+        """Say whether what is under way would be in doubt if it were forgotten."""
+        return self._lease.intent is not None and self._lease.intent.token is None
+
+    async def _lease_again(self) -> Lease | None:
+        """Wait until the ledger answers, and return the lease as it stands there, None when it has moved."""
+        while True:
+            await self._pause(KEPT)
+            try:
+                return await asyncio.to_thread(self._desk.lease, self.port.no, self._owner, self.epoch)
+            except LedgerUnavailable:
+                if self._stopping:
+                    raise
 
     def _state(self) -> str:
         found: dict[str, Any] = {}
@@ -1128,6 +1160,13 @@ async def _whole(step: Coroutine[Any, Any, T]) -> T:
     except asyncio.CancelledError:
         await asyncio.wait([task])
         raise
+
+
+def _went_out(error: HubError | None, *, behind: bool) -> bool:
+    """Say whether a delivery went out, or may have: `behind` a failed one of its resident, only if the sink says so."""
+    if behind:
+        return error is None or isinstance(error, OutcomeUnknown)
+    return not isinstance(error, _NotTried)
 
 
 def _position(planned: tuple[Entry, Item]) -> int:
