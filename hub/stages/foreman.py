@@ -12,6 +12,7 @@ from hub.errors import UsageError
 from hub.ledger import commands, jobs
 from hub.ledger.engine import Ledger
 from hub.ledger.log import EventLog
+from hub.ledger.protected import Discretion
 from hub.ledger.views import EventFilter, Views
 from hub.settings.models import City, Limit
 from hub.stages import replay
@@ -24,6 +25,7 @@ from hub.stages.jobs import Plan
 from hub.stages.remaking import Edit, Today
 from hub.stages.replay import Choice
 from hub.stages.rulebook import RuleBook
+from hub.stages.shutters import list_of
 from hub.stages.told import Told
 
 
@@ -37,7 +39,8 @@ class Foreman:
         self._log = EventLog(ledger)
         self._book = book
         self._views = Views(ledger)
-        self._finder = Finder(self._views, book)
+        self._discretion = Discretion(ledger, list_of(ledger, city.protection))
+        self._finder = Finder(self._views, book, self._discretion)
 
     # --- deliveries --------------------------------------------------------------------------------------------
 
@@ -122,7 +125,7 @@ class Foreman:
         return [self._views.event(self._views.find(reference)) for reference in references]
 
     def _amender(self) -> Amender:
-        return Amender(self._log, self._book, self._rules, self._city)
+        return Amender(self._log, self._book, self._rules, self._city, self._discretion)
 
     @staticmethod
     def _limited(plan: Plan, limit: Limit | None, events: int | None = None) -> Plan:

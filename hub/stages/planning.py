@@ -168,13 +168,11 @@ class Planner:
         reports = [e for e in history.events if e.type in PROTECTING]
         today = dt.datetime.now(self._policy.timezone).date().isoformat()
         found: dict[tuple[str, str], int] = {}
-        for event in sorted(reports, key=history.place):
-            if event.cancelled or event.of is not None:
-                continue
+        for event in sorted(reports, key=lambda each: history.place(each.occurrence)):
             kind = str(event.data.get("kind", ""))
             if event.type == STARTED:
-                found.update(((each, kind), 1) for each in protected_by(subject, event.data))
-            elif str(event.data.get("effective_on", "")) <= today:
+                found.update(((each, kind), 1) for said in _says(event) for each in protected_by(subject, said))
+            elif event.of is None and not event.cancelled and str(event.data.get("effective_on", "")) <= today:
                 found.setdefault((subject, kind), 0)
                 found.update((key, 0) for key in found if key[1] == kind)
         if reports:
@@ -470,6 +468,15 @@ def report_of(wire: Wire) -> str:
 def protected_by(subject: str, data: Mapping[str, Any]) -> list[str]:
     """Return the residents a protection is about: the subject and those protected together."""
     return [subject, *(str(each) for each in data.get("together_with") or ())]
+
+
+def _says(event: Past) -> list[Mapping[str, Any]]:
+    """Return what a report of a protection says that stands: the occurrence's values, and its own.
+
+    Also one that another system's report outweighs protects whom it names: too many rather than too few.
+    """
+    own = [] if event.taken_back or event.how == "echoes" else [event.said]
+    return own if event.of is not None or event.cancelled else [event.data, *own]
 
 
 def _check(right: Mapping[str, Any], target: Past, city: str) -> None:
