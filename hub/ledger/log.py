@@ -161,16 +161,18 @@ class EventLog:
                 select_in(connection, self.ledger.sqlite, "SELECT pos, source FROM event WHERE pos", list(positions))
             )
 
-    def of_resident(self, subject: str) -> tuple[list[Any], list[tuple[int, int, str]]]:
-        """Return a resident's events `(pos, source, ruleset, plan, body)` and their relations `(pos, target, kind)`."""
+    def of_residents(self, subjects: Sequence[str]) -> tuple[list[Any], list[tuple[int, int, str]]]:
+        """Return residents' events `(pos, source, ruleset, plan, body, subject)`, each resident's in order.
+
+        And the relations `(pos, target, kind)` to them.
+        """
+        query = "SELECT pos, source, ruleset, plan, body, subject FROM event WHERE subject"
         with self.ledger.read() as connection:
-            events = connection.execute(
-                sa.text("SELECT pos, source, ruleset, plan, body FROM event WHERE subject = :subject ORDER BY pos"),
-                {"subject": subject},
-            ).all()
+            events = select_in(connection, self.ledger.sqlite, query, list(subjects))
+            positions = [row[0] for row in events]
             query = "SELECT pos, target, kind FROM relation WHERE target"
-            links = select_in(connection, self.ledger.sqlite, query, [row[0] for row in events])
-        return list(events), links
+            links = select_in(connection, self.ledger.sqlite, query, positions)
+        return sorted(events, key=lambda row: row[0]), links
 
     def tombstones(self) -> dict[tuple[str, str], int]:
         """Return the cancellations that have not met their target: `(subject, target)` → position."""
@@ -178,13 +180,11 @@ class EventLog:
             rows = connection.execute(sa.text("SELECT subject, target, pos FROM tombstone"))
             return {(row[0], row[1]): row[2] for row in rows}
 
-    def household(self, number: str) -> list[tuple[str, int]]:
-        """Return `(subject, is head)` of a household's members."""
+    def households(self, numbers: Sequence[str]) -> list[tuple[str, str, int]]:
+        """Return `(household, subject, is head)` of the members of households, by resident."""
+        query = "SELECT no, subject, head FROM household WHERE no"
         with self.ledger.read() as connection:
-            rows = connection.execute(
-                sa.text("SELECT subject, head FROM household WHERE no = :no ORDER BY subject"), {"no": number}
-            )
-            return [(row[0], row[1]) for row in rows]
+            return sorted(select_in(connection, self.ledger.sqlite, query, list(numbers)))
 
     def commit(self, batch: DispatchBatch, beside: Callable[[Connection], None] | None = None) -> None:
         """Write one poll in one transaction, with what `beside` writes in it.

@@ -62,7 +62,9 @@ class Foreman:
         if not keys and wanted == DeliveryFilter():
             raise UsageError("which deliveries?", mend="name delivery keys, or filters such as --system and --status")
         found: Iterable[Told] = (
-            [self._finder.delivery(key) for key in keys] if keys else self._finder.deliveries(wanted)
+            sorted((self._finder.delivery(key) for key in keys), key=lambda told: told.entry.pos)
+            if keys
+            else self._finder.deliveries(wanted)
         )
         remakes: list[replay.Remake] = []
         if now:

@@ -33,6 +33,7 @@ from hub.stages.lanes import Lanes, Scheduled
 
 AT_ONCE = 2_000  # commands carried out in one settlement
 QUEUED = "queued"
+_JUDGED = frozenset({"retry", "resend", "restore"})  # what may be overtaken
 PAUSED = delivery_code("held", "paused")
 DECIDED = frozenset(delivery_code("held", reason) for reason in ("ask", "approval", "incomplete"))  # by a person
 
@@ -127,7 +128,12 @@ class Orders:
         cancelled = [each for each in found if each.kind == "cancel"]
         return Asked(
             found,
-            commands.known(self._ledger, self._receiver, positions),
+            commands.known(
+                self._ledger,
+                self._receiver,
+                positions,
+                judged=any(each.kind in _JUDGED and not each.args.get("even_if_stale") for each in found),
+            ),
             arrived,
             {each.no: commands.open_of(self._ledger, each.job, self._receiver) for each in cancelled},
             {each.no: commands.tried_again(self._ledger, each.job, self._receiver) for each in cancelled},

@@ -26,7 +26,7 @@ from hub.ledger.status import event_code
 from hub.routing.plan import View
 from hub.stages import amend, retelling
 from hub.stages.entries import ActiveRules, Item
-from hub.stages.history import AMENDMENTS, History, Link, Past, stored
+from hub.stages.history import AMENDMENTS, Archive, History, Link, Past
 from hub.stages.judgement import NEW, Judgement, family_of, judge, kind_of, newer
 from hub.stages.retelling import Retelling, contest, weigh
 from hub.stages.rulebook import RuleBook
@@ -38,6 +38,7 @@ DUPLICATE = event_code("duplicate")
 ECHO = event_code("echo")
 CONFLICT = event_code("conflict")
 REVIEW = event_code("awaiting-review")
+_NEVER = "9999-12-31"  # as facts stand at the end of all that is known
 _KEEP = 50_000  # residents whose newest events are remembered
 
 
@@ -82,6 +83,7 @@ class Planner:
         self._policy = policy
         self._sources = Names(log.ledger, "source")
         self._facts = FactBook(log)
+        self._archive = Archive(log, book)  # of the running poll
         self._paths = kept_paths(rules.router.fact_paths)
         self._kept = Kept(self._paths)
         self._households = any(path[0] == "household" for path in self._paths)
@@ -108,6 +110,7 @@ class Planner:
 
     def _end(self) -> None:
         self._mine.clear()
+        self._archive.forget()
         self._source_of.clear()
         self._links.clear()
 
@@ -131,6 +134,16 @@ class Planner:
         self._source_of.update(self._log.sources(wanted))
         if self._tombstones is None:
             self._tombstones = self._log.tombstones()
+        self._archive.load(new.wire.subject for new in news if new.type in AMENDMENTS or new.type in PROTECTING)
+        if self._households:
+            self._load_households(news)
+
+    def _load_households(self, news: Sequence[New]) -> None:
+        """Bring in the households that rules may ask for, where the residents of a poll live and where they go."""
+        numbers = {new.data.get(field) for new in news for field in ("household_no", "to_household")}
+        for subject in {new.wire.subject for new in news}:
+            numbers.add(self._facts.at(subject, _NEVER)["resident"].get("household_no"))
+        self._facts.load_households([str(number) for number in numbers if number])
 
     # --- one event ---------------------------------------------------------------------------------------------
 
@@ -446,7 +459,7 @@ class Planner:
 
     def _history(self, subject: str, *, extra: New | None = None) -> History:
         """Return a resident's events, those of the running poll included."""
-        events, links = stored(self._log, self._book, subject)
+        events, links = self._archive.of(subject)
         mine = [
             Past(new.pos, new.wire, new.source, planned.rules or self._rules, planned.items)
             for new, planned in self._mine.get(subject, [])

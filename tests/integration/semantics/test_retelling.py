@@ -139,7 +139,7 @@ def test_the_household_after_is_the_one_moved_to(world):
 def test_a_move_of_long_ago_leaves_the_household_of_today(world):
     world.report(world.moved(ADDRESS, household_no="8"))
     world.report(world.moved(OTHER, household_no="7", effective_on="2001-01-01"))
-    assert [subject for subject, _ in world.log.household("8")] == ["1"]
+    assert [subject for _, subject, _ in world.log.households(["8"])] == ["1"]
     cancelled = world.moved(OTHER, household_no="9")
     world.report(cancelled, world.event("event.cancelled", event_id=cancelled["id"]))
-    assert [subject for subject, _ in world.log.household("8")] == ["1"]
+    assert [subject for _, subject, _ in world.log.households(["8"])] == ["1"]
