@@ -158,13 +158,20 @@ def _amends(pos: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
     return sa.exists().where(mine.c.pos == pos, mine.c.kind.in_(_AMENDING))
 
 
-def arrived_since(ledger: Ledger, receiver: int, since: int) -> list[tuple[int, int, bytes | None]]:
-    """Return `(pos, job, payload)` of what a receiver took since a moment (milliseconds), once an event, in order."""
+def arrived_since(
+    ledger: Ledger, receiver: int, since: int, *, after: int = -1, limit: int | None = None
+) -> list[tuple[int, int, bytes | None]]:
+    """Return `(pos, job, payload)` of what a receiver took since a moment (milliseconds), once an event, in order.
+
+    Of what comes behind a position, up to `limit`.
+    """
     query = (
         sa.select(outcome.c.pos, sa.func.max(outcome.c.job))
         .where(outcome.c.receiver == receiver, outcome.c.at >= since, outcome.c.status.in_(ARRIVED))
+        .where(outcome.c.pos > after)
         .group_by(outcome.c.pos)
         .order_by(outcome.c.pos)
+        .limit(limit)
     )
     found: list[tuple[int, int, bytes | None]] = []
     with ledger.read() as connection:
@@ -172,6 +179,15 @@ def arrived_since(ledger: Ledger, receiver: int, since: int) -> list[tuple[int, 
             instead = payloads(connection, [pos for pos, _ in part])
             found += [(pos, job, instead.get((receiver, pos, job))) for pos, job in part]
     return found
+
+
+def count_arrived_since(ledger: Ledger, receiver: int, since: int) -> int:
+    """Return how many events a receiver was told of since a moment (milliseconds)."""
+    query = sa.select(sa.func.count(outcome.c.pos.distinct())).where(
+        outcome.c.receiver == receiver, outcome.c.at >= since, outcome.c.status.in_(ARRIVED)
+    )
+    with ledger.read() as connection:
+        return int(connection.execute(query).scalar_one())
 
 
 def open_of(ledger: Ledger, number: int, receiver: int) -> list[int]:

@@ -68,7 +68,7 @@ class FactBook:
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._nobody = empty()
         self._homes = Homes()  # of the running batch: subject → household, head
-        self._members: OrderedDict[str, list[tuple[str, int]]] = OrderedDict()  # as the ledger has them
+        self._members: dict[str, list[tuple[str, int]]] = {}  # of households, as the ledger has them
 
     def load(self, subjects: set[str]) -> None:
         """Bring in the rows of residents that are not remembered."""
@@ -129,6 +129,8 @@ class FactBook:
 
     def load_households(self, numbers: Collection[str]) -> None:
         """Bring in the members of households, in one question; they are remembered until the batch ends."""
+        if len(self._members) > self._keep:
+            self._members.clear()
         missing = [number for number in numbers if number not in self._members]
         for number in missing:
             self._members[number] = []
@@ -136,10 +138,7 @@ class FactBook:
             self._members[number].append((subject, head))
 
     def _members_of(self, number: str) -> list[tuple[str, int]]:
-        if number not in self._members:
-            self.load_households([number])
-            while len(self._members) > self._keep:
-                self._members.popitem(last=False)
+        self.load_households([number])
         return self._members[number]
 
     def household(self, number: str | None, moves: Iterable[tuple[str, str, int]] = ()) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from hub.ledger.protected import Discretion
 from hub.routing.plan import View
 from hub.settings.models import City
 from hub.stages.entries import ActiveRules
-from hub.stages.history import AMENDMENTS, Archive, History, Past
+from hub.stages.history import AMENDMENTS, Archive, History, Past, households_of
 from hub.stages.jobs import Plan
 from hub.stages.ports import Producer
 from hub.stages.records import REPLACES, publish_sound, record_of
@@ -59,6 +59,7 @@ class Amender:
         self._facts = FactBook(log)
         self._retelling = Retelling(rules, book, self._facts, ZoneInfo(city.timezone))
         self._archive = Archive(log, book)
+        self._with_households = any(path[:1] in {(), ("household",)} for path in rules.router.fact_paths)
         self._histories: dict[str, History] = {}
         self._taken: set[int] = set()  # what this plan takes back
 
@@ -69,6 +70,9 @@ class Amender:
             self._histories.clear()
             self._archive.forget()
             self._archive.load(row.subject for row in part)
+            if self._with_households:
+                histories = [self._history(row.subject) for row in part]
+                self._facts.load_households(households_of(past for each in histories for past in each.events))
             for row in part:
                 self._cancel(plan, row)
 

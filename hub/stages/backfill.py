@@ -17,7 +17,7 @@ from hub.ledger.facts import FactBook
 from hub.ledger.jobs import Order
 from hub.ledger.log import EventLog
 from hub.stages.entries import ActiveRules, Item, pack_made
-from hub.stages.history import Archive, History, Past
+from hub.stages.history import Archive, History, Past, households_of
 from hub.stages.jobs import Plan
 from hub.stages.judgement import kind_of
 from hub.stages.rulebook import RuleBook
@@ -47,6 +47,7 @@ class Newcomer:
         self._rules = rules
         self._receivers = receivers
         self._households = FactBook(log)
+        self._with_households = any(path[:1] in {(), ("household",)} for path in rules.router.fact_paths)
 
     # --- history -----------------------------------------------------------------------------------------------
 
@@ -88,9 +89,11 @@ class Newcomer:
         """Yield residents' histories, a part of them in memory at a time."""
         for part in commands.parts(list(subjects), AT_ONCE):
             self._archive.load(part)
-            for subject in part:
-                yield History(*self._archive.of(subject))
+            histories = [History(*self._archive.of(subject)) for subject in part]
             self._archive.forget()
+            if self._with_households:
+                self._households.load_households(households_of(past for each in histories for past in each.events))
+            yield from histories
 
     def _planned(self, past: Past, facts: Facts, data: Facts) -> list[tuple[int, Item]]:
         numbers = self._rules.numbers

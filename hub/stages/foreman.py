@@ -160,11 +160,11 @@ class Foreman:
         """Plan to send a system again what it took since a moment (milliseconds), which its restored data lacks."""
         plan = Plan("restore", {"system": system, "to": to, "even_if_stale": True, **options})
         for key, number in self._receivers(system, plan).items():
-            taken = commands.arrived_since(self._ledger, number, to)
+            taken = commands.count_arrived_since(self._ledger, number, to)
             if taken:
                 plan.orders.append(jobs.Order(number, "restore"))
-                plan.counts["resend"] += len(taken)
-                plan.receivers[key] += len(taken)
+                plan.counts["resend"] += taken
+                plan.receivers[key] += taken
         return plan
 
     def _newcomer(self, system: str, plan: Plan) -> Newcomer:

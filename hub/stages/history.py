@@ -205,6 +205,12 @@ class History:
         return max(found, key=_number, default=None)
 
 
+def households_of(events: Iterable[Past]) -> set[str]:
+    """Return the numbers of the households that events name."""
+    named = (event.said.get(name) for event in events for name in ("household_no", "to_household"))
+    return {str(number) for number in named if number}
+
+
 def effective(event: Past) -> str:
     """Return an event's effective date."""
     return str(event.data.get("effective_on", ""))

@@ -26,7 +26,7 @@ from hub.ledger.status import event_code
 from hub.routing.plan import View
 from hub.stages import amend, retelling
 from hub.stages.entries import ActiveRules, Item
-from hub.stages.history import AMENDMENTS, Archive, History, Link, Past
+from hub.stages.history import AMENDMENTS, Archive, History, Link, Past, effective
 from hub.stages.judgement import NEW, Judgement, family_of, judge, kind_of, newer
 from hub.stages.retelling import Retelling, contest, weigh
 from hub.stages.rulebook import RuleBook
@@ -39,6 +39,7 @@ ECHO = event_code("echo")
 CONFLICT = event_code("conflict")
 REVIEW = event_code("awaiting-review")
 _NEVER = "9999-12-31"  # as facts stand at the end of all that is known
+_HOUSEMATES = 100  # histories looked at when a household is put right
 _KEEP = 50_000  # residents whose newest events are remembered
 
 
@@ -267,7 +268,7 @@ class Planner:
         self._facts.settle(moved)
         batch.households += moved
 
-    def _relearn(self, new: New, target: Past, history: History, batch: DispatchBatch) -> None:
+    def _relearn(self, new: New, target: Past, was: Mapping[str, Any], history: History, batch: DispatchBatch) -> None:
         """Replace what an event said by what stands of it, in its place; nothing, once it is cancelled."""
         if not self._paths:
             return
@@ -278,9 +279,28 @@ class Planner:
         if not target.cancelled:
             self._note(new, target.type, target.data, history.place(target), batch)
         if self._households:
-            moves = (homes(event.type, subject, event.data) for event in history.standing)
-            home = Homes().move(move for found in moves for move in found if move[0] == subject)
-            self._house([(subject, *home.get(subject, ("", 0)))], batch)
+            self._rehouse(target, was, history, batch)
+
+    def _rehouse(self, target: Past, was: Mapping[str, Any], history: History, batch: DispatchBatch) -> None:
+        """Say anew who lives where and who is head, of all whom an event named that says something else now.
+
+        By what stands of them and of those they live with; these may be heads again, and stay where they are.
+        """
+        subject = target.wire.subject
+        moved = [move for data in (was, target.data) for move in homes(target.type, subject, data)]
+        named = {subject, *(who for who, _, _ in moved)}
+        numbers = {number for _, number, _ in moved if number}
+        here = {who: no for no in numbers for who in self._facts.household(no).get("members", ())}
+        others = [self._history(who) for who in sorted({*named, *here} - {subject})[:_HOUSEMATES]]
+        standing = [(effective(e), e.pos, h.place(e), e) for h in (history, *others) for e in h.standing]
+        home = Homes().move(
+            move
+            for *_, event in sorted(standing, key=lambda each: (each[0], each[2], each[1]))
+            for move in homes(event.type, event.wire.subject, event.data)
+        )
+        found = {who: home.get(who, ("", 0)) for who in {*named, *here}}
+        again = [(who, *at) for who, at in sorted(found.items()) if who in named or at[0] == here[who]]
+        self._house(sorted(again, key=lambda each: each[2]), batch)
 
     def _stand(self, subject: str, kind: str, value: tuple[int, str | None], batch: DispatchBatch) -> None:
         self._standing[subject][kind] = value
@@ -388,7 +408,7 @@ class Planner:
         past = history[target.pos]
         now = past.occurrence
         if now.cancelled or now.data != was:
-            self._relearn(new, now, history, batch)
+            self._relearn(new, now, was, history, batch)
         self._restand(past, {kind_of(now.type, was), kind_of(now.type, now.data)}, history, batch)
         items, rules = self._retelling.items(was, now, history, everyone=everyone)
         return Planned(status, items, rules)

@@ -327,6 +327,7 @@ class Worker:
         self._next_no, self._next_batch = lease.next_no, lease.next_batch
         self._carry, self._breaker = _Record(), None
         self.fault, self._shut = "", None
+        self._orders = Orders(self.port.no, self._desk.ledger)  # what it remembers may never have been settled
         holds = await asyncio.to_thread(self._desk.holds, self.port.no)
         self._scheduled = Scheduled(hold for hold in holds if hold.status == SCHEDULED)
         self._lanes = Lanes(hold for hold in holds if hold.status != SCHEDULED)

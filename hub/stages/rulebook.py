@@ -40,9 +40,7 @@ class RuleBook:
         found = self._known.get(number)
         if found is None:
             rules = RuleSet.load(rulesets.load(self._ledger, number))
-            found = self._known[number] = ActiveRules(
-                number, rules, self._desk.register(rules.receivers), self._today
-            )
+            found = self._known[number] = ActiveRules(number, rules, self._desk.register(rules.receivers), self._today)
         return found
 
     def keeping(self, rules: ActiveRules, older: ActiveRules) -> ActiveRules:

@@ -128,10 +128,13 @@ class Office(World):
         (folder / "layouts").mkdir(parents=True)
         (folder / "layouts" / "fixed.yaml").write_text(LAYOUT)
         with contextlib.closing(sqlite3.connect(folder / "table.db")) as db:
-            db.execute("CREATE TABLE member (resident TEXT PRIMARY KEY, name TEXT, address TEXT, home TEXT, flag, post)")
+            db.execute(
+                "CREATE TABLE member (resident TEXT PRIMARY KEY, name TEXT, address TEXT, home TEXT, flag, post)"
+            )
             db.commit()
-        self._put = {name: sink.format(folder=folder, url=server.url) if "{{" in sink else sink
-                     for name, sink in SINKS.items()}
+        self._put = {
+            name: sink.format(folder=folder, url=server.url) if "{{" in sink else sink for name, sink in SINKS.items()
+        }
         super().__init__(folder, ledger_url, {name: self.rule(**more) for name in SINKS}, hub)
         discretion = Discretion(self.ledger, list_of(self.ledger, self.city.protection))
         self.inquiry = Inquiry(self.ledger, self.book, discretion=discretion)
@@ -209,7 +212,9 @@ class Office(World):
         pages = [self.inquiry.event(f"{system_of(each['source'])}/{each['id']}") for each in events]
         told = self.inquiry.deliveries(DeliveryFilter(), limit=500)["items"]
         single = [self.inquiry.delivery(each["id"]) for each in told]
-        return json.dumps([events, pages, told, single, self.inquiry.status(), morning(self.ledger)], ensure_ascii=False)
+        return json.dumps(
+            [events, pages, told, single, self.inquiry.status(), morning(self.ledger)], ensure_ascii=False
+        )
 
 
 def _text(path: Path) -> str:
