@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 from hub.ledger.engine import Ledger
 from hub.ledger.log import select_in
 from hub.ledger.status import ARRIVED, REASONS, UNREACHED, delivery_code
-from hub.ledger.tables import attempt, command, event, job, outcome, pending, relation
+from hub.ledger.tables import command, event, job, outcome, pending, relation
 
 T = TypeVar("T")
 STEERING = ("pause", "resume", "cancel")  # carried out whatever the job's status
@@ -238,8 +238,7 @@ def newcomers(ledger: Ledger, positions: Sequence[int]) -> list[tuple[int, bytes
 
 
 def heard(ledger: Ledger, receivers: Collection[int], positions: Sequence[int]) -> set[tuple[int, int]]:
-    """Return `(receiver, pos)` of what became of events at these receivers or waits there; what was suppressed is not
-    heard."""
+    """Return `(receiver, pos)` of what has ended at these receivers, or waits there; what was suppressed is not heard."""
     found: set[tuple[int, int]] = set()
     with ledger.read() as connection:
         for number in sorted(receivers):

@@ -1,4 +1,4 @@
-"""The list of protected residents where only its changes are read (a table with a growing column): is it still there?
+"""The list of protected residents where only changes are read (a table with a growing column), looked at as a whole.
 
 Every look reads all of it. Whom it names is protected at once. It counts as read when it is believed: not empty, and
 with those in it whom the last one named; else it is held as a batch, and a person decides.

@@ -807,9 +807,8 @@ class Worker:
         if isinstance(outcomes, Delivered) or all(outcome.error is None for outcome in outcomes):
             self._all_well(works, record)
             works, tried = [], list(outcomes[:1])
+        self._mask(works, outcomes)
         for work, outcome in zip(works, outcomes, strict=False):
-            if outcome.error is not None and not isinstance(outcome.error, _NotTried):
-                mask(outcome.error, [self._made_of(work)])
             if work.subject not in blocked:
                 tried.append(outcome)
             if outcome.error is None and work.subject not in blocked:
@@ -833,6 +832,12 @@ class Worker:
             self._lanes.wake(now_ms())
         if stops:
             await asyncio.to_thread(self.port.halt, self.key, STOPPED)
+
+    def _mask(self, works: Sequence[Work], outcomes: Sequence[Outcome]) -> None:
+        """Take out of errors what was sent: they are kept, listed and logged."""
+        for work, outcome in zip(works, outcomes, strict=False):
+            if outcome.error is not None and not isinstance(outcome.error, _NotTried):
+                mask(outcome.error, [self._made_of(work)])
 
     def _all_well(self, works: Sequence[Work], record: _Record) -> None:
         """Note the commonest ending, without a question for each."""

@@ -9,8 +9,8 @@ import pytest
 from hub.errors import LedgerUnavailable, Transient
 from hub.ledger.protected import Register, protect_early
 from hub.stages import receiver as receiver_module
-from hub.stages.watch import Watch
 from hub.stages.shutters import Shut
+from hub.stages.watch import Watch
 
 from .town import Shelf, died, listens, rule, until
 
