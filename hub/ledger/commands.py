@@ -238,7 +238,7 @@ def newcomers(ledger: Ledger, positions: Sequence[int]) -> list[tuple[int, bytes
 
 
 def heard(ledger: Ledger, receivers: Collection[int], positions: Sequence[int]) -> set[tuple[int, int]]:
-    """Return `(receiver, pos)` of what has ended at these receivers, or waits there; what was suppressed is not heard."""
+    """Return `(receiver, pos)` of what has ended at these receivers or waits there, but for what was suppressed."""
     found: set[tuple[int, int]] = set()
     with ledger.read() as connection:
         for number in sorted(receivers):

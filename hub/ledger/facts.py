@@ -96,10 +96,11 @@ class FactBook:
         """Add what an event of the running batch says; `place` orders it among others of the same date."""
         self._known.setdefault(subject, _Known()).add((valid_from, place, pos, delta))
 
-    def moved_since(self, subject: str, valid_from: str, place: int) -> bool:
-        """Say whether something of a later date is known of where a resident lives."""
+    def moved_since(self, subject: str, valid_from: str, place: int, today: str) -> bool:
+        """Say whether something of a later date, which has come, is known of where a resident lives."""
         known = self._known.get(subject)
-        later = (row[3] for row in known.rows if row[:2] > (valid_from, place)) if known is not None else ()
+        rows = known.rows if known is not None else ()
+        later = (row[3] for row in rows if row[:2] > (valid_from, place) and row[0] <= today)
         return any(_HOME.intersection(said.get("resident") or ()) for said in later)
 
     def void(self, subject: str, positions: Collection[int]) -> None:

@@ -48,6 +48,7 @@ class DispatchBatch:
     protection: dict[str, list[tuple[str, str, str, int]]] = field(
         default_factory=dict
     )  # declarer → subject, declarer, kind, active: all that the declarer's events say
+    day: str = ""  # up to which, inclusive, dated changes of households are taken in with this batch
     arrived: list[tuple[str]] = field(default_factory=list)  # reports of protections that dispatch has now
     households: list[tuple[str, str, int]] = field(default_factory=list)  # subject, no, head
 
@@ -186,6 +187,20 @@ class EventLog:
         with self.ledger.read() as connection:
             return sorted(select_in(connection, self.ledger.sqlite, query, list(numbers)))
 
+    def households_day(self) -> str:
+        """Return the day up to which dated changes of households are taken in; empty before the first."""
+        with self.ledger.read() as connection:
+            query = sa.text("SELECT value FROM meta WHERE key = :key")
+            return str(connection.execute(query, {"key": _HOUSEHOLDS}).scalar() or "")
+
+    def dated(self, after: str, upto: str) -> list[str]:
+        """Return the residents of whom something stands that holds from a day on, `after < day <= upto`."""
+        query = sa.text(
+            "SELECT DISTINCT subject FROM fact WHERE voided_by IS NULL AND valid_from > :after AND valid_from <= :upto"
+        )
+        with self.ledger.read() as connection:
+            return sorted(connection.execute(query, {"after": after, "upto": upto}).scalars())
+
     def commit(self, batch: DispatchBatch, beside: Callable[[Connection], None] | None = None) -> None:
         """Write one poll in one transaction, with what `beside` writes in it.
 
@@ -193,6 +208,8 @@ class EventLog:
         """
         with self.ledger.write() as connection:
             self._move(connection, batch.positions)
+            if batch.day:
+                connection.execute(_DAY, {"key": _HOUSEHOLDS, "value": batch.day})
             raw: Any = connection.connection.driver_connection
             try:
                 if self.ledger.sqlite:
@@ -342,6 +359,10 @@ _STANDING = (
     "ON CONFLICT (subject, kind) DO UPDATE SET pos = excluded.pos, sequence = excluded.sequence"
 )
 _PROTECTION = "INSERT INTO protection(subject, declarer, kind, active) VALUES (?,?,?,?)"
+_HOUSEHOLDS = "households-day"
+_DAY = sa.text(
+    "INSERT INTO meta(key, value) VALUES (:key, :value) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+)
 _NO_HEAD = "UPDATE household SET head = 0 WHERE no = ? AND subject <> ?"
 _HOUSEHOLD = (
     "INSERT INTO household(subject, no, head) VALUES (?,?,?) "

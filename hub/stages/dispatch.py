@@ -228,6 +228,7 @@ class Dispatcher:
         poll.batch.repeats = [(times, event_id, source) for (event_id, source), times in seen.items()]
         news = [New(pos, wire, source, body, *type_of(wire.type), Lazy(wire.data)) for pos, wire, source, body in fresh]
         self._planner.load(news)
+        self._planner.dawn(poll.batch)
         for new in news:
             self._plan_one(new, poll)
         poll.batch.arrived = self._arrived(decoded, {each.raw for each in poll.refused})

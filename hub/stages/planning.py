@@ -94,6 +94,8 @@ class Planner:
         self._mine: dict[str, list[tuple[New, Planned]]] = {}  # of the running poll: residents' new events
         self._tombstones: dict[tuple[str, str], int] | None = None
         self._links: list[Link] = []  # of the running poll
+        self._day = self._today  # of the running poll
+        self._dawned = self._dawning = ""  # the day whose dated moves are taken in, or will be with this poll
 
     def forget(self) -> None:
         """Forget everything: the poll failed, or partitions have moved."""
@@ -104,6 +106,7 @@ class Planner:
 
     def settle(self) -> None:
         """End a poll that is written."""
+        self._dawned = self._dawning
         self._facts.trim()
         while len(self._standing) > _KEEP:
             self._standing.popitem(last=False)
@@ -117,6 +120,7 @@ class Planner:
 
     def load(self, news: Sequence[New]) -> None:
         """Bring in what is known of the residents of a poll."""
+        self._day = self._today
         subjects = {new.wire.subject for new in news}
         if self._paths:
             self._facts.load(subjects)
@@ -180,7 +184,7 @@ class Planner:
         """
         history = self._history(subject)
         reports = [e for e in history.events if e.type in PROTECTING]
-        today = dt.datetime.now(self._policy.timezone).date().isoformat()
+        today = self._day
         found: dict[tuple[str, str], int] = {}
         for event in sorted(reports, key=lambda each: history.place(each.occurrence)):
             kind = str(event.data.get("kind", ""))
@@ -254,7 +258,8 @@ class Planner:
             return
         effective = data.get("effective_on") or new.wire.time[:10]
         self._note(new, name, data, place, batch)
-        if self._households and not self._facts.moved_since(subject, effective, place):
+        day = self._day
+        if self._households and effective <= day and not self._facts.moved_since(subject, effective, place, day):
             self._house(homes(name, subject, data), batch)
 
     def _note(self, new: New, name: str, data: Mapping[str, Any], place: int, batch: DispatchBatch) -> None:
@@ -292,15 +297,39 @@ class Planner:
         numbers = {number for _, number, _ in moved if number}
         here = {who: no for no in numbers for who in self._facts.household(no).get("members", ())}
         others = [self._history(who) for who in sorted({*named, *here} - {subject})[:_HOUSEMATES]]
-        standing = [(effective(e), e.pos, h.place(e), e) for h in (history, *others) for e in h.standing]
-        home = Homes().move(
-            move
-            for *_, event in sorted(standing, key=lambda each: (each[0], each[2], each[1]))
-            for move in homes(event.type, event.wire.subject, event.data)
-        )
+        home = self._homes((history, *others))
         found = {who: home.get(who, ("", 0)) for who in {*named, *here}}
         again = [(who, *at) for who, at in sorted(found.items()) if who in named or at[0] == here[who]]
         self._house(sorted(again, key=lambda each: each[2]), batch)
+
+    def _homes(self, histories: Sequence[History]) -> Homes:
+        """Return who lives where today by what stands of these residents."""
+        standing = [(effective(e), h.place(e), e.pos, e) for h in histories for e in h.standing]
+        return Homes().move(
+            move
+            for date, *_, event in sorted(standing, key=lambda each: each[:3])
+            if date <= self._day
+            for move in homes(event.type, event.wire.subject, event.data)
+        )
+
+    def dawn(self, batch: DispatchBatch) -> None:
+        """Once a day: let those move whose day has come since, though it was reported before."""
+        today = self._day
+        if not self._households or self._dawned == today:
+            return
+        since = self._log.households_day()
+        subjects = self._log.dated(since, today) if since and since < today else []
+        self._archive.load(subjects)
+        for subject in subjects:
+            home = self._homes([self._history(subject)])
+            self._house([(who, *at) for who, at in home.items() if who == subject], batch)
+        if since < today:
+            batch.day = today
+        self._dawning = today
+
+    @property
+    def _today(self) -> str:
+        return dt.datetime.now(self._policy.timezone).date().isoformat()
 
     def _stand(self, subject: str, kind: str, value: tuple[int, str | None], batch: DispatchBatch) -> None:
         self._standing[subject][kind] = value

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from hub.events.envelope import identity
+from hub.stages.planning import Planner
 from tests.integration.semantics.world import ADDRESS, OTHER, World
 
 RULE = "subscribes:\n  - {{id: {}, on: resident.moved, {}because: 試験}}"
@@ -164,3 +165,14 @@ def test_whom_a_wrong_change_brought_into_a_household_is_where_they_were(world):
     del right["old_head"]
     world.report(world.event("event.corrected", "1", event_id=changed["id"], data=right))
     assert world.log.households(["7", "8", "9"]) == [("8", "2", 0), ("9", "1", 1)]
+
+
+def test_who_will_move_lives_where_they_live_until_that_day(world, monkeypatch):
+    world.report(world.moved(ADDRESS, "1", household_no="7"))
+    world.report(world.moved(OTHER, "1", household_no="8", effective_on="2999-04-01"))
+    assert world.log.households(["7", "8"]) == [("7", "1", 0)]
+    world.report(world.moved(OTHER, "1", household_no="6"))
+    assert world.log.households(["6", "7", "8"]) == [("6", "1", 0)], "what is to come does not outdo what is"
+    monkeypatch.setattr(Planner, "_today", "2999-04-02")
+    world.report(world.moved(ADDRESS, "2", household_no="8", effective_on="2999-04-02"))
+    assert world.log.households(["6", "7", "8"]) == [("8", "1", 0), ("8", "2", 0)]
