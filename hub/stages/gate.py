@@ -167,6 +167,7 @@ class Gate:
 
     def _keep_published(self, unit: _Unit, position: dict[str, Any], refused: Counter[str]) -> None:
         services, arrival = self._services, unit.arrival
+        read_at = sources.load(services.ledger, self._system, self._source).read_at
         count = refused.total()
         counted = Arrival(
             arrival.system,
@@ -180,12 +181,12 @@ class Gate:
         )
         with services.ledger.write() as connection:
             batches.record(connection, [counted], services.now)
-            at = services.ledger.now(connection)
-            if self._protection is not None and self._by_changes:
-                at = sources.load(services.ledger, self._system, self._source).read_at
-            elif self._protection is not None:
+            in_part = self._protection is not None and self._by_changes
+            if self._protection is not None and not in_part:
                 believe(connection, self._key, unit.named)
-            self._advance(connection, position, unit.tally(count), at)
+            self._advance(
+                connection, position, unit.tally(count), read_at if in_part else services.ledger.now(connection)
+            )
 
     def _advance(self, connection: Any, position: dict[str, Any], tally: Tally, at: int) -> None:
         sources.advance(connection, self._system, self._source, position=position, tally=tally, at=at)

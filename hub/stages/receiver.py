@@ -607,7 +607,8 @@ class Worker:
             if not work.no:
                 work.no = following
                 following += 1
-            deliveries.append(self._made_of(work, then=then))
+            made = self._made_of(work, then=then) if work.cut else work.entry.delivery(work.item, work.no, work.job)
+            deliveries.append(made)
         self._next_no = following
         return Batch(self.key, number, date, deliveries)
 

@@ -146,7 +146,7 @@ def _overtaken(ledger: Ledger, found: Iterable[Told]) -> set[tuple[int, int]]:
 def _line(what: str, told: Told, makers: list[Remake], *, superseded: bool) -> _Line | str:
     """Return an item of the plan, or why there is nothing to send."""
     payload, rules, item = told.payload, told.entry.rules, told.item
-    shown: dict[str, Any] = {"id": told.delivery.key, "status": told.state[0]}
+    shown: dict[str, Any] = {"id": told.entry.key(told.receiver, told.job), "status": told.state[0]}
     for maker in makers:
         answer = maker(told, rules, item)
         if isinstance(answer, str):

@@ -283,6 +283,8 @@ def test_whom_the_list_does_not_name_waits_and_is_not_shown(tmp_path, ledger_url
     nothing_leaks(office, caplog)
     states = {name: dict(zip("12", [(s, r) for _, s, r in office.statuses(name)], strict=False)) for name in SINKS}
     assert {each["1"] for each in states.values()} == {("held", "protection-unknown")}
+    office.report(office.protects("3"), office.event("resident.protection-ended", "3", kind="DV"), office.moved("3"))
+    assert _located(office.shown()), "the list knows that this one is not protected any more"
     read(office, 27 * 3_600_000)
     office.forget()
     office.report(office.moved("2"))
