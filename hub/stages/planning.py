@@ -537,7 +537,7 @@ def _says(event: Past) -> list[Mapping[str, Any]]:
 
     Also one that another system's report outweighs protects whom it names: too many rather than too few.
     """
-    own = [] if event.taken_back or event.how == "echoes" else [event.said]
+    own: list[Mapping[str, Any]] = [] if event.taken_back or event.how == "echoes" else [event.said]
     return own if event.of is not None or event.cancelled else [event.data, *own]
 
 
