@@ -31,7 +31,7 @@ from hub.ledger.engine import Ledger
 from hub.ledger.log import EventLog
 from hub.ledger.places import stream_of
 from hub.ledger.progress import Backlog, backlog, deaths
-from hub.ledger.protected import Register
+from hub.ledger.protected import Discretion, Register
 from hub.routing.expressions import Environment, ExpressionFault, Missing, compile_expression
 from hub.routing.mapping import Expression, Mapper
 from hub.routing.projection import sent
@@ -61,7 +61,7 @@ from hub.stages.receiver import ReceiverPort
 from hub.stages.resubmit import Resubmission, Resubmitter
 from hub.stages.rulebook import RuleBook
 from hub.stages.services import Answers
-from hub.stages.shutters import Shutters
+from hub.stages.shutters import Shutters, list_of
 
 if TYPE_CHECKING:
     from hub.kafka.consumer import Consumer
@@ -358,7 +358,8 @@ class Hub:
                 found.append(Check("delivery", fault is None, fault.message if fault else ""))
             return found
 
-        inquiry = Inquiry(self.ledger, self.book, self.held)
+        discretion = Discretion(self.ledger, list_of(self.ledger, self.city.protection))
+        inquiry = Inquiry(self.ledger, self.book, self.held, discretion)
         parts = Parts(self.city, self.ledger, inquiry, self.topic, producer, checks, self.foreman)
         await serve(create_app(ports_of(parts)), listening, stop)
 

@@ -109,7 +109,11 @@ class SourceBatch:
 
 @runtime_checkable
 class Source(Protocol):
-    """A source of rows. Both methods are called in a worker thread, never two at once."""
+    """A source of rows. Both methods are called in a worker thread, never two at once.
+
+    A source whose rows stay where they are, so that `read(None)` gives all of them at any time, says `keeps_rows =
+    True`. One of files that are kept says in `seen_again` the batch ids of those that came again with the same content.
+    """
 
     def read(self, after: dict[str, Any] | None) -> Iterator[SourceBatch]:
         """Yield what is there now after the position (None: from the start), then end. Constant memory."""

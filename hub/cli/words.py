@@ -386,6 +386,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "column.quarantined": ("隔離", "quarantined"),
     "column.fault": ("障害", "fault"),
     "events.seen": ("同じ報告を {count} 回受けました", "reported {count} times"),
+    "events.withheld": (
+        "支援措置のため、または対象かどうか分からないため、表示しません",
+        "not shown: the resident is, or may be, protected",
+    ),
     "events.duplicate-of": ("{event} と同じできごとの報告です", "reports what {event} reported"),
     "events.corrects": ("{event} を正す・補う・取り消す報告です", "corrects, completes or cancels {event}"),
     "events.corrected-by": ("{event} が正し・補い・取り消しました", "corrected, completed or cancelled by {event}"),

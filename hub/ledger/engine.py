@@ -112,7 +112,12 @@ def _engine(url: str, lock_timeout: float) -> Engine:
         if parsed.drivername == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
         engine = sa.create_engine(
-            parsed, pool_size=10, max_overflow=10, pool_pre_ping=True, connect_args={"connect_timeout": 5, **_ALIVE}
+            parsed,
+            pool_size=10,
+            max_overflow=10,
+            pool_pre_ping=True,
+            hide_parameters=True,  # residents' data, which an error would quote
+            connect_args={"connect_timeout": 5, **_ALIVE},
         )
         sa_event.listen(engine, "connect", partial(_prepare_postgres, lock_timeout))
         return engine
@@ -129,7 +134,9 @@ def _engine(url: str, lock_timeout: float) -> Engine:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with contextlib.suppress(OSError):  # SQLite says what is wrong
             path.touch(mode=0o600)  # residents' data; SQLite gives its other files the same rights
-    engine = sa.create_engine(parsed, connect_args={"timeout": lock_timeout, "check_same_thread": False})
+    engine = sa.create_engine(
+        parsed, hide_parameters=True, connect_args={"timeout": lock_timeout, "check_same_thread": False}
+    )
     sa_event.listen(engine, "connect", partial(_prepare_sqlite, lock_timeout))
     return engine
 

@@ -136,6 +136,12 @@ def get(ledger: Ledger, number: int) -> Job:
         return _job(connection, row)
 
 
+def is_running(ledger: Ledger, number: int) -> bool:
+    """Say whether a job is neither paused nor cancelled, without counting how far it is."""
+    with ledger.read() as connection:
+        return connection.execute(sa.select(job.c.status).where(job.c.no == number)).scalar() == "running"
+
+
 def listing(ledger: Ledger, *, limit: int = 50, before: int | None = None) -> list[Job]:
     """Return jobs, the newest first."""
     query = sa.select(job).order_by(job.c.no.desc()).limit(limit)

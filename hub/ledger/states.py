@@ -35,7 +35,7 @@ _UNTRIED = ("planned", "scheduled", "waiting", "held")
 MOVES: tuple[Move, ...] = (
     Move(("planned",), "scheduled", OWNER, ("its effective date is still to come", "効力発生日がまだ来ていない")),
     Move(
-        ("planned", "waiting", "held"),
+        ("planned", "scheduled", "waiting", "held"),
         "sending",
         OWNER,
         (
@@ -53,7 +53,7 @@ MOVES: tuple[Move, ...] = (
         ),
     ),
     Move(
-        ("planned", "sending", "waiting", "held"),
+        ("planned", "scheduled", "sending", "waiting", "held"),
         "waiting",
         OWNER,
         (
@@ -62,19 +62,19 @@ MOVES: tuple[Move, ...] = (
         ),
     ),
     Move(
-        ("planned", "sending", "waiting", "held"),
+        ("planned", "scheduled", "sending", "waiting", "held"),
         "unknown",
         OWNER,
         ("the call ended without an answer: it may have taken effect", "応答がなく、届いたかどうか分からない"),
     ),
     Move(
-        ("planned", "sending", "waiting", "held", "unknown"),
+        ("planned", "scheduled", "sending", "waiting", "held", "unknown"),
         "delivered",
         OWNER,
         ("the system has it", "相手のシステムに届いた"),
     ),
     Move(
-        ("planned", "sending", "waiting", "held", "unknown"),
+        ("planned", "scheduled", "sending", "waiting", "held", "unknown"),
         "dead",
         OWNER,
         (

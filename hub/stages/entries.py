@@ -14,7 +14,7 @@ from hub.adapters.contract import Delivery
 from hub.events.wire import Wire, decode, head, source_of, system_of, type_of
 from hub.routing.plan import Planned, Router
 from hub.routing.projection import Projection
-from hub.routing.protection import Cut, cut_of
+from hub.routing.protection import Cut, Permission, cut_of
 from hub.routing.rules import RuleSet
 
 KEY_LIMIT = 200
@@ -33,8 +33,12 @@ def is_dated(rules: RuleSet, one: Planned) -> bool:
 class ActiveRules:
     """A rule set as it runs: its number in the ledger, its router and projections, its receivers' numbers."""
 
-    def __init__(self, no: int, ruleset: RuleSet, numbers: Mapping[str, int]) -> None:
+    def __init__(
+        self, no: int, ruleset: RuleSet, numbers: Mapping[str, int], today: Mapping[str, Permission] | None = None
+    ) -> None:
+        """Compile a rule set; `today` is what the city's rules permit now about protected residents, by name."""
         self.no = no
+        self._today = today or {}
         self.ruleset = ruleset
         self.router = Router(ruleset)
         self.projections = tuple(Projection(rule) for rule in ruleset.rules)
@@ -42,7 +46,7 @@ class ActiveRules:
         self.keys = {numbers[key]: key for key in ruleset.receivers}
         self.ends = tuple((f"{key}:0", f"{key}:0".encode()) for key in ruleset.receivers)  # of delivery keys
         self.longest = max((len(end) for end, _ in self.ends), default=0)
-        self._cuts: dict[int, Cut] = {}
+        self._cuts: dict[tuple[int, Permission | None], Cut] = {}
         self._alike = {id(one): Item.of(one) for one in self.router.ready if not is_dated(ruleset, one)}
         self._shared = frozenset(self._alike.values())
         self._packed: dict[tuple[Item, ...], bytes] = {}
@@ -61,11 +65,12 @@ class ActiveRules:
                 self._packed[key] = found
         return found
 
-    def cut(self, rule: int) -> Cut:
-        """Return what the rule leaves out about a protected resident."""
-        found = self._cuts.get(rule)
+    def cut(self, rule: int, *, then: bool = False) -> Cut:
+        """Return what the rule leaves out about a protected resident; `then`: by what was permitted then alone."""
+        today = None if then else self._today.get(self.ruleset.rules[rule].name)
+        found = self._cuts.get((rule, today))
         if found is None:
-            found = self._cuts[rule] = cut_of(self.ruleset, rule)
+            found = self._cuts[rule, today] = cut_of(self.ruleset, rule, today)
         return found
 
 
@@ -182,12 +187,15 @@ class Entry:
         return made["action"], b"".join((*parts, b',"data":', orjson.dumps(data), b"}"))
 
 
-def cut_for(entry: Entry, item: Item, rules: Callable[[int], ActiveRules]) -> Cut:
-    """Return what a delivery leaves out about a protected resident: by its rule, and by the one that projected it."""
-    cut = entry.rules.cut(item.rule)
+def cut_for(entry: Entry, item: Item, rules: Callable[[int], ActiveRules], *, then: bool = False) -> Cut:
+    """Return what a delivery leaves out about a protected resident: by its rule, and by the one that projected it.
+
+    Both are held to what the city permits now, unless it is about what was made `then`.
+    """
+    cut = entry.rules.cut(item.rule, then=then)
     if item.made is not None and "by" in item.made:
         ruleset, rule = item.made["by"]
-        cut |= rules(ruleset).cut(rule)
+        cut |= rules(ruleset).cut(rule, then=then)
     return cut
 
 

@@ -34,6 +34,8 @@ from hub.stages.lanes import Lanes, Scheduled
 
 AT_ONCE = 2_000  # commands carried out in one settlement
 QUEUED = "queued"
+BEFORE = "queued before"
+_JUDGED = frozenset({"retry", "resend", "restore"})  # what may be overtaken
 PAUSED = delivery_code("held", "paused")
 DECIDED = frozenset(delivery_code("held", reason) for reason in ("ask", "approval", "incomplete"))  # by a person
 
@@ -116,7 +118,7 @@ class Orders:
     def __init__(self, receiver: int, ledger: Ledger) -> None:
         self._receiver = receiver
         self._ledger = ledger
-        self._deeds: dict[str, Callable[[Command, Asked, Waiting], str]] = {
+        self._deeds: dict[str, Callable[[Command, Asked, Waiting], str | None]] = {
             "retry": self._retry,
             "resend": self._resend,
             "restore": self._restore,
@@ -132,22 +134,24 @@ class Orders:
             "give_up": answers.give_up,
         }
         self._pace: dict[int, float] = {}  # job → when its last delivery is due, in milliseconds
+        self._restored: dict[int, tuple[int, int]] = {}  # command → how far a restore has come, how many that were
 
     def look(self) -> Asked | None:
         """Return what there is to do now, None when nothing is; reads the ledger."""
         found = commands.next_of(self._ledger, self._receiver, AT_ONCE, list(self._deeds))
         if not found:
             return None
-        arrived = {
-            each.no: commands.arrived_since(self._ledger, self._receiver, each.args["to"])
-            for each in found
-            if each.kind == "restore"
-        }
+        arrived = {each.no: self._arrived(each) for each in found if each.kind == "restore"}
         positions = {each.pos for each in found} | {pos for taken in arrived.values() for pos, _, _ in taken}
         cancelled = [each for each in found if each.kind == "cancel"]
         return Asked(
             found,
-            commands.known(self._ledger, self._receiver, positions),
+            commands.known(
+                self._ledger,
+                self._receiver,
+                positions,
+                judged=any(each.kind in _JUDGED and not each.args.get("even_if_stale") for each in found),
+            ),
             arrived,
             {each.no: commands.open_of(self._ledger, each.job, self._receiver) for each in cancelled},
             {each.no: commands.tried_again(self._ledger, each.job, self._receiver) for each in cancelled},
@@ -157,7 +161,13 @@ class Orders:
         """Change what waits as asked, and note each command's result."""
         for command in asked.commands:
             result = self._deeds[command.kind](command, asked, waiting)
-            waiting.record.obeyed.append((command.no, result))
+            if result is not None:
+                waiting.record.obeyed.append((command.no, result))
+
+    def _arrived(self, command: Command) -> list[tuple[int, int, bytes | None]]:
+        """Return the next of what a restored system has forgotten."""
+        after, _ = self._restored.get(command.no, (-1, 0))
+        return commands.arrived_since(self._ledger, self._receiver, command.args["to"], after=after, limit=AT_ONCE)
 
     def _due(self, command: Command, waiting: Waiting) -> int:
         """Return when a job's next delivery is due, by its rate (deliveries a second)."""
@@ -213,7 +223,7 @@ class Orders:
         known, key = asked.known, (command.pos, command.job)
         subject = known.subjects[command.pos]
         if key in known.ended or waiting.find(subject, *key) is not None:
-            return "queued before"
+            return BEFORE
         if command.pos in known.overtaken and not command.args.get("even_if_stale"):
             return self._supersede(key, 0, known, waiting)
         waiting.let_go(subject, command.pos)  # the answer that counts is to what is sent now
@@ -229,14 +239,23 @@ class Orders:
             return SCHEDULED, item.detail, item.due
         return WAITING, "", self._due(command, waiting)
 
-    def _restore(self, command: Command, asked: Asked, waiting: Waiting) -> str:
-        """Send again, in order, everything the receiver took since a moment: its system has forgotten it."""
+    def _restore(self, command: Command, asked: Asked, waiting: Waiting) -> str | None:
+        """Send again, in order, everything the receiver took since a moment: its system has forgotten it.
+
+        A part of it in one settlement; None while there is more.
+        """
         taken = asked.arrived[command.no]
         for pos, target, payload in taken:
             one = replace(command, kind="resend", pos=pos, target=target, payload=payload)
             now, result = now_ms(), self._resend(one, asked, waiting)
-            waiting.record.noted.append(Noted(command.job, "resend", pos, target, payload, now, result))
-        return str(len(taken))
+            if result != BEFORE:  # else it is noted already: the hub ended in the middle of this
+                waiting.record.noted.append(Noted(command.job, "resend", pos, target, payload, now, result))
+        count = self._restored.get(command.no, (-1, 0))[1] + len(taken)
+        if len(taken) < AT_ONCE:
+            self._restored.pop(command.no, None)
+            return str(count)
+        self._restored[command.no] = taken[-1][0], count
+        return None
 
     def _release(self, command: Command, asked: Asked, waiting: Waiting) -> str:
         hold = waiting.find(asked.known.subjects[command.pos], command.pos, command.target)

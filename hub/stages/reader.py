@@ -18,6 +18,7 @@ from hub.stages.acknowledging import Acknowledging
 from hub.stages.clock import timestamp
 from hub.stages.deadline import Deadline
 from hub.stages.gate import Gate
+from hub.stages.lists import ListWatch, keeps_rows
 from hub.stages.patience import Stopping, pause
 from hub.stages.records import Origin, Prepared, fault, prepare, publish_sound
 from hub.stages.services import Services, SourceRunner, SourceStatus
@@ -40,7 +41,13 @@ class Reader:
         self._pool: ThreadPoolExecutor | None = None
         self._stored: str | None = "?"  # the fault the ledger shows; at first one of an earlier process, maybe
         guard = runner.guard or (Guard() if runner.protection else None)
-        self._gate = Gate(runner.system, runner.name, guard, services, runner.protection) if guard else None
+        by_changes = runner.protection is not None and keeps_rows(runner.source)
+        self._gate = (
+            Gate(runner.system, runner.name, guard, services, runner.protection, by_changes=by_changes)
+            if guard
+            else None
+        )
+        self._list = ListWatch(runner, runner.protection, services) if runner.protection and by_changes else None
         by = guard.missing_file_by if guard else None
         self._deadline = Deadline(runner.system, runner.name, by, services) if by else None
         self._answers = None
@@ -96,6 +103,8 @@ class Reader:
     async def _read(self, steps: Steps) -> bool:
         runner, services = self._runner, self._services
         if await self._held(steps):
+            if self._list is not None:
+                await self._list.look(steps, held=True)
             return False
         begun = await steps.lasting(sources.load, services.ledger, runner.system, runner.name)
         position, rows = begun.position, 0
@@ -117,7 +126,25 @@ class Reader:
             if self._answers is not None:
                 self._answers.abandon()
             await steps.once(_end, units)
+        if self._list is not None:
+            await self._list.look(steps, held=await self._held(steps))
+            await self._held(steps)
+        elif runner.protection is not None:
+            await self._note_again(steps)
         return rows > 0 and position != begun.position
+
+    async def _note_again(self, steps: Steps) -> None:
+        """Count a list of protected residents as read that came again as it was, if it was believed then."""
+        again: list[str] = getattr(self._runner.source, "seen_again", [])
+        if again:
+            await steps.lasting(self._refresh, again)
+
+    def _refresh(self, again: list[str]) -> None:
+        ledger, system, name = self._services.ledger, self._runner.system, self._runner.name
+        found = [batches.find(ledger, system, name, id_) for id_ in again]
+        if any(item is not None and item.status == "done" for item in found):
+            with ledger.write() as connection:
+                sources.refresh(connection, system, name, ledger.now(connection))
 
     async def _held(self, steps: Steps) -> bool:
         """Tell whether a batch waits for a person: what came after it must not reach Kafka before it."""

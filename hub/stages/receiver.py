@@ -8,7 +8,7 @@ import datetime as dt
 import logging
 import random
 from bisect import bisect_right
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -53,6 +53,7 @@ from hub.stages.entries import ActiveRules, Chunk, Entry, Item, cut_for, unpack_
 from hub.stages.judgement import kind_of
 from hub.stages.lanes import Lanes, Scheduled
 from hub.stages.log import COMMON, LogReader
+from hub.stages.masking import mask, masked, named
 from hub.stages.orders import Orders, Waiting
 from hub.stages.retry import Schedule
 from hub.stages.shutters import Shut
@@ -222,7 +223,7 @@ class Worker:
         self._stood = 0  # faults in a row that nobody named
         self._takes = 0  # rounds in which the sink took something
         self._suspects: dict[tuple[int, int], int] = {}  # what a sink could not take alone → its takes until then
-        self._watch = Watch(port.protection, ())  # of those whose deliveries are in hand
+        self._watch = Watch(port.protection)  # of those whose deliveries are in hand
         self._until_confirmed = port.settings.order_until == "confirmed"
         self._weight = 0  # bytes of events gathered from the log
         self._ahead: set[int] = set()  # events behind the cursor whose delivery has ended before it was read
@@ -249,7 +250,7 @@ class Worker:
                     await self._stand(error, 1.0 if isinstance(error, LedgerUnavailable) else 5.0)
                 except Exception as error:
                     log.exception("%s: a fault of the hub; starting again from the ledger", self.key)
-                    await self._stand(HubError(f"{type(error).__name__}: {error} ({MEND})"), self._longer())
+                    await self._stand(HubError(f"{named(error)} ({MEND})"), self._longer())
         finally:
             await self._close()
 
@@ -361,6 +362,7 @@ class Worker:
         self._carry, self._breaker = _Record(), None
         self.fault, self._shut = "", None
         self._ahead = await asyncio.to_thread(self._desk.ahead, self.port.no, self._cursor)
+        self._orders = Orders(self.port.no, self._desk.ledger)  # what it remembers may never have been settled
         holds = await asyncio.to_thread(self._desk.holds, self.port.no)
         if not self._until_confirmed:  # nor did it always: what waited for an answer holds nobody any more
             self._carry.released += [(hold.pos, hold.job) for hold in holds if hold.answered]
@@ -385,14 +387,19 @@ class Worker:
     async def _finish_intent(self, intent: Intent) -> None:
         """Finish what a former owner was in the middle of when it ended."""
         works = await self._rebuild(intent.members)
-        batch = self._batch(works, intent.batch, intent.date)
+        batch = self._batch(works, intent.batch, intent.date, then=True)  # byte for byte as it was prepared
         if intent.token is not None:
-            if await self._protection_changed(works) and await self._withdraw(batch, intent.token):
+            # Of protected residents less may be permitted by now than then.
+            doubtful = any(work.cut for work in works) or await self._protection_changed(works)
+            if doubtful and await self._withdraw(batch, intent.token):
                 await self._release_intent(works)
                 return
             outcomes = await _whole(self._sink.recover(batch, intent.token))
         elif self._features.confirms:
-            answers = await self._confirmed(batch)
+            flags = await self._flags(works)
+            for work in works:  # it asks for what it sent before, and tells nothing that it may not tell by now
+                work.cut = work.cut or work.subject in flags
+            answers = await self._confirmed(self._batch(works, intent.batch, intent.date))
             outcomes = [answer or _unknown(each) for answer, each in zip(answers, batch.deliveries, strict=True)]
         else:
             outcomes = [_unknown(each) for each in batch.deliveries]
@@ -633,8 +640,7 @@ class Worker:
 
     async def _protect(self, works: list[Work]) -> list[Work]:
         """Mark the protected residents' deliveries, and hold or end those that may not go out."""
-        self._watch = Watch(self.port.protection, (work.subject for work in works))
-        flags = await self._watch.flags()
+        flags = await self._flags(works)
         if not flags:
             return works
         going = []
@@ -652,14 +658,12 @@ class Worker:
         return going
 
     async def _protection_changed(self, works: list[Work]) -> bool:
-        """Say whether somebody in a batch has become protected since it was made."""
-        self._watch = Watch(self.port.protection, (work.subject for work in works))
-        return await self._exposes(works)
-
-    async def _exposes(self, works: list[Work]) -> bool:
-        """Say whether deliveries hold what a resident, protected meanwhile, must not have told."""
-        flags = await self._watch.flags()
+        """Say whether deliveries hold what a resident, protected since they were made, must not have told."""
+        flags = await self._flags(works)
         return bool(flags) and any(work.subject in flags and not work.cut for work in works)
+
+    async def _flags(self, works: list[Work]) -> Mapping[str, bool]:
+        return await self._watch.flags([work.subject for work in works])
 
     def _keep(self, work: Work, status: int, due: int) -> None:
         hold = replace(work.waiting(now_ms()), status=status, detail="", due=due)
@@ -668,17 +672,22 @@ class Worker:
 
     # --- delivering --------------------------------------------------------------------------------------------
 
-    def _batch(self, works: list[Work], number: int, date: str = "") -> Batch:
+    def _batch(self, works: list[Work], number: int, date: str = "", *, then: bool = False) -> Batch:
         date = date or dt.datetime.now(self.port.timezone).date().isoformat()
         deliveries, following = [], self._next_no
         for work in works:
             if not work.no:
                 work.no = following
                 following += 1
-            cut = cut_for(work.entry, work.item, self._rules) if work.cut else None
-            deliveries.append(work.entry.delivery(work.item, work.no, work.job, cut))
+            made = self._made_of(work, then=then) if work.cut else work.entry.delivery(work.item, work.no, work.job)
+            deliveries.append(made)
         self._next_no = following
         return Batch(self.key, number, date, deliveries)
+
+    def _made_of(self, work: Work, *, then: bool = False) -> Delivery:
+        """Return what is sent; of a protected resident without what the receiver may not be told, now or `then`."""
+        cut = cut_for(work.entry, work.item, self._rules, then=then) if work.cut else None
+        return work.entry.delivery(work.item, work.no, work.job, cut)
 
     async def _deliver(self, works: list[Work]) -> None:
         works = await self._doubted(await self._protect(await self._unconfirmed(works)))
@@ -713,8 +722,9 @@ class Worker:
         for work in asked:
             work.cut = True  # a question needs nothing that locates anybody
         answers: Sequence[Outcome | None]
+        batch = self._batch(asked, 0)
         try:
-            answers = await _named(self._sink.confirm(self._batch(asked, 0)))
+            answers = await _named(self._sink.confirm(batch), batch)
         except (HubError, _Fault) as error:
             log.warning("%s cannot be asked what it has: %s", self.key, error)
             answers = [None] * len(asked)
@@ -744,7 +754,7 @@ class Worker:
             return works
         batch = self._batch(again, 0)
         try:
-            answers = await _named(self._sink.confirm(batch))
+            answers = await _named(self._sink.confirm(batch), batch)
         except (Transient, Rejected, Malformed, OutcomeUnknown, _Fault) as error:
             # All of the round is put back: the cursor has passed what it took from the log.
             waits = error if isinstance(error, Transient) else Transient(str(error), reached=True, code="confirm")
@@ -779,7 +789,7 @@ class Worker:
 
     async def _prepared(self, works: list[Work], batch: Batch) -> Sequence[Outcome] | None:
         """Deliver in two steps; None when somebody became protected between them, and it begins anew."""
-        token = await _whole(_named(self._sink.prepare(batch)))
+        token = await _whole(_named(self._sink.prepare(batch), batch))
         await self._settle(_Record(), intent=self._intent(works, batch, token))
         if await self._protection_changed(works) and await self._withdraw(batch, token):
             await self._release_intent(works)
@@ -799,7 +809,7 @@ class Worker:
             return await self._call_lanes(works, batch)
         if not await self._may_go(works):
             return [Outcome(delivery.key, _NotTried("")) for delivery in batch.deliveries]
-        return list(await _named(self._sink.deliver(batch)))
+        return list(await _named(self._sink.deliver(batch), batch))
 
     async def _ask_again(self, batch: Batch, outcomes: list[Outcome]) -> list[Outcome]:
         """Ask the system about what it may or may not have done, where it can be asked."""
@@ -817,7 +827,7 @@ class Worker:
     async def _confirmed(self, batch: Batch) -> Sequence[Outcome | None]:
         """Ask a system what it has; when its adapter breaks over that, nothing is known and a person decides."""
         try:
-            return await _named(self._sink.confirm(batch))
+            return await _named(self._sink.confirm(batch), batch)
         except _Fault as fault:
             log.exception("%s: a fault of the adapter, asked what its system has", self.key)
             doubt = OutcomeUnknown(f"it cannot be asked: {fault.message}", code="confirm")
@@ -853,7 +863,7 @@ class Worker:
     async def _may_go(self, works: list[Work]) -> bool:
         """Ask just before a call who is protected by now; what may not go is made anew."""
         try:
-            return not await self._exposes(works)
+            return not await self._protection_changed(works)
         except LedgerUnavailable:
             return False
 
@@ -870,7 +880,7 @@ class Worker:
             return Outcome(delivery.key, error)
         except Exception as error:
             log.exception("%s: a fault of the adapter", self.key)
-            text = f"{type(error).__name__}: {error}"
+            text = masked(f"{type(error).__name__}: {error}", [delivery])
             if self._features.idempotent:
                 return Outcome(delivery.key, Transient(text, reached=True, code="fault"))
             return Outcome(delivery.key, OutcomeUnknown(text, code="fault"))
@@ -903,6 +913,7 @@ class Worker:
         if isinstance(outcomes, Delivered) or all(outcome.error is None for outcome in outcomes):
             self._all_well(works, record, now)
             works, tried = [], list(outcomes[:1])
+        self._mask(works, outcomes)
         for work, outcome in zip(works, outcomes, strict=False):
             if work.subject not in blocked:
                 tried.append(outcome)
@@ -925,6 +936,12 @@ class Worker:
         await self._settle(record, intent=False if self._intent_open else None)
         if was_open and self._breaker is None:
             self._lanes.wake(now_ms())
+
+    def _mask(self, works: Sequence[Work], outcomes: Sequence[Outcome]) -> None:
+        """Take out of errors what was sent: they are kept, listed and logged."""
+        for work, outcome in zip(works, outcomes, strict=False):
+            if outcome.error is not None and not isinstance(outcome.error, _NotTried):
+                mask(outcome.error, [self._made_of(work)])
 
     def _all_well(self, works: Sequence[Work], record: _Record, now: int) -> None:
         """Note the commonest ending, without a question for each."""
@@ -1142,14 +1159,15 @@ class _Fault(HubError):  # noqa: N818 - named for what happened, as the rest of 
     """The sink failed with an error that is none of an adapter's: it may be one delivery that it cannot take."""
 
 
-async def _named(step: Coroutine[Any, Any, T]) -> T:
-    """Give what a sink raises a name; raises _Fault."""
+async def _named(step: Coroutine[Any, Any, T], batch: Batch) -> T:
+    """Give what a sink raises a name, without what was sent; raises _Fault."""
     try:
         return await step
-    except HubError:
+    except HubError as error:
+        mask(error, batch.deliveries)
         raise
     except Exception as error:
-        raise _Fault(f"{type(error).__name__}: {error}", code="fault") from error
+        raise _Fault(masked(f"{type(error).__name__}: {error}", batch.deliveries), code="fault") from error
 
 
 async def _whole(step: Coroutine[Any, Any, T]) -> T:

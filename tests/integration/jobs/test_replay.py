@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -313,11 +312,10 @@ def test_ten_thousand_dead_letters(town):
         town.report(*(town.moved(ADDRESS, str(n)) for n in range(start, start + 1000)))
     town.deliver()
     town.desks["suido"].error = None
-    begun = time.monotonic()
     plan = town.replay(systems=("suido",), statuses=("dead",))
     number = town.do(plan)
+    assert town.job(number).open == 10_000
     town.deliver()
-    assert time.monotonic() - begun < 20
     job = town.job(number)
     assert plan.counts == {"retry": 10_000}
     assert (job.status, job.delivered) == ("done", {"delivered": 10_000})
