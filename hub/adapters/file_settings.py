@@ -57,9 +57,9 @@ class FileSourceSettings(PlaceSettings):
 
     path: str = Field(
         min_length=1,
-        description="A pattern of files from the city folder (`*`, `?`, `[…]`), or on a [place](#places). The folder"
-        " before the first sign is created where missing. Hidden files, `done/` and names a writer uses until a file"
-        " is whole (`.tmp`, `.part`, `.filepart`, `~` …) are left alone.",
+        description="A pattern of files from the city folder (`*`, `?`, `[…]`), or on a [place](../adapters.md#places)."
+        " The folder before the first sign is created where missing. Hidden files, `done/` and names a writer uses"
+        " until a file is whole (`.tmp`, `.part`, `.filepart`, `~` …) are left alone.",
     )
     after: Literal["move", "keep", "delete"] = Field(
         default="move",
@@ -88,7 +88,8 @@ class FileSinkSettings(PlaceSettings):
     """Settings of a sink of files."""
 
     path: str = Field(
-        min_length=1, description="The folder, from the city folder or on a [place](#places); created where missing."
+        min_length=1,
+        description="The folder, from the city folder or on a [place](../adapters.md#places); created where missing.",
     )
     name: Expression | None = Field(
         default=None,

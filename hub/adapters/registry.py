@@ -37,6 +37,11 @@ def names() -> list[str]:
     return sorted(_entries())
 
 
+def own_names() -> list[str]:
+    """Return the names of the adapters that come with the hub, sorted."""
+    return sorted(name for name, entry in _entries().items() if entry.value.startswith("hub."))
+
+
 def find(name: str, *, place: Place = "") -> type[Adapter]:
     """Return the adapter of that name; raises `ConfigurationError` for an unknown or reserved one."""
     entry = _entries().get(name)
