@@ -36,6 +36,7 @@ from hub.cli import (
     status,
     system,
     token,
+    trial,
 )
 from hub.cli.command import Body, build
 
@@ -92,6 +93,7 @@ COMMANDS: dict[str, Body] = {
     "doctor": doctor.doctor,
     "adapters list": adapters.listing,
     "adapters show": adapters.show,
+    "adapters try": trial.attempt,
     "schemas": schemas.schemas,
     "token new": token.new,
     "token list": token.listing,
