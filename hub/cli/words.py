@@ -61,6 +61,12 @@ WORDS: dict[str, tuple[str, str]] = {
         "an event's id, or a file with one event that is not published (- is stdin)",
     ),
     "option.adapter": ("アダプターの名前", "an adapter's name"),
+    "option.new-adapter": ("アダプターの名前（小文字の英字と数字、_）", "its name: small letters, digits, _"),
+    "option.new-dir": ("書き込むフォルダ（既定: 名前と同じ）", "the folder to write to (default: the name)"),
+    "option.checked": (
+        "アダプターの名前、またはそのパッケージのフォルダ（./desk）",
+        "an adapter's name, or the folder its package stands in (./desk)",
+    ),
     "option.system-file": (
         "システムのファイル（systems/x.yaml）または名前",
         "a system's file, systems/x.yaml, or its name",
@@ -170,6 +176,11 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "help.adapters": ("接続方式（アダプター）", "The adapters: transports that systems are connected by."),
     "help.adapters list": ("使えるアダプターの一覧", "List the adapters that are installed, plug-ins too."),
+    "help.adapters new": ("新しい接続方式のひな型を書く", "Write a package with a new adapter, which works at once."),
+    "help.adapters check": (
+        "アダプターが約束を守るかを調べる（適合性試験）",
+        "Hold an adapter to what it declares: the conformance kit.",
+    ),
     "help.adapters try": (
         "見本のファイルで試す: 行、イベント、誰に何が伝わるか（何も送らない）",
         "Try a sample: row, event, who would be told and what; nothing is published.",
@@ -317,6 +328,14 @@ WORDS: dict[str, tuple[str, str]] = {
         "warning: {file}: {count} rules whose `because` still says 要確認 (each of them with --verbose)",
     ),
     "check.warning": ("警告: {problem}", "warning: {problem}"),
+    "new.next": (
+        "次に: hub adapters check ./{folder}、市で使うには export HUB_ADAPTERS=… か pip install",
+        "next: hub adapters check ./{folder}; to use it in a city: export HUB_ADAPTERS=… or pip install",
+    ),
+    "check.untried": (
+        "✗ {adapter}: 実際の相手では試していません（hub.conformance に試験の対象を登録してください）",
+        "✗ {adapter}: not tried on any system (name its cases under the entry points `hub.conformance`)",
+    ),
     "try.ignored": ("イベントにしない: {reason}", "no event: {reason}"),
     "try.repeats": ("{place} と同じ報告（二度は伝えない）", "the same report as {place}: nobody is told twice"),
     "try.nothing": ("支援措置のため何も送らない", "nothing, as the resident is protected"),
