@@ -72,7 +72,7 @@ class FileSourceSettings(PlaceSettings):
         description="A file is read only when this one lies beside it: `{stem}.end` for `IDO.DAT` is `IDO.end`,"
         " `{name}.ok` is `IDO.DAT.ok`; a name without braces announces all files. It goes where the file goes.",
     )
-    settle: Annotated[float, BeforeValidator(_seconds)] = Field(
+    settle: Annotated[float, BeforeValidator(_seconds, json_schema_input_type=float | str)] = Field(
         default=0.0,
         ge=0,
         description="A file is read only when two looks, so many seconds apart (`30s`), found it unchanged. For"

@@ -34,6 +34,17 @@ def init(
 
 def write_city(folder: Path, sample: str | None) -> list[Path]:
     """Write the starter, or a sample city, into a folder; return the files written. Raises `UsageError`."""
+    return [*_write_city(folder, sample), *write_schemas(folder)]
+
+
+def write_schemas(folder: Path) -> list[Path]:
+    """Write the schemas that the first line of each file names for editors."""
+    from hub.adapters import schema
+
+    return schema.write_schemas(folder / schema.FOLDER)
+
+
+def _write_city(folder: Path, sample: str | None) -> list[Path]:
     if sample is None:
         from hub.settings.starter import init_city
 
