@@ -44,6 +44,14 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "option.strict": ("警告も誤りとして扱う", "let warnings count as trouble"),
     "option.sample": ("見本の市の名前", "the name of a sample city"),
+    "option.from-sample": (
+        "既存システムが出したファイル: 読み方を推し量り、下書きを書く",
+        "a file some system wrote: guess how it is read, and draft the system's file",
+    ),
+    "option.drafted": (
+        "下書きするシステムの名前（既定: ファイル名から）",
+        "the drafted system's name (default: of the file)",
+    ),
     "option.dir": ("書き込むフォルダ", "the folder to write to"),
     "option.event": ("イベントの番号", "an event's id, or <source system>/<id>"),
     "option.delivery": ("配達の番号", "a delivery's key"),
@@ -319,6 +327,10 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "init.done": ("{count} 個のファイルを {folder} に書きました", "wrote {count} files to {folder}"),
     "init.next": ("次に: cd {folder} && hub check", "next: cd {folder} && hub check"),
+    "init.try": (
+        "そして: hub adapters try {system} --sample {sample}",
+        "then: hub adapters try {system} --sample {sample}",
+    ),
     "failure.unfit": (
         "市の設定に誤りが {count} 件あり、動かせません（すべては hub check で）: {first}",
         "the city cannot run, its files have {count} errors (hub check lists them): {first}",

@@ -44,7 +44,7 @@ def _sources() -> Iterator[Any]:
                 yield pytest.param(place, name, after, check, id=f"{place}-{name}-{after}-{check.__name__}")
 
 
-@pytest.mark.parametrize(("place", "name", "after", "check"), _sources(), indirect=["place"])
+@pytest.mark.parametrize(("place", "name", "after", "check"), list(_sources()), indirect=["place"])
 def test_a_source(place: Any, name: str, after: str, check: Any, tmp_path: Path) -> None:
     check(FileSourceCase(tmp_path, place, FORMATS[name], after=after))
 
