@@ -13,6 +13,7 @@ from itertools import islice
 
 LINES = 400  # of a sample are looked at
 BYTES = 4 * 1024 * 1024
+INSIDE = {"+": "k", "~": " "}  # further bytes of a character, and what kind it is
 DELIMITERS = ",\t;|"
 EXOTIC = ("shift_jis_2004", "euc_jis_2004")  # taken where no usual one fits
 
@@ -167,8 +168,8 @@ def _widths(lines: list[bytes], encoding: str) -> tuple[int, ...]:
     length = len(lines[0])
     cuts = [0]
     for place in range(1, length):
-        here, before = {each[place] for each in kinds}, {each[place - 1] for each in kinds}
-        inside = "+" in here  # the second byte of a character
+        here, before = {each[place] for each in kinds}, {INSIDE.get(each[place - 1], each[place - 1]) for each in kinds}
+        inside = bool(INSIDE.keys() & here)
         after_filling = " " in before and " " not in here
         changed = len(here) == len(before) == 1 and here != before and " " not in before | here
         if not inside and (after_filling or changed):
@@ -182,11 +183,11 @@ def _kinds(line: bytes, encoding: str) -> str:
     for sign in line.decode(encoding, "replace"):
         size = len(sign.encode(encoding, "replace"))
         if sign in " 　":
-            kind = " "
+            kind = "_" if sign == "　" else " "
         elif sign.isascii() and sign.isdigit():
             kind = "9"
         else:
             kind = "a" if size == 1 else "k"
-        made.append(kind + "+" * (size - 1) if kind != " " else " " + "+" * (size - 1))
-    whole = re.sub(r"(?<=k\+) \+(?=k)", "k+", "".join(made))  # one wide blank parts a family name from a given one
-    return whole.ljust(len(line))[: len(line)]
+        made.append(kind + ("~" if kind == "_" else "+") * (size - 1))
+    whole = re.sub(r"(?<=k\+)_~(?=k)", "k+", "".join(made))  # one wide blank parts a family name from a given one
+    return whole.replace("_", " ").ljust(len(line))[: len(line)]
