@@ -89,7 +89,7 @@ def test_fixed_width_is_cut_where_all_lines_change_kind(hub, tmp_path):
     )]  # fmt: skip
     sample, city = tmp_path / "IDO.DAT", tmp_path / "city"
     sample.write_bytes(b"\r\n".join([*lines, b""]))
-    assert guess(sample.read_bytes()).widths == (7, 6, 6, 7)
+    assert guess(sample.read_bytes()).widths == (7, 12, 7)
     assert hub("init", city, "--from-sample", sample).exit_code == 0
     assert hub("check", "--city", city).exit_code == 0, hub("check", "--city", city).stdout
     assert "length: 26" in (city / "layouts/ido.yaml").read_text("utf-8")
