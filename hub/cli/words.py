@@ -61,6 +61,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "the stages to run, of intake,dispatch,delivery,console (default: all)",
     ),
     "option.port": ("HTTP の番号（0: 空いている番号）", "the HTTP server's port; 0 takes a free one"),
+    "option.no-reload": ("市のファイルの編集を取り込まない", "do not take up edits of the city's files"),
     "option.host": ("HTTP の受付アドレス", "the address the HTTP server listens on"),
     "option.serve": ("終わったあとも画面を出しておく", "leave the server up afterwards"),
     "option.residents": ("住民の数", "how many residents live in the city"),
@@ -473,6 +474,18 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "db.empty": ("空", "empty"),
     "run.ready": ("動いています: {stages}", "running: {stages}"),
+    "run.reloaded": (
+        "市のファイルの編集を取り込みました（ルール {hash}）",
+        "took up the edit of the city's files (rules {hash})",
+    ),
+    "run.refused": (
+        "編集は取り込まず、前のルールで続けます:",
+        "the edit is refused, the rules of before go on:",
+    ),
+    "run.restart": (
+        "{names} の変更は、起動し直すまで取り込みません",
+        "a change of {names} is taken up only when the hub is started anew",
+    ),
     "run.url": ("HTTP: {url}", "HTTP: {url}"),
     "run.stopped": ("止まりました", "stopped"),
     "demo.own-city": ("{folder} は見本の市ではありません", "{folder} is a city of its own, not the sample"),

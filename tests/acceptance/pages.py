@@ -1,7 +1,8 @@
 """Pages as a reader follows them: fenced blocks between `<!-- tour -->` and `<!-- /tour -->`, in their order.
 
 A block under a line that ends in a file's name, as in "`systems/a.yaml`:", is that file. A `bash` block is run in the
-folder where the one before it ended, with the `HUB_` variables that it exported. A `text` block is what the last one printed, line by line.
+folder where the one before it ended, with the `HUB_` variables it exported. A `text` block is what the last one
+printed, line by line.
 """
 
 from __future__ import annotations
