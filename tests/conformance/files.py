@@ -35,6 +35,7 @@ class Sftp(Folder):
 
 class Storage:
     on_disk = False
+    traced = False  # the server allocates in this process, for every request
 
     def __init__(self, server: StorageServer) -> None:
         self.server, self.bucket = server, server.bucket()

@@ -49,6 +49,7 @@ class FileSourceCase(SourceCase):
     def __init__(self, city: Path, place: Any, files: CsvFiles, **options: Any) -> None:
         self.city, self.place, self.files, self.options = city, place, files, options
         self.adapter = registry.find(files.name)
+        self.traced = getattr(place, "traced", True)
         self.units = 0
 
     def fill(self, count: int) -> list[dict[str, Any]]:
