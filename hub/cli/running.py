@@ -44,8 +44,9 @@ async def until_told(
         asyncio.get_running_loop().add_signal_handler(number, ask)
     with contextlib.ExitStack() as stack:
         following = await turn.run(city, follow=follow)
-        while following is not None:
+        if following is not None:
             await asyncio.to_thread(reload.hold_kafka, session, city, stack)
+        while following is not None:
             try:
                 city, following = following, await turn.run(following, follow=follow)
             except (HubError, ExceptionGroup) as error:
