@@ -34,6 +34,7 @@ from hub.ledger.progress import Backlog, backlog, deaths
 from hub.ledger.protected import Discretion, Register
 from hub.routing.expressions import Environment, ExpressionFault, Missing, compile_expression
 from hub.routing.mapping import Expression, Mapper
+from hub.routing.plan import Router
 from hub.routing.projection import sent
 from hub.routing.rules import RuleSet
 from hub.settings import models as settings
@@ -62,6 +63,7 @@ from hub.stages.resubmit import Resubmission, Resubmitter
 from hub.stages.rulebook import RuleBook
 from hub.stages.services import Answers
 from hub.stages.shutters import Shutters, list_of
+from hub.stages.trial import Trial
 
 if TYPE_CHECKING:
     from hub.kafka.consumer import Consumer
@@ -450,11 +452,7 @@ class Hub:
         return runners
 
     def _mappers(self, system: System, source: settings.Source) -> tuple[Mapper, ...]:
-        return tuple(
-            Mapper(system, publication, source, self.environment, self.city.city, timezone=self.city.timezone)
-            for publication in system.publishes
-            if publication.source == source.name
-        )
+        return mappers_of(self.city, system, source, self.environment)
 
     @contextlib.asynccontextmanager
     async def _working(
@@ -582,11 +580,7 @@ class Hub:
         return value
 
     def _site(self, system: str, name: str) -> Site:
-        rules = self.city.systems[system].subscribes
-        fields = dict.fromkeys(item.name for rule in rules for item in sent(rule.send))
-        return Site(
-            self.folder, self.timezone, system, name, self.city.city, tuple(fields), self.city.prefix, self.city.layouts
-        )
+        return site_of(self.city, system, name)
 
 
 @dataclass(slots=True)
@@ -660,6 +654,41 @@ class _Publisher:
             await self._producer.publish_one(topic, key, value, headers)
         except Unanswered as error:
             raise OutcomeUnknown(error.message, mend=error.mend, code="no-answer") from error
+
+
+def mappers_of(city: City, system: System, source: settings.Source, environment: Environment) -> tuple[Mapper, ...]:
+    """Return what makes events of a source's rows: one mapper for each publication that names it."""
+    return tuple(
+        Mapper(system, publication, source, environment, city.city, timezone=city.timezone)
+        for publication in system.publishes
+        if publication.source == source.name
+    )
+
+
+def site_of(city: City, system: str, name: str) -> Site:
+    """Return where a source or receiver of the city works."""
+    rules = city.systems[system].subscribes
+    fields = tuple(dict.fromkeys(item.name for rule in rules for item in sent(rule.send)))
+    folder, zone = Path(city.folder), ZoneInfo(city.timezone)
+    return Site(folder, zone, system, name, city.city, fields, city.prefix, city.layouts)
+
+
+def on_trial(
+    city: City, system: System, source: settings.Source, sample: Path, *, now: str, lang: str
+) -> tuple[Source, Trial]:
+    """Return a sample opened as the source would read it, and what tries its rows; nothing else is opened.
+
+    For a source that reads no files, the sample holds its rows: `.csv` as the adapter `csv` reads them by default, any
+    other as JSON lines. Raises ConfigurationError when a rule or an expression does not compile.
+    """
+    environment = Environment(city.tables)
+    mappers = mappers_of(city, system, source, environment)
+    adapter, options = source.adapter, source.options
+    if "path" not in options:
+        adapter, options = ("csv" if sample.suffix.lower() == ".csv" else "jsonl"), {}
+    site = site_of(city, system.system, source.name)
+    opened = registry.open_file(adapter, options, sample, site, place=source.place_of)
+    return opened, Trial(Router(RuleSet.of(city), environment), mappers, city.city, now, lang)
 
 
 def _opener(receiver: Receiver, site: Site, lent: Any) -> Callable[[], Any]:

@@ -11,6 +11,7 @@ tried again as after `Transient`; of a batch, the delivery that it cannot take i
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -303,6 +304,35 @@ class Transport:
     def sink(cls, settings: Any, site: Site, port: Any = None) -> Sink | PreparedSink:  # noqa: ARG003
         """Open a sink; raises `UsageError`, as this transport has none."""
         raise UsageError(f"{cls.__name__} has no sink", place=site.key)
+
+
+class OneByOne:
+    """A base for sinks that take one delivery at a time: `tell` is called in a worker thread and says it took effect.
+
+    It raises `Transient`, `Rejected` or `OutcomeUnknown` for a delivery that did not, or of which that is not known.
+    """
+
+    def tell(self, delivery: Delivery) -> None:
+        """Return when the delivery has taken effect, durably."""
+        raise NotImplementedError
+
+    async def deliver(self, batch: Batch) -> Sequence[Outcome]:
+        """Tell each in turn."""
+        return [await asyncio.to_thread(self._outcome, delivery) for delivery in batch.deliveries]
+
+    def _outcome(self, delivery: Delivery) -> Outcome:
+        try:
+            self.tell(delivery)
+        except HubError as error:
+            return Outcome(delivery.key, error)
+        return Outcome(delivery.key)
+
+    async def confirm(self, batch: Batch) -> list[Outcome | None]:
+        """Answer that it cannot be known."""
+        return [None] * len(batch.deliveries)
+
+    async def close(self) -> None:
+        """Let go of nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,19 @@ if TYPE_CHECKING:
 
 
 def check(
-    session: Session, strict: Annotated[bool, typer.Option("--strict", help=word("option.strict"))] = False
+    session: Session,
+    strict: Annotated[bool, typer.Option("--strict", help=word("option.strict"))] = False,
+    watch: Annotated[bool, typer.Option("--watch", help=word("option.watch"))] = False,
 ) -> int:
     """Find what is wrong."""
+    if watch:
+        from hub.cli.watching import again_and_again
+
+        return again_and_again(session, lambda: _once(session, strict=strict))
+    return _once(session, strict=strict)
+
+
+def _once(session: Session, *, strict: bool) -> int:
     problems = findings(session)
     errors = sum(problem.level == "error" for problem in problems)
     warnings = len(problems) - errors

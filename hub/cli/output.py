@@ -38,6 +38,11 @@ def line(text: str = "") -> None:
     sys.stdout.write(text + "\n")
 
 
+def flush() -> None:
+    """Let what was written be seen now."""
+    sys.stdout.flush()
+
+
 def table(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Write a table; long values are folded on a terminal, never cut. Elsewhere a row is a line."""
     texts = [["" if value is None else when(str(value)) for value in row] for row in rows]

@@ -11,7 +11,7 @@ from hub.cli.words import word
 
 NAMES = (
     "reconcile", "source", "identity", "review", "resident", "rules", "prefill", "report", "asyncapi", "audit",
-    "user", "purge", "training", "adapters new", "adapters check", "adapters try",
+    "user", "purge", "training",
 )  # fmt: skip
 NOT_YET = 2
 

@@ -43,14 +43,14 @@ class Shell:
         assert done.returncode == code, f"hub {' '.join(words)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return json.loads(done.stdout)
 
-    def begin(self, *words: str) -> subprocess.Popen[str]:
+    def begin(self, *words: str, stderr: Any = subprocess.PIPE) -> subprocess.Popen[str]:
         """Start a command, in a process group of its own, and leave it running; it is ended with the test."""
         process = subprocess.Popen(
             [*HUB, *words],
             cwd=self.folder,
             env=self.environ,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             text=True,
             process_group=0,
         )

@@ -15,15 +15,14 @@ from hub.adapters.contract import Row, SourceBatch
 from hub.errors import BrokerUnavailable, LedgerUnavailable, Malformed, Transient
 from hub.events.envelope import Event
 from hub.ledger import batches, quarantine, sources
-from hub.ledger.engine import Ledger
 from hub.ledger.protected import Register
 from hub.ledger.sources import Tally
-from hub.ledger.tables import metadata
 from hub.ledger.views import EventFilter
 from hub.routing.mapping import Ignored
 from hub.settings.models import Guard, Protection
 from hub.stages.held import HeldEvents
 from hub.stages.intake import Intake, Services, SourceRunner
+from tests.services.blank import blank_ledger
 
 SIZE = 2
 NOT_MORE_THAN_3 = Guard(rows=(0, 3))
@@ -133,8 +132,7 @@ class City:
 
 @pytest.fixture
 def city(tmp_path):
-    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
-    metadata.create_all(ledger.engine)
+    ledger = blank_ledger(tmp_path)
     yield City(tmp_path, ledger)
     ledger.close()
 
