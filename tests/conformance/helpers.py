@@ -20,6 +20,7 @@ from hub.adapters import registry
 from hub.adapters.conformance import PreparedCase, SinkCase, SourceCase
 from hub.adapters.contract import Batch, Delivery, Expressions, Site
 from hub.errors import BrokerUnavailable
+from tests.services.rest import Rest
 
 
 def site(folder: Path, *, name: str = "main") -> Site:
@@ -90,6 +91,39 @@ class CsvSourceCase(SourceCase):
 
     def away(self) -> Any:
         return in_place_of_folder(self.folder / "in")
+
+
+class HttpSourceCase(SourceCase):
+    adapter = registry.find("http")
+
+    def __init__(self, folder: Path, rest: Rest) -> None:
+        self.folder, self.rest = folder, rest
+
+    def fill(self, count: int) -> list[dict[str, Any]]:
+        first = len(self.rest.rows)
+        rows = [{"changed": f"{no:08d}", "name": f"守口 {no}"} for no in range(first, first + count)]
+        self.rest.rows += rows
+        return rows
+
+    def open(self) -> Any:
+        options = {
+            "url": f"{self.rest.url}/rows",
+            "rows": "result",
+            "pages": {"by": "next", "path": "_links.next.href"},
+            "since": {"column": "changed", "parameter": "since"},
+        }
+        return registry.open_source("http", options, site(self.folder))
+
+    def fill_broken(self) -> list[dict[str, Any]]:
+        rows = self.fill(3)
+        self.rest.rows[1] = "no row"
+        return [rows[0], rows[2]]
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        self.rest.stop()
+        yield
+        self.rest.start()
 
 
 class DatabaseSourceCase(SourceCase):

@@ -17,12 +17,14 @@ from tests.conformance.helpers import (
     DatabaseSinkCase,
     DatabaseSourceCase,
     HttpCase,
+    HttpSourceCase,
     JsonlCase,
     KafkaCase,
     Server,
 )
+from tests.services.rest import Rest
 
-SOURCES = {"csv", "csv-keep", "csv-delete", "sqlite", "sqlite-overlap", "postgresql", "postgresql-overlap"}
+SOURCES = {"csv", "csv-keep", "csv-delete", "http", "sqlite", "sqlite-overlap", "postgresql", "postgresql-overlap"}
 SINKS = {"csv", "csv-columns", "jsonl", "sqlite", "postgresql", "http", "http-repeating", "kafka"}
 PREPARED = {"csv", "csv-columns", "jsonl"}
 
@@ -32,8 +34,17 @@ def source(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     kind, _, variant = request.param.partition("-")
     if kind == "csv":
         return CsvSourceCase(tmp_path, after=variant or "move")
+    if kind == "http":
+        return HttpSourceCase(tmp_path, request.getfixturevalue("rest"))
     url = f"sqlite:///{tmp_path}/juki.db" if kind == "sqlite" else request.getfixturevalue("postgres_url")
     return DatabaseSourceCase(url, tmp_path, overlap=50 if variant else 0)
+
+
+@pytest.fixture
+def rest() -> Iterator[Rest]:
+    rest = Rest()
+    yield rest
+    rest.stop()
 
 
 @pytest.fixture
