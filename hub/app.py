@@ -23,7 +23,7 @@ from sqlalchemy.engine import Connection
 
 from hub.adapters import registry
 from hub.adapters.alerting import channels
-from hub.adapters.contract import Batch, Delivery, Expressions, Site, Source
+from hub.adapters.contract import Batch, Called, Delivery, Expressions, Site, Source
 from hub.errors import HubError, Malformed, OutcomeUnknown, Unavailable, UsageError
 from hub.ledger import jobs, quarantine, schema
 from hub.ledger.desk import Desk, now_ms
@@ -41,6 +41,7 @@ from hub.settings.calendars import CITY_CALENDAR
 from hub.settings.models import City, Receiver, System
 from hub.stages.alerts import Alarm
 from hub.stages.amending import publish_open
+from hub.stages.calls import Callee, Calls
 from hub.stages.deadletters import announce, announce_some
 from hub.stages.delivery import Delivery as DeliveryStage
 from hub.stages.dispatch import Dispatcher, Refused, reporter_of
@@ -359,14 +360,23 @@ class Hub:
             return found
 
         inquiry = Inquiry(self.ledger, self.book, self.held)
-        parts = Parts(self.city, self.ledger, inquiry, self.topic, producer, checks, self.foreman)
+        calls = self._calls(bus) if producer is not None else None
+        parts = Parts(self.city, self.ledger, inquiry, self.topic, producer, calls, checks, self.foreman)
         await serve(create_app(ports_of(parts)), listening, stop)
 
     # --- stages ------------------------------------------------------------------------------------------------
 
     def intake(self, bus: Bus) -> Intake:
         """Return the intake of every source of the city."""
-        services = Services(
+        services = self._services(bus)
+        systems = self.city.systems.values()
+        numbers = self.desk.register([receiver.key for receiver in self.city.receivers()])
+        opened = [each for system in systems for each in self._runners(system)]
+        runners = [each for each in opened if not isinstance(each.source, Called)]
+        return Intake(runners + [each for system in systems for each in self._answering(system, numbers)], services)
+
+    def _services(self, bus: Bus) -> Services:
+        return Services(
             bus.producer,
             self.ledger,
             self.topic,
@@ -375,10 +385,16 @@ class Hub:
             timezone=self.timezone,
             is_open=self.city.calendars.get(self.city.calendar, CITY_CALENDAR).is_open,
         )
-        systems = self.city.systems.values()
-        numbers = self.desk.register([receiver.key for receiver in self.city.receivers()])
-        runners = [each for system in systems for each in self._runners(system)]
-        return Intake(runners + [each for system in systems for each in self._answering(system, numbers)], services)
+
+    def _calls(self, bus: Bus) -> Calls:
+        """Return what takes the calls of systems that report by calling."""
+        runners = [each for system in self.city.systems.values() for each in self._runners(system)]
+        callees = {
+            (each.system, each.name): Callee(each.source, each.mappers)
+            for each in runners
+            if isinstance(each.source, Called)
+        }
+        return Calls(self._services(bus), callees)
 
     def _answering(self, system: System, numbers: Mapping[str, int]) -> Iterator[SourceRunner]:
         """Yield the sources of acknowledgements of a system's receivers."""

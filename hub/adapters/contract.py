@@ -119,6 +119,27 @@ class Source(Protocol):
 
 
 @runtime_checkable
+class Called(Protocol):
+    """A source whose system calls by itself, over HTTP; its `read` yields nothing.
+
+    `window` is how long a call may be on its way, in seconds: so long the id of one that was taken is remembered.
+    """
+
+    window: float
+
+    def verify(self, headers: Mapping[str, str], body: bytes, now: float) -> str:
+        """Return the id of a call (names of `headers` in lower case, `now` in seconds since 1970).
+
+        Raises `Rejected` (`signature`, `timestamp`) when it does not prove who called, or when.
+        """
+        ...
+
+    def rows(self, body: bytes) -> list[Row]:
+        """Return the rows of a call. Raises `Malformed` for a body that holds none."""
+        ...
+
+
+@runtime_checkable
 class Rereadable(Protocol):
     """A source of files that takes up again what it once handed out as raw bytes."""
 

@@ -109,7 +109,7 @@ class HttpSource:
         """Yield the new rows. Raises `Transient` when the service is away, refuses, or wants to be left alone."""
         wait = self._quiet - time.monotonic()
         if wait > 0:
-            raise Transient(f"the service asked to be left alone for {wait:.0f} s more", reached=True, code="http-429")
+            raise Transient(f"the service asked to be left alone for {wait:.0f} s more", reached=True, code="http")
         ready: SourceBatch | None = None
         with asyncio.Runner() as runner:
             caller = Caller(self._settings, self._folder, headers=self._settings.headers, tokens=self._tokens)

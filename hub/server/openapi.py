@@ -55,6 +55,30 @@ EVENTS_BODY: dict[str, Any] = {
 }
 
 
+HOOK: dict[int | str, dict[str, Any]] = {
+    202: {
+        "description": "All of it is safe; `quarantined` rows could not become events and wait for a person",
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "accepted": _IDS,
+                        "quarantined": {"type": "integer"},
+                        "repeated": {"type": "boolean"},
+                    },
+                }
+            }
+        },
+    },
+    401: {
+        "description": "The signature does not prove who calls, or its time is too far from ours",
+        "content": _PROBLEM,
+    },
+    404: {"description": "No source of that name is called", "content": _PROBLEM},
+    409: {"description": "Another call had this id", "content": _PROBLEM},
+}
+
 REPLAY_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from hub.server.metrics import Metric
+from hub.stages.calls import Taken
 from hub.stages.receive import Receipt
 
 Json = dict[str, Any]
@@ -33,6 +34,14 @@ class Receive(Protocol):
         ...
 
 
+class Hook(Protocol):
+    """`hub.stages.calls.Calls.receive`."""
+
+    def __call__(self, system: str, name: str, headers: Mapping[str, str], body: bytes) -> Awaitable[Taken]:
+        """Take a system's call; raises `Rejected`, `NotFound`, `Malformed`, `Unavailable`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ServerPorts:
     """What the routes call.
@@ -44,6 +53,7 @@ class ServerPorts:
 
     system_of: Callable[[str], str | None]
     receive: Receive
+    hook: Hook
     event: Callable[[str], Json]
     deliveries: Callable[[Mapping[str, str]], Json]
     replay: Callable[[str, Mapping[str, Any]], Json]

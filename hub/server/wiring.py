@@ -17,6 +17,7 @@ from hub.server.replays import Replays
 from hub.settings.models import City
 from hub.stages import times
 from hub.stages.arrivals import keep
+from hub.stages.calls import Calls, Taken
 from hub.stages.foreman import Foreman
 from hub.stages.inquiry import DeliveryFilter, Inquiry
 from hub.stages.known import Known
@@ -36,6 +37,7 @@ class Parts:
     inquiry: Inquiry
     topic: str
     producer: Producer | None
+    calls: Calls | None
     checks: Callable[[], Sequence[Check]]
     foreman: Callable[[], Foreman]
 
@@ -56,6 +58,7 @@ def ports_of(parts: Parts) -> ServerPorts:
     return ServerPorts(
         system_of=system_of,
         receive=_receiver(parts),
+        hook=parts.calls.receive if parts.calls is not None else _no_hook,
         event=parts.inquiry.event,
         deliveries=deliveries,
         replay=replays.begin,
@@ -66,8 +69,8 @@ def ports_of(parts: Parts) -> ServerPorts:
 
 
 def reported_over_http(city: City, ledger: Ledger) -> bool:
-    """Tell whether a system of the city reports over HTTP: a source says `adapter: http`, or it has a valid token."""
-    if any(source.adapter == "http" for system in city.systems.values() for source in system.sources.values()):
+    """Tell whether a system of the city reports over HTTP: a source is called (`webhook`), or it has a valid token."""
+    if any("webhook" in source.options for system in city.systems.values() for source in system.sources.values()):
         return True
     schema.ready(ledger)
     return any(each.revoked_at is None and each.system in city.systems for each in tokens.listing(ledger))
@@ -85,6 +88,10 @@ def _receiver(parts: Parts) -> Receive:
 
 async def _no_intake(documents: Sequence[Any], system: str, *, batch: bool) -> Receipt:  # noqa: ARG001 - a port's shape
     raise Unavailable("this process takes no events: it runs without intake", mend="report to one that does")
+
+
+async def _no_hook(system: str, name: str, headers: Mapping[str, str], body: bytes) -> Taken:  # noqa: ARG001
+    raise Unavailable("this process takes no calls: it runs without intake", mend="call one that does")
 
 
 def delivery_query(filters: Mapping[str, str], zone: ZoneInfo) -> tuple[DeliveryFilter, int, str | None]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from hub.adapters.contract import Outcome
 from hub.errors import ConfigurationError, HubError, OutcomeUnknown, Rejected, Transient
 from hub.settings.secret import Secret
 from tests.conformance.helpers import site, with_data
+from tests.integration.kafka.until import until
 from tests.services.rest import HTML, JSON, Rest
 from tests.unit.adapters.expressions import REAL
 
@@ -129,9 +128,7 @@ async def test_what_was_lost_is_asked_for(rest: Rest, opened: Open) -> None:
     first, second = deliveries(2)
     rest.fault = lambda method, _: 0.4 if method == "POST" else None  # it takes effect after we have given up
     assert isinstance(await send(sink, first), OutcomeUnknown)
-    limit = time.monotonic() + 5
-    while not rest.kept and time.monotonic() < limit:
-        await asyncio.sleep(0.01)
+    await until(lambda: rest.kept)
     answers = await sink.confirm(batch([first, second]))
     assert answers[0] == Outcome(first.key)
     assert isinstance(answers[1].error, Transient)

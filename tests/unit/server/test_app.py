@@ -10,12 +10,13 @@ import httpx
 import orjson
 import pytest
 
-from hub.errors import BrokerUnavailable, LedgerUnavailable, NotFound, UsageError
+from hub.errors import BrokerUnavailable, LedgerUnavailable, NotFound, Rejected, UsageError
 from hub.server import reserved
 from hub.server.app import create_app
 from hub.server.metrics import Metric
 from hub.server.ports import Check, Limits, ServerPorts
 from hub.server.serve import address_of, bind, serve
+from hub.stages.calls import Taken
 from hub.stages.receive import Reception
 
 JUKI = {"Authorization": "Bearer secret"}
@@ -50,6 +51,16 @@ class City:
         self._ledger()
         return self.known & set(ids)
 
+    async def hook(self, system: str, name: str, headers: Any, body: bytes) -> Taken:
+        self._ledger()
+        if (system, name) != ("shinsei", "main"):
+            raise NotFound("no source is called")
+        if body == b"twice":
+            raise Rejected("another call had this id", code="replayed")
+        if headers.get("x-signature") != "good":
+            raise Rejected("the signature does not prove who called", code="signature")
+        return Taken([body.decode()], 1)
+
     def event(self, event_id: str) -> dict[str, Any]:
         self._ledger()
         if event_id != "juki/e/1":
@@ -76,6 +87,7 @@ class City:
         return ServerPorts(
             system_of=self.system_of,
             receive=Reception(self, "hub.events", "moriguchi", self.ids).receive,
+            hook=self.hook,
             event=self.event,
             deliveries=self.deliveries,
             replay=self.replay,
@@ -351,3 +363,24 @@ def test_the_reserved_calls_are_the_contracts():
         "POST /feeds/{system}/ack",
         "GET /prefill/{form}",
     }
+
+
+@pytest.mark.parametrize(
+    ("path", "signature", "body", "status"),
+    [
+        ("shinsei/main", "good", "a", 202),
+        ("shinsei/main", "bad", "a", 401),
+        ("shinsei/main", "good", "twice", 409),
+        ("shinsei/other", "good", "a", 404),
+    ],
+)
+async def test_a_call_of_a_system_is_answered_by_what_became_of_it(city, path, signature, body, status):
+    async with running(city) as client:
+        answer = await client.post(f"/v1/hooks/{path}", content=body, headers={"X-Signature": signature})
+        assert answer.status_code == status
+        if status == 202:
+            assert answer.json() == {"accepted": ["a"], "quarantined": 1, "repeated": False}
+        city.ledger_away = True
+        answer = await client.post(f"/v1/hooks/{path}", content=body, headers={"X-Signature": signature})
+        assert answer.status_code == 503
+        assert answer.headers["Retry-After"]
