@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from hub.kafka.consumer import Consumer
     from hub.kafka.local import LocalBroker
     from hub.kafka.producer import Producer
+    from hub.kafka.reading import TopicReader
     from hub.kafka.topics import TopicInfo
 
 log = logging.getLogger(__name__)
@@ -92,6 +93,7 @@ class Hub:
         self.environment = Environment(city.tables)
         self.topic = f"{city.prefix}.events"
         self.held = self.folder / "var" / "held"
+        self.bootstrap = city.bootstrap or ""  # of the managed broker only while it serves
 
     def close(self) -> None:
         """Let go of the ledger."""
@@ -116,6 +118,7 @@ class Hub:
             if bootstrap is None:
                 broker = self.broker or LocalBroker(self.folder / "var")
                 bootstrap = await asyncio.to_thread(stack.enter_context, broker.lease())
+            self.bootstrap = bootstrap
             topic = await ensure_topics(bootstrap, self.city.prefix, self.city.city, ledger_id)
             generation = await asyncio.to_thread(
                 partial(self.log.open_generation, topic.name, topic.uuid, topic.partitions, adopt=adopt)
@@ -570,7 +573,15 @@ class Hub:
         rules = self.city.systems[system].subscribes
         fields = dict.fromkeys(item.name for rule in rules for item in sent(rule.send))
         return Site(
-            self.folder, self.timezone, system, name, self.city.city, tuple(fields), self.city.prefix, self.city.layouts
+            self.folder,
+            self.timezone,
+            system,
+            name,
+            self.city.city,
+            tuple(fields),
+            self.city.prefix,
+            self.city.layouts,
+            _Topics(lambda: self.bootstrap),
         )
 
 
@@ -630,6 +641,26 @@ class DrainReport:
     def clear(self) -> bool:
         """Tell whether nothing is left and nothing died."""
         return self.drained.clear and not self.died and not self.read.faults
+
+
+class _Topics:
+    """The look into topics that the `kafka` source is lent; the client is loaded when it is used."""
+
+    def __init__(self, bootstrap: Callable[[], str]) -> None:
+        self._bootstrap = bootstrap
+
+    def bounds(self, topic: str, brokers: str | None = None) -> dict[int, tuple[int, int]]:
+        return self._reader().bounds(topic, brokers)
+
+    def read(
+        self, topic: str, spans: Mapping[int, tuple[int, int]], brokers: str | None = None
+    ) -> Iterator[tuple[list[Any], dict[int, int]]]:
+        return self._reader().read(topic, spans, brokers)
+
+    def _reader(self) -> TopicReader:
+        from hub.kafka.reading import TopicReader  # noqa: PLC0415
+
+        return TopicReader(self._bootstrap)
 
 
 class _Publisher:

@@ -55,7 +55,8 @@ class Site:
     """Where an adapter works: the city's folder, its time zone and secrets already read. No global state.
 
     `fields` are the names `send` gives this receiver over all its rules, in written order: file sinks keep their header
-    stable by it. `prefix` is that of the Kafka topics. `layouts` are those of `layouts/*.yaml`, by file name.
+    stable by it. `prefix` is that of the Kafka topics. `layouts` are those of `layouts/*.yaml`, by file name. `topics`
+    reads Kafka topics, for the `kafka` source, where a Kafka was lent.
     """
 
     folder: Path
@@ -66,6 +67,7 @@ class Site:
     fields: tuple[str, ...] = ()
     prefix: str = "hub"
     layouts: Mapping[str, Layout] = field(default_factory=dict)
+    topics: Topics | None = None
 
     @property
     def key(self) -> str:
@@ -329,6 +331,23 @@ class Expressions:
     """
 
     compile: Callable[[str], Callable[[Delivery, Batch], Any]]
+
+
+class Topics(Protocol):
+    """What app.py lends to the `kafka` source: a look into topics. Called in a worker thread.
+
+    `brokers` are bootstrap servers of a Kafka other than the city's. Both raise `BrokerUnavailable`.
+    """
+
+    def bounds(self, topic: str, brokers: str | None = None) -> dict[int, tuple[int, int]]:
+        """Return each partition's first offset and the one after its last; nothing when there is no such topic."""
+        ...
+
+    def read(
+        self, topic: str, spans: Mapping[int, tuple[int, int]], brokers: str | None = None
+    ) -> Iterator[tuple[list[Any], dict[int, int]]]:
+        """Yield records with the offsets after them, between the offsets of each partition."""
+        ...
 
 
 class Publisher(Protocol):

@@ -155,6 +155,8 @@ CODES: dict[str, str] = {
     "excel-unreadable": "Excel のブックとして読めません",
     "json-object": "行が JSON のオブジェクトではありません",
     "rows": "行の並びが決められた場所にありません",
+    "topic": "そのようなトピックはありません",
+    "position": "読む前に記録が消えたか、トピックが作り直されました",
     "pages": "次のページに進めません",
     "db-type": "文字にできない型の列です",
     "file-missing": "前の番号のファイルがまだ来ていません",

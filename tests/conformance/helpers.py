@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,9 @@ from hub.adapters import registry
 from hub.adapters.conformance import PreparedCase, SinkCase, SourceCase
 from hub.adapters.contract import Batch, Delivery, Expressions, Site
 from hub.errors import BrokerUnavailable
+from hub.kafka.producer import Producer
+from hub.kafka.reading import TopicReader
+from hub.kafka.topics import create_topic
 from tests.services.rest import Rest
 
 
@@ -124,6 +129,48 @@ class HttpSourceCase(SourceCase):
         self.rest.stop()
         yield
         self.rest.start()
+
+
+class KafkaSourceCase(SourceCase):
+    adapter = registry.find("kafka")
+
+    def __init__(self, folder: Path, bootstrap: str, topic: str) -> None:
+        self.folder, self.bootstrap, self.topic = folder, bootstrap, topic
+        self.no = 0
+        self.is_away = False
+        asyncio.run(create_topic(bootstrap, topic, partitions=1))
+
+    def fill(self, count: int) -> list[dict[str, Any]]:
+        first, self.no = self.no, self.no + count
+        rows = [{"no": no, "name": f"守口 {no}"} for no in range(first, first + count)]
+        self.publish([orjson.dumps(row) for row in rows])
+        return rows
+
+    def publish(self, values: list[bytes]) -> None:
+        async def publish() -> None:
+            producer = Producer(self.bootstrap)
+            try:
+                await producer.publish(self.topic, [(b"k", value) for value in values])
+            finally:
+                await producer.stop()
+
+        asyncio.run(publish())
+
+    def open(self) -> Any:
+        where = site(self.folder)
+        reader = TopicReader(lambda: "127.0.0.1:1" if self.is_away else self.bootstrap)
+        return registry.open_source("kafka", {"topic": self.topic}, replace(where, topics=reader))
+
+    def fill_broken(self) -> list[dict[str, Any]]:
+        first = self.fill(1)
+        self.publish([b"no json"])
+        return first + self.fill(1)
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        self.is_away = True
+        yield
+        self.is_away = False
 
 
 class DatabaseSourceCase(SourceCase):

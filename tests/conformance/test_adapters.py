@@ -20,11 +20,22 @@ from tests.conformance.helpers import (
     HttpSourceCase,
     JsonlCase,
     KafkaCase,
+    KafkaSourceCase,
     Server,
 )
 from tests.services.rest import Rest
 
-SOURCES = {"csv", "csv-keep", "csv-delete", "http", "sqlite", "sqlite-overlap", "postgresql", "postgresql-overlap"}
+SOURCES = {
+    "csv",
+    "csv-keep",
+    "csv-delete",
+    "http",
+    "kafka",
+    "sqlite",
+    "sqlite-overlap",
+    "postgresql",
+    "postgresql-overlap",
+}
 SINKS = {"csv", "csv-columns", "jsonl", "sqlite", "postgresql", "http", "http-repeating", "kafka"}
 PREPARED = {"csv", "csv-columns", "jsonl"}
 
@@ -34,6 +45,9 @@ def source(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     kind, _, variant = request.param.partition("-")
     if kind == "csv":
         return CsvSourceCase(tmp_path, after=variant or "move")
+    if kind == "kafka":
+        topic = request.getfixturevalue("topic_prefix")
+        return KafkaSourceCase(tmp_path, request.getfixturevalue("kafka_bootstrap"), topic)
     if kind == "http":
         return HttpSourceCase(tmp_path, request.getfixturevalue("rest"))
     url = f"sqlite:///{tmp_path}/juki.db" if kind == "sqlite" else request.getfixturevalue("postgres_url")

@@ -83,7 +83,8 @@ def test_a_call_is_taken_within_its_window(tmp_path: Path, stamp: str, taken: bo
 
 
 def test_the_previous_secret_is_taken_while_it_changes(tmp_path: Path) -> None:
-    source = opened(tmp_path, secret="a newer secret!!", previous=KEY)
+    changing = {"secret": "a newer secret!!", "previous": KEY}
+    source = opened(tmp_path, **changing)
     assert source.verify(headers(), BODY, NOW)
 
 

@@ -55,7 +55,7 @@ def test_a_value_that_fits_no_form_is_one_problem() -> None:
 
 
 def test_a_side_that_a_transport_lacks_is_refused(tmp_path: Path) -> None:
-    (problem,) = problems(lambda: registry.open_source("http", {}, site(tmp_path)))
+    (problem,) = problems(lambda: registry.open_source("print_only", {}, site(tmp_path)))
     assert problem.message == "the adapter `http` has no source"
     assert problem.place == "kokuho.main"
 
