@@ -169,6 +169,7 @@ CODES: dict[str, str] = {
     "confirm": "届いたかどうかの確認",
     "sending": "送っている間にハブが止まりました",
     "database": "データベースが受け取りを断りました",
+    "raced": "ほかのプロセスが同じ配達を書いています",
     "on-cancel": "取消しの扱い（on_cancel）が決められていません",
     "restored-missing": "取消しで戻す値がわかりません",
     "absent": "相手はまだ持っていません",

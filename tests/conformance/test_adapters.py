@@ -21,23 +21,26 @@ from tests.conformance.helpers import (
     JsonlCase,
     KafkaCase,
     KafkaSourceCase,
+    OutboxCase,
     Server,
 )
 from tests.services.rest import Rest
 
 SOURCES = {
-    "csv",
-    "csv-keep",
-    "csv-delete",
-    "http",
-    "kafka",
-    "sqlite",
-    "sqlite-overlap",
-    "postgresql",
-    "postgresql-overlap",
+    *("csv", "csv-keep", "csv-delete", "http", "kafka"),
+    *("sqlite", "sqlite-overlap", "postgresql", "postgresql-overlap", "mariadb", "mariadb-overlap"),
+    *("sqlite-delete", "sqlite-mark", "postgresql-mark", "mariadb-delete"),
 }
-SINKS = {"csv", "csv-columns", "jsonl", "sqlite", "postgresql", "http", "http-repeating", "kafka"}
+SINKS = {"csv", "csv-columns", "jsonl", "sqlite", "postgresql", "mariadb", "http", "http-repeating", "kafka"}
+DATABASES = {"sqlite", "postgresql", "mariadb"}
 PREPARED = {"csv", "csv-columns", "jsonl"}
+
+
+def url_of(request: pytest.FixtureRequest, kind: str, path: str) -> str:
+    """Return the URL of a fresh database of a kind."""
+    if kind == "sqlite":
+        return f"sqlite:///{path}"
+    return str(request.getfixturevalue("postgres_url" if kind == "postgresql" else "mariadb_url"))
 
 
 @pytest.fixture
@@ -50,7 +53,9 @@ def source(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
         return KafkaSourceCase(tmp_path, request.getfixturevalue("kafka_bootstrap"), topic)
     if kind == "http":
         return HttpSourceCase(tmp_path, request.getfixturevalue("rest"))
-    url = f"sqlite:///{tmp_path}/juki.db" if kind == "sqlite" else request.getfixturevalue("postgres_url")
+    url = url_of(request, kind, f"{tmp_path}/juki.db")
+    if variant in ("delete", "mark"):
+        return OutboxCase(url, tmp_path, mark=variant == "mark")
     return DatabaseSourceCase(url, tmp_path, overlap=50 if variant else 0)
 
 
@@ -71,11 +76,8 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def sink(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     columns = {"columns": {"鍵": "key", "氏名": "data.name"}}
-    if request.param in ("sqlite", "postgresql"):
-        url = (
-            f"sqlite:///{tmp_path}/kokuho.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
-        )
-        return DatabaseSinkCase(url, tmp_path)
+    if request.param in DATABASES:
+        return DatabaseSinkCase(url_of(request, request.param, f"{tmp_path}/kokuho.db"), tmp_path)
     if request.param.startswith("http"):
         server = request.getfixturevalue("server")
         server.honours_key = request.param == "http"
@@ -110,5 +112,5 @@ def test_every_transport_is_held_to_the_kit() -> None:
         "prepared": {case.partition("-")[0] for case in PREPARED},
     }
     for side, kinds in tried.items():
-        names = {"database" if kind in ("sqlite", "postgresql") else kind for kind in kinds} | {*FORMATS}
+        names = {"database" if kind in DATABASES else kind for kind in kinds} | {*FORMATS}
         assert names == {name for name in registry.names() if getattr(registry.find(name).features, side)}
