@@ -47,6 +47,7 @@ from hub.stages.delivery import Delivery as DeliveryStage
 from hub.stages.dispatch import Dispatcher, Refused, reporter_of
 from hub.stages.drain import Drained, drain
 from hub.stages.entries import ActiveRules
+from hub.stages.feeds import Feeds
 from hub.stages.foreman import Foreman
 from hub.stages.hours import Hours
 from hub.stages.inquiry import Inquiry
@@ -332,9 +333,10 @@ class Hub:
     def _listening(self, only: Sequence[str], address: tuple[str, int]) -> socket.socket | None:
         """Return the server's socket, or None where nothing is to be served."""
         from hub.server.serve import bind  # noqa: PLC0415 - a command without a server does without the framework
-        from hub.server.wiring import reported_over_http  # noqa: PLC0415
+        from hub.server.wiring import fetched_from_feeds, reported_over_http  # noqa: PLC0415
 
-        if "console" in only or ("intake" in only and reported_over_http(self.city, self.ledger)):
+        fed = "delivery" in only and fetched_from_feeds(self.city)
+        if "console" in only or fed or ("intake" in only and reported_over_http(self.city, self.ledger)):
             return bind(*address)
         return None
 
@@ -364,7 +366,9 @@ class Hub:
 
         inquiry = Inquiry(self.ledger, self.book, self.held)
         calls = self._calls(bus) if producer is not None else None
-        parts = Parts(self.city, self.ledger, inquiry, self.topic, producer, calls, checks, self.foreman)
+        delivers = work is not None and work.delivers
+        feeds = Feeds(self.city, self.ledger, self.book, self._protection()) if delivers else None
+        parts = Parts(self.city, self.ledger, inquiry, self.topic, producer, calls, feeds, checks, self.foreman)
         await serve(create_app(ports_of(parts)), listening, stop)
 
     # --- stages ------------------------------------------------------------------------------------------------
@@ -462,7 +466,7 @@ class Hub:
         shutters = Shutters.of(self.city, self.ledger, closing=closing)
         ports = self._ports(rules, bus, shutters)
         delivery = DeliveryStage(self.desk, reader, ports, self.book.__getitem__, shutters.refresh)
-        work = Work(dispatcher, delivery, reader, shutters)
+        work = Work(dispatcher, delivery, reader, shutters, delivers=delivering)
         stop = asyncio.Event()
         serving = asyncio.create_task(delivery.run(stop)) if delivering else None
         try:
@@ -604,6 +608,7 @@ class Work:
     delivery: DeliveryStage
     reader: LogReader
     shutters: Shutters
+    delivers: bool = True
     consumer: Consumer | None = None
     lost: HubError | None = None  # the ledger's position is outside the log
 

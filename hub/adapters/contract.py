@@ -39,7 +39,8 @@ class Features:
     - `idempotent`: the sink stores the delivery key in its own transaction, so a repeat has no second effect.
     - `prepared`: deliveries are written in two steps, `prepare` then `commit`, and `recover` finishes after a crash.
     - `confirms`: the sink can be asked afterwards whether a delivery took effect.
-    - `batch`: the most deliveries one call takes (1 = one by one, in lanes).
+    - `pulled`: the sink is never called; the system fetches what is on offer and acknowledges it (`pull`).
+    - `batch`: the most deliveries one call takes (1 = one by one, in lanes); of a feed, the most on offer.
     """
 
     source: bool = False
@@ -47,6 +48,7 @@ class Features:
     idempotent: bool = False
     prepared: bool = False
     confirms: bool = False
+    pulled: bool = False
     batch: int = 1
 
 

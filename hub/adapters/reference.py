@@ -42,6 +42,7 @@ What an adapter promises:
 | `idempotent` | a repeat of a delivery has no second effect, so the hub may send again when unsure |
 | `prepared` | a batch is written in two steps, so that a crash between them is finished exactly once |
 | `confirms` | the system can be asked afterwards whether a delivery took effect |
+| `pulled` | the system fetches what is on offer; a delivery is done when it has acknowledged it |
 | `batch` | the most deliveries one call takes |
 """
 

@@ -26,7 +26,7 @@ class Backlog:
     next_due: int | None
     shut: frozenset[str]  # of those behind: paused, in maintenance, or outside their window
     follows: bool  # something waits only for an earlier one of its lane, or for its receiver
-    person: bool  # something waits for a person
+    person: bool  # something waits for a person, or to be fetched
 
     @property
     def clear(self) -> bool:
@@ -72,7 +72,8 @@ def backlog(ledger: Ledger, keys: Sequence[str], is_shut: Callable[[str], object
     dues = [due for status, _, due in counts if due is not None and status != SCHEDULED]
     follows = any(delivery_words(status)[1] in {"earlier-waiting", "breaker"} for status, _, _ in counts)
     person = any(
-        delivery_words(status)[1] in PERSONAL or delivery_words(status)[0] == "unknown" for status, _, _ in counts
+        delivery_words(status)[1] in PERSONAL or delivery_words(status)[0] in {"unknown", "sending"}
+        for status, _, _ in counts
     )
     next_due = min(dues, default=None)
     return Backlog(positions, tuple(behind), total, waiting, next_due, frozenset(shut), follows, person)

@@ -42,6 +42,20 @@ class Hook(Protocol):
         ...
 
 
+class FeedPort(Protocol):
+    """`hub.stages.feeds.Feeds`; raises `NotFound`, `UsageError`, `Unavailable`."""
+
+    def items(self, system: str, after: int, limit: int, *, receiver: str | None, wait: float) -> Json:
+        """Return what is on offer."""
+        ...
+
+    def acknowledge(
+        self, system: str, *, cursor: int | None, keys: Sequence[str], refused: Mapping[str, str], receiver: str | None
+    ) -> Json:
+        """Take a system's word of what it has taken and what it refuses."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ServerPorts:
     """What the routes call.
@@ -54,6 +68,7 @@ class ServerPorts:
     system_of: Callable[[str], str | None]
     receive: Receive
     hook: Hook
+    feeds: FeedPort
     event: Callable[[str], Json]
     deliveries: Callable[[Mapping[str, str]], Json]
     replay: Callable[[str, Mapping[str, Any]], Json]

@@ -12,12 +12,13 @@ from hub.ledger import schema, tokens
 from hub.ledger.batches import Arrival
 from hub.ledger.engine import Ledger
 from hub.server.metrics import Metric
-from hub.server.ports import Check, Json, Receive, ServerPorts
+from hub.server.ports import Check, FeedPort, Json, Receive, ServerPorts
 from hub.server.replays import Replays
 from hub.settings.models import City
 from hub.stages import times
 from hub.stages.arrivals import keep
 from hub.stages.calls import Calls, Taken
+from hub.stages.feeds import ADAPTER as FEED
 from hub.stages.foreman import Foreman
 from hub.stages.inquiry import DeliveryFilter, Inquiry
 from hub.stages.known import Known
@@ -38,6 +39,7 @@ class Parts:
     topic: str
     producer: Producer | None
     calls: Calls | None
+    feeds: FeedPort | None  # None in a process without delivery
     checks: Callable[[], Sequence[Check]]
     foreman: Callable[[], Foreman]
 
@@ -59,6 +61,7 @@ def ports_of(parts: Parts) -> ServerPorts:
         system_of=system_of,
         receive=_receiver(parts),
         hook=parts.calls.receive if parts.calls is not None else _no_hook,
+        feeds=parts.feeds or _NoFeeds(),
         event=parts.inquiry.event,
         deliveries=deliveries,
         replay=replays.begin,
@@ -88,6 +91,20 @@ def _receiver(parts: Parts) -> Receive:
 
 async def _no_intake(documents: Sequence[Any], system: str, *, batch: bool) -> Receipt:  # noqa: ARG001 - a port's shape
     raise Unavailable("this process takes no events: it runs without intake", mend="report to one that does")
+
+
+def fetched_from_feeds(city: City) -> bool:
+    """Tell whether a system of the city fetches what it is told: a receiver has `adapter: pull`."""
+    return any(receiver.adapter == FEED and receiver.enabled for receiver in city.receivers())
+
+
+class _NoFeeds:
+    """The feeds of a process that has none: every call is safe to repeat elsewhere."""
+
+    def items(self, *_: Any, **__: Any) -> Json:
+        raise Unavailable("this process has no feeds: it runs without delivery", mend="ask one that does")
+
+    acknowledge = items
 
 
 async def _no_hook(system: str, name: str, headers: Mapping[str, str], body: bytes) -> Taken:  # noqa: ARG001

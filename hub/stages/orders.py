@@ -110,6 +110,9 @@ class Orders:
             "cancel": self._cancel,
             "accept": answers.accept,
             "refuse": answers.refuse,
+            "take": answers.take,
+            "decline": answers.decline,
+            "reconsider": answers.reconsider,
         }
         self._pace: dict[int, float] = {}  # job → when its last delivery is due, in milliseconds
 

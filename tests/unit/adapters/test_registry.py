@@ -55,8 +55,8 @@ def test_a_value_that_fits_no_form_is_one_problem() -> None:
 
 
 def test_a_side_that_a_transport_lacks_is_refused(tmp_path: Path) -> None:
-    (problem,) = problems(lambda: registry.open_source("print_only", {}, site(tmp_path)))
-    assert problem.message == "the adapter `http` has no source"
+    (problem,) = problems(lambda: registry.open_source("pull", {}, site(tmp_path)))
+    assert problem.message == "the adapter `pull` has no source"
     assert problem.place == "kokuho.main"
 
 

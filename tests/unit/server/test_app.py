@@ -61,6 +61,12 @@ class City:
             raise Rejected("the signature does not prove who called", code="signature")
         return Taken([body.decode()], 1)
 
+    def items(self, system: str, after: int, limit: int, *, receiver: str | None, wait: float) -> dict[str, Any]:
+        return {"items": [], "next": after, "asked": [system, after, limit, receiver, wait]}
+
+    def acknowledge(self, _system: str, **said: Any) -> dict[str, Any]:
+        return {"said": said}
+
     def event(self, event_id: str) -> dict[str, Any]:
         self._ledger()
         if event_id != "juki/e/1":
@@ -88,6 +94,7 @@ class City:
             system_of=self.system_of,
             receive=Reception(self, "hub.events", "moriguchi", self.ids).receive,
             hook=self.hook,
+            feeds=self,  # type: ignore[arg-type]
             event=self.event,
             deliveries=self.deliveries,
             replay=self.replay,
@@ -359,8 +366,6 @@ def test_the_reserved_calls_are_the_contracts():
         "POST /jobs/{system}/claim",
         "POST /jobs/{system}/{job}/complete",
         "POST /jobs/{system}/{job}/fail",
-        "GET /feeds/{system}",
-        "POST /feeds/{system}/ack",
         "GET /prefill/{form}",
     }
 
@@ -384,3 +389,41 @@ async def test_a_call_of_a_system_is_answered_by_what_became_of_it(city, path, s
         answer = await client.post(f"/v1/hooks/{path}", content=body, headers={"X-Signature": signature})
         assert answer.status_code == 503
         assert answer.headers["Retry-After"]
+
+
+async def test_a_system_fetches_its_own_feed_and_no_other(city):
+    async with running(city) as client:
+        answer = await client.get("/v1/feeds/juki?after=7&limit=2&wait=0.5", headers=JUKI)
+        assert (answer.status_code, answer.json()["asked"]) == (200, ["juki", 7, 2, None, 0.5])
+        assert (await client.get("/v1/feeds/kokuho", headers=JUKI)).status_code == 403
+        assert (await client.get("/v1/feeds/juki")).status_code == 401
+        for wrong in ("after=-1", "limit=0", "limit=1001", "wait=31", "after=x"):
+            assert (await client.get(f"/v1/feeds/juki?{wrong}", headers=JUKI)).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"cursor": 3}, {"cursor": 3, "keys": [], "refused": {}, "receiver": None}),
+        ({"keys": ["a"], "receiver": "b"}, {"cursor": None, "keys": ["a"], "refused": {}, "receiver": "b"}),
+        (
+            {"refused": [{"key": "a", "code": "E1", "message": "no\n such"}, {"key": "b"}]},
+            {"cursor": None, "keys": [], "refused": {"a": "E1: no such", "b": "refused"}, "receiver": None},
+        ),
+        ({}, None),
+        ([], None),
+        ({"cursor": "3"}, None),
+        ({"cursor": True}, None),
+        ({"cursor": 3, "x": 1}, None),
+        ({"keys": "a"}, None),
+        ({"keys": ["a"], "receiver": 1}, None),
+        ({"refused": ["a"]}, None),
+    ],
+)
+async def test_an_acknowledgement_is_read_strictly(city, body, said):
+    async with running(city) as client:
+        answer = await client.post("/v1/feeds/juki/ack", content=orjson.dumps(body), headers=JUKI)
+        assert answer.status_code == (200 if said else 400)
+        if said:
+            assert answer.json() == {"said": said}
+        assert (await client.post("/v1/feeds/kokuho/ack", json={"cursor": 1}, headers=JUKI)).status_code == 403
