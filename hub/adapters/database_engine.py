@@ -82,6 +82,13 @@ def _numbered(original: Any) -> Fault | None:
     return None
 
 
+def is_there_already(error: Exception) -> bool:
+    """Say whether a table could not be made because somebody else has just made it."""
+    original = getattr(error, "orig", None)
+    state = getattr(original, "sqlstate", None)
+    return state in {"42P07", "42S01"} or any(sign in str(original) for sign in ("already exists", "ORA-00955", "2714"))
+
+
 def describe(error: Exception) -> str:
     """Say what was wrong without the values, which may be personal data."""
     original = getattr(error, "orig", None) or error

@@ -20,7 +20,7 @@ from sqlalchemy.exc import IntegrityError
 
 from hub.adapters import database_call
 from hub.adapters.contract import Batch, Delivery, Outcome
-from hub.adapters.database_engine import ERRORS, Fault, describe, open_engine, shown, sort
+from hub.adapters.database_engine import ERRORS, Fault, describe, is_there_already, open_engine, shown, sort
 from hub.adapters.database_inbox import INBOX, INSERTS, claim
 from hub.errors import HubError, Malformed, ReceiverStopped, Rejected, Transient
 
@@ -221,7 +221,12 @@ class DatabaseSink:
         """Once: make `hub_inbox`, check the table's columns, see whether a unique key matches ours."""
         if self._conflict is not None:
             return
-        INBOX.create(connection, checkfirst=True)
+        try:
+            INBOX.create(connection, checkfirst=True)
+        except ERRORS as error:
+            if is_there_already(error):
+                raise Transient(f"another process has just made {INBOX.name}", code="raced") from error
+            raise
         if self._target.mode == "call":
             self._conflict = False
             return

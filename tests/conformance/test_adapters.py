@@ -106,7 +106,7 @@ async def test_a_sink_in_two_steps(sink: Any, check: Any) -> None:
 
 
 def kit_of(name: str) -> set[str]:
-    """Return what an adapter declares, as far as the kit has checks: a feed is fetched, and held to its engine's tests."""
+    """Return what an adapter declares, as far as the kit has checks: a feed is fetched, the engine's tests hold it."""
     features = registry.find(name).features
     return set() if features.pulled else {side for side in ("source", "sink", "prepared") if getattr(features, side)}
 

@@ -50,7 +50,8 @@ def test_a_value_that_fits_no_form_is_one_problem() -> None:
     options = {"url": "sqlite:///x.db", "table": "t", "key": {"a": "x"}, "on_cancel": "x"}
     (problem,) = problems(lambda: registry.settings("database", "sink", options))
     assert (
-        problem.message == "`on_cancel`: Input should be 'restore' or 'delete'; or: Input should be a valid dictionary"
+        problem.message
+        == "`on_cancel`: Input should be 'restore', 'delete' or 'call'; or: Input should be a valid dictionary"
     )
 
 
