@@ -13,30 +13,26 @@ import hashlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from hub.adapters.contract import AdapterSettings, Row, Site, SourceBatch
 from hub.adapters.http_answers import named, shown
 from hub.adapters.http_client import Caller, Tokens, retry_after
 from hub.adapters.http_pages import Pages, PagesSettings
 from hub.adapters.http_rows import RowsSettings, parse, rows_of
-from hub.adapters.http_settings import ConnectionSettings, HeaderValue
+from hub.adapters.http_settings import ConnectionSettings, Duration, HeaderValue
 from hub.adapters.http_watermark import Watermark
 from hub.adapters.http_webhook import WebhookSettings
 from hub.errors import Malformed, Transient
-from hub.settings.shapes import seconds_of
+from hub.settings.secret import Secret
 
 ROWS = 1000  # of one batch
 PAGES = 100_000  # of one pass: a service that never comes to an end is at fault
 GONE = frozenset({400, 404, 410, 416, 422})  # what a service says of a page it knows no more
-
-
-def _seconds(value: Any) -> Any:
-    return seconds_of(value) if isinstance(value, str) else value
 
 
 class SinceSettings(AdapterSettings):
@@ -45,7 +41,7 @@ class SinceSettings(AdapterSettings):
     column: str = Field(description="The column of a row that grows: a number, or a time in one form.")
     parameter: str = Field(description="The query parameter that says from which value on.")
     first: str | None = Field(default=None, description="The value at the very beginning; without it none is sent.")
-    overlap: Annotated[float, BeforeValidator(_seconds)] = Field(
+    overlap: Duration = Field(
         default=0,
         ge=0,
         description="How far below the last value is asked again, because rows may become visible late: a duration"
@@ -60,7 +56,9 @@ class HttpSourceSettings(ConnectionSettings, RowsSettings):
     webhook: WebhookSettings | None = Field(
         default=None, description="The system calls by itself: `POST /v1/hooks/<system>/<source>` of `hub run`."
     )
-    parameters: dict[str, str] = Field(default={}, description="Query parameters of every page asked for.")
+    parameters: dict[str, Secret] = Field(
+        default={}, description="Query parameters of every page asked for; a value may be a secret."
+    )
     headers: dict[str, HeaderValue] = Field(default={}, description="More headers.")
     since: SinceSettings | None = Field(default=None, description="Ask only for what is new.")
     pages: PagesSettings | None = Field(default=None, description="How more than one answer is handed out.")
@@ -212,7 +210,8 @@ class HttpSource:
         return now.etag if now.asked == address else ""
 
     def _query(self, mark: Watermark | None) -> dict[str, str]:
-        query, since = dict(self._settings.parameters), self._settings.since
+        since = self._settings.since
+        query: dict[str, str] = dict(self._settings.parameters)
         if mark is not None and since is not None:
             value = mark.asked()
             if value is not None or since.first is not None:

@@ -14,23 +14,19 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from hub.adapters.contract import AdapterSettings, Row, SourceBatch
 from hub.adapters.http_rows import RowsSettings, parse, rows_of
+from hub.adapters.http_settings import Duration
 from hub.errors import Rejected
 from hub.settings.secret import Secret
-from hub.settings.shapes import seconds_of
 
 if TYPE_CHECKING:
     from hub.adapters.http_source import HttpSourceSettings
 
 PARTS = ("{timestamp}", "{nonce}", "{body}")
 MILLISECONDS = 1e11  # a count of seconds is below it until the year 5138
-
-
-def _seconds(value: Any) -> Any:
-    return seconds_of(value) if isinstance(value, str) else value
 
 
 Header = Annotated[str, Field(pattern="^[A-Za-z0-9-]+$")]
@@ -55,7 +51,7 @@ class WebhookSettings(AdapterSettings):
     signed: str = Field(
         default="{timestamp}.{body}", description="What is signed; `{timestamp}`, `{nonce}` and `{body}` in it."
     )
-    window: Annotated[float, BeforeValidator(_seconds)] = Field(
+    window: Duration = Field(
         default=300, gt=0, le=86_400, description="How far the call's time may lie from ours: `5m`."
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -91,4 +91,14 @@ def adapter_problems(city: City) -> list[Problem]:
             registry.settings(part.adapter, side, part.options, place=part.place_of, layouts=city.layouts)
         except ConfigurationError as error:
             problems += error.problems
-    return problems
+    return problems + [_unguarded(each) for each, side in parts if side == "source" and _is_called(each)]
+
+
+def _is_called(source: Any) -> bool:
+    return source.guard is not None and "webhook" in source.options
+
+
+def _unguarded(source: Any) -> Problem:
+    """Say that a guard does not stand before calls, each of which is answered at once."""
+    message = f"the source `{source.name}` is called, and a guard does not stand before calls"
+    return Problem(source.place_of("guard"), message, "leave `guard` out", code="adapter-setting")

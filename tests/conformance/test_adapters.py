@@ -31,7 +31,18 @@ SOURCES = {
     *("sqlite", "sqlite-overlap", "postgresql", "postgresql-overlap", "mariadb", "mariadb-overlap"),
     *("sqlite-delete", "sqlite-mark", "postgresql-mark", "mariadb-delete"),
 }
-SINKS = {"csv", "csv-columns", "jsonl", "sqlite", "postgresql", "mariadb", "http", "http-repeating", "kafka"}
+SINKS = {
+    "csv",
+    "csv-columns",
+    "jsonl",
+    "sqlite",
+    "postgresql",
+    "mariadb",
+    "http",
+    "http-repeating",
+    "http-confirming",
+    "kafka",
+}
 DATABASES = {"sqlite", "postgresql", "mariadb"}
 PREPARED = {"csv", "csv-columns", "jsonl"}
 
@@ -81,7 +92,9 @@ def sink(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     if request.param.startswith("http"):
         server = request.getfixturevalue("server")
         server.honours_key = request.param == "http"
-        return HttpCase(tmp_path, server, idempotent=server.honours_key)
+        asking = {"confirm": {"url": f"http://127.0.0.1:{server.port}/applied/{{key}}"}}
+        more = asking if request.param == "http-confirming" else {}
+        return HttpCase(tmp_path, server, idempotent=server.honours_key, **more)
     if request.param.startswith("csv"):
         return CsvSinkCase(tmp_path, columns if request.param == "csv-columns" else None)
     return {"jsonl": JsonlCase, "kafka": KafkaCase}[request.param](tmp_path)

@@ -27,3 +27,15 @@ def test_an_unknown_adapter_is_wrong_usage_with_the_mend(hub):
     shown = hub("adapters", "show", "cvs")
     assert shown.exit_code == 2
     assert "did you mean `csv`?" in shown.stderr
+
+
+def test_a_guard_before_calls_is_wrong(hub, city):
+    (city / "systems" / "shinsei.yaml").write_text(
+        "system: shinsei\nowner: 課\npublishes:\n"
+        "  - from: {adapter: http, webhook: {secret: 0123456789abcdef}, guard: {rows: [1, 2]}}\n"
+        "    event: resident.died\n    subject: row.no\n    map: {name: row.name, effective_on: row.on}\n",
+        "utf-8",
+    )
+    shown = hub("check", "--city", city)
+    assert "a guard does not stand before calls" in shown.stdout
+    assert shown.exit_code == 2
