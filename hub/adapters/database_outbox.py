@@ -103,7 +103,7 @@ class OutboxSource:
 
     def _page(self, last: Sequence[Any] | None) -> list[Mapping[str, Any]]:
         columns = [self._table.c[name] for name in self._ordered]
-        query = sa.select(sa.text("*")).select_from(self._table).where(self._is_open()).order_by(*columns).limit(PAGE)
+        query = sa.select(sa.text("*")).select_from(self._table).where(*self._open()).order_by(*columns).limit(PAGE)
         if last is not None:
             query = query.where(_after(columns, last))
         with self._engine.connect() as connection:
@@ -114,7 +114,7 @@ class OutboxSource:
         found = []
         for start in range(0, len(handed), PART):
             digests = {_revived(key): digest for key, digest in handed[start : start + PART]}
-            query = sa.select(sa.text("*")).select_from(self._table).where(self._are(list(digests)), self._is_open())
+            query = sa.select(sa.text("*")).select_from(self._table).where(self._are(list(digests)), *self._open())
             with self._engine.connect() as connection:
                 rows = [dict(row) for row in connection.execute(query).mappings()]
             found += [self._key(row) for row in rows if digests.get(self._key(row)) == _digest(row_of(row, ""))]
@@ -135,13 +135,14 @@ class OutboxSource:
                     connection.execute(sa.delete(table).where(mine))
                 else:
                     done = sa.func.current_timestamp() if outbox.done is None else outbox.done
-                    connection.execute(sa.update(table).where(mine, self._is_open()).values({outbox.mark: done}))
+                    connection.execute(sa.update(table).where(mine, *self._open()).values({outbox.mark: done}))
 
-    def _is_open(self) -> Any:
+    def _open(self) -> list[Any]:
+        """Return the conditions of an open row."""
         if self._outbox.mark is None:
-            return sa.true()
+            return []
         column = self._table.c[self._outbox.mark]
-        return column.is_(None) if self._outbox.open is None else column == self._outbox.open
+        return [column.is_(None) if self._outbox.open is None else column == self._outbox.open]
 
     @property
     def _ordered(self) -> tuple[str, ...]:

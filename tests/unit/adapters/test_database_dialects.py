@@ -56,15 +56,13 @@ def test_keys_are_compared_by_bytes(dialect: str, column: str) -> None:
     assert column in compiled(CreateTable(INBOX), dialect)
 
 
-@pytest.mark.parametrize(
-    ("dialect", "parts"), [("mssql", ["TOP", "1 = 1"]), ("oracle", ["ROWNUM <=", "1 = 1"]), ("mysql", ["LIMIT"])]
-)
-def test_a_page_is_asked_for_in_order(dialect: str, parts: list[str]) -> None:
+@pytest.mark.parametrize(("dialect", "part"), [("mssql", "TOP"), ("oracle", "FETCH FIRST"), ("mysql", "LIMIT")])
+def test_a_page_is_asked_for_in_order(dialect: str, part: str) -> None:
     table = sa.table("box", sa.column("a"), sa.column("b"))
-    query = sa.select(sa.text("*")).select_from(table).where(sa.true()).order_by(table.c.a, table.c.b).limit(5)
+    query = sa.select(sa.text("*")).select_from(table).order_by(table.c.a, table.c.b).limit(5)
     text = compiled(query, dialect)
     assert "ORDER BY box.a, box.b" in text
-    assert all(part in text for part in parts)
+    assert part in text
     assert "box.a =" in compiled(_after([table.c.a, table.c.b], [1, 2]), dialect)
 
 
