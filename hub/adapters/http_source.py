@@ -31,6 +31,7 @@ from hub.errors import Malformed, Transient
 from hub.settings.secret import Secret
 
 ROWS = 1000  # of one batch
+LONGEST_QUIET = 3600.0  # seconds a service is left alone, whatever it asks for
 PAGES = 100_000  # of one pass: a service that never comes to an end is at fault
 GONE = frozenset({400, 404, 410, 416, 422})  # what a service says of a page it knows no more
 
@@ -221,7 +222,7 @@ class HttpSource:
     def _refused(self, answer: httpx.Response) -> Transient:
         wait = retry_after(answer)
         if wait:
-            self._quiet = time.monotonic() + wait
+            self._quiet = time.monotonic() + min(wait, LONGEST_QUIET)
         code = named(answer) or f"http-{answer.status_code}"
         return Transient(f"{self._label}: {shown(answer)}", retry_after=wait, reached=True, code=code)
 

@@ -12,7 +12,6 @@ import sqlalchemy as sa
 
 from hub.ledger import jobs
 from hub.ledger.acknowledgements import by_key as ended_by_key
-from hub.ledger.commands import parts
 from hub.ledger.engine import Ledger
 from hub.ledger.jobs import Order
 from hub.ledger.status import SENDING
@@ -50,28 +49,21 @@ def ended(ledger: Ledger, receiver: int, keys: Collection[str]) -> set[str]:
     return set(ended_by_key(ledger, receiver, keys))
 
 
-def order(ledger: Ledger, orders: Iterable[Order], *, by: str, what: str) -> list[int]:
-    """Give commands to owners and return the job's number, if there are any."""
+def order(ledger: Ledger, orders: Iterable[Order], *, by: str, what: str) -> int | None:
+    """Give commands to owners and return the job's number, None when there are none."""
     given = list(orders)
     if not given:
-        return []
+        return None
     with ledger.write() as connection:
-        at = ledger.now(connection)
-        totals = {"deliveries": len(given)}
-        return [jobs.enter(connection, "acknowledge", {"feed": by}, given, by=by, reason=what, totals=totals, at=at)]
+        at, totals = ledger.now(connection), {"deliveries": len(given)}
+        return jobs.enter(connection, "acknowledge", {"feed": by}, given, by=by, reason=what, totals=totals, at=at)
 
 
-def carried_out(ledger: Ledger, numbers: Collection[int]) -> dict[str, int] | None:
-    """Return what became of the commands of some jobs, how many each; None while some are not carried out."""
-    found: dict[str, int] = {}
+def carried_out(ledger: Ledger, job: int) -> bool:
+    """Say whether all commands of a job are carried out."""
+    left = sa.exists().where(command.c.job == job, command.c.done_at.is_(None))
     with ledger.read() as connection:
-        for part in parts(list(numbers)):
-            query = sa.select(command.c.result, command.c.done_at).where(command.c.job.in_(part))
-            for result, done in connection.execute(query):
-                if done is None:
-                    return None
-                found[result] = found.get(result, 0) + 1
-    return found
+        return not connection.execute(sa.select(left)).scalar_one()
 
 
 def asked_again(ledger: Ledger, receiver: int) -> set[tuple[int, int]]:

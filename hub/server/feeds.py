@@ -13,11 +13,13 @@ from hub.errors import UsageError
 from hub.events.text import parse
 from hub.server import openapi
 from hub.server.guard import Caller, body_of
-from hub.server.ports import Limits, ServerPorts
+from hub.server.ports import FeedPort, Limits, ServerPorts
 from hub.server.problems import Problem
 
 MOST = 1000  # deliveries in one answer
 LONGEST = 30  # seconds of waiting
+LOOK = 0.2  # seconds between looks while somebody waits
+SETTLES = 5.0  # seconds an acknowledgement waits for the receiver's owner
 NOTE = 200  # characters of a refusal's message that are kept
 _KNOWN = ("cursor", "keys", "refused", "receiver")
 
@@ -36,7 +38,13 @@ def add(router: APIRouter, ports: ServerPorts, limits: Limits) -> None:
     ) -> Response:
         """Return deliveries on offer, in order. Reading changes nothing: they are delivered when acknowledged."""
         _own(system, caller)
-        found = await asyncio.to_thread(ports.feeds.items, system, after, limit, receiver=receiver, wait=wait)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + wait
+        while True:  # nobody's thread waits: leases and ledger need them
+            found = await asyncio.to_thread(ports.feeds.items, system, after, limit, receiver=receiver)
+            if found["items"] or loop.time() >= end:
+                break
+            await asyncio.sleep(min(LOOK, max(0.0, end - loop.time())))
         return Response(orjson.dumps(found), media_type="application/json")
 
     @router.post("/feeds/{system}/ack", summary="Say what a system has taken", openapi_extra=openapi.ACK_BODY)
@@ -45,7 +53,19 @@ def add(router: APIRouter, ports: ServerPorts, limits: Limits) -> None:
         _own(system, caller)
         said = _checked(parse(await body_of(request, limits)))
         found = await asyncio.to_thread(ports.feeds.acknowledge, system, **said)
+        job = found.pop("job", None)
+        found["settled"] = job is None or await _settled(ports.feeds, job)
         return Response(orjson.dumps(found), media_type="application/json")
+
+
+async def _settled(feeds: FeedPort, job: int) -> bool:
+    """Wait a little for the receiver's owner: then what comes next for the same residents is on offer."""
+    end = asyncio.get_running_loop().time() + SETTLES
+    while True:
+        done = await asyncio.to_thread(feeds.settled, job)
+        if done or asyncio.get_running_loop().time() > end:
+            return done
+        await asyncio.sleep(LOOK / 4)
 
 
 def _own(system: str, caller: str) -> None:

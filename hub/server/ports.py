@@ -45,7 +45,7 @@ class Hook(Protocol):
 class FeedPort(Protocol):
     """`hub.stages.feeds.Feeds`; raises `NotFound`, `UsageError`, `Unavailable`."""
 
-    def items(self, system: str, after: int, limit: int, *, receiver: str | None, wait: float) -> Json:
+    def items(self, system: str, after: int, limit: int, *, receiver: str | None) -> Json:
         """Return what is on offer."""
         ...
 
@@ -53,6 +53,10 @@ class FeedPort(Protocol):
         self, system: str, *, cursor: int | None, keys: Sequence[str], refused: Mapping[str, str], receiver: str | None
     ) -> Json:
         """Take a system's word of what it has taken and what it refuses."""
+        ...
+
+    def settled(self, job: int) -> bool:
+        """Say whether the receiver's owner has done all of an acknowledgement."""
         ...
 
 

@@ -101,10 +101,10 @@ def fetched_from_feeds(city: City) -> bool:
 class _NoFeeds:
     """The feeds of a process that has none: every call is safe to repeat elsewhere."""
 
-    def items(self, *_: Any, **__: Any) -> Json:
+    def items(self, *_: Any, **__: Any) -> Any:
         raise Unavailable("this process has no feeds: it runs without delivery", mend="ask one that does")
 
-    acknowledge = items
+    acknowledge = settled = items
 
 
 async def _no_hook(system: str, name: str, headers: Mapping[str, str], body: bytes) -> Taken:  # noqa: ARG001

@@ -6,7 +6,6 @@ out, and the receiver's owner asked to look at it again.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -25,8 +24,6 @@ from hub.stages.times import moment
 
 Json = dict[str, Any]
 ADAPTER = "pull"
-LOOK = 0.05  # seconds between looks while somebody waits
-SETTLES = 5.0  # seconds an acknowledgement waits for the receiver's owner
 
 
 class Feeds:
@@ -43,65 +40,13 @@ class Feeds:
         self._shutters = Shutters.of(city, ledger)
         self._receivers = [each for each in city.receivers() if each.adapter == ADAPTER and each.enabled]
 
-    def items(self, system: str, after: int, limit: int, *, receiver: str | None = None, wait: float = 0.0) -> Json:
+    def items(self, system: str, after: int, limit: int, *, receiver: str | None = None) -> Json:
         """Return what is on offer behind a place: `{"items": [projected CloudEvent …], "next"}`.
 
-        `next` is the place of the last one, or `after` again. `wait` is how long (seconds) to wait while there is
-        nothing. A receiver that is shut hands out nothing and says why: `closed`. Raises NotFound and UsageError.
+        `next` is the place of the last one, or `after` again. A receiver that is shut hands out nothing and says why:
+        `closed`. Raises NotFound and UsageError.
         """
         number, mine = self._feed(system, receiver)
-        end = time.monotonic() + wait
-        while True:
-            found = self._look(number, mine, after, limit)
-            if found["items"] or time.monotonic() >= end:
-                return found
-            time.sleep(LOOK)
-
-    def acknowledge(
-        self,
-        system: str,
-        *,
-        cursor: int | None = None,
-        keys: Sequence[str] = (),
-        refused: Mapping[str, str] | None = None,
-        receiver: str | None = None,
-    ) -> Json:
-        """Take a system's word: what it has taken, up to a place or by keys, and what it refuses for good, and why.
-
-        Returns `{"delivered", "refused", "before", "unknown", "settled"}`: how many each, keys the feed does not know,
-        and whether the owner has settled it already. Saying the same again changes nothing. Raises NotFound and
-        UsageError.
-        """
-        number, _ = self._feed(system, receiver)
-        refused = refused or {}
-        open_ = {(each.pos, each.job): each for each in feed.offers(self._ledger, number)}
-        by_key = self._keys(number, list(open_.values())) if keys or refused else {}
-        taken = {(each.pos, each.job) for each in open_.values() if cursor is not None and each.no <= cursor}
-        taken |= {by_key[key] for key in keys if key in by_key}
-        bad = {by_key[key]: why for key, why in refused.items() if key in by_key}
-        orders = [Order(number, "take", *at) for at in sorted(taken - bad.keys())]
-        orders += [Order(number, "decline", *at, why.encode()) for at, why in bad.items()]
-        elsewhere = [key for key in (*keys, *refused) if key not in by_key]
-        before = feed.ended(self._ledger, number, elsewhere) if elsewhere else set()
-        results = self._settled(feed.order(self._ledger, orders, by=system, what="acknowledged"))
-        return {
-            "delivered": len(taken - bad.keys()),
-            "refused": len(bad),
-            "before": len(before),
-            "unknown": [key for key in elsewhere if key not in before],
-            "settled": results,
-        }
-
-    def _settled(self, jobs: list[int]) -> bool:
-        """Wait a little for the owner: then what comes next for the same residents is on offer."""
-        end = time.monotonic() + SETTLES
-        while jobs and feed.carried_out(self._ledger, jobs) is None:
-            if time.monotonic() > end:
-                return False
-            time.sleep(LOOK)
-        return True
-
-    def _look(self, number: int, mine: Receiver, after: int, limit: int) -> Json:
         self._shutters.refresh()
         shut = self._shutters(mine.key)
         if shut is not None:
@@ -120,6 +65,45 @@ class Feeds:
                 items.append(entry.delivery(item, offer.no, offer.job, cut).event)
         self._reconsider(number, mine, again)
         return {"items": items, "next": offers[-1].no if offers else after}
+
+    def acknowledge(
+        self,
+        system: str,
+        *,
+        cursor: int | None = None,
+        keys: Sequence[str] = (),
+        refused: Mapping[str, str] | None = None,
+        receiver: str | None = None,
+    ) -> Json:
+        """Take a system's word: what it has taken, up to a place or by keys, and what it refuses for good, and why.
+
+        Returns `{"delivered", "refused", "before", "unknown", "job"}`: how many each, the keys the feed does not know,
+        and the job by which the owner is told (None: there is nothing to do). Saying the same again changes nothing.
+        Raises NotFound and UsageError.
+        """
+        number, _ = self._feed(system, receiver)
+        refused = refused or {}
+        open_ = {(each.pos, each.job): each for each in feed.offers(self._ledger, number)}
+        by_key = self._keys(number, list(open_.values())) if keys or refused else {}
+        taken = {(each.pos, each.job) for each in open_.values() if cursor is not None and each.no <= cursor}
+        taken |= {by_key[key] for key in keys if key in by_key}
+        bad = {by_key[key]: why for key, why in refused.items() if key in by_key}
+        orders = [Order(number, "take", *at) for at in sorted(taken - bad.keys())]
+        orders += [Order(number, "decline", *at, why.encode()) for at, why in bad.items()]
+        elsewhere = [key for key in (*keys, *refused) if key not in by_key]
+        before = feed.ended(self._ledger, number, elsewhere) if elsewhere else set()
+        job = feed.order(self._ledger, orders, by=system, what="acknowledged")
+        return {
+            "delivered": len(taken - bad.keys()),
+            "refused": len(bad),
+            "before": len(before),
+            "unknown": [key for key in elsewhere if key not in before],
+            "job": job,
+        }
+
+    def settled(self, job: int) -> bool:
+        """Say whether the owner has done all of an acknowledgement: then what comes next is on offer."""
+        return feed.carried_out(self._ledger, job)
 
     def _reconsider(self, number: int, mine: Receiver, again: list[Offer]) -> None:
         """Ask the owner to look again at what may not go out: to hold it, or to end it."""

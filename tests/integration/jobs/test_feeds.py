@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -11,7 +12,6 @@ from hub.adapters.contract import Site
 from hub.errors import NotFound
 from hub.ledger import pauses
 from hub.ledger.protected import Register
-from hub.stages import feeds as feeds_module
 from hub.stages.feeds import Feeds
 from tests.integration.jobs.town import Town
 from tests.integration.semantics.world import ADDRESS, OTHER, ZONE
@@ -53,7 +53,6 @@ class FeedTown(Town):
 
 @pytest.fixture
 def make(tmp_path, ledger_url, monkeypatch):
-    monkeypatch.setattr(feeds_module, "SETTLES", 0.0)  # nobody owns the receiver between two deliveries
     made = []
 
     def town(more="", hub=""):
@@ -103,7 +102,7 @@ def test_pages_and_keys(town):
     assert (said["delivered"], said["unknown"]) == (2, ["juki/e9:suido.main:0", "juki/e1:zei.main:0"])
     town.deliver()
     assert town.keys() == [key(2), key(3), key(5)]
-    assert town.ack(keys=[key(4)]) == {"delivered": 0, "refused": 0, "before": 1, "unknown": [], "settled": True}
+    assert town.ack(keys=[key(4)]) == {"delivered": 0, "refused": 0, "before": 1, "unknown": [], "job": None}
 
 
 def test_what_is_refused_is_a_dead_letter_and_may_be_sent_again(town):
@@ -207,22 +206,29 @@ def test_no_more_is_on_offer_than_may_be(make):
     assert ends(town) == [("delivered", None)] * 5
 
 
-def test_an_acknowledgement_waits_for_the_owner_and_then_the_next_is_there(town, monkeypatch):
-    monkeypatch.setattr(feeds_module, "SETTLES", 15.0)
+def test_when_an_acknowledgement_is_settled_the_next_is_there(town):
     town.report(town.moved(ADDRESS), town.moved(OTHER))
     seen = []
 
+    def wait(look):
+        end = time.monotonic() + 30
+        while not (found := look()):
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        return found
+
     def system():
-        while len(seen) < 2:
-            for each in town.feeds.items("suido", 0, 10, wait=5.0)["items"]:
-                seen.append(each["deliverykey"])
-                assert town.ack(keys=[each["deliverykey"]])["settled"]
+        for number in (1, 2):
+            assert wait(town.keys) == [key(number)]
+            job = town.ack(keys=[key(number)])["job"]
+            wait(lambda job=job: town.feeds.settled(job))
+            seen.append(number)
 
     thread = threading.Thread(target=system)
     thread.start()
-    town.deliver(until=lambda: len(seen) == 2 and not thread.is_alive())
+    town.deliver(until=lambda: not thread.is_alive())
     thread.join()
-    assert seen == [key(1), key(2)]
+    assert seen == [1, 2]
     assert ends(town) == [("delivered", None)] * 2
 
 

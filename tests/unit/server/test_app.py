@@ -33,6 +33,7 @@ class City:
         self.broker_away = False
         self.ledger_away = False
         self.filters: dict[str, str] = {}
+        self.looks = 0
 
     async def publish(self, _topic: str, records: Sequence[tuple[bytes, bytes]], _headers: Any = ()) -> None:
         if self.broker_away:
@@ -61,11 +62,17 @@ class City:
             raise Rejected("the signature does not prove who called", code="signature")
         return Taken([body.decode()], 1)
 
-    def items(self, system: str, after: int, limit: int, *, receiver: str | None, wait: float) -> dict[str, Any]:
-        return {"items": [], "next": after, "asked": [system, after, limit, receiver, wait]}
+    def items(self, system: str, after: int, limit: int, *, receiver: str | None) -> dict[str, Any]:
+        self.looks += 1
+        found = [{"id": "e1"}] if self.looks > 2 else []
+        return {"items": found, "next": after, "asked": [system, after, limit, receiver]}
+
+    def settled(self, job: int) -> bool:
+        self.looks += 1
+        return self.looks > job
 
     def acknowledge(self, _system: str, **said: Any) -> dict[str, Any]:
-        return {"said": said}
+        return {"said": said, "job": 2}
 
     def event(self, event_id: str) -> dict[str, Any]:
         self._ledger()
@@ -393,8 +400,9 @@ async def test_a_call_of_a_system_is_answered_by_what_became_of_it(city, path, s
 
 async def test_a_system_fetches_its_own_feed_and_no_other(city):
     async with running(city) as client:
-        answer = await client.get("/v1/feeds/juki?after=7&limit=2&wait=0.5", headers=JUKI)
-        assert (answer.status_code, answer.json()["asked"]) == (200, ["juki", 7, 2, None, 0.5])
+        answer = await client.get("/v1/feeds/juki?after=7&limit=2&wait=10", headers=JUKI)
+        assert (answer.status_code, answer.json()["asked"]) == (200, ["juki", 7, 2, None])
+        assert answer.json()["items"] == [{"id": "e1"}]  # waited for
         assert (await client.get("/v1/feeds/kokuho", headers=JUKI)).status_code == 403
         assert (await client.get("/v1/feeds/juki")).status_code == 401
         for wrong in ("after=-1", "limit=0", "limit=1001", "wait=31", "after=x"):
@@ -425,5 +433,5 @@ async def test_an_acknowledgement_is_read_strictly(city, body, said):
         answer = await client.post("/v1/feeds/juki/ack", content=orjson.dumps(body), headers=JUKI)
         assert answer.status_code == (200 if said else 400)
         if said:
-            assert answer.json() == {"said": said}
+            assert answer.json() == {"said": said, "settled": True}
         assert (await client.post("/v1/feeds/kokuho/ack", json={"cursor": 1}, headers=JUKI)).status_code == 403
