@@ -112,6 +112,14 @@ def test_what_was_not_made_durable_is_asked_for_again(rest: Rest, tmp_path: Path
     assert read(source)[0] == [1, 2]  # somebody has wound it back
 
 
+def test_an_unchanged_answer_is_new_to_whoever_has_not_had_it(rest: Rest, tmp_path: Path) -> None:
+    rest.rows = rows(1, 2)
+    source = opened(rest, tmp_path)
+    _, position = read(source)
+    assert read(source, position)[0] == []
+    assert read(source)[0] == [1, 2]  # wound back: its ETag is that of another position
+
+
 def test_a_page_that_the_service_has_forgotten_begins_the_pass_anew(rest: Rest, tmp_path: Path) -> None:
     rest.page, rest.rows = 2, rows(*range(6))
     source = opened(rest, tmp_path, pages=PAGES["next"], since=SINCE)
