@@ -113,11 +113,16 @@ def test_what_was_not_made_durable_is_asked_for_again(rest: Rest, tmp_path: Path
 
 
 def test_an_unchanged_answer_is_new_to_whoever_has_not_had_it(rest: Rest, tmp_path: Path) -> None:
-    rest.rows = rows(1, 2)
-    source = opened(rest, tmp_path)
-    _, position = read(source)
-    assert read(source, position)[0] == []
-    assert read(source)[0] == [1, 2]  # wound back: its ETag is that of another position
+    rest.rows = rows(3)
+    source = opened(rest, tmp_path, since=SINCE)
+    _, first = read(source)
+    rest.rows += [{**rows(3)[0], "no": 33}]  # of the same moment: the same is asked for before and after
+    found, second = read(source, first)
+    assert found == [33]
+    for _ in range(2):
+        assert read(source, second)[0] == []
+    assert "If-None-Match" in rest.requests[-1][2]
+    assert read(source, first)[0] == [33]  # wound back: that ETag is of another position
 
 
 def test_a_page_that_the_service_has_forgotten_begins_the_pass_anew(rest: Rest, tmp_path: Path) -> None:
