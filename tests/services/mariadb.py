@@ -44,6 +44,7 @@ def start() -> dict[str, Any]:
                 "--bind-address=127.0.0.1",
                 f"--socket={data}/socket",
                 f"--pid-file={data}/pid",
+                "--sql-mode=",  # lenient, as legacy servers are: what does not fit would be cut
                 "--skip-log-bin",
                 "--innodb-flush-log-at-trx-commit=0",
                 "--innodb-buffer-pool-size=32M",
