@@ -26,6 +26,7 @@ demo: setup  ## the sample city, end to end; SERVE=1 leaves the console up
 	@$(BIN)/hub demo $(if $(SERVE),--serve)
 
 test: setup  ## the whole suite: fast tests first, then real Kafka and SQL
+	@scripts/mariadb
 	@$(BIN)/python -m pytest tests/unit tests/conformance $(SPREAD)
 	@$(BIN)/python -m pytest tests/integration tests/acceptance $(SPREAD)
 

@@ -23,7 +23,7 @@ from sqlalchemy.engine import Connection
 
 from hub.adapters import registry
 from hub.adapters.alerting import channels
-from hub.adapters.contract import Batch, Delivery, Expressions, Site, Source
+from hub.adapters.contract import Batch, Called, Delivery, Expressions, Site, Source, Topics
 from hub.errors import HubError, Malformed, OutcomeUnknown, Unavailable, UsageError
 from hub.ledger import jobs, quarantine, schema
 from hub.ledger.desk import Desk, now_ms
@@ -42,11 +42,13 @@ from hub.settings.calendars import CITY_CALENDAR
 from hub.settings.models import City, Receiver, System
 from hub.stages.alerts import Alarm
 from hub.stages.amending import publish_open
+from hub.stages.calls import Callee, Calls
 from hub.stages.deadletters import announce, announce_some
 from hub.stages.delivery import Delivery as DeliveryStage
 from hub.stages.dispatch import Dispatcher, Refused, reporter_of
 from hub.stages.drain import Drained, drain
 from hub.stages.entries import ActiveRules
+from hub.stages.feeds import Feeds
 from hub.stages.foreman import Foreman
 from hub.stages.hours import Hours
 from hub.stages.inquiry import Inquiry
@@ -69,6 +71,7 @@ if TYPE_CHECKING:
     from hub.kafka.consumer import Consumer
     from hub.kafka.local import LocalBroker
     from hub.kafka.producer import Producer
+    from hub.kafka.reading import TopicReader
     from hub.kafka.topics import TopicInfo
 
 log = logging.getLogger(__name__)
@@ -93,6 +96,7 @@ class Hub:
         self.environment = Environment(city.tables)
         self.topic = f"{city.prefix}.events"
         self.held = self.folder / "var" / "held"
+        self.bootstrap = city.bootstrap or ""  # of the managed broker only while it serves
 
     def close(self) -> None:
         """Let go of the ledger."""
@@ -117,6 +121,7 @@ class Hub:
             if bootstrap is None:
                 broker = self.broker or LocalBroker(self.folder / "var")
                 bootstrap = await asyncio.to_thread(stack.enter_context, broker.lease())
+            self.bootstrap = bootstrap
             topic = await ensure_topics(bootstrap, self.city.prefix, self.city.city, ledger_id)
             generation = await asyncio.to_thread(
                 partial(self.log.open_generation, topic.name, topic.uuid, topic.partitions, adopt=adopt)
@@ -330,9 +335,10 @@ class Hub:
     def _listening(self, only: Sequence[str], address: tuple[str, int]) -> socket.socket | None:
         """Return the server's socket, or None where nothing is to be served."""
         from hub.server.serve import bind  # noqa: PLC0415 - a command without a server does without the framework
-        from hub.server.wiring import reported_over_http  # noqa: PLC0415
+        from hub.server.wiring import fetched_from_feeds, reported_over_http  # noqa: PLC0415
 
-        if "console" in only or ("intake" in only and reported_over_http(self.city, self.ledger)):
+        fed = "delivery" in only and fetched_from_feeds(self.city)
+        if "console" in only or fed or ("intake" in only and reported_over_http(self.city, self.ledger)):
             return bind(*address)
         return None
 
@@ -362,14 +368,25 @@ class Hub:
 
         discretion = Discretion(self.ledger, list_of(self.ledger, self.city.protection))
         inquiry = Inquiry(self.ledger, self.book, self.held, discretion)
-        parts = Parts(self.city, self.ledger, inquiry, self.topic, producer, checks, self.foreman)
+        calls = self._calls(bus) if producer is not None else None
+        delivers = work is not None and work.delivers
+        feeds = Feeds(self.city, self.ledger, self.book, self._protection()) if delivers else None
+        parts = Parts(self.city, self.ledger, inquiry, self.topic, producer, calls, feeds, checks, self.foreman)
         await serve(create_app(ports_of(parts)), listening, stop)
 
     # --- stages ------------------------------------------------------------------------------------------------
 
     def intake(self, bus: Bus) -> Intake:
         """Return the intake of every source of the city."""
-        services = Services(
+        services = self._services(bus)
+        systems = self.city.systems.values()
+        numbers = self.desk.register([receiver.key for receiver in self.city.receivers()])
+        opened = [each for system in systems for each in self._runners(system)]
+        runners = [each for each in opened if not isinstance(each.source, Called)]
+        return Intake(runners + [each for system in systems for each in self._answering(system, numbers)], services)
+
+    def _services(self, bus: Bus) -> Services:
+        return Services(
             bus.producer,
             self.ledger,
             self.topic,
@@ -378,10 +395,16 @@ class Hub:
             timezone=self.timezone,
             is_open=self.city.calendars.get(self.city.calendar, CITY_CALENDAR).is_open,
         )
-        systems = self.city.systems.values()
-        numbers = self.desk.register([receiver.key for receiver in self.city.receivers()])
-        runners = [each for system in systems for each in self._runners(system)]
-        return Intake(runners + [each for system in systems for each in self._answering(system, numbers)], services)
+
+    def _calls(self, bus: Bus) -> Calls:
+        """Return what takes the calls of systems that report by calling."""
+        runners = [each for system in self.city.systems.values() for each in self._runners(system)]
+        callees = {
+            (each.system, each.name): Callee(each.source, each.mappers)
+            for each in runners
+            if isinstance(each.source, Called)
+        }
+        return Calls(self._services(bus), callees)
 
     def _answering(self, system: System, numbers: Mapping[str, int]) -> Iterator[SourceRunner]:
         """Yield the sources of acknowledgements of a system's receivers."""
@@ -472,7 +495,7 @@ class Hub:
         shutters = Shutters.of(self.city, self.ledger, closing=closing)
         ports = self._ports(rules, bus, shutters)
         delivery = DeliveryStage(self.desk, reader, ports, self.book.__getitem__, shutters.refresh)
-        work = Work(dispatcher, delivery, reader, shutters)
+        work = Work(dispatcher, delivery, reader, shutters, delivers=delivering)
         stop = asyncio.Event()
         serving = asyncio.create_task(delivery.run(stop)) if delivering else None
         try:
@@ -580,7 +603,7 @@ class Hub:
         return value
 
     def _site(self, system: str, name: str) -> Site:
-        return site_of(self.city, system, name)
+        return site_of(self.city, system, name, _Topics(lambda: self.bootstrap))
 
 
 @dataclass(slots=True)
@@ -602,6 +625,7 @@ class Work:
     delivery: DeliveryStage
     reader: LogReader
     shutters: Shutters
+    delivers: bool = True
     consumer: Consumer | None = None
     lost: HubError | None = None  # the ledger's position is outside the log
 
@@ -641,6 +665,26 @@ class DrainReport:
         return self.drained.clear and not self.died and not self.read.faults
 
 
+class _Topics:
+    """The look into topics that the `kafka` source is lent; the client is loaded when it is used."""
+
+    def __init__(self, bootstrap: Callable[[], str]) -> None:
+        self._bootstrap = bootstrap
+
+    def bounds(self, topic: str, brokers: str | None = None) -> dict[int, tuple[int, int]]:
+        return self._reader().bounds(topic, brokers)
+
+    def read(
+        self, topic: str, spans: Mapping[int, tuple[int, int]], brokers: str | None = None
+    ) -> Iterator[tuple[list[Any], dict[int, int]]]:
+        return self._reader().read(topic, spans, brokers)
+
+    def _reader(self) -> TopicReader:
+        from hub.kafka.reading import TopicReader  # noqa: PLC0415
+
+        return TopicReader(self._bootstrap)
+
+
 class _Publisher:
     """The way into Kafka that the `kafka` sink is lent."""
 
@@ -665,12 +709,12 @@ def mappers_of(city: City, system: System, source: settings.Source, environment:
     )
 
 
-def site_of(city: City, system: str, name: str) -> Site:
-    """Return where a source or receiver of the city works."""
+def site_of(city: City, system: str, name: str, topics: Topics | None = None) -> Site:
+    """Return where a source or receiver of the city works; `topics` is its way to Kafka, where there is one."""
     rules = city.systems[system].subscribes
     fields = tuple(dict.fromkeys(item.name for rule in rules for item in sent(rule.send)))
     folder, zone = Path(city.folder), ZoneInfo(city.timezone)
-    return Site(folder, zone, system, name, city.city, fields, city.prefix, city.layouts)
+    return Site(folder, zone, system, name, city.city, fields, city.prefix, city.layouts, topics)
 
 
 def on_trial(

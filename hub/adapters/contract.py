@@ -40,7 +40,8 @@ class Features:
     - `idempotent`: the sink stores the delivery key in its own transaction, so a repeat has no second effect.
     - `prepared`: deliveries are written in two steps, `prepare` then `commit`, and `recover` finishes after a crash.
     - `confirms`: the sink can be asked afterwards whether a delivery took effect.
-    - `batch`: the most deliveries one call takes (1 = one by one, in lanes).
+    - `pulled`: the sink is never called; the system fetches what is on offer and acknowledges it (`pull`).
+    - `batch`: the most deliveries one call takes (1 = one by one, in lanes); of a feed, the most on offer.
     """
 
     source: bool = False
@@ -48,6 +49,7 @@ class Features:
     idempotent: bool = False
     prepared: bool = False
     confirms: bool = False
+    pulled: bool = False
     batch: int = 1
 
 
@@ -56,7 +58,8 @@ class Site:
     """Where an adapter works: the city's folder, its time zone and secrets already read. No global state.
 
     `fields` are the names `send` gives this receiver over all its rules, in written order: file sinks keep their header
-    stable by it. `prefix` is that of the Kafka topics. `layouts` are those of `layouts/*.yaml`, by file name.
+    stable by it. `prefix` is that of the Kafka topics. `layouts` are those of `layouts/*.yaml`, by file name. `topics`
+    reads Kafka topics, for the `kafka` source, where a Kafka was lent.
     """
 
     folder: Path
@@ -67,6 +70,7 @@ class Site:
     fields: tuple[str, ...] = ()
     prefix: str = "hub"
     layouts: Mapping[str, Layout] = field(default_factory=dict)
+    topics: Topics | None = None
 
     @property
     def key(self) -> str:
@@ -122,6 +126,27 @@ class Source(Protocol):
 
     def acknowledge(self, batch: SourceBatch) -> None:
         """Say that all rows of the batch are durable, in Kafka or quarantine: called once per batch, in order."""
+        ...
+
+
+@runtime_checkable
+class Called(Protocol):
+    """A source whose system calls by itself, over HTTP; its `read` yields nothing.
+
+    `window` is how long a call may be on its way, in seconds: so long the id of one that was taken is remembered.
+    """
+
+    window: float
+
+    def verify(self, headers: Mapping[str, str], body: bytes, now: float) -> str:
+        """Return the id of a call (names of `headers` in lower case, `now` in seconds since 1970).
+
+        Raises `Rejected` (`signature`, `timestamp`) when it does not prove who called, or when.
+        """
+        ...
+
+    def rows(self, body: bytes) -> list[Row]:
+        """Return the rows of a call. Raises `Malformed` for a body that holds none."""
         ...
 
 
@@ -344,6 +369,23 @@ class Expressions:
     """
 
     compile: Callable[[str], Callable[[Delivery, Batch], Any]]
+
+
+class Topics(Protocol):
+    """What app.py lends to the `kafka` source: a look into topics. Called in a worker thread.
+
+    `brokers` are bootstrap servers of a Kafka other than the city's. Both raise `BrokerUnavailable`.
+    """
+
+    def bounds(self, topic: str, brokers: str | None = None) -> dict[int, tuple[int, int]]:
+        """Return each partition's first offset and the one after its last; nothing when there is no such topic."""
+        ...
+
+    def read(
+        self, topic: str, spans: Mapping[int, tuple[int, int]], brokers: str | None = None
+    ) -> Iterator[tuple[list[Any], dict[int, int]]]:
+        """Yield records with the offsets after them, between the offsets of each partition."""
+        ...
 
 
 class Publisher(Protocol):

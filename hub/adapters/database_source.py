@@ -8,27 +8,21 @@ the position; what was handed over already is known by its digest and left out.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
-import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
 from hub.adapters.contract import Row, SourceBatch
-from hub.adapters.database_engine import ERRORS, Fault, describe, open_engine, shown, sort
-from hub.errors import Malformed, Transient
+from hub.adapters.database_engine import ERRORS, open_engine, unreadable
+from hub.adapters.database_values import kind_of, plain, revive, row_of
+from hub.errors import Transient
 
 PAGE = 1000  # rows
-_READERS: dict[str, Callable[[str], Any]] = {
-    "datetime": datetime.fromisoformat,
-    "date": date.fromisoformat,
-    "decimal": Decimal,
-}
 
 
 @dataclass(slots=True)
@@ -44,13 +38,13 @@ class _Position:
             return cls()
         kind = position.get("kind", "")
         return cls(
-            _revive(position["cursor"], kind),
-            {digest: _revive(value, kind) for digest, value in position.get("seen", {}).items()},
+            revive(position["cursor"], kind),
+            {digest: revive(value, kind) for digest, value in position.get("seen", {}).items()},
         )
 
     def dump(self) -> dict[str, Any]:
-        position = {"cursor": _plain(self.value), "kind": _kind(self.value)}
-        seen = {digest: _plain(value) for digest, value in self.seen.items()}
+        position = {"cursor": plain(self.value), "kind": kind_of(self.value)}
+        seen = {digest: plain(value) for digest, value in self.seen.items()}
         return {**position, "seen": seen} if seen else position
 
 
@@ -62,7 +56,7 @@ class DatabaseSource:
     def __init__(self, url: URL, *, table: str | None, query: str | None, cursor: str, overlap: float) -> None:
         self._url = url
         self._label = table or "query"
-        self._from = _from_clause(table, query)
+        self._from = from_clause(table, query)
         self._cursor = cursor
         self._overlap = overlap
         self._engine = open_engine(url, read_only=True)
@@ -70,7 +64,7 @@ class DatabaseSource:
     def read(self, after: dict[str, Any] | None) -> Iterator[SourceBatch]:
         """Yield the new rows. Raises `Transient` naming the database when it is away, or the setting that is wrong."""
         position = _Position.read(after)
-        unit = f"{self._label}@{_plain(position.value) if after else 'start'}"
+        unit = f"{self._label}@{plain(position.value) if after else 'start'}"
         ready: SourceBatch | None = None
         try:
             for rows in self._pages(position):
@@ -78,7 +72,7 @@ class DatabaseSource:
                     yield ready
                 ready = SourceBatch(rows, position.dump(), self._label, unit, last=False)
         except ERRORS as error:
-            raise self._fault(error) from error
+            raise unreadable(self._url, error) from error
         finally:
             self._engine.dispose()
         if ready is not None:
@@ -165,23 +159,11 @@ class DatabaseSource:
         return value - (Decimal(str(self._overlap)) if isinstance(value, Decimal) else int(self._overlap))
 
     def _row(self, values: dict[str, Any]) -> Row:
-        place = f"{self._label}:{self._cursor}={_plain(values[self._cursor])}"
-        try:
-            plain = {name: _column(name, value) for name, value in values.items()}
-        except Malformed as error:
-            error.place = place
-            kept = {name: _plain(value) if _kind(value) else type(value).__name__ for name, value in values.items()}
-            return Row({}, place, orjson.dumps(kept), error)
-        return Row(plain, place, orjson.dumps(plain))
-
-    def _fault(self, error: Exception) -> Transient:
-        if sort(error) is Fault.SETTING:
-            message = f"`table`, `query` or `cursor` is wrong for {shown(self._url)}: {describe(error)}"
-            return Transient(message, code="setting")
-        return Transient(f"cannot read {shown(self._url)}: {describe(error)}", code="unreachable")
+        return row_of(values, f"{self._label}:{self._cursor}={plain(values[self._cursor])}")
 
 
-def _from_clause(table: str | None, query: str | None) -> Any:
+def from_clause(table: str | None, query: str | None) -> Any:
+    """Return what is selected from: a table, or a city's own query."""
     if table is not None:
         schema, _, name = table.rpartition(".")
         return sa.table(name, schema=schema or None)
@@ -196,36 +178,3 @@ def _text_before(text: str, seconds: float) -> str:
     except ValueError:
         raise Transient("`overlap` needs a cursor column of numbers or times", code="setting") from None
     return moment.date().isoformat() if len(text) == len("YYYY-MM-DD") else moment.isoformat(text[10], "seconds")
-
-
-def _column(name: str, value: Any) -> Any:
-    """Return a column's value as a row carries it: dates as `YYYY-MM-DD`, decimals as text. Raises `Malformed`."""
-    if value is None or isinstance(value, (str, int, float, dict, list)):
-        return value
-    if isinstance(value, (datetime, date, time)):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    if isinstance(value, UUID):
-        return str(value)
-    raise Malformed(f"the column {name} holds {type(value).__name__}, which is no text", code="db-type")
-
-
-def _kind(value: Any) -> str:
-    kinds = {datetime: "datetime", date: "date", Decimal: "decimal", int: "int", float: "float", str: "text"}
-    return kinds.get(type(value), "")
-
-
-def _plain(value: Any) -> Any:
-    if value is None or isinstance(value, (int, str, float)):
-        return value
-    return value.isoformat() if isinstance(value, (datetime, date)) else str(value)
-
-
-def _revive(value: Any, kind: str) -> Any:
-    readers: dict[str, Callable[[str], Any]] = {
-        "datetime": datetime.fromisoformat,
-        "date": date.fromisoformat,
-        "decimal": Decimal,
-    }
-    return readers[kind](value) if kind in readers else value

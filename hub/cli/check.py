@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -104,6 +104,7 @@ def adapter_problems(city: City) -> list[Problem]:
             problems += error.problems
             continue
         if not isinstance(part, Receiver):
+            problems += [_unguarded(part)] if _is_called(part) else []
             continue
         problems += _unconfirmed(part, asks=registry.find(part.adapter).features.confirms)
     return problems
@@ -124,3 +125,13 @@ def _unconfirmed(receiver: Receiver, *, asks: bool) -> list[Problem]:
     message = f"`{receiver.key}` waits for confirmations, and nothing brings any: each resident is told one thing only"
     mend = "write `acknowledged:`, how the system's answer comes back, or leave `order_until` out"
     return [Problem(receiver.place_of("order_until"), message, mend, code="never-confirmed")]
+
+
+def _is_called(source: Any) -> bool:
+    return source.guard is not None and "webhook" in source.options
+
+
+def _unguarded(source: Any) -> Problem:
+    """Say that a guard does not stand before calls, each of which is answered at once."""
+    message = f"the source `{source.name}` is called, and a guard does not stand before calls"
+    return Problem(source.place_of("guard"), message, "leave `guard` out", code="adapter-setting")

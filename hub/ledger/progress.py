@@ -26,7 +26,7 @@ class Backlog:
     next_due: int | None
     shut: frozenset[str]  # of those behind: paused, in maintenance, or outside their window
     follows: bool  # something waits only for an earlier one of its lane, or for its receiver
-    person: bool  # something waits for a person
+    person: bool  # something waits for a person, or to be fetched
 
     @property
     def clear(self) -> bool:
@@ -73,9 +73,9 @@ def backlog(ledger: Ledger, keys: Sequence[str], is_shut: Callable[[str], object
         waiting["planned"] = commanded
     dues = [due for status, _, due in counts if due is not None and status != SCHEDULED]
     follows = any(delivery_words(status)[1] in {"earlier-waiting", "breaker"} for status, _, _ in counts)
-    person = any(  # or for a system's answer, for which people wait as long
+    person = any(  # or for a system's answer or fetch, for which people wait as long
         delivery_words(status)[1] in PERSONAL
-        or delivery_words(status)[0] == "unknown"
+        or delivery_words(status)[0] in {"unknown", "sending"}
         or (status == DELIVERED and due is None)
         for status, _, due in counts
     )

@@ -83,6 +83,33 @@ MOVES: tuple[Move, ...] = (
         ),
     ),
     Move(
+        ("planned", "scheduled", "waiting", "held"),
+        "sending",
+        OWNER,
+        ("on offer to a system that fetches (`pull`)", "相手が取りに来るのを待っている（`pull`）"),
+    ),
+    Move(
+        ("sending",),
+        "delivered",
+        SYSTEM,
+        ("it has fetched and acknowledged it", "相手が取りに来て、受け取ったと答えた"),
+    ),
+    Move(
+        ("sending",),
+        "dead",
+        SYSTEM,
+        ("it has fetched and refused it", "相手が取りに来て、受け取れないと答えた"),
+    ),
+    Move(
+        ("sending",),
+        "suppressed",
+        OWNER,
+        (
+            "the resident became protected while it was on offer, and nothing may go",
+            "取りに来るのを待つ間に住民が保護対象者になり、送れない",
+        ),
+    ),
+    Move(
         ("delivered",),
         "confirmed",
         SYSTEM,

@@ -62,6 +62,7 @@ DIED = delivery_code("cancelled", "died")  # was scheduled for a resident who di
 REPLACEABLE = frozenset(  # by a retry; of the dead, when the report of the death was cancelled
     (*DEAD, DIED, delivery_code("superseded"), delivery_code("suppressed", "disabled"))
 )
+SENDING = delivery_code("sending")  # in `pending`: on offer to a system that fetches
 WAITING = delivery_code("waiting")
 EARLIER_WAITING = delivery_code("held", "earlier-waiting")
 BREAKER = delivery_code("held", "breaker")

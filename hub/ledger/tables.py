@@ -331,6 +331,18 @@ notice = Table(
 )
 Index("notice_by_due", notice.c.due)
 
+# Calls of systems that were taken, until they would be too old to be taken anyway: none is taken twice.
+call = Table(
+    "call",
+    metadata,
+    Column("source", Text, primary_key=True),  # system.source
+    Column("id", Text, primary_key=True),
+    Column("digest", LargeBinary, nullable=False),  # of the body
+    Column("until", BigInteger, nullable=False),  # milliseconds
+    sqlite_with_rowid=False,
+)
+Index("call_by_until", call.c.until)
+
 # What arrived together: a file, a query's rows, a published stream, a batch over HTTP; or, `missing`, what did not.
 batch = Table(
     "batch",

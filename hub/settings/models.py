@@ -30,7 +30,6 @@ RESERVED_ADAPTERS = frozenset(
         "mail",
         "online_application",
         "print",
-        "pull",
         "rpa",
     }
 )

@@ -6,11 +6,23 @@ among the delivery's attempts, and its job lists it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from hub.ledger.desk import Failure, now_ms
+from hub.ledger.desk import Failure, Hold, now_ms
 from hub.ledger.states import answers_over
-from hub.ledger.status import ANSWER, ARRIVED, CONFIRMED, DEAD_REJECTED, DEAD_UNCONFIRMED, WARNING, delivery_words
+from hub.ledger.status import (
+    ANSWER,
+    ARRIVED,
+    CONFIRMED,
+    DEAD_REJECTED,
+    DEAD_UNCONFIRMED,
+    DELIVERED,
+    SENDING,
+    WAITING,
+    WARNING,
+    delivery_words,
+)
 
 if TYPE_CHECKING:
     from hub.ledger.commands import Command
@@ -53,6 +65,47 @@ def give_up(command: Command, asked: Asked, waiting: Waiting) -> str:
         _note(command, asked, waiting, "unconfirmed", "no answer had come by its time", code="unanswered")
         _stop(waiting)
     return result
+
+
+def take(command: Command, asked: Asked, waiting: Waiting) -> str:
+    """Deliver what a system has fetched and acknowledged."""
+    hold = _offered(command, asked, waiting)
+    if hold is None:
+        return _stands(command, asked)
+    waiting.end(hold, DELIVERED)
+    asked.known.ended[command.pos, command.target] = DELIVERED, hold.no
+    return "delivered"
+
+
+def decline(command: Command, asked: Asked, waiting: Waiting) -> str:
+    """End as a dead letter what a system has fetched and cannot take, with what it says."""
+    hold = _offered(command, asked, waiting)
+    if hold is None:
+        return _stands(command, asked)
+    waiting.end(hold, DEAD_REJECTED)
+    asked.known.ended[command.pos, command.target] = DEAD_REJECTED, hold.no
+    _note(command, asked, waiting, "rejected", f"the system refused it: {_place(command)}", code="acknowledged")
+    _stop(waiting)
+    return "refused"
+
+
+def reconsider(command: Command, asked: Asked, waiting: Waiting) -> str:
+    """Take off offer what may not go out as it is, and look at it anew."""
+    hold = _offered(command, asked, waiting)
+    if hold is None:
+        return _stands(command, asked)
+    waiting.keep(replace(hold, status=WAITING, due=now_ms()))
+    return "queued"
+
+
+def _offered(command: Command, asked: Asked, waiting: Waiting) -> Hold | None:
+    hold = waiting.find(asked.known.subjects[command.pos], command.pos, command.target)
+    return hold if hold is not None and hold.status == SENDING else None
+
+
+def _stands(command: Command, asked: Asked) -> str:
+    ended = asked.known.ended.get((command.pos, command.target))
+    return delivery_words(ended[0])[0] if ended else "not on offer"
 
 
 def _place(command: Command) -> str:

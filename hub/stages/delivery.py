@@ -22,6 +22,7 @@ from hub.ledger.desk import LEASE, Desk, Lease
 from hub.ledger.revision import HEAD
 from hub.stages.entries import ActiveRules
 from hub.stages.log import LogReader
+from hub.stages.offering import Offering
 from hub.stages.receiver import ReceiverPort, Worker
 from hub.stages.writer import Writer
 
@@ -111,7 +112,9 @@ class Delivery:
                 self._start(restarted, asked)
 
     def _start(self, lease: Lease, asked: float) -> None:
-        worker = Worker(self._ports[lease.no], lease, self.owner, self._desk, self._writer, self._reader, self._rules)
+        port = self._ports[lease.no]
+        kind = Offering if port.features.pulled else Worker
+        worker = kind(port, lease, self.owner, self._desk, self._writer, self._reader, self._rules)
         worker.valid_until = asked + LEASE / 1000
         self._running[lease.no] = _Running(worker, asyncio.create_task(worker.run(), name=lease.key))
 

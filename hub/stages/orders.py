@@ -132,6 +132,9 @@ class Orders:
             "warn": answers.warn,
             "refuse": answers.refuse,
             "give_up": answers.give_up,
+            "take": answers.take,
+            "decline": answers.decline,
+            "reconsider": answers.reconsider,
         }
         self._pace: dict[int, float] = {}  # job → when its last delivery is due, in milliseconds
         self._restored: dict[int, tuple[int, int]] = {}  # command → how far a restore has come, how many that were

@@ -670,6 +670,11 @@ class Worker:
         self._lanes.add(hold)
         self._carry.holds.append(hold)
 
+    @staticmethod
+    def _nothing() -> _Record:
+        """Return a record of nothing but what is carried."""
+        return _Record()
+
     # --- delivering --------------------------------------------------------------------------------------------
 
     def _batch(self, works: list[Work], number: int, date: str = "", *, then: bool = False) -> Batch:

@@ -39,7 +39,7 @@ class DatabaseSourceCase(SourceCase):
         for _ in range(count):
             self.no += 1
             rows.append({"no": self.no, "name": f"守口 {self.no}", "moved_on": "2026-04-01", "picture": None})
-        self.execute("INSERT INTO ido VALUES (:no, :name, :moved_on, :picture)", rows)
+        self.execute("INSERT INTO ido(no, name, moved_on, picture) VALUES (:no, :name, :moved_on, :picture)", rows)
         return rows
 
     def open(self) -> Any:
@@ -57,8 +57,11 @@ class DatabaseSourceCase(SourceCase):
 
 @contextmanager
 def database_away(url: str) -> Iterator[None]:
-    """Take a database away: SQLite's file is moved aside, PostgreSQL lets nobody in and throws out who is there."""
+    """Take a database away: SQLite's file is moved aside, others let nobody in and throw out who is there."""
     parsed = sa.make_url(url)
+    if parsed.get_backend_name() == "mysql":
+        yield from _mariadb_away(parsed)
+        return
     if parsed.get_backend_name() == "sqlite":
         path = Path(str(parsed.database))
         aside = path.rename(path.with_suffix(".aside"))
@@ -76,6 +79,22 @@ def database_away(url: str) -> Iterator[None]:
             connection.execute(sa.text(f"ALTER DATABASE {parsed.database} ALLOW_CONNECTIONS true"))
 
 
+def _mariadb_away(url: sa.URL) -> Iterator[None]:
+    """MariaDB: the account is locked, which is the only one the case uses."""
+    root = url.set(username="root", database="mysql")._replace(password=None)
+    engine = sa.create_engine(root, poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"ALTER USER {url.username} ACCOUNT LOCK")
+        query = "SELECT id FROM information_schema.processlist WHERE user = %s"
+        ids = connection.exec_driver_sql(query, (url.username,))
+        for (number,) in ids.all():
+            connection.exec_driver_sql(f"KILL {number}")
+        try:
+            yield
+        finally:
+            connection.exec_driver_sql(f"ALTER USER {url.username} ACCOUNT UNLOCK")
+
+
 class DatabaseSinkCase(SinkCase):
     """Every delivery applied is one row more of a log, so that what is applied twice is seen twice."""
 
@@ -83,7 +102,8 @@ class DatabaseSinkCase(SinkCase):
 
     def __init__(self, url: str, folder: Path) -> None:
         self.url, self.folder = url, folder
-        number = "SERIAL" if url.startswith("postgresql") else "INTEGER"
+        numbers = {"postgresql": "SERIAL", "mysql": "INTEGER AUTO_INCREMENT"}
+        number = numbers.get(sa.make_url(url).get_backend_name(), "INTEGER")
         create = f"CREATE TABLE log (no {number} PRIMARY KEY, delivery VARCHAR(200), name VARCHAR(20) NOT NULL)"
         self.run(create)
 

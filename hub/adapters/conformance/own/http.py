@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from hub.adapters import registry
 from hub.adapters.conformance.cases import SinkCase
@@ -37,6 +38,13 @@ class Server:
                     outer.handle(self)
 
             do_POST = do_PUT = do_DELETE = _any  # noqa: N815
+
+            def do_GET(self) -> None:
+                there = unquote(self.path.removeprefix("/applied/")) in outer.applied
+                self.send_response(200 if there else 404)
+                self.send_header("Content-Length", "0")
+                self.send_header("Connection", "close")
+                self.end_headers()
 
             def log_message(self, *_: Any) -> None:
                 pass
