@@ -24,7 +24,7 @@ def _seconds(value: Any) -> Any:
     return seconds_of(value) if isinstance(value, str) else value
 
 
-Duration = Annotated[float, BeforeValidator(_seconds)]  # `5m`, or seconds
+Duration = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=float | str)]  # `5m`, or seconds
 HeaderValue = Annotated[str, PlainValidator(header_value)]
 
 

@@ -62,14 +62,15 @@ def test_the_kit_finds_the_fault(
     assert found.value.__cause__ is None or mutant.breaks, "the kit found an error of the mutant's own"
 
 
-# What needs more than a package can bring is tried by tests: a REST service with its faults, a broker, the hub's server.
+# What needs more than a package can bring is tried by tests: a REST service with faults, a broker, the hub's server.
 ELSEWHERE = {"http": {"source"}, "kafka": {"source"}, "pull": {"sink"}}
 
 
 @pytest.mark.parametrize("name", registry.own_names())
 def test_every_adapter_of_the_hubs_says_what_it_is_tried_on(name: str) -> None:
     kinds = set(ELSEWHERE.get(name, ()))
-    assert kinds or registry.cases(name), 'name its cases in pyproject.toml under [project.entry-points."hub.conformance"]'
+    mend = 'name its cases in pyproject.toml under [project.entry-points."hub.conformance"]'
+    assert kinds or registry.cases(name), mend
     import tempfile
 
     for factory in registry.cases(name):
