@@ -33,7 +33,7 @@ from hub.ledger.places import stream_of
 from hub.ledger.progress import Backlog, backlog, deaths
 from hub.ledger.protected import Register
 from hub.routing.expressions import Environment, ExpressionFault, Missing, compile_expression
-from hub.routing.mapping import Expression, Mapper
+from hub.routing.mapping import Expression, Mapper, kept_columns
 from hub.routing.projection import sent
 from hub.routing.rules import RuleSet
 from hub.settings import models as settings
@@ -41,6 +41,7 @@ from hub.settings.calendars import CITY_CALENDAR
 from hub.settings.models import City, Receiver, System
 from hub.stages.alerts import Alarm
 from hub.stages.amending import publish_open
+from hub.stages.clock import utc_now
 from hub.stages.deadletters import announce, announce_some
 from hub.stages.delivery import Delivery as DeliveryStage
 from hub.stages.dispatch import Dispatcher, Refused, reporter_of
@@ -53,6 +54,7 @@ from hub.stages.intake import Counts, Intake, Services, SourceRunner
 from hub.stages.later import LaterProducer
 from hub.stages.loading import Loader
 from hub.stages.log import LogReader
+from hub.stages.marks import load_key
 from hub.stages.patience import pause
 from hub.stages.planning import Policy
 from hub.stages.protecting import ProtectingProducer
@@ -60,8 +62,9 @@ from hub.stages.publish import PublishResult, publish_stream
 from hub.stages.receiver import ReceiverPort
 from hub.stages.resubmit import Resubmission, Resubmitter
 from hub.stages.rulebook import RuleBook
-from hub.stages.services import Answers
+from hub.stages.services import Answers, Comparing, SourceStatus
 from hub.stages.shutters import Shutters
+from hub.stages.whole import Whole
 
 if TYPE_CHECKING:
     from hub.kafka.consumer import Consumer
@@ -70,6 +73,8 @@ if TYPE_CHECKING:
     from hub.kafka.topics import TopicInfo
 
 log = logging.getLogger(__name__)
+EVERY_FILE = settings.Source.model_fields["every"].default  # seconds: how often a source is read
+EVERY_QUERY = 3600.0  # a query that gives everything, where nothing is said
 JOBS_EVERY = 2.0  # seconds between looks for what jobs have to publish
 STAGES = ("intake", "dispatch", "delivery", "console")
 SINK_ROOTS = frozenset({"event", "data", "subject", "delivery", "batch"})
@@ -91,6 +96,7 @@ class Hub:
         self.environment = Environment(city.tables)
         self.topic = f"{city.prefix}.events"
         self.held = self.folder / "var" / "held"
+        self.clock = utc_now
 
     def close(self) -> None:
         """Let go of the ledger."""
@@ -177,6 +183,9 @@ class Hub:
         source = self.city.systems[system].sources.get(name) if system in self.city.systems else None
         if source is None:
             raise UsageError(f"the city has no source {system}.{name} any more")
+        if source.mode == "snapshot":
+            message = "a row of a full extract is compared with the next extract, not published by itself"
+            raise UsageError(message, mend="discard the entry")
         mappers = self._mappers(self.city.systems[system], source)
         if "path" not in source.options:
             return None, mappers
@@ -371,6 +380,7 @@ class Hub:
             self.ledger,
             self.topic,
             self.city.city,
+            self.clock,
             held=self.held,
             timezone=self.timezone,
             is_open=self.city.calendars.get(self.city.calendar, CITY_CALENDAR).is_open,
@@ -407,7 +417,9 @@ class Hub:
         runners = []
         for name, source in system.sources.items():
             mappers = self._mappers(system, source)
-            if mappers and source.mode == "changes":
+            if source.mode == "snapshot":
+                runners.append(self._extracting(system, source, mappers))
+            elif mappers:
                 options = {**source.options, "after": source.after}
                 opened = registry.open_source(
                     source.adapter, options, self._site(system.system, name), place=source.place_of
@@ -415,8 +427,81 @@ class Hub:
                 key = f"{system.system}.{name}"
                 protection = self.city.protection
                 listed = protection if protection is not None and protection.list_ == key else None
-                runners.append(SourceRunner(system.system, name, opened, mappers, source.every, source.guard, listed))
+                shared = self._shared(system, name)
+                runners.append(
+                    SourceRunner(
+                        system.system, name, opened, mappers, source.every, source.guard, listed, shared=shared
+                    )
+                )
         return runners
+
+    def _extracting(
+        self, system: System, source: settings.Source, mappers: tuple[Mapper, ...], *, baseline: bool = False
+    ) -> SourceRunner:
+        """Return the runner of a source in `mode: snapshot`."""
+        files = registry.reads_files(source.adapter)
+        options = {**source.options, "after": source.after}
+        site = self._site(system.system, source.name)
+        opened = registry.open_source(source.adapter, options, site, place=source.place_of)
+        if baseline or not files:
+            opened = Whole(opened, files=files)
+        comparing = replace(self._comparing(system, source, mappers), files=files, baseline=baseline)
+        every = source.every if files or source.every != EVERY_FILE else EVERY_QUERY
+        return SourceRunner(system.system, source.name, opened, mappers, every, source.guard, extract=comparing)
+
+    def _shared(self, system: System, name: str) -> Comparing | None:
+        """Return how the differences of a source teach what is known of the rows of a full extract, if they do."""
+        for source in system.sources.values():
+            if source.mode == "snapshot" and source.shares_state_with == name:
+                own = system.sources[name]
+                comparing = self._comparing(system, source, self._mappers(system, source))
+                as_of = self._in_row(own, own.as_of, "as_of") if own.as_of else None
+                return replace(comparing, as_of=as_of)
+        return None
+
+    def _comparing(self, system: System, source: settings.Source, mappers: tuple[Mapper, ...]) -> Comparing:
+        """Return how the rows of a full extract are compared with what is known."""
+        key = self._in_row(source, source.key or "", "key")
+        on = {"changed": source.on_change, "new": source.on_new, "missing": source.on_missing}
+        publications = [each for each in system.publishes if each.source == source.name]
+        shared = [each for each in system.publishes if each.source == source.shares_state_with]
+        sequence = next((each for each in (*publications, *shared) if each.sequence), None)
+        subject = next((each for each in (*publications, *shared) if each.subject), None)
+        return Comparing(
+            source.name,
+            key,
+            source.compare,
+            load_key(self.folder / "var"),
+            self.folder / "var" / "extracts",
+            self._in_row(source, source.as_of, "as_of") if source.as_of else None,
+            self._in_row(sequence, sequence.sequence or "", "sequence") if sequence else None,
+            self._in_row(subject, subject.subject, "subject") if subject else None,
+            kept_columns(key, mappers, missing=source.on_missing != "report"),
+            on,
+            source.shares_state_with,
+        )
+
+    def _in_row(self, model: settings.Model, text: str, key: str) -> Expression:
+        roots = frozenset({"row", "batch"}) if key == "as_of" else frozenset({"row"})
+        return Expression(text, self.environment, model.place_of(key), roots)
+
+    async def baseline(self, system: str, name: str) -> SourceStatus:
+        """Take the extract a source has now as known, without an event; needs no Kafka. Raises `UsageError`."""
+        await asyncio.to_thread(schema.ready, self.ledger)
+        source = self.city.systems[system].sources.get(name) if system in self.city.systems else None
+        if source is None or source.mode != "snapshot":
+            sources = [(key, each) for key, of in self.city.systems.items() for each in of.sources.values()]
+            known = [f"{key}.{each.name}" for key, each in sources if each.mode == "snapshot"]
+            mend = "one of: " + ", ".join(known) if known else "write `mode: snapshot`, `key` and `compare` at a source"
+            raise UsageError(f"{system}.{name} is no source in `mode: snapshot`", mend=mend)
+        mine = self.city.systems[system]
+        runner = self._extracting(mine, source, self._mappers(mine, source), baseline=True)
+        services = Services(
+            LaterProducer(), self.ledger, self.topic, self.city.city, self.clock, timezone=self.timezone
+        )
+        intake = Intake([runner], services)
+        await intake.drain()
+        return intake.status()[0]
 
     def _mappers(self, system: System, source: settings.Source) -> tuple[Mapper, ...]:
         return tuple(
