@@ -25,13 +25,15 @@ from hub.adapters import registry
 from hub.adapters.alerting import channels
 from hub.adapters.contract import Batch, Delivery, Expressions, Site, Source
 from hub.errors import HubError, Malformed, OutcomeUnknown, Unavailable, UsageError
-from hub.ledger import jobs, quarantine, schema
+from hub.ledger import jobs, quarantine, reviews, schema
 from hub.ledger.desk import Desk, now_ms
 from hub.ledger.engine import Ledger
 from hub.ledger.log import EventLog
 from hub.ledger.places import stream_of
 from hub.ledger.progress import Backlog, backlog, deaths
 from hub.ledger.protected import Register
+from hub.ledger.reviews import Item
+from hub.ledger.sources import Tally
 from hub.routing.expressions import Environment, ExpressionFault, Missing, compile_expression
 from hub.routing.mapping import Expression, Mapper, kept_columns
 from hub.routing.projection import sent
@@ -39,6 +41,7 @@ from hub.routing.rules import RuleSet
 from hub.settings import models as settings
 from hub.settings.calendars import CITY_CALENDAR
 from hub.settings.models import City, Receiver, System
+from hub.stages import reviewing
 from hub.stages.alerts import Alarm
 from hub.stages.amending import publish_open
 from hub.stages.clock import utc_now
@@ -192,6 +195,17 @@ class Hub:
         site = self._site(system, name)
         return registry.open_file(source.adapter, source.options, file, site, place=source.place_of), mappers
 
+    async def accept(self, no: int, *, who: str, why: str) -> Item:
+        """Accept a review and publish its events, once. Raises NotFound, UsageError, Unavailable."""
+        await asyncio.to_thread(schema.ready, self.ledger)
+        accepting = partial(reviewing.accept, self.ledger, no, who=who, why=why)
+        if not (await asyncio.to_thread(reviews.show, self.ledger, no)).events:
+            return await asyncio.to_thread(accepting)
+        async with self.kafka() as bus:
+            await asyncio.to_thread(accepting)
+            await reviewing.publish_accepted(self.ledger, bus.producer, self.topic)
+        return await asyncio.to_thread(reviews.show, self.ledger, no)
+
     # --- jobs --------------------------------------------------------------------------------------------------
 
     def foreman(self) -> Foreman:
@@ -226,6 +240,7 @@ class Hub:
 
     async def _work_off(self, bus: Bus) -> dict[int, HubError]:
         """Go on with jobs that publish, unless another process does; return why some cannot go on."""
+        await reviewing.publish_accepted(self.ledger, bus.producer, self.topic)
         owner = f"{os.getpid()}:{id(self)}"
 
         async def mine() -> bool:
@@ -420,10 +435,7 @@ class Hub:
             if source.mode == "snapshot":
                 runners.append(self._extracting(system, source, mappers))
             elif mappers:
-                options = {**source.options, "after": source.after}
-                opened = registry.open_source(
-                    source.adapter, options, self._site(system.system, name), place=source.place_of
-                )
+                opened = self.opened(system.system, source)
                 key = f"{system.system}.{name}"
                 protection = self.city.protection
                 listed = protection if protection is not None and protection.list_ == key else None
@@ -440,9 +452,7 @@ class Hub:
     ) -> SourceRunner:
         """Return the runner of a source in `mode: snapshot`."""
         files = registry.reads_files(source.adapter)
-        options = {**source.options, "after": source.after}
-        site = self._site(system.system, source.name)
-        opened = registry.open_source(source.adapter, options, site, place=source.place_of)
+        opened = self.opened(system.system, source)
         if baseline or not files:
             opened = Whole(opened, files=files)
         comparing = replace(self._comparing(system, source, mappers), files=files, baseline=baseline)
@@ -485,8 +495,16 @@ class Hub:
         roots = frozenset({"row", "batch"}) if key == "as_of" else frozenset({"row"})
         return Expression(text, self.environment, model.place_of(key), roots)
 
-    async def baseline(self, system: str, name: str) -> SourceStatus:
-        """Take the extract a source has now as known, without an event; needs no Kafka. Raises `UsageError`."""
+    def opened(self, system: str, source: settings.Source) -> Source:
+        """Open a source as intake does."""
+        options = {**source.options, "after": source.after}
+        return registry.open_source(source.adapter, options, self._site(system, source.name), place=source.place_of)
+
+    async def baseline(self, system: str, name: str, *, dry_run: bool = False) -> SourceStatus:
+        """Take the extract a source has now as known, without an event; needs no Kafka. Raises `UsageError`.
+
+        A dry run only counts its rows.
+        """
         await asyncio.to_thread(schema.ready, self.ledger)
         source = self.city.systems[system].sources.get(name) if system in self.city.systems else None
         if source is None or source.mode != "snapshot":
@@ -496,6 +514,9 @@ class Hub:
             raise UsageError(f"{system}.{name} is no source in `mode: snapshot`", mend=mend)
         mine = self.city.systems[system]
         runner = self._extracting(mine, source, self._mappers(mine, source), baseline=True)
+        if dry_run:
+            rows = await asyncio.to_thread(lambda: sum(len(batch.rows) for batch in runner.source.read(None)))
+            return SourceStatus(system, name, Tally(rows))
         services = Services(
             LaterProducer(), self.ledger, self.topic, self.city.city, self.clock, timezone=self.timezone
         )

@@ -21,7 +21,7 @@ from sqlalchemy.engine import URL
 
 from hub.adapters.contract import Row, SourceBatch
 from hub.adapters.database_engine import ERRORS, Fault, describe, open_engine, shown, sort
-from hub.errors import Malformed, Transient
+from hub.errors import Malformed, Transient, UsageError
 
 PAGE = 1000  # rows
 _READERS: dict[str, Callable[[str], Any]] = {
@@ -71,6 +71,7 @@ class DatabaseSource:
         unit = f"{self._label}@{_plain(position.value) if after else 'start'}"
         ready: SourceBatch | None = None
         try:
+            self._look_back(position.value)
             for rows in self._pages(position):
                 if ready is not None:
                     yield ready
@@ -85,6 +86,21 @@ class DatabaseSource:
 
     def acknowledge(self, batch: SourceBatch) -> None:
         """Do nothing: the position says it all."""
+
+    def rewound(self, position: dict[str, Any] | None, to: str) -> dict[str, Any]:
+        """Return the position after a value of the cursor column, written as that column's kind."""
+        present = _Position.read(position)
+        if present.value is None:
+            raise UsageError("it was never read, so there is nothing to set back")
+        try:
+            value = _written(to, present.value)
+            back = value < present.value
+        except (ValueError, ArithmeticError, TypeError):
+            message = f"not a value of the column {self._cursor}: {to}"
+            raise UsageError(message, mend=f"write one like {_plain(present.value)}") from None
+        if not back:
+            raise UsageError(f"it stands at {_plain(present.value)}, and {to} is not before that")
+        return _Position(value).dump()
 
     def _pages(self, position: _Position) -> Iterator[list[Row]]:
         """Yield pages of rows not handed over before, having moved the position to stand after them."""
@@ -125,6 +141,21 @@ class DatabaseSource:
         self._forget(position)
         if ready:
             yield ready
+
+    def _look_back(self, value: Any) -> None:
+        """Raise `Transient` when the table ends before the position: rows that come again below it would be missed."""
+        if value is None:
+            return
+        column: sa.ColumnClause[Any] = sa.column(self._cursor)
+        with self._engine.connect() as connection:
+            newest = connection.execute(sa.select(sa.func.max(column)).select_from(self._from)).scalar()
+        if type(newest) is type(value) and newest < value:
+            raise Transient(
+                f"{self._label} ends at {self._cursor}={_plain(newest)}, but was read up to {_plain(value)} before:"
+                " was the database restored? see from where its rows are others, then:"
+                " hub source rewind SYSTEM.SOURCE --to VALUE",
+                code="set-back",
+            )
 
     def _select(self, low: Any, limit: int) -> list[dict[str, Any]]:
         column: sa.ColumnClause[Any] = sa.column(self._cursor)
@@ -218,6 +249,11 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, (int, str, float)):
         return value
     return value.isoformat() if isinstance(value, (datetime, date)) else str(value)
+
+
+def _written(text: str, like: Any) -> Any:
+    """Return a text as a value of the same kind as another; raises ValueError, ArithmeticError."""
+    return type(like)(text) if isinstance(like, (int, float, str)) else _revive(text, _kind(like))
 
 
 def _revive(value: Any, kind: str) -> Any:

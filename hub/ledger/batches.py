@@ -160,7 +160,7 @@ def settle(connection: Connection, system: str, source: str, *, besides: str, no
 
 
 def take(connection: Connection, arrival: Arrival, at: int) -> None:
-    """Enter in the caller's transaction that a batch without a spool was taken whole, whatever was said of it before."""
+    """Enter in the caller's transaction that a batch without a spool was taken whole, whatever it was before."""
     row = _locked(connection, [arrival], at)[_key(arrival)]
     values = {"status": "open", "rows": 0, "quarantined": 0, "events": "{}", "spool": None}
     connection.execute(sa.update(batch).where(batch.c.no == row["no"]).values(**values))

@@ -173,7 +173,12 @@ _UPDATE = (
         known_row.c.key == sa.bindparam("b_key"),
         known_row.c.revision == sa.bindparam("b_revision"),
     )
-    .values({name: sa.bindparam(f"v_{name}") for name in ("mark", "plain", "as_of", "sequence", "revision", "flags", "shown")})
+    .values(
+        {
+            name: sa.bindparam(f"v_{name}")
+            for name in ("mark", "plain", "as_of", "sequence", "revision", "flags", "shown")
+        }
+    )
 )
 
 

@@ -106,9 +106,7 @@ def decide(connection: Connection, item: Item, status: str, *, who: str, why: st
 
 def to_publish(ledger: Ledger, limit: int = 100) -> list[Item]:
     """Return what was accepted and whose events are not known to be in Kafka, the oldest first."""
-    query = sa.select(review).where(
-        review.c.status == "accepted", review.c.events > 0, review.c.published_at.is_(None)
-    )
+    query = sa.select(review).where(review.c.status == "accepted", review.c.events > 0, review.c.published_at.is_(None))
     with ledger.read() as connection:
         return [_item(row) for row in connection.execute(query.order_by(review.c.no).limit(limit)).mappings()]
 

@@ -90,7 +90,9 @@ def _check_list(notes: Notes, city: City) -> None:
         mend = meant(listed, sources) or "name a source as system.source"
         notes.error(place, f"there is no source `{listed}`", mend, "source-unknown")
     elif sources[listed].mode == "snapshot":
-        message = f"the list of protected residents, `{listed}`, is a `mode: snapshot` source: it tells differences alone"
+        message = (
+            f"the list of protected residents, `{listed}`, is a `mode: snapshot` source: it tells differences alone"
+        )
         mend = "name a source with `mode: changes`; without one leave `list` out, and events alone protect"
         notes.error(place, message, mend, "snapshot")
 

@@ -33,11 +33,13 @@ def _check(notes: Notes, system: System, source: Source) -> None:
     for key in ON:
         if getattr(source, key) == "publish" and not any(case.event for case in cases):
             mend = f"add to `publishes` an entry with `from: {source.name}`, or write `{key}: report`"
-            notes.error(source.place_of(key), f"`{key}: publish`, but nothing maps the rows to events", mend, "snapshot")
+            notes.error(
+                source.place_of(key), f"`{key}: publish`, but nothing maps the rows to events", mend, "snapshot"
+            )
     named = any("change" in (case.when or "") for case in cases)
     if source.on_missing == "publish" and cases and not named:
         message = "`on_missing: publish`, but no case says what a missing row means"
-        mend = "a missing row is no move-out: add a case with `when: change == \"missing\"`, or write `review`"
+        mend = 'a missing row is no move-out: add a case with `when: change == "missing"`, or write `review`'
         notes.error(source.place_of("on_missing"), message, mend, "snapshot")
     shared = system.sources.get(source.shares_state_with or "")
     if shared is not None and shared.mode == "snapshot":

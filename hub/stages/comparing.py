@@ -64,7 +64,14 @@ class Comparer:
     def key(self, row: Mapping[str, Any]) -> Any:
         """Return the value of a row's key, None when it has none; raises `Malformed`."""
         value = self.settings.key.value(row, self._today)
-        return None if value is None or value == "" or value == [] else value
+        return None if value is None or value in ("", []) else value
+
+    def needed_key(self, row: Mapping[str, Any]) -> Any:
+        """Return the value of a row's key; raises `Malformed`, also `empty`."""
+        value = self.key(row)
+        if value is None:
+            raise Malformed("the row's key is empty", code="empty")
+        return value
 
     def as_of(self, row: Mapping[str, Any]) -> str | None:
         """Return the moment a row says it is of, None when it says none; raises `Malformed`."""
@@ -118,8 +125,8 @@ def unpacked(packed: Mapping[str, Any]) -> Known:
 
 
 def _other_key(system: str, source: str) -> Problem:
-    mend = f"put var/extracts.key back from the backup, or take the present extract anew: hub source baseline {system}.{source}"
-    return Problem(f"{system}.{source}", "the city's key of full extracts is not the one its state was made with", mend)
+    mend = f"put var/extracts.key back from the backup, or take the extract anew: hub source baseline {system}.{source}"
+    return Problem(f"{system}.{source}", "var/extracts.key is not the key its state was made with", mend)
 
 
 def _too_many_shapes(system: str, source: str) -> Problem:

@@ -62,7 +62,11 @@ def _limits(found: Found, guard: Guard | None) -> list[str]:
     if guard.rows is not None and not guard.rows[0] <= found.rows <= guard.rows[1]:
         told.append(f"{_rows(found.rows)}, not between {guard.rows[0]} and {guard.rows[1]}")
     limits: Mapping[str, int] = guard.per_event
-    told += [f"{found.events[name]} {name}, more than {most}" for name, most in limits.items() if found.events.get(name, 0) > most]
+    told += [
+        f"{found.events[name]} {name}, more than {most}"
+        for name, most in limits.items()
+        if found.events.get(name, 0) > most
+    ]
     return told
 
 

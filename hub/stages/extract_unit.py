@@ -97,7 +97,7 @@ class Unit:
         before = self.scratch.seen([(each.key, each.whole) for each in keyed])
         for each, twice in zip(keyed, before, strict=True):
             if twice is not None and twice != each.whole:
-                error = Malformed("another row of this extract has the same key", code="key-twice")
+                error = Malformed("another row of this extract has the same key", code="row-twice")
                 entries.append(origin.entry(each.row, error))
             if twice is None:
                 self._digest.update(each.key + each.whole)
@@ -113,9 +113,7 @@ class Unit:
             raise Transient(f"`compare` names {lacking[0]}, a column that {row.place} does not have", code="column")
         try:
             self._date(row)
-            value = self._comparer.key(row.values)
-            if value is None:
-                raise Malformed("the row's key is empty", code="empty")
+            value = self._comparer.needed_key(row.values)
             key = self.book.marks.key(value)
             return _Keyed(row, value, key, self.book.marks.whole(key, row.values))
         except HubError:

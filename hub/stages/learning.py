@@ -65,6 +65,11 @@ class Learner:
             return None
         return book.marks.key(key), row, type_, as_of or "", as_of is not None
 
+    def _reused(self, book: Book, old: Known, row: Row) -> bool:
+        """Say whether a row differs from what is known under the same history number."""
+        now = book.marks.tags(book.marks.mark(old.key, row.values, old.mark))
+        return any(now.get(name) != tag for name, tag in book.marks.tags(old.mark).items())
+
     def _teach(
         self, book: Book, now: dict[bytes, Known], key: bytes, row: Row, type_: str, as_of: str, *, asked: bool
     ) -> None:
@@ -72,6 +77,8 @@ class Learner:
         sequence = self._comparer.sequence(row.values)
         if old is not None and old.sequence is not None and sequence is not None and sequence < old.sequence:
             return  # late: what is known is newer
+        if old is not None and sequence is not None and sequence == old.sequence and self._reused(book, old, row):
+            return  # an old number with new content: dispatch quarantines it, so it is told by nobody yet
         if old is not None and asked and not old.flags & (DIFFERENCE | FRESH) and older(as_of, old.as_of):
             return  # the extract that was taken meanwhile has it
         mark = b"" if type_ in TAKES_BACK else book.marks.mark(key, row.values, old.mark if old else b"")

@@ -26,7 +26,7 @@ _BYTES = 32
 
 
 class Marks:
-    """Makes and compares marks: `shapes` are the lists of columns by number, `shape` is the number of the present one."""
+    """Makes and compares marks: `shapes` are lists of columns by number, `shape` is the number of the present one."""
 
     def __init__(self, secret: bytes, shapes: Sequence[Sequence[str]], shape: int) -> None:
         self._secret = secret
@@ -45,9 +45,7 @@ class Marks:
     def mark(self, key: bytes, row: Mapping[str, Any], before: bytes = b"") -> bytes:
         """Return the mark of a row; columns the row lacks are those of the mark before, or not known."""
         known = self.tags(before)
-        tags = [
-            self._tag(key, name, row[name]) if name in row else known.get(name, UNKNOWN) for name in self.columns
-        ]
+        tags = [self._tag(key, name, row[name]) if name in row else known.get(name, UNKNOWN) for name in self.columns]
         lacking = any(name not in row for name in self.columns)
         return self._shape + (bytes(WHOLE) if lacking else self.whole(key, row)) + b"".join(tags)
 

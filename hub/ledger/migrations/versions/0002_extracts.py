@@ -55,6 +55,4 @@ def upgrade() -> None:
     )
     due = sa.text("status = 'accepted' AND events > 0 AND published_at IS NULL")
     op.create_index("review_by_status", "review", ["status", "no"], unique=False)
-    op.create_index(
-        "review_to_publish", "review", ["no"], unique=False, sqlite_where=due, postgresql_where=due
-    )
+    op.create_index("review_to_publish", "review", ["no"], unique=False, sqlite_where=due, postgresql_where=due)
