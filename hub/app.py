@@ -34,6 +34,7 @@ from hub.ledger.progress import Backlog, backlog, deaths
 from hub.ledger.protected import Register
 from hub.ledger.reviews import Item
 from hub.ledger.sources import Tally
+from hub.ledger.views import Views
 from hub.routing.expressions import Environment, ExpressionFault, Missing, compile_expression
 from hub.routing.mapping import Expression, Mapper, kept_columns
 from hub.routing.projection import sent
@@ -45,11 +46,14 @@ from hub.stages import reviewing
 from hub.stages.alerts import Alarm
 from hub.stages.amending import publish_open
 from hub.stages.clock import utc_now
+from hub.stages.comparing import Comparer
 from hub.stages.deadletters import announce, announce_some
 from hub.stages.delivery import Delivery as DeliveryStage
 from hub.stages.dispatch import Dispatcher, Refused, reporter_of
 from hub.stages.drain import Drained, drain
 from hub.stages.entries import ActiveRules
+from hub.stages.expected import Expected
+from hub.stages.finding import Finder
 from hub.stages.foreman import Foreman
 from hub.stages.hours import Hours
 from hub.stages.inquiry import Inquiry
@@ -63,6 +67,7 @@ from hub.stages.planning import Policy
 from hub.stages.protecting import ProtectingProducer
 from hub.stages.publish import PublishResult, publish_stream
 from hub.stages.receiver import ReceiverPort
+from hub.stages.reconciling import Reconciled, Reconciliation, reconcile
 from hub.stages.resubmit import Resubmission, Resubmitter
 from hub.stages.rulebook import RuleBook
 from hub.stages.services import Answers, Comparing, SourceStatus
@@ -495,6 +500,53 @@ class Hub:
         roots = frozenset({"row", "batch"}) if key == "as_of" else frozenset({"row"})
         return Expression(text, self.environment, model.place_of(key), roots)
 
+    def reconcile(self, system: str, name: str | None, file: Path | None, *, limit: int) -> Reconciled:
+        """Compare a system's full extract, in `file` or where its source has it, with what the system was told.
+
+        Raises `UsageError` when the system has no such source, or nothing of it can be compared.
+        """
+        schema.ready(self.ledger)
+        mine = self.city.systems.get(system)
+        if mine is None:
+            raise UsageError(f"there is no system {system}", mend="one of: " + ", ".join(sorted(self.city.systems)))
+        sources = [each for each in mine.sources.values() if each.mode == "snapshot" and name in (None, each.name)]
+        if len(sources) != 1:
+            names = ", ".join(each.name for each in mine.sources.values() if each.mode == "snapshot")
+            mend = f"--source: {names}" if names else "give it a source with `mode: snapshot`, `key` and `compare`"
+            raise UsageError(f"{system} has {len(sources)} sources of full extracts to compare with", mend=mend)
+        columns = {each.key: self._told_columns(sources[0], each) for each in mine.receives.values()}
+        if mine.receives and not any(columns.values()):
+            mend = "write at the source `reconcile: {column: data.…}`"
+            raise UsageError(f"nothing says which column of {system}.{sources[0].name} holds what was told", mend=mend)
+        comparing = self._comparing(mine, sources[0], self._mappers(mine, sources[0]))
+        comparer = Comparer(system, comparing, Services(NOBODY, self.ledger, self.topic, self.city.city))
+        doing = Reconciliation(system, sources[0].name, columns, comparer.whom, limit)
+        expected = Expected(comparing.folder, f"{system}.{sources[0].name}.reconcile")
+        try:
+            finder = Finder(Views(self.ledger), self.book)
+            return reconcile(self.ledger, finder, self._extracts_of(system, sources[0], file), expected, doing)
+        finally:
+            expected.close()
+
+    def _told_columns(self, source: settings.Source, receiver: Receiver) -> dict[str, Callable[[Delivery, Batch], Any]]:
+        """Return the columns of a full extract and how each is found in a receiver's deliveries."""
+        columns = source.reconcile or receiver.options.get("columns") or {}
+        expressions = {name: text for name, text in columns.items() if isinstance(text, str)}
+        return {name: self._sink_expression(text, receiver) for name, text in expressions.items()}
+
+    def _extracts_of(self, system: str, source: settings.Source, file: Path | None) -> Iterator[Source]:
+        """Yield where an extract may lie: in a file that is named, where it comes, or where read files go."""
+        site = self._site(system, source.name)
+        if file is not None:
+            yield registry.open_file(source.adapter, source.options, file, site, place=source.place_of)
+            return
+        yield self.opened(system, source)
+        pattern = source.options.get("path")
+        if source.after == "move" and isinstance(pattern, str) and "://" not in pattern:
+            folder, _, name = pattern.rpartition("/")
+            for read in sorted((self.folder / folder / "done").glob(name), reverse=True):
+                yield registry.open_file(source.adapter, source.options, read, site, place=source.place_of)
+
     def opened(self, system: str, source: settings.Source) -> Source:
         """Open a source as intake does."""
         options = {**source.options, "after": source.after}
@@ -517,9 +569,7 @@ class Hub:
         if dry_run:
             rows = await asyncio.to_thread(lambda: sum(len(batch.rows) for batch in runner.source.read(None)))
             return SourceStatus(system, name, Tally(rows))
-        services = Services(
-            LaterProducer(), self.ledger, self.topic, self.city.city, self.clock, timezone=self.timezone
-        )
+        services = Services(NOBODY, self.ledger, self.topic, self.city.city, self.clock, timezone=self.timezone)
         intake = Intake([runner], services)
         await intake.drain()
         return intake.status()[0]
@@ -720,6 +770,17 @@ class DrainReport:
     def clear(self) -> bool:
         """Tell whether nothing is left and nothing died."""
         return self.drained.clear and not self.died and not self.read.faults
+
+
+class _Nobody:
+    """Stands for Kafka where nothing is published."""
+
+    async def publish(self, topic: str, records: Sequence[tuple[bytes, bytes]], _headers: Any = ()) -> Any:
+        """Refuse what nobody should ask for."""
+        raise RuntimeError(f"{len(records)} records for {topic}, where none were to come")
+
+
+NOBODY = _Nobody()
 
 
 class _Publisher:

@@ -149,7 +149,7 @@ class DatabaseSource:
         column: sa.ColumnClause[Any] = sa.column(self._cursor)
         with self._engine.connect() as connection:
             newest = connection.execute(sa.select(sa.func.max(column)).select_from(self._from)).scalar()
-        if type(newest) is type(value) and newest < value:
+        if newest is not None and type(newest) is type(value) and newest < value:
             raise Transient(
                 f"{self._label} ends at {self._cursor}={_plain(newest)}, but was read up to {_plain(value)} before:"
                 " was the database restored? see from where its rows are others, then:"

@@ -121,6 +121,8 @@ WORDS: dict[str, tuple[str, str]] = {
         "戻した時点: 日付、RFC 3339、または 2h・3d 前",
         "the moment its data was set back to: a date, RFC 3339, or 2h or 3d ago",
     ),
+    "option.reconciled": ("全件データの情報源（一つなら省ける）", "its source of full extracts, where it has several"),
+    "option.extract": ("比べる全件データのファイル", "the extract to compare, a file"),
     "option.review": ("判断待ちの番号", "the item's number"),
     "option.kind": ("誰が置いたか（snapshot など、繰り返し可）", "who put it there: snapshot … (may be repeated)"),
     "option.review-status": (
@@ -242,6 +244,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "help.load": (
         "今あるデータを事実として覚える（誰にも伝えない）",
         "Learn what a source holds as facts; nobody is told.",
+    ),
+    "help.reconcile": (
+        "システムに伝えたことと、その全件データを比べる（直さない）",
+        "Compare a system's full extract with what it was told; nothing is repaired.",
     ),
     "help.seed": (
         "あとから加わったシステムに、今の状態を伝える",
@@ -460,6 +466,9 @@ WORDS: dict[str, tuple[str, str]] = {
         "batch {id} is released ({rows} rows); intake publishes it when it runs",
     ),
     "batches.rejected": ("まとまり {id} は受け付けません", "batch {id} is rejected; nothing of it is published"),
+    "reconcile.compared": ("{extract} と比べました: {counts}", "compared with {extract}: {counts}"),
+    "column.told": ("伝えた値", "told"),
+    "column.has": ("持っている値", "has"),
     "review.accepted": ("{no} を認めました（イベント {events} 件）", "{no} is accepted ({events} events)"),
     "review.rejected": ("{no} は認めません", "{no} is rejected; nothing of it is published"),
     "review.waiting-state": ("判断待ち", "waiting"),

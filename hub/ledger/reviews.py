@@ -171,7 +171,7 @@ def waiting(ledger: Ledger) -> list[tuple[str, str, str, str, int, int]]:
     group = (review.c.kind, review.c.system, review.c.source, review.c.status)
     query = sa.select(*group, sa.func.count(), sa.func.min(review.c.at)).where(review.c.status.in_(OPEN))
     with ledger.read() as connection:
-        return [tuple(row) for row in connection.execute(query.group_by(*group).order_by(*group))]  # type: ignore[misc]
+        return [tuple(row) for row in connection.execute(query.group_by(*group).order_by(*group))]
 
 
 def _columns(draft: Draft, at: int) -> dict[str, Any]:

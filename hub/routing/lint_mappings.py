@@ -47,6 +47,8 @@ class MappingLint:
     def _source(self, source: Source) -> None:
         self._row(source.identity, source.place_of("identity"), "`identity`", roots_of(source))
         self._row(source.key, source.place_of("key"), "`key`")
+        for name, text in source.reconcile.items():
+            self.notes.compiled(Text(text, source.place_of("reconcile", name), f"`reconcile: {name}`"), DELIVERED)
         self._row(source.as_of, source.place_of("as_of"), "`as_of`", ROOTS | {"batch"})
         if source.guard is not None:
             for type_ in source.guard.per_event:

@@ -98,6 +98,11 @@ class Comparer:
             value = None
         return text_of(key if value is None or value == "" else value)
 
+    def whom(self, row: Mapping[str, Any]) -> str | None:
+        """Return whom a row is about, None when it has no key; raises `Malformed`."""
+        key = self.key(row)
+        return None if key is None else self.subject(row, key)
+
     def plain(self, row: Mapping[str, Any], before: bytes = b"") -> bytes:
         """Return the columns that are kept, as JSON; columns the row lacks are those of before."""
         kept = self.settings.plain

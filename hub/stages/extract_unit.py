@@ -97,8 +97,8 @@ class Unit:
         before = self.scratch.seen([(each.key, each.whole) for each in keyed])
         for each, twice in zip(keyed, before, strict=True):
             if twice is not None and twice != each.whole:
-                error = Malformed("another row of this extract has the same key", code="row-twice")
-                entries.append(origin.entry(each.row, error))
+                again = Malformed("another row of this extract has the same key", code="row-twice")
+                entries.append(origin.entry(each.row, again))
             if twice is None:
                 self._digest.update(each.key + each.whole)
                 notes += [] if self.stale else self._judged(each, known.get(each.key))

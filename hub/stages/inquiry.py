@@ -47,7 +47,9 @@ class Inquiry:
 
     def __init__(self, ledger: Ledger, book: RuleBook, held: Path | None = None) -> None:
         """Open the ledger's books; `held` is the folder of held batches on this machine."""
-        self._unlogged = [*([HeldEvents(ledger, held)] if held is not None else []), WaitingEvents(ledger)]
+        self._unlogged: list[HeldEvents | WaitingEvents] = [WaitingEvents(ledger)]
+        if held is not None:
+            self._unlogged.insert(0, HeldEvents(ledger, held))
         self._ledger = ledger
         self._views = Views(ledger)
         self._book = book

@@ -23,20 +23,14 @@ class Scratch:
     """The notes of one extract."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for left in folder.glob(f"{name}.*.scratch"):
-            _sweep(left)
-        self._path = folder / f"{name}.{os.getpid()}.{secrets.token_hex(4)}.scratch"
-        os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-        for statement in (
-            "PRAGMA journal_mode=OFF",
-            "PRAGMA synchronous=OFF",
-            "PRAGMA cache_size=-8192",
-            "CREATE TABLE seen(key BLOB PRIMARY KEY, whole BLOB NOT NULL) WITHOUT ROWID",
-            "CREATE TABLE note(no INTEGER PRIMARY KEY, change TEXT NOT NULL, body BLOB NOT NULL)",
-        ):
-            self._db.execute(statement)
+        self._db, self._path = open_notes(
+            folder,
+            name,
+            [
+                "CREATE TABLE seen(key BLOB PRIMARY KEY, whole BLOB NOT NULL) WITHOUT ROWID",
+                "CREATE TABLE note(no INTEGER PRIMARY KEY, change TEXT NOT NULL, body BLOB NOT NULL)",
+            ],
+        )
 
     def seen(self, rows: Sequence[tuple[bytes, bytes]]) -> list[bytes | None]:
         """Note keys with their contents; return for each what the key had before in this extract, None if nothing."""
@@ -83,6 +77,19 @@ class Scratch:
         """Let go of it; nothing of it stays."""
         self._db.close()
         self._path.unlink(missing_ok=True)
+
+
+def open_notes(folder: Path, name: str, tables: Sequence[str]) -> tuple[sqlite3.Connection, Path]:
+    """Return a SQLite file of one's own in a folder, with these tables, where nothing has to survive."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for left in folder.glob(f"{name}.*.scratch"):
+        _sweep(left)
+    path = folder / f"{name}.{os.getpid()}.{secrets.token_hex(4)}.scratch"
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    for statement in ("PRAGMA journal_mode=OFF", "PRAGMA synchronous=OFF", "PRAGMA cache_size=-8192", *tables):
+        db.execute(statement)
+    return db, path
 
 
 def _sweep(left: Path) -> None:

@@ -493,5 +493,5 @@ async def test_a_baseline_goes_on_with_another_key_and_after_compare_was_changed
 
 async def test_only_a_full_extract_has_a_baseline(make):
     city = make(shared=True)
-    with pytest.raises(UsageError, match="juki.sabun"):
+    with pytest.raises(UsageError, match=r"juki\.sabun"):
         await city.hub.baseline("juki", "sabun")
