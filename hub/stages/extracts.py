@@ -81,6 +81,9 @@ class Extracts:
     async def _settle(self, unit: Unit, batch: SourceBatch, steps: Steps) -> Tally | None:
         found = await steps.lasting(batches.find, self._services.ledger, self._system, self._source, unit.id)
         status = found.status if found is not None else ""
+        if not unit.found.rows and status in _SETTLED:
+            await self.abandon(steps)  # the end of an extract that was settled before a crash
+            return Tally()
         if unit.found.rows and unit.stale:
             return await self._put_away(unit, batch, STALE, steps)
         if status == "rejected" and not self._settings.baseline:
@@ -234,6 +237,7 @@ class Extracts:
         sources.advance(connection, self._system, self._source, position=batch.position, tally=tally, at=at)
 
 
+_SETTLED = frozenset({"done", "rejected"})
 _SHOWN = frozenset({"report", "review"})
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from hub.adapters.file_source import FileSource
 from hub.ledger import batches
 from hub.stages.extracts import Extracts
 from tests.unit.stages.extract_city import HEADER, City
@@ -298,8 +299,8 @@ class Crashes:
         self.count = 0
 
     def begin(self) -> None:
-        for name in ("_keep", "_finish", "_put_away"):
-            self.monkeypatch.setattr(Extracts, name, self.wrapped(getattr(Extracts, name)))
+        for owner, name in ((Extracts, "_keep"), (Extracts, "_finish"), (FileSource, "acknowledge")):
+            self.monkeypatch.setattr(owner, name, self.wrapped(getattr(owner, name)))
 
     def wrapped(self, function):
         def called(*arguments, **named):

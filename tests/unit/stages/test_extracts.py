@@ -2,6 +2,7 @@
 
 import pytest
 
+from hub.adapters.file_source import FileSource
 from hub.errors import BrokerUnavailable, UsageError
 from hub.ledger import batches, reviews
 from hub.ledger.status import event_code
@@ -495,3 +496,14 @@ async def test_only_a_full_extract_has_a_baseline(make):
     city = make(shared=True)
     with pytest.raises(UsageError, match=r"juki\.sabun"):
         await city.hub.baseline("juki", "sabun")
+
+
+async def test_what_was_taken_before_a_crash_and_not_put_away_is_no_empty_extract(make, monkeypatch):
+    city = make()
+    monkeypatch.setattr(FileSource, "acknowledge", crash)
+    counts = await city.take("ZENKEN_1.csv", TARO, HANA)
+    assert "crashed" in str(counts.faults["juki.zenken"])
+    monkeypatch.undo()
+    counts = await city.drain()
+    assert (counts.held, len(city.topic.events), city.known) == ({}, 2, 2)
+    assert not (city.folder / "in/ZENKEN_1.csv").exists()
