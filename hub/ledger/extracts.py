@@ -110,16 +110,16 @@ def lookup(connection: Connection, number: int, keys: Sequence[bytes]) -> dict[b
     return found
 
 
-def pages(ledger: Ledger, number: int) -> Iterator[list[Known]]:
-    """Yield every known row in the order of keys, a page and a short transaction at a time."""
+def pages(ledger: Ledger, number: int) -> Iterator[list[bytes]]:
+    """Yield the key of every known row, sorted, a page and a short transaction at a time."""
     after = b""
     while True:
-        query = _SELECT.where(known_row.c.extract == number, known_row.c.key > after)
+        query = sa.select(known_row.c.key).where(known_row.c.extract == number, known_row.c.key > after)
         with ledger.read() as connection:
-            page = [_known(row) for row in connection.execute(query.order_by(known_row.c.key).limit(PAGE))]
+            page = [bytes(key) for key in connection.execute(query.order_by(known_row.c.key).limit(PAGE)).scalars()]
         if page:
             yield page
-            after = page[-1].key
+            after = page[-1]
         if len(page) < PAGE:
             return
 

@@ -23,6 +23,8 @@ from hub.stages.records import Origin, fault
 from hub.stages.scratch import Scratch
 from hub.stages.services import Services
 
+_LOOKED = 500  # missing rows looked up at once
+
 
 class _Keyed(NamedTuple):
     """A row with its key, the hash of that, and the hash of its content."""
@@ -202,13 +204,16 @@ class Unit:
         keys = self.scratch.keys()
         seen = next(keys, None)
         for page in extracts.pages(self._services.ledger, self.book.number):
-            notes: list[Note] = []
-            for known in page:
-                while seen is not None and seen < known.key:
+            absent = []
+            for key in page:
+                while seen is not None and seen < key:
                     seen = next(keys, None)
-                if seen != known.key:
-                    notes += self._absent(known)
-            self.scratch.note(notes)
+                if seen != key:
+                    absent.append(key)
+            for start in range(0, len(absent), _LOOKED):
+                with self._services.ledger.read() as connection:
+                    known = extracts.lookup(connection, self.book.number, absent[start : start + _LOOKED])
+                self.scratch.note([note for each in known.values() for note in self._absent(each)])
 
     def _absent(self, known: Known) -> list[Note]:
         if known.flags & DIFFERENCE and not older(known.as_of, self.as_of):

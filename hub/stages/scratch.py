@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 Json = dict[str, Any]
-_PAGE = 500
+_PAGE = 200
 
 
 class Scratch:
