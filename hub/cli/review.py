@@ -17,6 +17,13 @@ from hub.stages import times
 if TYPE_CHECKING:
     from hub.ledger.reviews import Item
 
+STATES = {
+    "waiting": "review.waiting-state",
+    "reported": "review.reported-state",
+    "accepted": "review.accepted-state",
+    "rejected": "review.rejected-state",
+    "gone": "review.gone-state",
+}
 Number = Annotated[int, typer.Argument(metavar="NO", help=word("option.review"))]
 Reason = Annotated[str, typer.Option("--reason", help=word("option.reason"))]
 By = Annotated[str | None, typer.Option("--by", metavar="NAME", help=word("option.by"))]
@@ -109,7 +116,7 @@ def _write_list(items: list[dict[str, Any]], following: str | None) -> None:
                 item["subject"],
                 item["summary"],
                 item["events"],
-                word(f"review.{item['status']}-state"),
+                word(STATES[item["status"]]),
             )
             for item in items
         ],

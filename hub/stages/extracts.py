@@ -81,8 +81,8 @@ class Extracts:
     async def _settle(self, unit: Unit, batch: SourceBatch, steps: Steps) -> Tally | None:
         found = await steps.lasting(batches.find, self._services.ledger, self._system, self._source, unit.id)
         status = found.status if found is not None else ""
-        if not unit.found.rows and status in _SETTLED:
-            await self.abandon(steps)  # the end of an extract that was settled before a crash
+        if not unit.found.rows and (status in _SETTLED or (not self._settings.files and not unit.book.state.id)):
+            await self.abandon(steps)  # the end of an extract settled before a crash, or a table that is not filled yet
             return Tally()
         if unit.found.rows and unit.stale:
             return await self._put_away(unit, batch, STALE, steps)
