@@ -96,26 +96,12 @@ def test_from_the_baseline_to_what_a_system_holds(shell):
         "1000001",
         {"address": {"told": "京阪本通2-5-5", "has": "手で直した"}},
     )
+    with sqlite3.connect(shell.folder / "kokuho.db") as db:
+        db.execute("INSERT INTO member VALUES ('1000009', 'x', 'y')")
     assert shell(*item["mend"].split()[1:], "--reason", "reconcile").returncode == 0
     shell.json("drain")
     assert shell.json("reconcile", "kokuho")["items"] == []
-
-
-def test_an_extract_that_has_shrunk_is_held_and_rewinding_is_written_down(shell):
-    drop(shell, "20261120.csv", *ROWS)
-    shell.json("drain")
-    drop(shell, "20261121.csv", ROWS[0])
-    shell("drain")
-    (source,) = shell.json("source", "list", "--system", "juki")["items"]
-    assert source["held"].startswith("20261121.csv@")
-    (held,) = shell.json("batches", "list", "--status", "held")["items"]
-    assert "2 rows of 3 missing" in held["reason"]
-    shell.json("batches", "reject", held["id"], "--reason", "cut")
-    shell.json("drain")
-    assert shell.json("review", "list")["items"] == []
-    words = ("source", "rewind", "juki.zenken", "--reason", "the folder was put back")
-    assert shell.json(*words, "--dry-run")["done"] is False
-    assert shell.json(*words)["after"] is None
-    (source,) = shell.json("source", "list", "--system", "juki")["items"]
-    assert (source["position"], source["rewound"]["reason"]) == (None, "the folder was put back")
-    assert shell("source", "rewind", "juki.none", "--reason", "x").returncode == 2
+    with sqlite3.connect(shell.folder / "kokuho.db") as db:
+        db.execute("DELETE FROM member WHERE no = '1000001'")
+    (item,) = shell.json("reconcile", "kokuho", code=1)["items"]
+    assert (item["kind"], item["subject"]) == ("missing", "1000001")
