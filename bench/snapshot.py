@@ -1,4 +1,4 @@
-"""Full extracts: a city's register compared with what is known of it, when nothing and when one row in a hundred changed.
+"""Full extracts: a register compared with what is known of it, when nothing and when one row in a hundred changed.
 
 The clock starts when the file is there and stops when it was put away; up to a second of it is its `every`.
 The baseline is a command of its own, with its start.
