@@ -48,7 +48,7 @@ class Reader:
         self._gate = Gate(runner.system, runner.name, guard, services, runner.protection) if guard and gated else None
         self._learner = Learner(runner.system, runner.shared, services) if runner.shared else None
         self.first: Reader | None = None  # the source whose differences are read before an extract is judged
-        self.is_resting = False
+        self._quiet: contextlib.AsyncExitStack | None = None  # of the reading during which that one rests
         self._turn = asyncio.Lock()
         by = guard.missing_file_by if guard else None
         self._deadline = Deadline(runner.system, runner.name, by, services) if by else None
@@ -150,8 +150,9 @@ class Reader:
         Raises `Transient` when that cannot be read: what it has not told yet would be told by the extract.
         """
         first = self.first
-        if first is None or first.is_resting:
+        if first is None or self._quiet is quiet:
             return
+        self._quiet = quiet
         await quiet.enter_async_context(first.resting(steps))
         if first.status.fault is not None or first.status.held is not None:
             why = first.status.fault.message if first.status.fault else f"its batch {first.status.held} is held"
@@ -162,11 +163,7 @@ class Reader:
         """Read once what is there, and then nothing while the block runs."""
         async with self._turn:
             await self._passed(steps.stop, steps.patience)
-            self.is_resting = True
-            try:
-                yield
-            finally:
-                self.is_resting = False
+            yield
 
     async def _take(self, batch: SourceBatch, steps: Steps) -> Tally | None:
         if self._extract is not None:
