@@ -140,11 +140,11 @@ def write(connection: Connection, number: int, rows: Sequence[tuple[Known, int]]
     """
     made = [known for known, before in rows if not before]
     stored: set[bytes] = set()
-    for start in range(0, len(made), _CHUNK):
+    if made:
         insert: Any = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(known_row)
-        values = [{"extract": number, **known._asdict()} for known in made[start : start + _CHUNK]]
-        statement = insert.values(values).on_conflict_do_nothing().returning(known_row.c.key)
-        stored.update(bytes(key) for key in connection.execute(statement).scalars())
+        statement = insert.on_conflict_do_nothing().returning(known_row.c.key)
+        values = [{"extract": number, **known._asdict()} for known in made]
+        stored.update(bytes(key) for key in connection.execute(statement, values).scalars())
     for known, before in rows:
         if before and connection.execute(_UPDATE, _changed(number, known, before)).rowcount:
             stored.add(known.key)

@@ -7,24 +7,29 @@ nothing of the order within its day: then neither is older.
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from hub.errors import Malformed
 
 _MOMENT = re.compile(
-    r"(\d{4})\D{0,2}(\d{2})\D{0,2}(\d{2})(?:\D{0,2}(\d{2})\D{0,2}(\d{2})(?:\D{0,2}(\d{2}))?)?", re.ASCII
+    r"(?<!\d)((?:19|20|21)\d{2})\D{0,2}(\d{2})\D{0,2}(\d{2})"
+    r"(?:\D{0,2}([01]\d|2[0-3])\D{0,2}([0-5]\d)(?:\D{0,2}([0-5]\d))?)?(?!\d)",
+    re.ASCII,
 )
 _MILLISECONDS = 17  # digits
+_MONTHS = 12
 
 
 def moment_of(value: Any) -> str:
     """Return the first moment in a text as its digits. Raises `Malformed`: `as-of`."""
-    found = _MOMENT.search(str(value))
-    if found is None:
-        mend = "let `as_of` give a text such as 2026-11-20T01:10, 20261120 or 202611200110"
-        raise Malformed("`as_of` gives no date", mend=mend, code="as-of")
-    return "".join(part for part in found.groups() if part)
+    for found in _MOMENT.finditer(str(value)):
+        year, month, day = map(int, found.groups()[:3])
+        if 1 <= month <= _MONTHS and 1 <= day <= monthrange(year, month)[1]:
+            return "".join(part for part in found.groups() if part)
+    mend = "let `as_of` give a text such as 2026-11-20T01:10, 20261120 or 202611200110"
+    raise Malformed("`as_of` gives no date", mend=mend, code="as-of")
 
 
 def moment_in(label: str) -> str:
