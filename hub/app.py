@@ -437,6 +437,8 @@ class Hub:
         runners = []
         for name, source in system.sources.items():
             mappers = self._mappers(system, source)
+            if source.mode == "snapshot" and only_reconciled(system, source):
+                continue
             if source.mode == "snapshot":
                 runners.append(self._extracting(system, source, mappers))
             elif mappers:
@@ -770,6 +772,12 @@ class DrainReport:
     def clear(self) -> bool:
         """Tell whether nothing is left and nothing died."""
         return self.drained.clear and not self.died and not self.read.faults
+
+
+def only_reconciled(system: System, source: settings.Source) -> bool:
+    """Say whether a full extract is there for `hub reconcile` alone: its changes are what the system was told."""
+    asked = {"on_change", "on_new", "on_missing", "shares_state_with"} & source.model_fields_set
+    return bool(system.receives) and not asked and all(each.source != source.name for each in system.publishes)
 
 
 class _Nobody:
