@@ -84,9 +84,8 @@ class Reconciliation:
 
     def result(self, label: str, ledger: Ledger) -> Reconciled:
         """Return what was found; of a system that is told nothing, what its full extracts have brought up."""
-        mine = {"system": self.system, "source": self.source}
-        found, _ = ([], None) if self.columns else reviews.listing(ledger, kinds=(KIND,), limit=self.limit, **mine)
-        for item in found:
+        found, _ = reviews.listing(ledger, kinds=(KIND,), system=self.system, source=self.source, limit=self.limit)
+        for item in found if not self.columns else ():
             self._counts[item.status] += 1
             mend = f"hub review show {item.no}"
             self._items.append(
