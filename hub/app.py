@@ -31,12 +31,13 @@ from hub.ledger.engine import Ledger
 from hub.ledger.log import EventLog
 from hub.ledger.places import stream_of
 from hub.ledger.progress import Backlog, backlog, deaths
-from hub.ledger.protected import Register
+from hub.ledger.protected import Discretion, Register
 from hub.ledger.reviews import Item
 from hub.ledger.sources import Tally
 from hub.ledger.views import Views
 from hub.routing.expressions import Environment, ExpressionFault, Missing, compile_expression
 from hub.routing.mapping import Expression, Mapper, kept_columns
+from hub.routing.plan import Router
 from hub.routing.projection import sent
 from hub.routing.rules import RuleSet
 from hub.settings import models as settings
@@ -71,7 +72,8 @@ from hub.stages.reconciling import Reconciled, Reconciliation, reconcile
 from hub.stages.resubmit import Resubmission, Resubmitter
 from hub.stages.rulebook import RuleBook
 from hub.stages.services import Answers, Comparing, SourceStatus
-from hub.stages.shutters import Shutters
+from hub.stages.shutters import Shutters, list_of
+from hub.stages.trial import Trial
 from hub.stages.whole import Whole
 
 if TYPE_CHECKING:
@@ -387,7 +389,8 @@ class Hub:
                 found.append(Check("delivery", fault is None, fault.message if fault else ""))
             return found
 
-        inquiry = Inquiry(self.ledger, self.book, self.held)
+        discretion = Discretion(self.ledger, list_of(self.ledger, self.city.protection))
+        inquiry = Inquiry(self.ledger, self.book, self.held, discretion)
         parts = Parts(self.city, self.ledger, inquiry, self.topic, producer, checks, self.foreman)
         await serve(create_app(ports_of(parts)), listening, stop)
 
@@ -423,15 +426,45 @@ class Hub:
                 str(said.from_["adapter"]), {"after": "move", **options}, self._site(system.system, name), place=place
             )
             by: Literal["key", "no"] = "no" if "no" in said.match else "key"
-            expression = Expression(said.match[by], self.environment, said.place_of("match", by))
-            answers = Answers(numbers[receiver.key], by, partial(self._answer, expression), said.lists)
+            value = self._answer(said.match[by], said.place_of("match", by))
+            answers = Answers(
+                numbers[receiver.key],
+                by,
+                partial(value, what="`match`"),
+                said.lists,
+                error=self._answer(said.error, said.place_of("error")) if said.error else None,
+                warning=self._answer(said.warning, said.place_of("warning")) if said.warning else None,
+                about=self._about(said.about, said.place_of("about")) if said.about else None,
+            )
             if said.by is not None:
                 calendar = self.city.calendars[said.by.calendar or self.city.calendar]
-                answers = replace(answers, due=said.by.at, is_open=calendar.is_open)
+                gives_up = said.by.unanswered == "dead"
+                answers = replace(answers, due=said.by.at, is_open=calendar.is_open, gives_up=gives_up)
             yield SourceRunner(system.system, name, opened, (), answers=answers)
 
-    def _answer(self, expression: Expression, row: dict[str, Any]) -> Any:
-        return expression.needed(row, lambda: datetime.now(self.timezone).date().isoformat(), "`match`")
+    def _answer(self, text: str, place: str) -> Callable[..., Any]:
+        """Return an expression on a row of an answer; `what` names it where it must not be empty."""
+        expression = Expression(text, self.environment, place)
+
+        def value(row: dict[str, Any], what: str = "") -> Any:
+            return expression.needed(row, self._today, what) if what else expression.value(row, self._today)
+
+        return value
+
+    def _about(self, text: str, place: str) -> Callable[[str], Any]:
+        """Return an expression on the name of a file of answers."""
+        compiled = compile_expression(text, roots=frozenset({"file"}), env=self.environment, place=place)
+
+        def batch(file: str) -> Any:
+            try:
+                return compiled.evaluate({"file": file}, today=self._today)
+            except (Missing, ExpressionFault) as error:
+                raise Malformed(f"`about` of {file}: {error}", place=place, code="expression") from None
+
+        return batch
+
+    def _today(self) -> str:
+        return datetime.now(self.timezone).date().isoformat()
 
     def _runners(self, system: System) -> list[SourceRunner]:
         runners = []
@@ -577,11 +610,7 @@ class Hub:
         return intake.status()[0]
 
     def _mappers(self, system: System, source: settings.Source) -> tuple[Mapper, ...]:
-        return tuple(
-            Mapper(system, publication, source, self.environment, self.city.city, timezone=self.city.timezone)
-            for publication in system.publishes
-            if publication.source == source.name
-        )
+        return mappers_of(self.city, system, source, self.environment)
 
     @contextlib.asynccontextmanager
     async def _working(
@@ -709,11 +738,7 @@ class Hub:
         return value
 
     def _site(self, system: str, name: str) -> Site:
-        rules = self.city.systems[system].subscribes
-        fields = dict.fromkeys(item.name for rule in rules for item in sent(rule.send))
-        return Site(
-            self.folder, self.timezone, system, name, self.city.city, tuple(fields), self.city.prefix, self.city.layouts
-        )
+        return site_of(self.city, system, name)
 
 
 @dataclass(slots=True)
@@ -804,6 +829,41 @@ class _Publisher:
             await self._producer.publish_one(topic, key, value, headers)
         except Unanswered as error:
             raise OutcomeUnknown(error.message, mend=error.mend, code="no-answer") from error
+
+
+def mappers_of(city: City, system: System, source: settings.Source, environment: Environment) -> tuple[Mapper, ...]:
+    """Return what makes events of a source's rows: one mapper for each publication that names it."""
+    return tuple(
+        Mapper(system, publication, source, environment, city.city, timezone=city.timezone)
+        for publication in system.publishes
+        if publication.source == source.name
+    )
+
+
+def site_of(city: City, system: str, name: str) -> Site:
+    """Return where a source or receiver of the city works."""
+    rules = city.systems[system].subscribes
+    fields = tuple(dict.fromkeys(item.name for rule in rules for item in sent(rule.send)))
+    folder, zone = Path(city.folder), ZoneInfo(city.timezone)
+    return Site(folder, zone, system, name, city.city, fields, city.prefix, city.layouts)
+
+
+def on_trial(
+    city: City, system: System, source: settings.Source, sample: Path, *, now: str, lang: str
+) -> tuple[Source, Trial]:
+    """Return a sample opened as the source would read it, and what tries its rows; nothing else is opened.
+
+    For a source that reads no files, the sample holds its rows: `.csv` as the adapter `csv` reads them by default, any
+    other as JSON lines. Raises ConfigurationError when a rule or an expression does not compile.
+    """
+    environment = Environment(city.tables)
+    mappers = mappers_of(city, system, source, environment)
+    adapter, options = source.adapter, source.options
+    if "path" not in options:
+        adapter, options = ("csv" if sample.suffix.lower() == ".csv" else "jsonl"), {}
+    site = site_of(city, system.system, source.name)
+    opened = registry.open_file(adapter, options, sample, site, place=source.place_of)
+    return opened, Trial(Router(RuleSet.of(city), environment), mappers, city.city, now, lang)
 
 
 def _opener(receiver: Receiver, site: Site, lent: Any) -> Callable[[], Any]:

@@ -11,6 +11,7 @@ tried again as after `Transient`; of a batch, the delivery that it cannot take i
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,7 +95,8 @@ class SourceBatch:
     """Up to a few thousand rows, and the position (JSON) that stands after them.
 
     `label` names the file or query for people; `last` marks the end of that unit (the file may be moved);
-    `batch_id` is the unit's id, the same for all its batches.
+    `batch_id` is the unit's id, the same for all its batches; `written` is when the unit was written last by whoever
+    made it (milliseconds since 1970), as far as that is known.
     """
 
     rows: list[Row]
@@ -103,11 +105,16 @@ class SourceBatch:
     batch_id: str = ""
     last: bool = True
     token: Any = None  # the adapter's own, for acknowledge()
+    written: int | None = None
 
 
 @runtime_checkable
 class Source(Protocol):
-    """A source of rows. Both methods are called in a worker thread, never two at once."""
+    """A source of rows. Both methods are called in a worker thread, never two at once.
+
+    A source whose rows stay where they are, so that `read(None)` gives all of them at any time, says `keeps_rows =
+    True`. One of files that are kept says in `seen_again` the batch ids of those that came again with the same content.
+    """
 
     def read(self, after: dict[str, Any] | None) -> Iterator[SourceBatch]:
         """Yield what is there now after the position (None: from the start), then end. Constant memory."""
@@ -306,6 +313,35 @@ class Transport:
     def sink(cls, settings: Any, site: Site, port: Any = None) -> Sink | PreparedSink:  # noqa: ARG003
         """Open a sink; raises `UsageError`, as this transport has none."""
         raise UsageError(f"{cls.__name__} has no sink", place=site.key)
+
+
+class OneByOne:
+    """A base for sinks that take one delivery at a time: `tell` is called in a worker thread and says it took effect.
+
+    It raises `Transient`, `Rejected` or `OutcomeUnknown` for a delivery that did not, or of which that is not known.
+    """
+
+    def tell(self, delivery: Delivery) -> None:
+        """Return when the delivery has taken effect, durably."""
+        raise NotImplementedError
+
+    async def deliver(self, batch: Batch) -> Sequence[Outcome]:
+        """Tell each in turn."""
+        return [await asyncio.to_thread(self._outcome, delivery) for delivery in batch.deliveries]
+
+    def _outcome(self, delivery: Delivery) -> Outcome:
+        try:
+            self.tell(delivery)
+        except HubError as error:
+            return Outcome(delivery.key, error)
+        return Outcome(delivery.key)
+
+    async def confirm(self, batch: Batch) -> list[Outcome | None]:
+        """Answer that it cannot be known."""
+        return [None] * len(batch.deliveries)
+
+    async def close(self) -> None:
+        """Let go of nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,12 +98,12 @@ def open_engine(url: URL, *, read_only: bool) -> Engine:
         options["connect_args"] = {"connect_timeout": WAIT, "options": lock}
     if backend == "postgresql" and read_only:
         options["execution_options"] = {"postgresql_readonly": True}
-    return sa.create_engine(url, pool_size=1, max_overflow=0, pool_pre_ping=True, **options)
+    return sa.create_engine(url, pool_size=1, max_overflow=0, pool_pre_ping=True, hide_parameters=True, **options)
 
 
 def _sqlite(url: URL, *, read_only: bool) -> Engine:
     # No pool: a file that was restored from a backup under the same name would never be noticed.
-    engine = sa.create_engine(url, connect_args={"timeout": WAIT}, poolclass=sa.NullPool)
+    engine = sa.create_engine(url, connect_args={"timeout": WAIT}, poolclass=sa.NullPool, hide_parameters=True)
 
     @sa.event.listens_for(engine, "do_connect")
     def look(_dialect: Any, _record: Any, _arguments: Any, _options: Any) -> None:

@@ -6,7 +6,6 @@ at once; when the database refuses a row, the batch is halved down to that row, 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
@@ -20,6 +19,7 @@ from sqlalchemy.engine import URL, Connection
 
 from hub.adapters.contract import Batch, Delivery, Outcome
 from hub.adapters.database_engine import ERRORS, Fault, describe, open_engine, shown, sort
+from hub.adapters.turns import Turns
 from hub.errors import HubError, Malformed, ReceiverStopped, Rejected, Transient
 
 Compiled = Callable[[Delivery, Batch], Any]
@@ -61,6 +61,7 @@ class DatabaseSink:
         self._url = url
         self._target = target
         self._engine = open_engine(url, read_only=False)
+        self._turns = Turns()
         self._conflict: bool | None = None  # whether the database itself finds a row by the key; None: not looked yet
         schema, _, name = target.table.rpartition(".")
         self._schema, self._name = schema or None, name
@@ -71,7 +72,7 @@ class DatabaseSink:
 
     async def deliver(self, batch: Batch) -> list[Outcome]:
         """Apply the batch. Raises `Transient` when the database is away, `ReceiverStopped` for a wrong setting."""
-        return await asyncio.to_thread(self._deliver, batch)
+        return await self._turns.run(self._deliver, batch)
 
     async def confirm(self, batch: Batch) -> list[Outcome | None]:
         """Answer that it need not be known: sending again is harmless."""
@@ -79,7 +80,7 @@ class DatabaseSink:
 
     async def close(self) -> None:
         """Close the connection."""
-        await asyncio.to_thread(self._engine.dispose)
+        await self._turns.close(self._engine.dispose)
 
     def _deliver(self, batch: Batch) -> list[Outcome]:
         refused: dict[str, HubError] = {}

@@ -57,6 +57,8 @@ class _Position:
 class DatabaseSource:
     """The rows of one table or query."""
 
+    keeps_rows = True
+
     def __init__(self, url: URL, *, table: str | None, query: str | None, cursor: str, overlap: float) -> None:
         self._url = url
         self._label = table or "query"

@@ -76,10 +76,12 @@ class FileSource:
         self._care = care
         self._same: dict[str, list[Any]] = {}  # kept files touched since, with the mark of the content they had
         self._looks: dict[str, tuple[list[Any], float]] = {}  # what files looked like, and since when
+        self.seen_again: list[str] = []  # batch ids of kept files that came again with the content they had
 
     def read(self, after: dict[str, Any] | None) -> Iterator[SourceBatch]:
         """Yield the rows of every file that is there. Raises `Transient` at the end for what could not be read."""
         begun = after or {}
+        self.seen_again = []
         faults: list[Transient] = []
         found = self._inbox.look(faults)
         kept = _still_there(begun.get("kept", {}), found, certain=not faults)
@@ -159,6 +161,7 @@ class FileSource:
             digest = _digest(stream)
             if known is not None and known[0] == digest:
                 self._same[file.label] = file.mark
+                self.seen_again.append(_batch_id(file, digest))
                 return
             yield from self._batches(stream, taken, digest, begun, kept, numbers)
 
@@ -173,7 +176,7 @@ class FileSource:
     ) -> Iterator[SourceBatch]:
         file = taken.found
         position = {"file": file.label, "digest": digest, "mark": file.mark}
-        batch_id = f"{file.name}@{digest[:16]}"
+        batch_id = _batch_id(file, digest)
         resumed = all(begun.get(name) == value for name, value in position.items())
         spot = Spot(begun["offset"], begun["line"]) if resumed else Spot()
         error = self._number(stream, file, digest, numbers)
@@ -184,7 +187,7 @@ class FileSource:
             where = {**position, "offset": spot.offset, "line": spot.line}
             where |= {"kept": dict(kept)} if kept else {}
             where |= {"numbers": numbers.dump()} if numbers.seen else {}
-            return SourceBatch(rows, where, file.label, batch_id, last, token=taken if last else None)
+            return SourceBatch(rows, where, file.label, batch_id, last, taken if last else None, file.written)
 
         rows: list[Row] = []
         size = 0
@@ -224,6 +227,10 @@ class FileSource:
 
 def _name(label: str) -> str:
     return label.rpartition("/")[2]
+
+
+def _batch_id(file: Found, digest: str) -> str:
+    return f"{file.name}@{digest[:16]}"
 
 
 def _digest(stream: BinaryIO) -> str:

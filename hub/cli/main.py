@@ -23,6 +23,7 @@ from hub.cli import (
     init,
     jobs,
     kafka,
+    kit,
     morning,
     newcomer,
     publish,
@@ -39,6 +40,7 @@ from hub.cli import (
     status,
     system,
     token,
+    trial,
 )
 from hub.cli.command import Body, build
 
@@ -103,6 +105,9 @@ COMMANDS: dict[str, Body] = {
     "doctor": doctor.doctor,
     "adapters list": adapters.listing,
     "adapters show": adapters.show,
+    "adapters try": trial.attempt,
+    "adapters new": kit.new,
+    "adapters check": kit.check,
     "schemas": schemas.schemas,
     "token new": token.new,
     "token list": token.listing,

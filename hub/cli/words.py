@@ -42,8 +42,21 @@ WORDS: dict[str, tuple[str, str]] = {
         "受付時間を待たずに、たまっている分も渡す",
         "hand over at once what waits for a window",
     ),
+    "option.pre": (
+        "古い版が動いたまま行える段階（加えるだけ）",
+        "only the part that older processes go on with (it only adds)",
+    ),
+    "option.post": ("すべて新しい版になってから行う段階", "the rest, when every process is of the new version"),
     "option.strict": ("警告も誤りとして扱う", "let warnings count as trouble"),
     "option.sample": ("見本の市の名前", "the name of a sample city"),
+    "option.from-sample": (
+        "既存システムが出したファイル: 読み方を推し量り、下書きを書く",
+        "a file some system wrote: guess how it is read, and draft the system's file",
+    ),
+    "option.drafted": (
+        "下書きするシステムの名前（既定: ファイル名から）",
+        "the drafted system's name (default: of the file)",
+    ),
     "option.dir": ("書き込むフォルダ", "the folder to write to"),
     "option.event": ("イベントの番号", "an event's id, or <source system>/<id>"),
     "option.delivery": ("配達の番号", "a delivery's key"),
@@ -53,6 +66,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "the stages to run, of intake,dispatch,delivery,console (default: all)",
     ),
     "option.port": ("HTTP の番号（0: 空いている番号）", "the HTTP server's port; 0 takes a free one"),
+    "option.no-reload": ("市のファイルの編集を取り込まない", "do not take up edits of the city's files"),
     "option.host": ("HTTP の受付アドレス", "the address the HTTP server listens on"),
     "option.serve": ("終わったあとも画面を出しておく", "leave the server up afterwards"),
     "option.residents": ("住民の数", "how many residents live in the city"),
@@ -61,6 +75,24 @@ WORDS: dict[str, tuple[str, str]] = {
         "an event's id, or a file with one event that is not published (- is stdin)",
     ),
     "option.adapter": ("アダプターの名前", "an adapter's name"),
+    "option.new-adapter": ("アダプターの名前（小文字の英字と数字、_）", "its name: small letters, digits, _"),
+    "option.new-dir": ("書き込むフォルダ（既定: 名前と同じ）", "the folder to write to (default: the name)"),
+    "option.checked": (
+        "アダプターの名前、またはそのパッケージのフォルダ（./desk）",
+        "an adapter's name, or the folder its package stands in (./desk)",
+    ),
+    "option.system-file": (
+        "システムのファイル（systems/x.yaml）または名前",
+        "a system's file, systems/x.yaml, or its name",
+    ),
+    "option.try-sample": ("既存システムが出すままのファイル", "a file as the system writes it"),
+    "option.try-source": ("情報源の名前（いくつかあるとき）", "the source's name, where there are several"),
+    "option.try-facts": (
+        "住民ごとの事実の YAML か JSON（宛名番号: 事実。試験の given.facts と同じ形）",
+        "facts by resident number, YAML or JSON, as tests write them under given.facts",
+    ),
+    "option.try-limit": ("詳しく示す行の数（誤りはすべて示す）", "how many rows to show (errors are shown all)"),
+    "option.watch": ("市のファイルを直すたびにやり直す（Ctrl-C で終わる）", "again after each edit, until Ctrl-C"),
     "option.tests": ("試験のファイル（既定: すべて）", "test files (default: all)"),
     "option.entry": ("隔離の番号", "the entry's number"),
     "option.entry-status": ("状態: open、resubmitted、discarded、all", "open, resubmitted, discarded or all"),
@@ -185,6 +217,15 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "help.adapters": ("接続方式（アダプター）", "The adapters: transports that systems are connected by."),
     "help.adapters list": ("使えるアダプターの一覧", "List the adapters that are installed, plug-ins too."),
+    "help.adapters new": ("新しい接続方式のひな型を書く", "Write a package with a new adapter, which works at once."),
+    "help.adapters check": (
+        "アダプターが約束を守るかを調べる（適合性試験）",
+        "Hold an adapter to what it declares: the conformance kit.",
+    ),
+    "help.adapters try": (
+        "見本のファイルで試す: 行、イベント、誰に何が伝わるか（何も送らない）",
+        "Try a sample: row, event, who would be told and what; nothing is published.",
+    ),
     "help.adapters show": ("一つのアダプターの手引き", "Show the manual page of one adapter."),
     "help.schemas": ("イベントの JSON Schema を書き出す", "Write the JSON Schemas of the events."),
     "help.morning": ("いま人の手が要ること", "What needs a person now; exit 1 when there is anything."),
@@ -225,8 +266,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "help.deliveries release": ("人の判断を待つ配達を送る", "Let go what is held for a person's decision."),
     "help.deliveries drop": ("届いていない配達をやめる", "End what was not delivered: nobody will hear of it."),
     "help.deliveries confirm": (
-        "結果のわからない配達が届いていたと認める",
-        "Say that deliveries whose outcome is unknown took effect.",
+        "結果不明、または回答のない配達を、届いたものと認める",
+        "Say that deliveries took effect whose outcome is unknown, or which nobody answers.",
     ),
     "help.replay": (
         "選んだ配達をもう一度（ほかには何も送らない）",
@@ -323,6 +364,10 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "init.done": ("{count} 個のファイルを {folder} に書きました", "wrote {count} files to {folder}"),
     "init.next": ("次に: cd {folder} && hub check", "next: cd {folder} && hub check"),
+    "init.try": (
+        "そして: hub adapters try {system} --sample {sample}",
+        "then: hub adapters try {system} --sample {sample}",
+    ),
     "failure.unfit": (
         "市の設定に誤りが {count} 件あり、動かせません（すべては hub check で）: {first}",
         "the city cannot run, its files have {count} errors (hub check lists them): {first}",
@@ -332,6 +377,22 @@ WORDS: dict[str, tuple[str, str]] = {
         "warning: {file}: {count} rules whose `because` still says 要確認 (each of them with --verbose)",
     ),
     "check.warning": ("警告: {problem}", "warning: {problem}"),
+    "new.next": (
+        "次に: hub adapters check ./{folder}、市で使うには export HUB_ADAPTERS=… か pip install",
+        "next: hub adapters check ./{folder}; to use it in a city: export HUB_ADAPTERS=… or pip install",
+    ),
+    "check.untried": (
+        "✗ {adapter}: 実際の相手では試していません（hub.conformance に試験の対象を登録してください）",
+        "✗ {adapter}: not tried on any system (name its cases under the entry points `hub.conformance`)",
+    ),
+    "try.ignored": ("イベントにしない: {reason}", "no event: {reason}"),
+    "try.repeats": ("{place} と同じ報告（二度は伝えない）", "the same report as {place}: nobody is told twice"),
+    "try.nothing": ("支援措置のため何も送らない", "nothing, as the resident is protected"),
+    "try.counts": (
+        "イベント {event} 件、重複 {repeat} 件、対象外 {ignored} 件、誤り {error} 件",
+        "{event} events, {repeat} repeats, {ignored} ignored, {error} errors",
+    ),
+    "watch.waiting": ("ファイルが直されるのを待っています（Ctrl-C で終わる）", "waiting for an edit (Ctrl-C ends)"),
     "check.clean": ("問題はありません", "nothing to mend"),
     "check.counts": ("誤り {errors} 件、警告 {warnings} 件", "{errors} errors, {warnings} warnings"),
     "publish.done": (
@@ -414,6 +475,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "column.quarantined": ("隔離", "quarantined"),
     "column.fault": ("障害", "fault"),
     "events.seen": ("同じ報告を {count} 回受けました", "reported {count} times"),
+    "events.withheld": (
+        "支援措置のため、または対象かどうか分からないため、表示しません",
+        "not shown: the resident is, or may be, protected",
+    ),
     "events.duplicate-of": ("{event} と同じできごとの報告です", "reports what {event} reported"),
     "events.corrects": ("{event} を正す・補う・取り消す報告です", "corrects, completes or cancels {event}"),
     "events.corrected-by": ("{event} が正し・補い・取り消しました", "corrected, completed or cancelled by {event}"),
@@ -445,12 +510,44 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "db.upgraded": ("{before} から {now} にしました", "upgraded from {before} to {now}"),
     "db.current": ("台帳は版 {now} で、最新です", "the ledger is at revision {now}, the newest"),
-    "db.old": (
-        "台帳は版 {now} です（最新は {head}: hub db upgrade）",
-        "the ledger is at {now}, the newest is {head}: run hub db upgrade",
+    "db.nothing": (
+        "台帳は版 {now} です。この段階ですることはありません",
+        "the ledger is at {now}: nothing to do in this part",
+    ),
+    "db.pre-open": (
+        "台帳は版 {now} で、{head} のこのプログラムには足りません: hub db upgrade（古い版が動いたままなら --pre）",
+        "the ledger is at {now}, too old for this program ({head}): hub db upgrade (while older ones go on: --pre)",
+    ),
+    "db.behind": (
+        "台帳は版 {now} です。版をとばすときは、すべて止めてから hub db upgrade を行ってください",
+        "the ledger is at {now}: to skip a version stop every process, then run hub db upgrade",
+    ),
+    "db.post-open": (
+        "台帳は版 {now} です。すべてのプロセスが新しい版になったら hub db upgrade --post を行ってください",
+        "the ledger is at {now}: when all processes are of the new version, run hub db upgrade --post",
+    ),
+    "db.ahead": (
+        "台帳は版 {now} で、このプログラム（{head}）より新しいですが、一緒に使えます",
+        "the ledger is at {now}, newer than this program ({head}), which may go on with it",
+    ),
+    "db.too-new": (
+        "台帳は版 {now} で、このプログラム（{head}）では使えません。新しい版を入れてください",
+        "the ledger is at {now}, too new for this program ({head}): install the newer one",
     ),
     "db.empty": ("空", "empty"),
     "run.ready": ("動いています: {stages}", "running: {stages}"),
+    "run.reloaded": (
+        "市のファイルの編集を取り込みました（ルール {hash}）",
+        "took up the edit of the city's files (rules {hash})",
+    ),
+    "run.refused": (
+        "編集は取り込まず、前のルールで続けます:",
+        "the edit is refused, the rules of before go on:",
+    ),
+    "run.restart": (
+        "{names} の変更は、起動し直すまで取り込みません",
+        "a change of {names} is taken up only when the hub is started anew",
+    ),
     "run.url": ("HTTP: {url}", "HTTP: {url}"),
     "run.stopped": ("止まりました", "stopped"),
     "demo.own-city": ("{folder} は見本の市ではありません", "{folder} is a city of its own, not the sample"),
@@ -556,6 +653,15 @@ WORDS: dict[str, tuple[str, str]] = {
     "doctor.ledger-empty": ("空です（最初のコマンドが表を作ります）", "empty: the first command makes its tables"),
     "doctor.ledger": ("{dialect}、版 {revision}", "{dialect}, revision {revision}"),
     "doctor.ledger-other": ("版 {revision}（{head} ではありません）", "revision {revision}, not {head}"),
+    "doctor.ledger-pre": (
+        "hub db upgrade（古い版が動いたままなら hub db upgrade --pre）",
+        "hub db upgrade (while older processes go on: hub db upgrade --pre)",
+    ),
+    "doctor.ledger-newer": ("新しい版のハブを入れてください", "install the newer hub"),
+    "doctor.ledger-post": (
+        "すべてのプロセスが新しい版になったら hub db upgrade --post",
+        "when all processes are of the new version: hub db upgrade --post",
+    ),
     "doctor.clocks-apart": (
         "データベースの時計がこの機械と {apart:+.1f} 秒ずれています",
         "the database's clock is {apart:+.1f} s from this machine's",

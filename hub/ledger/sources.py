@@ -87,6 +87,12 @@ def advance(
     _store(connection, replace(state, position=position, read_at=at, fault=None, tally=state.tally + tally))
 
 
+def refresh(connection: Connection, system: str, source: str, at: int) -> None:
+    """Note in the caller's transaction that a source was read (milliseconds) and nothing of it is new."""
+    state = _state(connection, system, source)
+    _store(connection, replace(state, read_at=at))
+
+
 def set_fault(ledger: Ledger, system: str, source: str, error: HubError | None) -> None:
     """Record why a source cannot be read, with the time it began, or that it can be again (None)."""
     with ledger.write() as connection:

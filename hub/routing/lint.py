@@ -57,8 +57,13 @@ def _check_answers(notes: Notes, system: System) -> None:
     for receiver in system.receives.values():
         if receiver.acknowledged is not None:
             _secrets_in(notes, receiver.acknowledged, {"from": receiver.acknowledged.from_})
-            for key, text in receiver.acknowledged.match.items():
-                notes.compiled(Text(text, receiver.acknowledged.place_of("match", key), "`match`"), {"row"})
+            said = receiver.acknowledged
+            for key, text in said.match.items():
+                notes.compiled(Text(text, said.place_of("match", key), "`match`"), {"row"})
+            others = (("error", said.error, "row"), ("warning", said.warning, "row"), ("about", said.about, "file"))
+            for key, of, root in others:
+                if of is not None:
+                    notes.compiled(Text(of, said.place_of(key), f"`{key}`"), {root})
 
 
 def _brings_protection(city: City, system: str) -> bool:

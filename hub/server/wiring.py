@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -56,7 +57,7 @@ def ports_of(parts: Parts) -> ServerPorts:
     return ServerPorts(
         system_of=system_of,
         receive=_receiver(parts),
-        event=parts.inquiry.event,
+        event=partial(parts.inquiry.event, whole=True),  # the caller's own
         deliveries=deliveries,
         replay=replays.begin,
         job=replays.show,

@@ -1,20 +1,36 @@
-"""What a system's acknowledgement makes of deliveries: the owner's deeds, between two batches."""
+"""What a system's acknowledgement makes of deliveries: the owner's deeds, between two batches.
+
+What an answer may change is `hub.ledger.states`. One that contradicts how a delivery stands changes nothing: it is kept
+among the delivery's attempts, and its job lists it.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from hub.ledger.desk import Failure, now_ms
-from hub.ledger.status import CONFIRMED, DEAD_REJECTED, DELIVERED, delivery_words
+from hub.ledger.states import answers_over
+from hub.ledger.status import ANSWER, ARRIVED, CONFIRMED, DEAD_REJECTED, DEAD_UNCONFIRMED, WARNING, delivery_words
 
 if TYPE_CHECKING:
     from hub.ledger.commands import Command
     from hub.stages.orders import Asked, Waiting
 
+ANSWERED = "answered"
+STOPPED = "dead letter (on_dead: stop)"
+
 
 def accept(command: Command, asked: Asked, waiting: Waiting) -> str:
-    """Confirm a delivery that the system has taken."""
-    return _end(command, asked, waiting, CONFIRMED, (DELIVERED,))
+    """Confirm a delivery that the system has taken; one that it took with a remark stays so."""
+    stood, _ = asked.known.ended[command.pos, command.target]
+    if stood in ARRIVED and stood not in answers_over(CONFIRMED):
+        return delivery_words(stood)[0]
+    return _end(command, asked, waiting, CONFIRMED)
+
+
+def warn(command: Command, asked: Asked, waiting: Waiting) -> str:
+    """Note that the system has taken a delivery with a remark."""
+    return _end(command, asked, waiting, WARNING)
 
 
 def refuse(command: Command, asked: Asked, waiting: Waiting) -> str:
@@ -22,22 +38,53 @@ def refuse(command: Command, asked: Asked, waiting: Waiting) -> str:
 
     Also one that was thought to be taken: silence in an earlier answer is less than a refusal in a later one.
     """
-    key = (command.pos, command.target)
-    result = _end(command, asked, waiting, DEAD_REJECTED, (DELIVERED, CONFIRMED))
-    if result == "answered":
-        n = asked.known.attempts.get(key, 0) + 1
-        asked.known.attempts[key] = n
-        text = f"the system refused it: {(command.payload or b'').decode()}"
-        waiting.record.failures.append(Failure(*key, n, now_ms(), "rejected", "acknowledged", text))
+    result = _end(command, asked, waiting, DEAD_REJECTED)
+    if result == ANSWERED:
+        text = f"the system refused it: {_place(command)}"
+        _note(command, asked, waiting, "rejected", text, code="acknowledged")
+        _stop(waiting)
     return result
 
 
-def _end(command: Command, asked: Asked, waiting: Waiting, status: int, open_: tuple[int, ...]) -> str:
-    """Return `answered`, or the status of a delivery that an earlier answer, or a person, has ended otherwise."""
+def give_up(command: Command, asked: Asked, waiting: Waiting) -> str:
+    """End a delivery of which the system has said nothing by its time."""
+    result = _end(command, asked, waiting, DEAD_UNCONFIRMED)
+    if result == ANSWERED:
+        _note(command, asked, waiting, "unconfirmed", "no answer had come by its time", code="unanswered")
+        _stop(waiting)
+    return result
+
+
+def _place(command: Command) -> str:
+    return (command.payload or b"").decode()
+
+
+def _end(command: Command, asked: Asked, waiting: Waiting, status: int) -> str:
+    """Return `answered`, or the status of a delivery that stands otherwise than an answer may change."""
     key = (command.pos, command.target)
     stood, no = asked.known.ended[key]
-    if stood not in open_:
-        return delivery_words(stood)[0]
-    waiting.record.finish(status, key[1], key[0], no)
+    if stood not in answers_over(status):
+        word = delivery_words(stood)[0]
+        if command.payload is not None and stood != status:  # a line says so, not silence
+            said = delivery_words(status)[0]
+            text = f"it was {word} when an answer said {said}: {_place(command)}"
+            _note(command, asked, waiting, ANSWER, text, code="answer-contradicts")
+        return word
+    waiting.record.answer(status, key[1], key[0], no)
+    waiting.let_go(asked.known.subjects[command.pos], *key)
     asked.known.ended[key] = status, no
-    return "answered"
+    return ANSWERED
+
+
+def _stop(waiting: Waiting) -> None:
+    """Stop the receiver with the dead letter, if it says so (`on_dead: stop`)."""
+    if waiting.stops:
+        waiting.record.pause = STOPPED
+
+
+def _note(command: Command, asked: Asked, waiting: Waiting, kind: str, text: str, *, code: str) -> None:
+    """Keep with the delivery what was said of it."""
+    key = (command.pos, command.target)
+    n = asked.known.attempts.get(key, 0) + 1
+    asked.known.attempts[key] = n
+    waiting.record.failures.append(Failure(*key, n, now_ms(), kind, code, text))

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from hub.errors import HubError
 from hub.ledger import commands
 from hub.ledger.desk import LEASE, Desk, Lease
+from hub.ledger.revision import HEAD
 from hub.stages.entries import ActiveRules
 from hub.stages.log import LogReader
 from hub.stages.receiver import ReceiverPort, Worker
@@ -47,7 +48,8 @@ class Delivery:
         rules: Callable[[int], ActiveRules],
         refresh: Callable[[], None] = lambda: None,
     ) -> None:
-        self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        # `hub db upgrade --post` sees by the revision that an older process is still at work
+        self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}@{HEAD}"
         self._desk = desk
         self._reader = reader
         self._rules = rules

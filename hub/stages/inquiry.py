@@ -19,10 +19,11 @@ from hub.events.wire import Lazy, type_of
 from hub.ledger.engine import Ledger
 from hub.ledger.facts import FactBook
 from hub.ledger.log import EventLog
-from hub.ledger.protected import Register
-from hub.ledger.status import EVENT, event_code
+from hub.ledger.protected import Discretion
+from hub.ledger.status import event_code, event_word
 from hub.ledger.views import EventFilter, Views
 from hub.routing.plan import View
+from hub.routing.protection import without_location
 from hub.stages.entries import Entry, Item, unpack_plan
 from hub.stages.finding import DeliveryFilter, Finder, concerns, events_of, matches
 from hub.stages.held import STATUS, HeldEvents
@@ -45,27 +46,43 @@ CHANGING = frozenset({"cancels", "corrects", "enriches", "contradicts"})  # of r
 class Inquiry:
     """Answers from one ledger."""
 
-    def __init__(self, ledger: Ledger, book: RuleBook, held: Path | None = None) -> None:
-        """Open the ledger's books; `held` is the folder of held batches on this machine."""
+    def __init__(
+        self, ledger: Ledger, book: RuleBook, held: Path | None = None, discretion: Discretion | None = None
+    ) -> None:
+        """Open the ledger's books; `held` is the folder of held batches on this machine.
+
+        `discretion` says whose location is not shown; without it, that of residents known to be protected.
+        """
+        self._discretion = discretion or Discretion(ledger)
         self._unlogged: list[HeldEvents | WaitingEvents] = [WaitingEvents(ledger)]
         if held is not None:
             self._unlogged.insert(0, HeldEvents(ledger, held))
         self._ledger = ledger
         self._views = Views(ledger)
         self._book = book
-        self._finder = Finder(self._views, book)
+        self._finder = Finder(self._views, book, self._discretion)
         self._silence = Silence(self._views, book)
 
     # --- events ------------------------------------------------------------------------------------------------
 
-    def event(self, reference: str, *, lang: str = "ja") -> Json:
-        """Return one event as `hub events show` tells it; raises NotFound and AmbiguousId."""
+    def event(self, reference: str, *, lang: str = "ja", whole: bool = False) -> Json:
+        """Return one event as `hub events show` tells it; raises NotFound and AmbiguousId.
+
+        Of a protected resident, what locates them is left out and named in `withheld`, unless the `whole` event is
+        shown to the system that reported it.
+        """
         row = self._views.event(self._views.find(reference))
         entry, _ = self._entry(row)
         states = self._views.states([row.pos])
+        event, withheld = _cloud_event(entry), []
+        if not whole and self._protected([row]):
+            data = event["data"]
+            event["data"] = without_location(entry.type, data)
+            withheld = [name for name in data if name not in event["data"]]
         return {
-            "event": _cloud_event(entry),
-            "status": EVENT[row.status],
+            "event": event,
+            **({"withheld": withheld} if withheld else {}),
+            "status": event_word(row.status),
             "seen": row.seen,
             "recorded_at": moment(row.recorded_at),
             **self._relations(row.pos),
@@ -138,7 +155,7 @@ class Inquiry:
         items = [
             {
                 **_cloud_event(entry, data=False),
-                "status": EVENT[row.status],
+                "status": event_word(row.status),
                 "recorded_at": moment(row.recorded_at),
                 "batch": row.batch_id,
                 "deliveries": len(plan),
@@ -210,7 +227,7 @@ class Inquiry:
 
     def _protected(self, rows: Sequence[Any]) -> dict[str, bool]:
         """Return the residents whose payloads are shown without what locates them."""
-        return Register(self._ledger)(row.subject for row in rows)
+        return self._discretion(row.subject for row in rows)
 
     # --- the state of all --------------------------------------------------------------------------------------
 

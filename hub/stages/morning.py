@@ -9,7 +9,7 @@ import orjson
 
 from hub.ledger import batches, quarantine, reviews, sources
 from hub.ledger.engine import Ledger
-from hub.ledger.status import EVENT, PERSONAL, delivery_words, event_code
+from hub.ledger.status import PERSONAL, delivery_words, event_code, event_word
 from hub.ledger.views import EventFilter, Views
 from hub.stages.times import moment
 
@@ -87,4 +87,4 @@ def _reviews(ledger: Ledger) -> Iterator[Json]:
         yield _item("waiting" if status == "waiting" else "reported", name, count, since, kind, do)
     wanted = EventFilter(statuses=(event_code("awaiting-review"),))
     for row in Views(ledger).events(wanted, PAGE):
-        yield _item("review", "", 1, row.recorded_at, EVENT[row.status], f"hub events show {row.id}")
+        yield _item("review", "", 1, row.recorded_at, event_word(row.status), f"hub events show {row.id}")

@@ -21,6 +21,7 @@ from hub.stages.deadline import Deadline
 from hub.stages.extracts import Extracts
 from hub.stages.gate import Gate
 from hub.stages.learning import Learner
+from hub.stages.lists import ListWatch, keeps_rows
 from hub.stages.patience import Stopping, pause
 from hub.stages.records import Origin, Prepared, fault, prepare, publish_sound
 from hub.stages.services import Services, SourceRunner, SourceStatus
@@ -45,7 +46,13 @@ class Reader:
         guard = runner.guard or (Guard() if runner.protection else None)
         self._extract = Extracts(runner, runner.extract, services) if runner.extract else None
         gated = guard is not None and self._extract is None
-        self._gate = Gate(runner.system, runner.name, guard, services, runner.protection) if guard and gated else None
+        by_changes = runner.protection is not None and keeps_rows(runner.source)
+        self._gate = (
+            Gate(runner.system, runner.name, guard, services, runner.protection, by_changes=by_changes)
+            if guard and gated
+            else None
+        )
+        self._list = ListWatch(runner, runner.protection, services) if runner.protection and by_changes else None
         self._learner = Learner(runner.system, runner.shared, services) if runner.shared else None
         self.first: Reader | None = None  # the source whose differences are read before an extract is judged
         self._quiet: contextlib.AsyncExitStack | None = None  # of the reading during which that one rests
@@ -109,6 +116,8 @@ class Reader:
     async def _read(self, steps: Steps) -> bool:
         runner, services = self._runner, self._services
         if await self._held(steps):
+            if self._list is not None:
+                await self._list.look(steps, held=True)
             return False
         begun = await steps.lasting(sources.load, services.ledger, runner.system, runner.name)
         position, rows = begun.position, 0
@@ -126,13 +135,35 @@ class Reader:
                     break
         finally:
             await quiet.aclose()
-            for part in (self._gate, self._extract):
-                if part is not None:
-                    await part.abandon(steps)
-            if self._answers is not None:
-                self._answers.abandon()
+            await self._forget_unfinished(steps)
             await steps.once(_end, units)
+        if self._list is not None:
+            await self._list.look(steps, held=await self._held(steps))
+            await self._held(steps)
+        elif runner.protection is not None:
+            await self._note_again(steps)
         return rows > 0 and position != begun.position
+
+    async def _forget_unfinished(self, steps: Steps) -> None:
+        """Forget what counts as a whole and was not read to its end."""
+        for part in (self._gate, self._extract):
+            if part is not None:
+                await part.abandon(steps)
+        if self._answers is not None:
+            self._answers.abandon()
+
+    async def _note_again(self, steps: Steps) -> None:
+        """Count a list of protected residents as read that came again as it was, if it was believed then."""
+        again: list[str] = getattr(self._runner.source, "seen_again", [])
+        if again:
+            await steps.lasting(self._refresh, again)
+
+    def _refresh(self, again: list[str]) -> None:
+        ledger, system, name = self._services.ledger, self._runner.system, self._runner.name
+        found = [batches.find(ledger, system, name, id_) for id_ in again]
+        if any(item is not None and item.status == "done" for item in found):
+            with ledger.write() as connection:
+                sources.refresh(connection, system, name, ledger.now(connection))
 
     async def _held(self, steps: Steps) -> bool:
         """Tell whether a batch waits for a person: what came after it must not reach Kafka before it."""

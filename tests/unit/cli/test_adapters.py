@@ -17,7 +17,7 @@ def test_every_adapter_is_listed_with_what_it_promises(hub):
 def test_every_adapter_has_a_manual_page_with_its_settings(hub):
     for name in registry.names():
         page = json.loads(hub("adapters", "show", name, "--json").stdout)["page"]
-        assert hub("adapters", "show", name).stdout.startswith(f"## `{name}`")
+        assert hub("adapters", "show", name).stdout.startswith(f"# `{name}`")
         adapter = registry.find(name)
         for model in filter(None, (adapter.SourceSettings, adapter.SinkSettings)):
             assert all(f"| `{setting}` |" in page for setting in model.model_fields)

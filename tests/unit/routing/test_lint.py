@@ -375,10 +375,10 @@ def test_settings_without_effect_say_not_yet(lint):
         "  zenken: {adapter: csv, path: in/*.csv, mode: snapshot, key: row.宛名番号, compare: 氏名}\n"
         "subscribes:\n"
         "  - {id: death, on: resident.died, send: [name], because: 資格, unidentified: true}\n"
-        "receives: {adapter: csv, path: out/, order_until: confirmed}\n"
+        "receives: {adapter: csv, path: out/}\n"
     )
     found = warnings(lint(kaigo=kaigo))
-    assert [place.split(":")[1] for place, code in found if code == "not-yet"] == ["2", "6", "7"]
+    assert [place.split(":")[1] for place, code in found if code == "not-yet"] == ["2", "6"]
 
 
 SNAPSHOT = """system: juki

@@ -13,11 +13,10 @@ from hub.adapters.contract import Row, SourceBatch
 from hub.errors import BrokerUnavailable, LedgerUnavailable, Malformed, Transient
 from hub.events.envelope import Event
 from hub.ledger import quarantine, sources
-from hub.ledger.engine import Ledger
 from hub.ledger.sources import Tally
-from hub.ledger.tables import metadata
 from hub.routing.mapping import Ignored
 from hub.stages.intake import Intake, Services, SourceRunner
+from tests.services.blank import blank_ledger
 
 
 class Lines:
@@ -101,8 +100,7 @@ def topic(journal):
 
 @pytest.fixture
 def ledger(tmp_path):
-    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
-    metadata.create_all(ledger.engine)
+    ledger = blank_ledger(tmp_path)
     yield ledger
     ledger.close()
 
