@@ -25,30 +25,38 @@ from hub.adapters import registry
 from hub.adapters.alerting import channels
 from hub.adapters.contract import Batch, Called, Delivery, Expressions, Site, Source, Topics
 from hub.errors import HubError, Malformed, OutcomeUnknown, Unavailable, UsageError
-from hub.ledger import jobs, quarantine, schema
+from hub.ledger import jobs, quarantine, reviews, schema
 from hub.ledger.desk import Desk, now_ms
 from hub.ledger.engine import Ledger
 from hub.ledger.log import EventLog
 from hub.ledger.places import stream_of
 from hub.ledger.progress import Backlog, backlog, deaths
 from hub.ledger.protected import Discretion, Register
+from hub.ledger.reviews import Item
+from hub.ledger.sources import Tally
+from hub.ledger.views import Views
 from hub.routing.expressions import Environment, ExpressionFault, Missing, compile_expression
-from hub.routing.mapping import Expression, Mapper
+from hub.routing.mapping import Expression, Mapper, kept_columns
 from hub.routing.plan import Router
 from hub.routing.projection import sent
 from hub.routing.rules import RuleSet
 from hub.settings import models as settings
 from hub.settings.calendars import CITY_CALENDAR
 from hub.settings.models import City, Receiver, System
+from hub.stages import reviewing
 from hub.stages.alerts import Alarm
 from hub.stages.amending import publish_open
 from hub.stages.calls import Callee, Calls
+from hub.stages.clock import utc_now
+from hub.stages.comparing import Comparer
 from hub.stages.deadletters import announce, announce_some
 from hub.stages.delivery import Delivery as DeliveryStage
 from hub.stages.dispatch import Dispatcher, Refused, reporter_of
 from hub.stages.drain import Drained, drain
 from hub.stages.entries import ActiveRules
+from hub.stages.expected import Expected
 from hub.stages.feeds import Feeds
+from hub.stages.finding import Finder
 from hub.stages.foreman import Foreman
 from hub.stages.hours import Hours
 from hub.stages.inquiry import Inquiry
@@ -56,16 +64,19 @@ from hub.stages.intake import Counts, Intake, Services, SourceRunner
 from hub.stages.later import LaterProducer
 from hub.stages.loading import Loader
 from hub.stages.log import LogReader
+from hub.stages.marks import load_key
 from hub.stages.patience import pause
 from hub.stages.planning import Policy
 from hub.stages.protecting import ProtectingProducer
 from hub.stages.publish import PublishResult, publish_stream
 from hub.stages.receiver import ReceiverPort
+from hub.stages.reconciling import Reconciled, Reconciliation, reconcile
 from hub.stages.resubmit import Resubmission, Resubmitter
 from hub.stages.rulebook import RuleBook
-from hub.stages.services import Answers
+from hub.stages.services import Answers, Comparing, SourceStatus
 from hub.stages.shutters import Shutters, list_of
 from hub.stages.trial import Trial
+from hub.stages.whole import Whole
 
 if TYPE_CHECKING:
     from hub.kafka.consumer import Consumer
@@ -75,6 +86,8 @@ if TYPE_CHECKING:
     from hub.kafka.topics import TopicInfo
 
 log = logging.getLogger(__name__)
+EVERY_FILE = settings.Source.model_fields["every"].default  # seconds: how often a source is read
+EVERY_QUERY = 3600.0  # a query that gives everything, where nothing is said
 JOBS_EVERY = 2.0  # seconds between looks for what jobs have to publish
 STAGES = ("intake", "dispatch", "delivery", "console")
 SINK_ROOTS = frozenset({"event", "data", "subject", "delivery", "batch"})
@@ -97,6 +110,7 @@ class Hub:
         self.topic = f"{city.prefix}.events"
         self.held = self.folder / "var" / "held"
         self.bootstrap = city.bootstrap or ""  # of the managed broker only while it serves
+        self.clock = utc_now
 
     def close(self) -> None:
         """Let go of the ledger."""
@@ -184,11 +198,25 @@ class Hub:
         source = self.city.systems[system].sources.get(name) if system in self.city.systems else None
         if source is None:
             raise UsageError(f"the city has no source {system}.{name} any more")
+        if source.mode == "snapshot":
+            message = "a row of a full extract is compared with the next extract, not published by itself"
+            raise UsageError(message, mend="discard the entry")
         mappers = self._mappers(self.city.systems[system], source)
         if "path" not in source.options:
             return None, mappers
         site = self._site(system, name)
         return registry.open_file(source.adapter, source.options, file, site, place=source.place_of), mappers
+
+    async def accept(self, no: int, *, who: str, why: str) -> Item:
+        """Accept a review and publish its events, once. Raises NotFound, UsageError, Unavailable."""
+        await asyncio.to_thread(schema.ready, self.ledger)
+        accepting = partial(reviewing.accept, self.ledger, no, who=who, why=why)
+        if not (await asyncio.to_thread(reviews.show, self.ledger, no)).events:
+            return await asyncio.to_thread(accepting)
+        async with self.kafka() as bus:
+            await asyncio.to_thread(accepting)
+            await reviewing.publish_accepted(self.ledger, bus.producer, self.topic)
+        return await asyncio.to_thread(reviews.show, self.ledger, no)
 
     # --- jobs --------------------------------------------------------------------------------------------------
 
@@ -224,6 +252,7 @@ class Hub:
 
     async def _work_off(self, bus: Bus) -> dict[int, HubError]:
         """Go on with jobs that publish, unless another process does; return why some cannot go on."""
+        await reviewing.publish_accepted(self.ledger, bus.producer, self.topic)
         owner = f"{os.getpid()}:{id(self)}"
 
         async def mine() -> bool:
@@ -391,6 +420,7 @@ class Hub:
             self.ledger,
             self.topic,
             self.city.city,
+            self.clock,
             held=self.held,
             timezone=self.timezone,
             is_open=self.city.calendars.get(self.city.calendar, CITY_CALENDAR).is_open,
@@ -463,16 +493,144 @@ class Hub:
         runners = []
         for name, source in system.sources.items():
             mappers = self._mappers(system, source)
-            if mappers and source.mode == "changes":
-                options = {**source.options, "after": source.after}
-                opened = registry.open_source(
-                    source.adapter, options, self._site(system.system, name), place=source.place_of
-                )
+            if source.mode == "snapshot" and only_reconciled(system, source):
+                continue
+            if source.mode == "snapshot":
+                runners.append(self._extracting(system, source, mappers))
+            elif mappers:
+                opened = self.opened(system.system, source)
                 key = f"{system.system}.{name}"
                 protection = self.city.protection
                 listed = protection if protection is not None and protection.list_ == key else None
-                runners.append(SourceRunner(system.system, name, opened, mappers, source.every, source.guard, listed))
+                shared = self._shared(system, name)
+                runners.append(
+                    SourceRunner(
+                        system.system, name, opened, mappers, source.every, source.guard, listed, shared=shared
+                    )
+                )
         return runners
+
+    def _extracting(
+        self, system: System, source: settings.Source, mappers: tuple[Mapper, ...], *, baseline: bool = False
+    ) -> SourceRunner:
+        """Return the runner of a source in `mode: snapshot`."""
+        files = registry.reads_files(source.adapter)
+        opened = self.opened(system.system, source)
+        if baseline or not files:
+            opened = Whole(opened, files=files)
+        comparing = replace(self._comparing(system, source, mappers), files=files, baseline=baseline)
+        every = source.every if files or source.every != EVERY_FILE else EVERY_QUERY
+        return SourceRunner(system.system, source.name, opened, mappers, every, source.guard, extract=comparing)
+
+    def _shared(self, system: System, name: str) -> Comparing | None:
+        """Return how the differences of a source teach what is known of the rows of a full extract, if they do."""
+        for source in system.sources.values():
+            if source.mode == "snapshot" and source.shares_state_with == name:
+                own = system.sources[name]
+                comparing = self._comparing(system, source, self._mappers(system, source))
+                as_of = self._in_row(own, own.as_of, "as_of") if own.as_of else None
+                return replace(comparing, as_of=as_of)
+        return None
+
+    def _comparing(self, system: System, source: settings.Source, mappers: tuple[Mapper, ...]) -> Comparing:
+        """Return how the rows of a full extract are compared with what is known."""
+        key = self._in_row(source, source.key or "", "key")
+        on = {"changed": source.on_change, "new": source.on_new, "missing": source.on_missing}
+        publications = [each for each in system.publishes if each.source == source.name]
+        shared = [each for each in system.publishes if each.source == source.shares_state_with]
+        sequence = next((each for each in (*publications, *shared) if each.sequence), None)
+        subject = next((each for each in (*publications, *shared) if each.subject), None)
+        return Comparing(
+            source.name,
+            key,
+            source.compare,
+            load_key(self.folder / "var"),
+            self.folder / "var" / "extracts",
+            self._in_row(source, source.as_of, "as_of") if source.as_of else None,
+            self._in_row(sequence, sequence.sequence or "", "sequence") if sequence else None,
+            self._in_row(subject, subject.subject, "subject") if subject else None,
+            kept_columns(key, mappers, missing=source.on_missing != "report"),
+            on,
+            source.shares_state_with,
+        )
+
+    def _in_row(self, model: settings.Model, text: str, key: str) -> Expression:
+        roots = frozenset({"row", "batch"}) if key == "as_of" else frozenset({"row"})
+        return Expression(text, self.environment, model.place_of(key), roots)
+
+    def reconcile(self, system: str, name: str | None, file: Path | None, *, limit: int) -> Reconciled:
+        """Compare a system's full extract, in `file` or where its source has it, with what the system was told.
+
+        Raises `UsageError` when the system has no such source, or nothing of it can be compared.
+        """
+        schema.ready(self.ledger)
+        mine = self.city.systems.get(system)
+        if mine is None:
+            raise UsageError(f"there is no system {system}", mend="one of: " + ", ".join(sorted(self.city.systems)))
+        sources = [each for each in mine.sources.values() if each.mode == "snapshot" and name in (None, each.name)]
+        if len(sources) != 1:
+            names = ", ".join(each.name for each in mine.sources.values() if each.mode == "snapshot")
+            mend = f"--source: {names}" if names else "give it a source with `mode: snapshot`, `key` and `compare`"
+            raise UsageError(f"{system} has {len(sources)} sources of full extracts to compare with", mend=mend)
+        columns = {each.key: self._told_columns(sources[0], each) for each in mine.receives.values()}
+        if mine.receives and not any(columns.values()):
+            mend = "write at the source `reconcile: {column: data.…}`"
+            raise UsageError(f"nothing says which column of {system}.{sources[0].name} holds what was told", mend=mend)
+        comparing = self._comparing(mine, sources[0], self._mappers(mine, sources[0]))
+        comparer = Comparer(system, comparing, Services(NOBODY, self.ledger, self.topic, self.city.city))
+        doing = Reconciliation(system, sources[0].name, columns, comparer.whom, limit)
+        expected = Expected(comparing.folder, f"{system}.{sources[0].name}.reconcile")
+        try:
+            finder = Finder(Views(self.ledger), self.book)
+            return reconcile(self.ledger, finder, self._extracts_of(system, sources[0], file), expected, doing)
+        finally:
+            expected.close()
+
+    def _told_columns(self, source: settings.Source, receiver: Receiver) -> dict[str, Callable[[Delivery, Batch], Any]]:
+        """Return the columns of a full extract and how each is found in a receiver's deliveries."""
+        columns = source.reconcile or receiver.options.get("columns") or {}
+        expressions = {name: text for name, text in columns.items() if isinstance(text, str)}
+        return {name: self._sink_expression(text, receiver) for name, text in expressions.items()}
+
+    def _extracts_of(self, system: str, source: settings.Source, file: Path | None) -> Iterator[Source]:
+        """Yield where an extract may lie: in a file that is named, where it comes, or where read files go."""
+        site = self._site(system, source.name)
+        if file is not None:
+            yield registry.open_file(source.adapter, source.options, file, site, place=source.place_of)
+            return
+        yield self.opened(system, source)
+        pattern = source.options.get("path")
+        if source.after == "move" and isinstance(pattern, str) and "://" not in pattern:
+            folder, _, name = pattern.rpartition("/")
+            for read in sorted((self.folder / folder / "done").glob(name), reverse=True):
+                yield registry.open_file(source.adapter, source.options, read, site, place=source.place_of)
+
+    def opened(self, system: str, source: settings.Source) -> Source:
+        """Open a source as intake does."""
+        options = {**source.options, "after": source.after}
+        return registry.open_source(source.adapter, options, self._site(system, source.name), place=source.place_of)
+
+    async def baseline(self, system: str, name: str, *, dry_run: bool = False) -> SourceStatus:
+        """Take the extract a source has now as known, without an event; needs no Kafka. Raises `UsageError`.
+
+        A dry run only counts its rows.
+        """
+        await asyncio.to_thread(schema.ready, self.ledger)
+        source = self.city.systems[system].sources.get(name) if system in self.city.systems else None
+        if source is None or source.mode != "snapshot":
+            sources = [(key, each) for key, of in self.city.systems.items() for each in of.sources.values()]
+            known = [f"{key}.{each.name}" for key, each in sources if each.mode == "snapshot"]
+            mend = "one of: " + ", ".join(known) if known else "write `mode: snapshot`, `key` and `compare` at a source"
+            raise UsageError(f"{system}.{name} is no source in `mode: snapshot`", mend=mend)
+        mine = self.city.systems[system]
+        runner = self._extracting(mine, source, self._mappers(mine, source), baseline=True)
+        if dry_run:
+            rows = await asyncio.to_thread(lambda: sum(len(batch.rows) for batch in runner.source.read(None)))
+            return SourceStatus(system, name, Tally(rows))
+        services = Services(NOBODY, self.ledger, self.topic, self.city.city, self.clock, timezone=self.timezone)
+        intake = Intake([runner], services)
+        await intake.drain()
+        return intake.status()[0]
 
     def _mappers(self, system: System, source: settings.Source) -> tuple[Mapper, ...]:
         return mappers_of(self.city, system, source, self.environment)
@@ -683,6 +841,23 @@ class _Topics:
         from hub.kafka.reading import TopicReader  # noqa: PLC0415
 
         return TopicReader(self._bootstrap)
+
+
+def only_reconciled(system: System, source: settings.Source) -> bool:
+    """Say whether a full extract is there for `hub reconcile` alone: its changes are what the system was told."""
+    asked = {"on_change", "on_new", "on_missing", "shares_state_with"} & source.model_fields_set
+    return bool(system.receives) and not asked and all(each.source != source.name for each in system.publishes)
+
+
+class _Nobody:
+    """Stands for Kafka where nothing is published."""
+
+    async def publish(self, topic: str, records: Sequence[tuple[bytes, bytes]], _headers: Any = ()) -> Any:
+        """Refuse what nobody should ask for."""
+        raise RuntimeError(f"{len(records)} records for {topic}, where none were to come")
+
+
+NOBODY = _Nobody()
 
 
 class _Publisher:

@@ -163,6 +163,15 @@ class Rereadable(Protocol):
         ...
 
 
+@runtime_checkable
+class Rewindable(Protocol):
+    """A source whose position a person can set back to a place in between."""
+
+    def rewound(self, position: dict[str, Any] | None, to: str) -> dict[str, Any] | None:
+        """Return the position from which what comes after `to` is read again; raises `UsageError`."""
+        ...
+
+
 # --- sinks ---------------------------------------------------------------------------------------------------------
 
 

@@ -19,8 +19,8 @@ from sqlalchemy.engine import URL
 
 from hub.adapters.contract import Row, SourceBatch
 from hub.adapters.database_engine import ERRORS, open_engine, unreadable
-from hub.adapters.database_values import kind_of, plain, revive, row_of
-from hub.errors import Transient
+from hub.adapters.database_values import kind_of, plain, revive, row_of, written
+from hub.errors import Transient, UsageError
 
 PAGE = 1000  # rows
 
@@ -67,6 +67,7 @@ class DatabaseSource:
         unit = f"{self._label}@{plain(position.value) if after else 'start'}"
         ready: SourceBatch | None = None
         try:
+            self._look_back(position.value)
             for rows in self._pages(position):
                 if ready is not None:
                     yield ready
@@ -81,6 +82,21 @@ class DatabaseSource:
 
     def acknowledge(self, batch: SourceBatch) -> None:
         """Do nothing: the position says it all."""
+
+    def rewound(self, position: dict[str, Any] | None, to: str) -> dict[str, Any]:
+        """Return the position after a value of the cursor column, written as that column's kind."""
+        present = _Position.read(position)
+        if present.value is None:
+            raise UsageError("it was never read, so there is nothing to set back")
+        try:
+            value = written(to, present.value)
+            back = value < present.value
+        except (ValueError, ArithmeticError, TypeError):
+            message = f"not a value of the column {self._cursor}: {to}"
+            raise UsageError(message, mend=f"write one like {plain(present.value)}") from None
+        if not back:
+            raise UsageError(f"it stands at {plain(present.value)}, and {to} is not before that")
+        return _Position(value).dump()
 
     def _pages(self, position: _Position) -> Iterator[list[Row]]:
         """Yield pages of rows not handed over before, having moved the position to stand after them."""
@@ -121,6 +137,21 @@ class DatabaseSource:
         self._forget(position)
         if ready:
             yield ready
+
+    def _look_back(self, value: Any) -> None:
+        """Raise `Transient` when the table ends before the position: rows that come again below it would be missed."""
+        if value is None:
+            return
+        column: sa.ColumnClause[Any] = sa.column(self._cursor)
+        with self._engine.connect() as connection:
+            newest = connection.execute(sa.select(sa.func.max(column)).select_from(self._from)).scalar()
+        if newest is not None and type(newest) is type(value) and newest < value:
+            raise Transient(
+                f"{self._label} ends at {self._cursor}={plain(newest)}, but was read up to {plain(value)} before:"
+                " was the database restored? see from where its rows are others, then:"
+                " hub source rewind SYSTEM.SOURCE --to VALUE",
+                code="set-back",
+            )
 
     def _select(self, low: Any, limit: int) -> list[dict[str, Any]]:
         column: sa.ColumnClause[Any] = sa.column(self._cursor)

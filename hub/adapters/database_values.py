@@ -59,3 +59,8 @@ def revive(value: Any, kind: str) -> Any:
         "decimal": Decimal,
     }
     return readers[kind](value) if kind in readers else value
+
+
+def written(text: str, like: Any) -> Any:
+    """Return a text as a value of the same kind as another; raises ValueError, ArithmeticError."""
+    return type(like)(text) if isinstance(like, (int, float, str)) else revive(text, kind_of(like))

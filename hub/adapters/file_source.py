@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, NamedTuple, Protocol
 from hub.adapters.contract import Row, SourceBatch
 from hub.adapters.file_numbers import Numbers
 from hub.adapters.places import Found, Gone, Inbox
-from hub.errors import Malformed, Transient
+from hub.errors import Malformed, Transient, UsageError
 
 ROWS = 2000  # of one batch
 BYTES = 4 * 1024 * 1024  # of one batch
@@ -104,6 +104,13 @@ class FileSource:
         if taken.trigger is not None:  # first: a trigger left behind would announce the next file too early
             self._put_away(taken.trigger)
         self._put_away(taken.found)
+
+    def rewound(self, position: dict[str, Any] | None, to: str) -> dict[str, Any] | None:
+        """Return the position in which the kept files from the name `to` on were not read yet."""
+        if self._care.after != "keep":
+            raise UsageError(f"read files are not kept (`after: {self._care.after}`)", mend="put the file back instead")
+        kept = {label: known for label, known in (position or {}).get("kept", {}).items() if _name(label) < to}
+        return {"kept": kept} if kept else None
 
     def _put_away(self, found: Found) -> None:
         try:
@@ -216,6 +223,10 @@ class FileSource:
             yield Row({}, file.label, part, error), spot
         if spot == Spot():
             yield Row({}, file.label, b"", error), Spot(0, 2)
+
+
+def _name(label: str) -> str:
+    return label.rpartition("/")[2]
 
 
 def _batch_id(file: Found, digest: str) -> str:

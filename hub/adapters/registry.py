@@ -106,6 +106,12 @@ def settings(
         raise ConfigurationError(problems) from None
 
 
+def reads_files(name: str) -> bool:
+    """Say whether an adapter's source reads files, each read once; another gives all it has each time."""
+    model = find(name).SourceSettings
+    return model is not None and "after" in model.model_fields
+
+
 def open_source(name: str, options: Mapping[str, Any], site: Site, *, place: Place = "") -> Source:
     """Open a source by its adapter's name and options (with `after`, what happens to a read file)."""
     checked = settings(name, "source", options, place=place or site.key, layouts=site.layouts)

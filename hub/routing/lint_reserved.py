@@ -29,8 +29,6 @@ def _reserved(system: System) -> Iterator[tuple[Model, str, str]]:
 
 def _of_sources(system: System) -> Iterator[tuple[Model, str, str]]:
     for source in system.sources.values():
-        if source.mode == "snapshot":
-            yield source, "mode", "until then the full extract is not read"
         if source.identify is not None:
             yield source, "identify", "until then give `subject:` an expression"
         if source.text:

@@ -106,6 +106,7 @@ class Source(Model):
     on_change: Literal["report", "publish", "review"] = "report"
     on_new: Literal["report", "publish", "review"] = "report"
     on_missing: Literal["report", "publish", "review"] = "review"
+    reconcile: dict[str, Expression] = {}
     guard: Guard | None = None
     identify: Verify | None = None
     text: dict[str, Any] = {}

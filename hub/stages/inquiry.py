@@ -26,13 +26,14 @@ from hub.routing.plan import View
 from hub.routing.protection import without_location
 from hub.stages.entries import Entry, Item, unpack_plan
 from hub.stages.finding import DeliveryFilter, Finder, concerns, events_of, matches
-from hub.stages.held import END, STATUS, HeldEvents, is_cursor
+from hub.stages.held import STATUS, HeldEvents
 from hub.stages.overview import overview
 from hub.stages.rulebook import RuleBook
 from hub.stages.scene import attributes
 from hub.stages.silence import Silence
 from hub.stages.times import moment
 from hub.stages.told import told_of
+from hub.stages.waiting import WaitingEvents
 
 __all__ = ["DeliveryFilter", "Inquiry"]
 
@@ -53,7 +54,9 @@ class Inquiry:
         `discretion` says whose location is not shown; without it, that of residents known to be protected.
         """
         self._discretion = discretion or Discretion(ledger)
-        self._held = HeldEvents(ledger, held) if held is not None else None
+        self._unlogged: list[HeldEvents | WaitingEvents] = [WaitingEvents(ledger)]
+        if held is not None:
+            self._unlogged.insert(0, HeldEvents(ledger, held))
         self._ledger = ledger
         self._views = Views(ledger)
         self._book = book
@@ -128,15 +131,20 @@ class Inquiry:
     def events(self, wanted: EventFilter, *, limit: int = 50, cursor: str | None = None) -> Json:
         """Return a page of events: `{"items": […], "next": cursor or null}`.
 
-        Those of held batches come first, batch by batch; then what is in the log, the newest first.
+        Those of held batches come first, batch by batch, then those that wait for a person; then what is in the log,
+        the newest first.
         """
-        if self._held is None or not (cursor is None or is_cursor(cursor)):
+        owner = next((part for part in self._unlogged if cursor is not None and part.owns(cursor)), None)
+        if cursor is not None and owner is None:
             return self._logged(wanted, limit, cursor)
-        items, following = self._held.page(wanted, limit=limit, cursor=cursor)
-        if following is not None:
-            return {"items": items, "next": following}
-        if items and len(items) == limit:
-            return {"items": items, "next": END}
+        items: list[Json] = []
+        for part in self._unlogged[self._unlogged.index(owner) if owner is not None else 0 :]:
+            found, following = part.page(wanted, limit=limit - len(items), cursor=cursor if part is owner else None)
+            items += found
+            if following is not None:
+                return {"items": items, "next": following}
+            if len(items) >= limit:
+                return {"items": items, "next": part.end}
         if wanted.statuses == (event_code(STATUS),):
             return {"items": items, "next": None}
         rest = self._logged(wanted, limit - len(items), None)

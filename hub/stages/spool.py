@@ -161,7 +161,7 @@ def open_sealed(folder: Path, token: dict[str, Any]) -> Spool | None:
 
 def is_here(folder: Path, token: dict[str, Any]) -> bool:
     """Tell whether a spool was sealed in this folder, and not in that of another machine."""
-    return bool(token["folder"] == _identity(folder))
+    return bool(token.get("folder") == _identity(folder))
 
 
 def sweep(folder: Path, named: Callable[[], set[str]]) -> list[Path]:

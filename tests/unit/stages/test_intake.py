@@ -201,7 +201,7 @@ async def test_a_crash_before_the_position_is_stored_only_reads_again(ledger, to
 
 
 async def test_a_position_is_resumed(ledger, topic, journal):
-    sources.save(ledger, "juki", "lines", {"read": 2})
+    sources.save(ledger, "juki", "lines", {"read": 2}, by="keiko", reason="again")
     await intake_of(ledger, topic, lines=Lines(["a1", "a2", "a3"], journal)).drain()
     assert topic.ids == ["a3"]
 
