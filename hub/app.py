@@ -24,7 +24,7 @@ from sqlalchemy.engine import Connection
 from hub.adapters import registry
 from hub.adapters.alerting import channels
 from hub.adapters.contract import Batch, Delivery, Expressions, Site, Source
-from hub.errors import HubError, Malformed, OutcomeUnknown, Unavailable, UsageError
+from hub.errors import HubError, LedgerUnavailable, Malformed, OutcomeUnknown, Transient, Unavailable, UsageError
 from hub.ledger import jobs, quarantine, schema
 from hub.ledger.desk import Desk, now_ms
 from hub.ledger.engine import Ledger
@@ -32,6 +32,8 @@ from hub.ledger.log import EventLog
 from hub.ledger.places import stream_of
 from hub.ledger.progress import Backlog, backlog, deaths
 from hub.ledger.protected import Register
+from hub.ledger.work import Offer
+from hub.ledger.work import put as put_work
 from hub.routing.expressions import Environment, ExpressionFault, Missing, compile_expression
 from hub.routing.mapping import Expression, Mapper
 from hub.routing.projection import sent
@@ -59,6 +61,7 @@ from hub.stages.protecting import ProtectingProducer
 from hub.stages.publish import PublishResult, publish_stream
 from hub.stages.receiver import ReceiverPort
 from hub.stages.resubmit import Resubmission, Resubmitter
+from hub.stages.robots import Robots
 from hub.stages.rulebook import RuleBook
 from hub.stages.services import Answers
 from hub.stages.shutters import Shutters
@@ -328,9 +331,10 @@ class Hub:
     def _listening(self, only: Sequence[str], address: tuple[str, int]) -> socket.socket | None:
         """Return the server's socket, or None where nothing is to be served."""
         from hub.server.serve import bind  # noqa: PLC0415 - a command without a server does without the framework
-        from hub.server.wiring import reported_over_http  # noqa: PLC0415
+        from hub.server.wiring import fetched_over_http, reported_over_http  # noqa: PLC0415
 
-        if "console" in only or ("intake" in only and reported_over_http(self.city, self.ledger)):
+        fetched = "delivery" in only and fetched_over_http(self.city)
+        if "console" in only or fetched or ("intake" in only and reported_over_http(self.city, self.ledger)):
             return bind(*address)
         return None
 
@@ -359,7 +363,9 @@ class Hub:
             return found
 
         inquiry = Inquiry(self.ledger, self.book, self.held)
-        parts = Parts(self.city, self.ledger, inquiry, self.topic, producer, checks, self.foreman)
+        delivering = work is not None and work.delivers
+        robots = Robots(self.city, self.ledger, self.book, self._protection()) if delivering else None
+        parts = Parts(self.city, self.ledger, inquiry, self.topic, producer, checks, self.foreman, robots)
         await serve(create_app(ports_of(parts)), listening, stop)
 
     # --- stages ------------------------------------------------------------------------------------------------
@@ -443,7 +449,7 @@ class Hub:
         shutters = Shutters.of(self.city, self.ledger, closing=closing)
         ports = self._ports(rules, bus, shutters)
         delivery = DeliveryStage(self.desk, reader, ports, self.book.__getitem__, shutters.refresh)
-        work = Work(dispatcher, delivery, reader, shutters)
+        work = Work(dispatcher, delivery, reader, shutters, delivers=delivering)
         stop = asyncio.Event()
         serving = asyncio.create_task(delivery.run(stop)) if delivering else None
         try:
@@ -510,7 +516,11 @@ class Hub:
             ReceiverPort(
                 numbers[receiver.key],
                 receiver,
-                _opener(receiver, self._site(receiver.system, receiver.name), self._lent(receiver, bus)),
+                _opener(
+                    receiver,
+                    self._site(receiver.system, receiver.name),
+                    self._lent(receiver, bus, numbers[receiver.key]),
+                ),
                 registry.find(receiver.adapter).features,
                 self.timezone,
                 self._protection(),
@@ -525,9 +535,11 @@ class Hub:
         settings = self.city.protection
         return Register(self.ledger, listed=settings is not None and settings.list_ is not None)
 
-    def _lent(self, receiver: Receiver, bus: Bus) -> Any:
+    def _lent(self, receiver: Receiver, bus: Bus, number: int) -> Any:
         if receiver.adapter == "kafka":
             return _Publisher(bus.sender)
+        if receiver.adapter == "rpa":
+            return WorkQueue(self.ledger, number)
         return Expressions(lambda text: self._sink_expression(text, receiver))
 
     def _sink_expression(self, text: str, receiver: Receiver) -> Callable[[Delivery, Batch], Any]:
@@ -578,6 +590,7 @@ class Work:
     reader: LogReader
     shutters: Shutters
     consumer: Consumer | None = None
+    delivers: bool = True
     lost: HubError | None = None  # the ledger's position is outside the log
 
     def look(self, ledger: Ledger, keys: Sequence[str]) -> Backlog:
@@ -614,6 +627,25 @@ class DrainReport:
     def clear(self) -> bool:
         """Tell whether nothing is left and nothing died."""
         return self.drained.clear and not self.died and not self.read.faults
+
+
+class WorkQueue:
+    """The way into a receiver's work queue that the `rpa` sink is lent."""
+
+    def __init__(self, ledger: Ledger, number: int) -> None:
+        self._ledger = ledger
+        self._number = number
+
+    async def put(self, deliveries: Sequence[Delivery]) -> None:
+        """Add deliveries; what is there already stays."""
+        offers = [
+            Offer(each.event["source"], each.event_id, int(each.key.rpartition(":")[2]), each.subject)
+            for each in deliveries
+        ]
+        try:
+            await asyncio.to_thread(put_work, self._ledger, self._number, offers)
+        except LedgerUnavailable as error:
+            raise Transient(error.message, code="ledger-away") from error
 
 
 class _Publisher:

@@ -103,6 +103,15 @@ MOVES: tuple[Move, ...] = (
         ),
     ),
     Move(
+        ("delivered",),
+        "suppressed",
+        OWNER,
+        (
+            "it lay ready for a robot, and nothing of the resident, protected meanwhile, may go out",
+            "ロボット待ちの間に住民が保護対象者になり、何も渡せない",
+        ),
+    ),
+    Move(
         _UNTRIED,
         "cancelled",
         OWNER,

@@ -60,4 +60,6 @@ SUPERSEDED = delivery_code("superseded")
 CANCELLED = delivery_code("cancelled")
 DEAD_EXHAUSTED = delivery_code("dead", "exhausted")
 DEAD_REJECTED = delivery_code("dead", "rejected")
-ANSWERS = (CONFIRMED, DEAD_REJECTED)  # what a system's acknowledgement makes of what is delivered
+PROTECTED = delivery_code("suppressed", "protected")
+ANSWERS = (CONFIRMED, DEAD_REJECTED, PROTECTED)  # what may become of what is delivered: by its system's answer, and of
+# work that no robot has fetched and that may not go out any more

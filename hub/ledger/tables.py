@@ -391,3 +391,25 @@ Index("command_by_job", command.c.job, command.c.no)
 Index("command_by_pos", command.c.pos)
 _open = text("done_at IS NULL")
 Index("command_open", command.c.receiver, command.c.no, sqlite_where=_open, postgresql_where=_open)
+
+# What a receiver's robots have to do and the lease on it: offered when its delivery is `delivered` and nothing earlier
+# of the resident is open. It holds nothing that is sent: that is projected when it is fetched.
+work = Table(
+    "work",
+    metadata,
+    Column("no", Integer, primary_key=True, autoincrement=True),
+    Column("receiver", Integer, nullable=False),
+    Column("pos", BigInteger, nullable=False),
+    Column("job", Integer, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("since", BigInteger, nullable=False),  # milliseconds by the database's clock, as all times here
+    Column("due", BigInteger, nullable=False),  # not offered before
+    Column("lease", Text, nullable=False),  # who has it, or had it last
+    Column("until", BigInteger, nullable=False),  # when the lease runs out; 0: it was given back
+    Column("attempts", Integer, nullable=False),  # how often it was fetched
+    Column("ended_at", BigInteger),
+    Column("result", Text, nullable=False),  # completed | rejected | withheld
+    UniqueConstraint("receiver", "pos", "job"),
+)
+_undone = text("ended_at IS NULL")
+Index("work_open", work.c.receiver, work.c.pos, work.c.job, sqlite_where=_undone, postgresql_where=_undone)

@@ -31,7 +31,6 @@ RESERVED_ADAPTERS = frozenset(
         "online_application",
         "print",
         "pull",
-        "rpa",
     }
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hub.ledger.desk import Failure, now_ms
-from hub.ledger.status import CONFIRMED, DEAD_REJECTED, DELIVERED, delivery_words
+from hub.ledger.status import CONFIRMED, DEAD_REJECTED, DELIVERED, PROTECTED, delivery_words
 
 if TYPE_CHECKING:
     from hub.ledger.commands import Command
@@ -22,14 +22,31 @@ def refuse(command: Command, asked: Asked, waiting: Waiting) -> str:
 
     Also one that was thought to be taken: silence in an earlier answer is less than a refusal in a later one.
     """
-    key = (command.pos, command.target)
     result = _end(command, asked, waiting, DEAD_REJECTED, (DELIVERED, CONFIRMED))
     if result == "answered":
-        n = asked.known.attempts.get(key, 0) + 1
-        asked.known.attempts[key] = n
         text = f"the system refused it: {(command.payload or b'').decode()}"
-        waiting.record.failures.append(Failure(*key, n, now_ms(), "rejected", "acknowledged", text))
+        _keep(command, asked, waiting, "rejected", text)
     return result
+
+
+def stumble(command: Command, asked: Asked, waiting: Waiting) -> str:
+    """Keep with a delivery that a robot could not do it this time; it is offered again."""
+    _keep(command, asked, waiting, "transient", (command.payload or b"").decode())
+    return "kept"
+
+
+def withhold(command: Command, asked: Asked, waiting: Waiting) -> str:
+    """End what lay ready for a robot and may not go out any more: its resident became protected."""
+    return _end(command, asked, waiting, PROTECTED, (DELIVERED,))
+
+
+def _keep(command: Command, asked: Asked, waiting: Waiting, kind: str, text: str) -> None:
+    """Keep a failed attempt with its delivery."""
+    key = (command.pos, command.target)
+    n = asked.known.attempts.get(key, 0) + 1
+    asked.known.attempts[key] = n
+    code = "acknowledged" if kind == "rejected" else "robot"
+    waiting.record.failures.append(Failure(*key, n, now_ms(), kind, code, text))
 
 
 def _end(command: Command, asked: Asked, waiting: Waiting, status: int, open_: tuple[int, ...]) -> str:

@@ -110,6 +110,8 @@ class Orders:
             "cancel": self._cancel,
             "accept": answers.accept,
             "refuse": answers.refuse,
+            "stumble": answers.stumble,
+            "withhold": answers.withhold,
         }
         self._pace: dict[int, float] = {}  # job → when its last delivery is due, in milliseconds
 

@@ -21,9 +21,10 @@ from tests.conformance.helpers import (
     KafkaCase,
     Server,
 )
+from tests.conformance.queue import RpaCase
 
 SOURCES = {"csv", "csv-keep", "csv-delete", "sqlite", "sqlite-overlap", "postgresql", "postgresql-overlap"}
-SINKS = {"csv", "csv-columns", "jsonl", "sqlite", "postgresql", "http", "http-repeating", "kafka"}
+SINKS = {"csv", "csv-columns", "jsonl", "sqlite", "postgresql", "http", "http-repeating", "kafka", "rpa"}
 PREPARED = {"csv", "csv-columns", "jsonl"}
 
 
@@ -57,7 +58,7 @@ def sink(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
         return HttpCase(tmp_path, server, idempotent=server.honours_key)
     if request.param.startswith("csv"):
         return CsvSinkCase(tmp_path, columns if request.param == "csv-columns" else None)
-    return {"jsonl": JsonlCase, "kafka": KafkaCase}[request.param](tmp_path)
+    return {"jsonl": JsonlCase, "kafka": KafkaCase, "rpa": RpaCase}[request.param](tmp_path)
 
 
 @pytest.mark.parametrize("check", SOURCE_CHECKS, ids=lambda check: check.__name__)

@@ -42,7 +42,7 @@ def written(folder: Path, page: str) -> City:
     return load_city(folder, environ=dict.fromkeys(("KOKUHO_SFTP", "S3_ACCESS", "S3_SECRET"), "x"))
 
 
-@pytest.mark.parametrize("page", ["fixed-width.md", "sftp.md", "object-storage.md"])
+@pytest.mark.parametrize("page", ["fixed-width.md", "sftp.md", "object-storage.md", "rpa.md"])
 def test_a_page_leaves_nothing_to_mend(page: str, tmp_path: Path) -> None:
     city = written(tmp_path, page)
     assert city.systems
