@@ -80,7 +80,29 @@ def page_of(adapter: type[Adapter]) -> str:
     for side, model in (("Source", adapter.SourceSettings), ("Sink", adapter.SinkSettings)):
         if model is not None:
             lines += [f"### {side}", "", *_settings(model)]
+    for name, model in _parts(adapter).items():
+        lines += [f"### `{name}`", "", inspect.getdoc(model) or "", "", *_settings(model)]
     return "\n".join(lines)
+
+
+def _parts(adapter: type[Adapter]) -> dict[str, type[AdapterSettings]]:
+    """Return the settings that are mappings of settings of their own, by name; logins of places stand apart."""
+    found: dict[str, type[AdapterSettings]] = {}
+    open_ = [model for model in (adapter.SourceSettings, adapter.SinkSettings) if model is not None]
+    while open_:
+        model = open_.pop(0)
+        for name, field in model.model_fields.items():
+            inner = _model_in(field.annotation)
+            if inner is not None and inner not in LOGINS.values() and inner not in found.values():
+                found[name] = inner
+                open_.append(inner)
+    return found
+
+
+def _model_in(annotation: Any) -> type[AdapterSettings] | None:
+    if inspect.isclass(annotation) and issubclass(annotation, AdapterSettings):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _model_in(part))), None)
 
 
 def features_of(adapter: type[Adapter]) -> str:
@@ -93,7 +115,8 @@ def _settings(model: type[AdapterSettings]) -> list[str]:
     if not model.model_fields:
         return ["No settings.", ""]
     rows = [
-        f"| `{name}` | {_kind(field)} | {_default(field)} | {field.description} |" for name, field in _ordered(model)
+        f"| `{name}` | {_kind(name, field)} | {_default(field)} | {field.description} |"
+        for name, field in _ordered(model)
     ]
     return ["| setting | value | default | meaning |", "|---|---|---|---|", *rows, ""]
 
@@ -109,12 +132,15 @@ def _shown(model: Any) -> str:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
-    if field.default in (None, {}):
+    if field.default in (None, {}, []) or isinstance(field.default, AdapterSettings):
         return ""
     return f"`{field.default if isinstance(field.default, str) else orjson.dumps(field.default).decode()}`"
 
 
-def _kind(field: FieldInfo) -> str:
+def _kind(name: str, field: FieldInfo) -> str:
+    inner = _model_in(field.annotation)
+    if inner is not None and inner not in LOGINS.values():
+        return f"[mapping](#{name})"
     return " or ".join(dict.fromkeys(_words(field.annotation)))
 
 
@@ -122,8 +148,9 @@ def _words(annotation: Any) -> list[str]:
     origin = get_origin(annotation)
     if origin is Literal:
         return [f"`{value}`" for value in get_args(annotation)]
-    if origin is dict:
-        return [f"name: {_words(get_args(annotation)[1])[0]}"]
+    if origin in (dict, list):
+        value = get_args(annotation)[-1]
+        return [("name: " if origin is dict else "list of ") + ("expression" if value is Any else _words(value)[0])]
     if origin is Annotated:
         return (
             list(annotation.__metadata__)
