@@ -7,12 +7,13 @@ import smtplib
 import ssl
 from collections.abc import Callable, Mapping
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any, Protocol
 
 import orjson
 import truststore
 
-from hub.errors import Transient
+from hub.errors import HubError, Transient
 from hub.settings.models import Alerts, Mail, Webhook
 
 TIMEOUT = 20.0  # seconds
@@ -64,17 +65,14 @@ class Hook:
             "Idempotency-Key": str(message["id"]),
             **self._settings.headers,
         }
-        import httpx  # noqa: PLC0415 - slow to import, and few messages are sent
+        from hub.adapters.http_client import Caller  # noqa: PLC0415 - slow to import, and few messages are sent
+        from hub.adapters.http_settings import ConnectionSettings  # noqa: PLC0415
 
-        verify = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         try:
-            async with httpx.AsyncClient(
-                timeout=TIMEOUT, verify=verify, proxy=self._settings.proxy, trust_env=False
-            ) as client:
-                answer = await client.post(
-                    self._settings.url, content=orjson.dumps(self._body(message)), headers=headers
-                )
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            reached = ConnectionSettings(timeout=TIMEOUT, proxy=self._settings.proxy)
+            async with Caller(reached, Path(), headers=headers) as caller:
+                answer = await caller.call("POST", self._settings.url, content=orjson.dumps(self._body(message)))
+        except (HubError, ValueError) as error:
             raise Transient(f"{self.name}: {type(error).__name__}", code="unreachable") from None
         if not answer.is_success:
             raise Transient(f"{self.name}: HTTP {answer.status_code}", reached=True, code=f"http-{answer.status_code}")

@@ -26,7 +26,6 @@ __all__ = [
 RESERVED_ADAPTERS = frozenset(
     {
         "ai_ocr",
-        "chat",
         "mail",
         "online_application",
         "print",

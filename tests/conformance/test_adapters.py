@@ -10,6 +10,7 @@ import pytest
 
 from hub.adapters import registry
 from hub.adapters.conformance import PREPARED_CHECKS, SINK_CHECKS, SOURCE_CHECKS
+from tests.conformance.desks import ChatCase
 from tests.conformance.files import FORMATS
 from tests.conformance.helpers import (
     CsvSinkCase,
@@ -22,9 +23,23 @@ from tests.conformance.helpers import (
     Server,
 )
 from tests.conformance.queue import RpaCase
+from tests.services.chat import ChatRoom
 
 SOURCES = {"csv", "csv-keep", "csv-delete", "sqlite", "sqlite-overlap", "postgresql", "postgresql-overlap"}
-SINKS = {"csv", "csv-columns", "jsonl", "sqlite", "postgresql", "http", "http-repeating", "kafka", "rpa"}
+SINKS = {
+    "csv",
+    "csv-columns",
+    "jsonl",
+    "sqlite",
+    "postgresql",
+    "http",
+    "http-repeating",
+    "kafka",
+    "rpa",
+    "chat",
+    "chat-line-works",
+    "chat-teams",
+}
 PREPARED = {"csv", "csv-columns", "jsonl"}
 
 
@@ -45,6 +60,13 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
+def room() -> Iterator[ChatRoom]:
+    room = ChatRoom()
+    yield room
+    room.stop()
+
+
+@pytest.fixture
 def sink(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     columns = {"columns": {"鍵": "key", "氏名": "data.name"}}
     if request.param in ("sqlite", "postgresql"):
@@ -56,6 +78,8 @@ def sink(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
         server = request.getfixturevalue("server")
         server.honours_key = request.param == "http"
         return HttpCase(tmp_path, server, idempotent=server.honours_key)
+    if request.param.startswith("chat"):
+        return ChatCase(tmp_path, request.getfixturevalue("room"), request.param.partition("-")[2] or "webhook")
     if request.param.startswith("csv"):
         return CsvSinkCase(tmp_path, columns if request.param == "csv-columns" else None)
     return {"jsonl": JsonlCase, "kafka": KafkaCase, "rpa": RpaCase}[request.param](tmp_path)

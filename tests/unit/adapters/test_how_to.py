@@ -17,6 +17,7 @@ from hub.settings.models import City
 from tests.conformance.helpers import site
 from tests.unit.adapters.expressions import REAL
 
+CHAT = ("LW_CLIENT", "LW_SECRET", "ZEI_TEAMS")
 PAGES = Path(hub.__file__).parents[1] / "docs" / "how-to"
 
 
@@ -36,13 +37,13 @@ def written(folder: Path, page: str) -> City:
         (folder / path).write_text(content)
     if layouts:
         (folder / "layouts" / "ido.yaml").write_text("record: [{name: 番号, width: 1}]")
-    for name in ("files.pub", "id_ed25519"):
+    for name in ("files.pub", "id_ed25519", "line-works.pem"):
         (folder / "secrets").mkdir(exist_ok=True)
         (folder / "secrets" / name).write_text("ssh-ed25519 AAAA")
-    return load_city(folder, environ=dict.fromkeys(("KOKUHO_SFTP", "S3_ACCESS", "S3_SECRET"), "x"))
+    return load_city(folder, environ=dict.fromkeys(("KOKUHO_SFTP", "S3_ACCESS", "S3_SECRET", *CHAT), "https://x"))
 
 
-@pytest.mark.parametrize("page", ["fixed-width.md", "sftp.md", "object-storage.md", "rpa.md"])
+@pytest.mark.parametrize("page", ["fixed-width.md", "sftp.md", "object-storage.md", "rpa.md", "chat.md"])
 def test_a_page_leaves_nothing_to_mend(page: str, tmp_path: Path) -> None:
     city = written(tmp_path, page)
     assert city.systems
