@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import smtplib
-import ssl
 from collections.abc import Callable, Mapping
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, Protocol
 
 import orjson
-import truststore
 
+from hub.adapters import smtp
 from hub.errors import HubError, Transient
 from hub.settings.models import Alerts, Mail, Webhook
 
@@ -88,13 +86,10 @@ class Mailer:
     async def send(self, message: Mapping[str, Any]) -> None:
         """Send to everybody; one refused address raises `Transient` when all were refused."""
         try:
-            await asyncio.to_thread(self._deliver, self._mail(message))
-        except smtplib.SMTPResponseException as error:
-            raise Transient(f"{self.name}: {error.smtp_code}", reached=True, code=f"mail-{error.smtp_code}") from None
-        except smtplib.SMTPRecipientsRefused:
-            raise Transient(f"{self.name}: every address was refused", reached=True, code="mail-refused") from None
-        except (smtplib.SMTPException, OSError) as error:
-            raise Transient(f"{self.name}: {type(error).__name__}", code="unreachable") from None
+            await asyncio.to_thread(smtp.send, self._settings, self._mail(message), TIMEOUT)
+        except HubError as error:
+            reached = not isinstance(error, Transient) or error.reached
+            raise Transient(f"{self.name}: {error.message}", reached=reached, code=error.code) from None
 
     def _mail(self, message: Mapping[str, Any]) -> EmailMessage:
         mail = EmailMessage()
@@ -105,17 +100,3 @@ class Mailer:
         mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no answers of absent people
         mail.set_content(str(message["text"]))
         return mail
-
-    def _deliver(self, mail: EmailMessage) -> None:
-        settings = self._settings
-        context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        with (
-            smtplib.SMTP_SSL(settings.host, settings.port, timeout=TIMEOUT, context=context)
-            if settings.security == "tls"
-            else smtplib.SMTP(settings.host, settings.port, timeout=TIMEOUT)
-        ) as server:
-            if settings.security == "starttls":
-                server.starttls(context=context)
-            if settings.user is not None:
-                server.login(settings.user, settings.password or "")
-            server.send_message(mail)

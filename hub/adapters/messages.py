@@ -1,8 +1,8 @@
 """Texts for people, made of deliveries: of each only what the receiver's settings permit.
 
 A template has up to three parts, separated by lines of `---`: what stands above, what stands for each delivery, and
-what stands below; a template of one part is the part for each delivery. Between `{` and `}` stands an expression, or one of
-`count`, `types` (how many of each type) and `link`. What is absent is left empty.
+what stands below; a template of one part is the part for each delivery. Between `{` and `}` stands an expression, or
+one of `count`, `types` (how many of each type) and `link`. What is absent is left empty.
 
 Of a delivery's `data`, and its `subject`, a template sees only what `fields` permits: nothing else is there when its
 expressions are evaluated. So a message holds by itself types, counts, the event's id and link.
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ PLAIN = "{count}\n---\n{event.type} {event.id} {link}"
 KEPT = ("specversion", "id", "source", "type", "time", "deliverykey", "action", "corrects", "sequence", "batchid")
 
 Part = Callable[[Sequence[Delivery], Batch], str]
+NOTHING: Mapping[str, Part] = {}
 
 
 class MessageSettings(AdapterSettings):
@@ -64,11 +65,15 @@ class MessageSettings(AdapterSettings):
             raise ValueError("a template has at most three parts, separated by lines of ---")
         return text
 
+    def texts(self) -> tuple[str | None, ...]:
+        """Return the texts in which expressions stand."""
+        return self.text, self.link
+
     @model_validator(mode="after")
     def _one_template(self) -> MessageSettings:
         if self.template is not None and self.text is not None:
             raise ValueError("give either `template` or `text`")
-        for text in (self.text, self.link):
+        for text in self.texts():
             if text is not None and (named := unpermitted(text, self.fields)):
                 raise ValueError(f"it names {named}; add it to `fields` if a message may hold it")
         return self
@@ -92,13 +97,13 @@ class Template:
         self._fields = frozenset(settings.fields)
         parts = _split(_written(settings, site))
         head, each, foot = {1: ("", parts[0], ""), 2: (*parts, ""), 3: tuple(parts)}[len(parts)]
-        self._link = _compiled(settings.link or "", port, {})
+        self._link = compiled(settings.link or "", port, {})
         special: dict[str, Part] = {
             "count": lambda deliveries, _: str(len(deliveries)),
             "types": lambda deliveries, _: _types(deliveries),
             "link": self._link,
         }
-        self._head, self._each, self._foot = (_compiled(part, port, special) for part in (head, each, foot))
+        self._head, self._each, self._foot = (compiled(part, port, special) for part in (head, each, foot))
 
     def text(self, deliveries: Sequence[Delivery], batch: Batch) -> str:
         """Return the message about these deliveries. Raises `Malformed` for an expression that fails."""
@@ -147,16 +152,17 @@ def _split(text: str) -> list[str]:
     return [part.strip("\n") for part in re.split(r"(?m)^---[ \t]*$", text)]
 
 
-def _compiled(text: str, port: Expressions, special: dict[str, Part]) -> Part:
+def compiled(text: str, port: Expressions, special: Mapping[str, Part] = NOTHING) -> Part:
+    """Return what makes one part of a template into text; expressions see the first of its deliveries."""
     parts: list[str | Part] = []
     for index, part in enumerate(EXPRESSION.split(text)):
         parts.append(part if index % 2 == 0 else special.get(part.strip()) or _value(port.compile(part)))
     return lambda deliveries, batch: "".join(p if isinstance(p, str) else p(deliveries, batch) for p in parts)
 
 
-def _value(compiled: Callable[[Delivery, Batch], Any]) -> Part:
+def _value(expression: Callable[[Delivery, Batch], Any]) -> Part:
     def shown(deliveries: Sequence[Delivery], batch: Batch) -> str:
-        value = compiled(deliveries[0], batch)
+        value = expression(deliveries[0], batch)
         return "" if value is None else value if isinstance(value, str) else orjson.dumps(value).decode()
 
     return shown

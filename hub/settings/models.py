@@ -26,9 +26,7 @@ __all__ = [
 RESERVED_ADAPTERS = frozenset(
     {
         "ai_ocr",
-        "mail",
         "online_application",
-        "print",
         "pull",
     }
 )

@@ -10,7 +10,7 @@ import pytest
 
 from hub.adapters import registry
 from hub.adapters.conformance import PREPARED_CHECKS, SINK_CHECKS, SOURCE_CHECKS
-from tests.conformance.desks import ChatCase
+from tests.conformance.desks import ChatCase, MailCase, PrintCase
 from tests.conformance.files import FORMATS
 from tests.conformance.helpers import (
     CsvSinkCase,
@@ -24,23 +24,14 @@ from tests.conformance.helpers import (
 )
 from tests.conformance.queue import RpaCase
 from tests.services.chat import ChatRoom
+from tests.services.post_office import PostOffice
 
 SOURCES = {"csv", "csv-keep", "csv-delete", "sqlite", "sqlite-overlap", "postgresql", "postgresql-overlap"}
 SINKS = {
-    "csv",
-    "csv-columns",
-    "jsonl",
-    "sqlite",
-    "postgresql",
-    "http",
-    "http-repeating",
-    "kafka",
-    "rpa",
-    "chat",
-    "chat-line-works",
-    "chat-teams",
+    *("csv", "csv-columns", "jsonl", "sqlite", "postgresql", "http", "http-repeating", "kafka", "rpa"),
+    *("chat", "chat-line-works", "chat-teams", "mail", "print"),
 }
-PREPARED = {"csv", "csv-columns", "jsonl"}
+PREPARED = {"csv", "csv-columns", "jsonl", "print"}
 
 
 @pytest.fixture
@@ -67,6 +58,13 @@ def room() -> Iterator[ChatRoom]:
 
 
 @pytest.fixture
+def office(tmp_path: Path) -> Iterator[PostOffice]:
+    office = PostOffice(tmp_path)
+    yield office
+    office.stop()
+
+
+@pytest.fixture
 def sink(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     columns = {"columns": {"鍵": "key", "氏名": "data.name"}}
     if request.param in ("sqlite", "postgresql"):
@@ -80,9 +78,11 @@ def sink(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
         return HttpCase(tmp_path, server, idempotent=server.honours_key)
     if request.param.startswith("chat"):
         return ChatCase(tmp_path, request.getfixturevalue("room"), request.param.partition("-")[2] or "webhook")
+    if request.param == "mail":
+        return MailCase(tmp_path, request.getfixturevalue("office"))
     if request.param.startswith("csv"):
         return CsvSinkCase(tmp_path, columns if request.param == "csv-columns" else None)
-    return {"jsonl": JsonlCase, "kafka": KafkaCase, "rpa": RpaCase}[request.param](tmp_path)
+    return {"jsonl": JsonlCase, "kafka": KafkaCase, "rpa": RpaCase, "print": PrintCase}[request.param](tmp_path)
 
 
 @pytest.mark.parametrize("check", SOURCE_CHECKS, ids=lambda check: check.__name__)

@@ -17,7 +17,8 @@ from hub.settings.models import City
 from tests.conformance.helpers import site
 from tests.unit.adapters.expressions import REAL
 
-CHAT = ("LW_CLIENT", "LW_SECRET", "ZEI_TEAMS")
+TRIED = ("fixed-width.md", "sftp.md", "object-storage.md", "rpa.md", "chat.md", "mail.md", "print.md")
+CHAT = ("LW_CLIENT", "LW_SECRET", "ZEI_TEAMS", "MAIL_USER", "MAIL_PASSWORD")
 PAGES = Path(hub.__file__).parents[1] / "docs" / "how-to"
 
 
@@ -43,7 +44,7 @@ def written(folder: Path, page: str) -> City:
     return load_city(folder, environ=dict.fromkeys(("KOKUHO_SFTP", "S3_ACCESS", "S3_SECRET", *CHAT), "https://x"))
 
 
-@pytest.mark.parametrize("page", ["fixed-width.md", "sftp.md", "object-storage.md", "rpa.md", "chat.md"])
+@pytest.mark.parametrize("page", TRIED)
 def test_a_page_leaves_nothing_to_mend(page: str, tmp_path: Path) -> None:
     city = written(tmp_path, page)
     assert city.systems
