@@ -401,6 +401,9 @@ class Hub:
             by: Literal["key", "no"] = "no" if "no" in said.match else "key"
             expression = Expression(said.match[by], self.environment, said.place_of("match", by))
             answers = Answers(numbers[receiver.key], by, partial(self._answer, expression), said.lists)
+            if said.taken is not None:
+                verdict = Expression(said.taken, self.environment, said.place_of("taken"))
+                answers = replace(answers, taken=partial(self._verdict, verdict))
             if said.by is not None:
                 calendar = self.city.calendars[said.by.calendar or self.city.calendar]
                 answers = replace(answers, due=said.by.at, is_open=calendar.is_open)
@@ -408,6 +411,9 @@ class Hub:
 
     def _answer(self, expression: Expression, row: dict[str, Any]) -> Any:
         return expression.needed(row, lambda: datetime.now(self.timezone).date().isoformat(), "`match`")
+
+    def _verdict(self, expression: Expression, row: dict[str, Any]) -> Any:
+        return expression.value(row, lambda: datetime.now(self.timezone).date().isoformat())
 
     def _runners(self, system: System) -> list[SourceRunner]:
         runners = []

@@ -58,6 +58,9 @@ def _check_answers(notes: Notes, system: System) -> None:
             _secrets_in(notes, receiver.acknowledged, {"from": receiver.acknowledged.from_})
             for key, text in receiver.acknowledged.match.items():
                 notes.compiled(Text(text, receiver.acknowledged.place_of("match", key), "`match`"), {"row"})
+            if receiver.acknowledged.taken is not None:
+                place = receiver.acknowledged.place_of("taken")
+                notes.compiled(Text(receiver.acknowledged.taken, place, "`taken`"), {"row"})
 
 
 def _brings_protection(city: City, system: str) -> bool:

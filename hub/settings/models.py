@@ -182,6 +182,7 @@ class Acknowledged(Model):
     from_: dict[str, Any] = Field(alias="from")
     match: dict[str, Expression] = {}
     lists: Literal["errors", "all"] = "errors"
+    taken: Expression | None = None
     by: AnswerBy | None = None
 
 

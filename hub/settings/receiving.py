@@ -126,6 +126,7 @@ class ReceivingReader:
         answers: dict[str, Shape] = {
             "from": self.reader.options,
             "match": mapped(expression),
+            "taken": expression,
             "by": lambda part: nested(AnswerBy, part, {"calendar": word}, "at"),
         }
         apart = {

@@ -7,7 +7,7 @@ nothing. The owner settles each delivery once, so the same file twice changes no
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from hub.adapters.contract import Row, SourceBatch
 from hub.errors import HubError, Malformed
@@ -20,6 +20,13 @@ from hub.ledger.sources import Tally
 from hub.stages.deadline import Deadline
 from hub.stages.records import Origin, fault
 from hub.stages.services import Answers, Services
+
+
+class Said(NamedTuple):
+    """What a row says of a delivery, and where it stands."""
+
+    place: str
+    taken: bool | None
 
 
 class Acknowledging:
@@ -55,7 +62,7 @@ class Acknowledging:
         rows = self._rows
         services, origin = self._services, self._origin
         named, entries, legible = self._named(rows)
-        orders = self._orders(named, legible=legible)
+        orders = self._said(named) if self._answers.taken is not None else self._orders(named, legible=legible)
         tally = Tally(len(rows), 0, len(rows) - len(entries), len(entries))
         with services.ledger.write() as connection:
             at = services.ledger.now(connection)
@@ -74,25 +81,34 @@ class Acknowledging:
         self.abandon()
         return tally
 
-    def _named(self, rows: list[Row]) -> tuple[dict[Delivered, str], list[Entry], bool]:
-        """Return the deliveries that rows name with their places, what is quarantined, and whether all was legible."""
-        values: list[tuple[Row, Any]] = []
+    def _named(self, rows: list[Row]) -> tuple[dict[Delivered, Said], list[Entry], bool]:
+        """Return the deliveries that rows name with what they say, what is quarantined, and whether all was legible."""
+        values: list[tuple[Row, Any, bool | None]] = []
         entries: list[Entry] = []
         for row in rows:
             try:
-                values.append((row, self._value(row)))
+                values.append((row, self._value(row), self._verdict(row)))
             except HubError as error:
                 entries.append(self._origin.entry(row, error))
         legible = not entries
-        known = self._known({value for _, value in values})
-        named: dict[Delivered, str] = {}
-        for row, value in values:
+        known = self._known({value for _, value, _ in values})
+        named: dict[Delivered, Said] = {}
+        for row, value, taken in values:
             if value in known:
-                named[known[value]] = row.place
+                named[known[value]] = Said(row.place, taken)
             else:
                 message = f"the receiver was never sent a delivery whose {self._answers.by} is {value}"
                 entries.append(self._origin.entry(row, Malformed(message, code="delivery-unknown")))
         return named, entries, legible
+
+    def _verdict(self, row: Row) -> bool | None:
+        """Return whether a row says that its delivery was taken; None: it does not say, or not yet."""
+        if self._answers.taken is None:
+            return None
+        verdict = self._answers.taken(row.values)
+        if verdict is not None and not isinstance(verdict, bool):
+            raise Malformed("`taken` must give true, false, or nothing", code="expression")
+        return verdict
 
     def _value(self, row: Row) -> Any:
         if row.error is not None:
@@ -113,11 +129,20 @@ class Acknowledging:
         find = acknowledgements.by_no if self._answers.by == "no" else acknowledgements.by_key
         return find(self._services.ledger, self._answers.receiver, values)
 
-    def _orders(self, named: dict[Delivered, str], *, legible: bool) -> list[Order]:
+    def _said(self, named: dict[Delivered, Said]) -> list[Order]:
+        """Return what each row says of its own delivery; of the others nothing is said."""
+        number = self._answers.receiver
+        return [
+            Order(number, "accept", *key) if said.taken else Order(number, "refuse", *key, said.place.encode())
+            for key, said in named.items()
+            if said.taken is not None
+        ]
+
+    def _orders(self, named: dict[Delivered, Said], *, legible: bool) -> list[Order]:
         number = self._answers.receiver
         if self._answers.lists == "all":
             return [Order(number, "accept", pos, job) for pos, job in named]
-        refused = [Order(number, "refuse", pos, job, place.encode()) for (pos, job), place in named.items()]
+        refused = [Order(number, "refuse", pos, job, said.place.encode()) for (pos, job), said in named.items()]
         if not legible:  # whom an illegible line names nobody knows: silence confirms nothing then
             return refused
         open_ = acknowledgements.unanswered(self._services.ledger, number)

@@ -26,7 +26,8 @@ def every_day(_day: date) -> bool:
 class Answers:
     """How the rows of a source answer for a receiver's deliveries: `value(row)` is a delivery's `key` or its `no`.
 
-    `value` raises `Malformed`; `lists` says whom a file names: `errors`, or `all` who were taken. `due` is the time of
+    `value` raises `Malformed`; with `taken`, each row says of its delivery: true, false, or None for not yet; else
+    `lists` says whom a file names: `errors`, or `all` who were taken. `due` is the time of
     day (HH:MM) when an answer to what was delivered before that day must be there, on the days that `is_open` says.
     """
 
@@ -36,6 +37,7 @@ class Answers:
     lists: Literal["errors", "all"]
     due: str | None = None
     is_open: Callable[[date], bool] | None = None  # None: the city's days
+    taken: Callable[[dict[str, Any]], Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

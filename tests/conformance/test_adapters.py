@@ -23,15 +23,25 @@ from tests.conformance.helpers import (
     Server,
 )
 from tests.conformance.queue import RpaCase
+from tests.conformance.uipath import UiPathCase, UiPathSourceCase
 from tests.services.chat import ChatRoom
+from tests.services.orchestrator import Orchestrator
 from tests.services.post_office import PostOffice
 
-SOURCES = {"csv", "csv-keep", "csv-delete", "sqlite", "sqlite-overlap", "postgresql", "postgresql-overlap"}
+SOURCES = {"csv", "csv-keep", "csv-delete", "sqlite", "sqlite-overlap", "postgresql", "postgresql-overlap", "uipath"}
 SINKS = {
     *("csv", "csv-columns", "jsonl", "sqlite", "postgresql", "http", "http-repeating", "kafka", "rpa"),
-    *("chat", "chat-line-works", "chat-teams", "mail", "print"),
+    *("chat", "chat-line-works", "chat-teams", "mail", "print", "uipath", "uipath-repeating"),
 }
+ALONE: dict[str, Any] = {"jsonl": JsonlCase, "kafka": KafkaCase, "rpa": RpaCase, "print": PrintCase}
 PREPARED = {"csv", "csv-columns", "jsonl", "print"}
+
+
+@pytest.fixture
+def orchestrator() -> Iterator[Orchestrator]:
+    orchestrator = Orchestrator()
+    yield orchestrator
+    orchestrator.stop()
 
 
 @pytest.fixture
@@ -39,6 +49,8 @@ def source(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     kind, _, variant = request.param.partition("-")
     if kind == "csv":
         return CsvSourceCase(tmp_path, after=variant or "move")
+    if kind == "uipath":
+        return UiPathSourceCase(tmp_path, request.getfixturevalue("orchestrator"))
     url = f"sqlite:///{tmp_path}/juki.db" if kind == "sqlite" else request.getfixturevalue("postgres_url")
     return DatabaseSourceCase(url, tmp_path, overlap=50 if variant else 0)
 
@@ -64,6 +76,12 @@ def office(tmp_path: Path) -> Iterator[PostOffice]:
     office.stop()
 
 
+def _telling_people(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    if request.param == "mail":
+        return MailCase(tmp_path, request.getfixturevalue("office"))
+    return ChatCase(tmp_path, request.getfixturevalue("room"), request.param.partition("-")[2] or "webhook")
+
+
 @pytest.fixture
 def sink(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     columns = {"columns": {"鍵": "key", "氏名": "data.name"}}
@@ -76,13 +94,15 @@ def sink(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
         server = request.getfixturevalue("server")
         server.honours_key = request.param == "http"
         return HttpCase(tmp_path, server, idempotent=server.honours_key)
-    if request.param.startswith("chat"):
-        return ChatCase(tmp_path, request.getfixturevalue("room"), request.param.partition("-")[2] or "webhook")
-    if request.param == "mail":
-        return MailCase(tmp_path, request.getfixturevalue("office"))
+    if request.param.startswith(("chat", "mail")):
+        return _telling_people(request, tmp_path)
+    if request.param.startswith("uipath"):
+        orchestrator = request.getfixturevalue("orchestrator")
+        orchestrator.unique = request.param == "uipath"
+        return UiPathCase(tmp_path, orchestrator)
     if request.param.startswith("csv"):
         return CsvSinkCase(tmp_path, columns if request.param == "csv-columns" else None)
-    return {"jsonl": JsonlCase, "kafka": KafkaCase, "rpa": RpaCase, "print": PrintCase}[request.param](tmp_path)
+    return ALONE[request.param](tmp_path)
 
 
 @pytest.mark.parametrize("check", SOURCE_CHECKS, ids=lambda check: check.__name__)

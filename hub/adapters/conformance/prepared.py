@@ -145,7 +145,7 @@ async def visible_means_durable(case: PreparedCase) -> None:
 
 
 async def a_full_disk_doubles_nothing(case: PreparedCase) -> None:
-    """When the disk fills, at whatever byte, nothing is visible, the error is `Transient`, and then the batch goes through."""
+    """When the disk fills nothing is visible, the error is `Transient`, and then the batch goes through."""
     if not case.on_disk:
         return
     before = await _earlier(case)

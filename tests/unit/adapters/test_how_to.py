@@ -17,8 +17,18 @@ from hub.settings.models import City
 from tests.conformance.helpers import site
 from tests.unit.adapters.expressions import REAL
 
-TRIED = ("fixed-width.md", "sftp.md", "object-storage.md", "rpa.md", "chat.md", "mail.md", "print.md")
-CHAT = ("LW_CLIENT", "LW_SECRET", "ZEI_TEAMS", "MAIL_USER", "MAIL_PASSWORD")
+TRIED = (
+    "fixed-width.md",
+    "sftp.md",
+    "object-storage.md",
+    "rpa.md",
+    "chat.md",
+    "mail.md",
+    "print.md",
+    "uipath.md",
+    "winactor.md",
+)
+CHAT = ("LW_CLIENT", "LW_SECRET", "ZEI_TEAMS", "MAIL_USER", "MAIL_PASSWORD", "UIPATH_CLIENT", "UIPATH_SECRET")
 PAGES = Path(hub.__file__).parents[1] / "docs" / "how-to"
 
 
