@@ -26,7 +26,6 @@ __all__ = [
 RESERVED_ADAPTERS = frozenset(
     {
         "ai_ocr",
-        "online_application",
         "pull",
     }
 )

@@ -10,6 +10,7 @@ import pytest
 
 from hub.adapters import registry
 from hub.adapters.conformance import PREPARED_CHECKS, SINK_CHECKS, SOURCE_CHECKS
+from tests.conformance.applications import ApplicationSourceCase, DecisionCase
 from tests.conformance.desks import ChatCase, MailCase, PrintCase
 from tests.conformance.files import FORMATS
 from tests.conformance.helpers import (
@@ -28,13 +29,29 @@ from tests.services.chat import ChatRoom
 from tests.services.orchestrator import Orchestrator
 from tests.services.post_office import PostOffice
 
-SOURCES = {"csv", "csv-keep", "csv-delete", "sqlite", "sqlite-overlap", "postgresql", "postgresql-overlap", "uipath"}
+SOURCES = {
+    "csv",
+    "csv-keep",
+    "csv-delete",
+    "sqlite",
+    "sqlite-overlap",
+    "postgresql",
+    "postgresql-overlap",
+    "uipath",
+    "online_application",
+}
 SINKS = {
     *("csv", "csv-columns", "jsonl", "sqlite", "postgresql", "http", "http-repeating", "kafka", "rpa"),
-    *("chat", "chat-line-works", "chat-teams", "mail", "print", "uipath", "uipath-repeating"),
+    *("chat", "chat-line-works", "chat-teams", "mail", "print", "uipath", "uipath-repeating", "online_application"),
 }
-ALONE: dict[str, Any] = {"jsonl": JsonlCase, "kafka": KafkaCase, "rpa": RpaCase, "print": PrintCase}
-PREPARED = {"csv", "csv-columns", "jsonl", "print"}
+ALONE: dict[str, Any] = {
+    "jsonl": JsonlCase,
+    "kafka": KafkaCase,
+    "rpa": RpaCase,
+    "print": PrintCase,
+    "online_application": DecisionCase,
+}
+PREPARED = {"csv", "csv-columns", "jsonl", "print", "online_application"}
 
 
 @pytest.fixture
@@ -49,6 +66,8 @@ def source(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     kind, _, variant = request.param.partition("-")
     if kind == "csv":
         return CsvSourceCase(tmp_path, after=variant or "move")
+    if kind == "online_application":
+        return ApplicationSourceCase(tmp_path)
     if kind == "uipath":
         return UiPathSourceCase(tmp_path, request.getfixturevalue("orchestrator"))
     url = f"sqlite:///{tmp_path}/juki.db" if kind == "sqlite" else request.getfixturevalue("postgres_url")

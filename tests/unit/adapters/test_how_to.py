@@ -18,15 +18,8 @@ from tests.conformance.helpers import site
 from tests.unit.adapters.expressions import REAL
 
 TRIED = (
-    "fixed-width.md",
-    "sftp.md",
-    "object-storage.md",
-    "rpa.md",
-    "chat.md",
-    "mail.md",
-    "print.md",
-    "uipath.md",
-    "winactor.md",
+    *("fixed-width.md", "sftp.md", "object-storage.md", "rpa.md", "uipath.md", "winactor.md"),
+    *("chat.md", "mail.md", "print.md", "online-application.md"),
 )
 CHAT = ("LW_CLIENT", "LW_SECRET", "ZEI_TEAMS", "MAIL_USER", "MAIL_PASSWORD", "UIPATH_CLIENT", "UIPATH_SECRET")
 PAGES = Path(hub.__file__).parents[1] / "docs" / "how-to"
