@@ -25,7 +25,6 @@ __all__ = [
 # Adapters that are planned but not there yet: `hub check` says "not yet", never "unknown".
 RESERVED_ADAPTERS = frozenset(
     {
-        "ai_ocr",
         "pull",
     }
 )

@@ -76,3 +76,37 @@ class DecisionCase(PreparedCase):
 
     def meddle(self, token: dict[str, Any]) -> None:
         (self.folder / token["file"]).write_bytes(b"somebody else's")
+
+
+class AiOcrCase(SourceCase):
+    adapter = registry.find("ai_ocr")
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.units = 0
+
+    def _put(self, pages: list[tuple[str, float]]) -> list[dict[str, Any]]:
+        self.units += 1
+        lines = [f"氏名,{no},1,1,{name},{sure},0,0,9,9\n" for no, (name, sure) in enumerate(pages)]
+        path = self.folder / "in" / f"{self.units:03d}.csv"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes("".join(["ItemName,Page,GID,RID,Value,conf,x,y,w,h\n", *lines]).encode("cp932"))
+        fields = [{"name": "氏名", "value": name, "confidence": sure} for name, sure in pages]
+        return [
+            {"document": f"{path.stem}-{no}", "fields": [each], "items": {"氏名": each["value"]}, "unsure": []}
+            for no, each in enumerate(fields)
+        ]
+
+    def fill(self, count: int) -> list[dict[str, Any]]:
+        return self._put([(f"守口 {no}", 99.0) for no in range(count)])
+
+    def open(self) -> Any:
+        options = {"service": "airead", "path": "in/*.csv", "after": "move"}
+        return registry.open_source("ai_ocr", options, site(self.folder))
+
+    def fill_broken(self) -> list[dict[str, Any]]:
+        first, _, last = self._put([("あ", 99.0), ("い", 20.0), ("う", 99.0)])
+        return [first, last]
+
+    def away(self) -> Any:
+        return in_place_of_folder(self.folder / "in")

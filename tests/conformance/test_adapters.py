@@ -10,7 +10,7 @@ import pytest
 
 from hub.adapters import registry
 from hub.adapters.conformance import PREPARED_CHECKS, SINK_CHECKS, SOURCE_CHECKS
-from tests.conformance.applications import ApplicationSourceCase, DecisionCase
+from tests.conformance.applications import AiOcrCase, ApplicationSourceCase, DecisionCase
 from tests.conformance.desks import ChatCase, MailCase, PrintCase
 from tests.conformance.files import FORMATS
 from tests.conformance.helpers import (
@@ -30,15 +30,8 @@ from tests.services.orchestrator import Orchestrator
 from tests.services.post_office import PostOffice
 
 SOURCES = {
-    "csv",
-    "csv-keep",
-    "csv-delete",
-    "sqlite",
-    "sqlite-overlap",
-    "postgresql",
-    "postgresql-overlap",
-    "uipath",
-    "online_application",
+    *("csv", "csv-keep", "csv-delete", "sqlite", "sqlite-overlap", "postgresql", "postgresql-overlap"),
+    *("uipath", "online_application", "ai_ocr"),
 }
 SINKS = {
     *("csv", "csv-columns", "jsonl", "sqlite", "postgresql", "http", "http-repeating", "kafka", "rpa"),
@@ -66,8 +59,8 @@ def source(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     kind, _, variant = request.param.partition("-")
     if kind == "csv":
         return CsvSourceCase(tmp_path, after=variant or "move")
-    if kind == "online_application":
-        return ApplicationSourceCase(tmp_path)
+    if kind in ("online_application", "ai_ocr"):
+        return (ApplicationSourceCase if kind == "online_application" else AiOcrCase)(tmp_path)
     if kind == "uipath":
         return UiPathSourceCase(tmp_path, request.getfixturevalue("orchestrator"))
     url = f"sqlite:///{tmp_path}/juki.db" if kind == "sqlite" else request.getfixturevalue("postgres_url")

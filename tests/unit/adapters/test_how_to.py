@@ -19,9 +19,9 @@ from tests.unit.adapters.expressions import REAL
 
 TRIED = (
     *("fixed-width.md", "sftp.md", "object-storage.md", "rpa.md", "uipath.md", "winactor.md"),
-    *("chat.md", "mail.md", "print.md", "online-application.md"),
+    *("chat.md", "mail.md", "print.md", "online-application.md", "ai-ocr.md"),
 )
-CHAT = ("LW_CLIENT", "LW_SECRET", "ZEI_TEAMS", "MAIL_USER", "MAIL_PASSWORD", "UIPATH_CLIENT", "UIPATH_SECRET")
+CHAT = ("LW_CLIENT", "LW_SECRET", "ZEI_TEAMS", "MAIL_USER", "MAIL_PASSWORD", "UIPATH_CLIENT", "UIPATH_SECRET", "DX_KEY")
 PAGES = Path(hub.__file__).parents[1] / "docs" / "how-to"
 
 
