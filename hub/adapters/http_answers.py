@@ -36,7 +36,7 @@ def _status(value: Any) -> str:
     return text
 
 
-Status = Annotated[str, BeforeValidator(_status)]
+Status = Annotated[str, BeforeValidator(_status, json_schema_input_type=int | str)]
 
 
 class StatusSettings(AdapterSettings):

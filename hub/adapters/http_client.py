@@ -186,6 +186,10 @@ class Caller:
             raise NoAnswer(f"no answer within {self._settings.timeout:g} s") from None
         except httpx.HTTPError as error:
             raise NoAnswer(f"no answer: {said(error)}") from None
+        except OSError as error:  # TLS 1.3 refuses a certificate after the handshake, which nobody below gives a name
+            if "CERT" in (reason := str(getattr(error, "reason", ""))) or "UNKNOWN_CA" in reason:
+                raise Transient(f"no connection: the hub's certificate: {reason}", code="unreachable") from None
+            raise NoAnswer(f"no answer: {said(error)}") from None
 
 
 async def _whole(answer: httpx.Response) -> httpx.Response:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainValidator, model_validator
+from pydantic import BeforeValidator, Field, PlainValidator, model_validator
 
 from hub.adapters.contract import AdapterSettings
 from hub.settings.secret import Secret
+from hub.settings.shapes import seconds_of
 
 
 def header_value(value: Any) -> str:
@@ -19,6 +20,11 @@ def header_value(value: Any) -> str:
     return value
 
 
+def _seconds(value: Any) -> Any:
+    return seconds_of(value) if isinstance(value, str) else value
+
+
+Duration = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=float | str)]  # `5m`, or seconds
 HeaderValue = Annotated[str, PlainValidator(header_value)]
 
 

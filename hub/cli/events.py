@@ -115,6 +115,8 @@ def _write_event(found: dict[str, Any]) -> None:
             output.line(word(key, event=found[name]))
     for name, value in event["data"].items():
         output.line(f"  {name}: {output.compact(value)}")
+    for name in found.get("withheld", ()):
+        output.line(f"  {name}: {word('events.withheld')}")
     output.section(
         [word("events.told"), word("column.status"), word("column.rule"), word("column.error")],
         [

@@ -141,8 +141,14 @@ class Session:
     def inquiry(self) -> Iterator[Inquiry]:
         """Give answers from the city's ledger; needs no Kafka."""
         from hub.ledger.desk import Desk
+        from hub.ledger.protected import Discretion
+        from hub.routing.rules import RuleSet
         from hub.stages.inquiry import Inquiry
         from hub.stages.rulebook import RuleBook
+        from hub.stages.shutters import list_of
 
         with self.ledger() as ledger:
-            yield Inquiry(ledger, RuleBook(ledger, Desk(ledger)), self.var / "held")
+            book = RuleBook(ledger, Desk(ledger))
+            book.permit(RuleSet.of(self.city()))
+            discretion = Discretion(ledger, list_of(ledger, self.city().protection))
+            yield Inquiry(ledger, book, self.var / "held", discretion)

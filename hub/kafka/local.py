@@ -217,15 +217,17 @@ class LocalBroker:
     def _serving(self, *, temporary: bool) -> Running:
         """Return the broker when it answers. One that is silent is ended and started once more: a start can hang."""
         for limit in START_LIMITS:
-            running = self._running() or self._launch(temporary=temporary)
+            found = self._running()
+            running = found or self._launch(temporary=temporary)
             if self._answers(running, limit):
                 return running
             silent = alive(running.pid, running.token)
             said = self.log.read_text(errors="replace") if self.log.exists() else ""
             self._end_silent(running)
-            if not silent:
-                break
-            self._say(f"Apache Kafka: it does not answer for {limit:.0f} seconds and is ended")
+            if silent:
+                self._say(f"Apache Kafka: it does not answer for {limit:.0f} seconds and is ended")
+            elif found is None:
+                break  # one that ran before and has ended meanwhile is started anew
         port_free = free(int(running.bootstrap.rsplit(":", 1)[1]))
         raise diagnosis.failed(said, self.log, port_free=port_free, silent=silent)
 

@@ -69,10 +69,10 @@ class Ledger:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
                 yield connection
+                connection.exec_driver_sql("COMMIT")
             except BaseException:
-                connection.exec_driver_sql("ROLLBACK")
+                _roll_back(connection)
                 raise
-            connection.exec_driver_sql("COMMIT")
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
@@ -112,7 +112,12 @@ def _engine(url: str, lock_timeout: float) -> Engine:
         if parsed.drivername == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
         engine = sa.create_engine(
-            parsed, pool_size=10, max_overflow=10, pool_pre_ping=True, connect_args={"connect_timeout": 5, **_ALIVE}
+            parsed,
+            pool_size=10,
+            max_overflow=10,
+            pool_pre_ping=True,
+            hide_parameters=True,  # residents' data, which an error would quote
+            connect_args={"connect_timeout": 5, **_ALIVE},
         )
         sa_event.listen(engine, "connect", partial(_prepare_postgres, lock_timeout))
         return engine
@@ -129,9 +134,18 @@ def _engine(url: str, lock_timeout: float) -> Engine:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with contextlib.suppress(OSError):  # SQLite says what is wrong
             path.touch(mode=0o600)  # residents' data; SQLite gives its other files the same rights
-    engine = sa.create_engine(parsed, connect_args={"timeout": lock_timeout, "check_same_thread": False})
+    engine = sa.create_engine(
+        parsed, hide_parameters=True, connect_args={"timeout": lock_timeout, "check_same_thread": False}
+    )
     sa_event.listen(engine, "connect", partial(_prepare_sqlite, lock_timeout))
     return engine
+
+
+def _roll_back(connection: Connection) -> None:
+    """End a transaction of SQLite, which ends it by itself when the disk is full or fails."""
+    raw: Any = connection.connection.driver_connection
+    if raw.in_transaction:
+        connection.exec_driver_sql("ROLLBACK")
 
 
 def _prepare_postgres(lock_timeout: float, connection: Any, _record: Any) -> None:

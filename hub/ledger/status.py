@@ -22,7 +22,8 @@ REASONS: dict[str, tuple[str, ...]] = {
 
 DEATHS = ("rejected", "expired", "exhausted", "unconfirmed")  # kinds of attempt after which a delivery is dead
 UNREACHED = "unreached"  # of an attempt that did not reach the system, or met an open breaker: it has no number
-UNCOUNTED = frozenset({UNREACHED, "decision"})  # kinds of attempt that are none
+ANSWER = "answer"  # of an entry among the attempts: an answer that contradicts how the delivery stands
+UNCOUNTED = frozenset({UNREACHED, "decision", ANSWER})  # kinds of attempt that are none
 PERSONAL = frozenset({"ask", "incomplete", "approval", "id-unknown"})  # held reasons that no time mends
 
 
@@ -37,20 +38,31 @@ def delivery_code(status: str, reason: str | None = None) -> int:
     return DELIVERY.index(status) * 16 + (reasons.index(reason) + 1 if reason else 0)
 
 
+def event_word(code: int) -> str:
+    """Return the word of an event status; of one that a newer hub has stored, a made one."""
+    return EVENT[code] if code < len(EVENT) else f"status-{code}"
+
+
 def delivery_words(code: int) -> tuple[str, str | None]:
-    """Return `(status, reason)` of a stored code."""
-    status = DELIVERY[code >> 4]
-    return status, REASONS[status][(code & 15) - 1] if code & 15 else None
+    """Return `(status, reason)` of a stored code; of one that a newer hub has stored, made words."""
+    number, reason = code >> 4, code & 15
+    status = DELIVERY[number] if number < len(DELIVERY) else f"status-{number}"
+    reasons = REASONS.get(status, ())
+    if not reason:
+        return status, None
+    return status, reasons[reason - 1] if reason <= len(reasons) else f"reason-{reason}"
 
 
 DELIVERED = delivery_code("delivered")
 CONFIRMED = delivery_code("confirmed")
-ARRIVED = (DELIVERED, CONFIRMED, delivery_code("warning"))
+WARNING = delivery_code("warning")
+ARRIVED = (DELIVERED, CONFIRMED, WARNING)
 DEAD = tuple(delivery_code("dead", reason) for reason in (None, *REASONS["dead"]))
 DIED = delivery_code("cancelled", "died")  # was scheduled for a resident who died before its day
 REPLACEABLE = frozenset(  # by a retry; of the dead, when the report of the death was cancelled
     (*DEAD, DIED, delivery_code("superseded"), delivery_code("suppressed", "disabled"))
 )
+SENDING = delivery_code("sending")  # in `pending`: on offer to a system that fetches
 WAITING = delivery_code("waiting")
 EARLIER_WAITING = delivery_code("held", "earlier-waiting")
 BREAKER = delivery_code("held", "breaker")
@@ -60,6 +72,7 @@ SUPERSEDED = delivery_code("superseded")
 CANCELLED = delivery_code("cancelled")
 DEAD_EXHAUSTED = delivery_code("dead", "exhausted")
 DEAD_REJECTED = delivery_code("dead", "rejected")
+DEAD_UNCONFIRMED = delivery_code("dead", "unconfirmed")
 PROTECTED = delivery_code("suppressed", "protected")
-ANSWERS = (CONFIRMED, DEAD_REJECTED, PROTECTED)  # what may become of what is delivered: by its system's answer, and of
-# work that no robot has fetched and that may not go out any more
+# What may become of what is delivered: by an answer, or, of work that no robot has fetched, as it may not go out now.
+ANSWERS = (CONFIRMED, WARNING, DEAD_REJECTED, DEAD_UNCONFIRMED, PROTECTED)

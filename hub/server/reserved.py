@@ -10,11 +10,7 @@ from fastapi import APIRouter, Request, Response
 from hub.server import openapi
 from hub.server.problems import Problem
 
-CALLS = (
-    ("GET", "/feeds/{system}", "Pull what a system is told"),
-    ("POST", "/feeds/{system}/ack", "Say what a system has taken"),
-    ("GET", "/prefill/{form}", "What the city already knows for a form"),
-)
+CALLS = (("GET", "/prefill/{form}", "What the city already knows for a form"),)
 
 
 def add(router: APIRouter) -> None:

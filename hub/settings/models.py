@@ -16,18 +16,11 @@ from hub.settings.layouts import Layout, LayoutField
 from hub.settings.model import Clock, Count, Expression, Model, Percent, Text
 
 __all__ = [
-    "RESERVED_ADAPTERS", "Acknowledged", "Alerts", "Approval", "Because", "Calendar", "Case", "City", "ClosedDays",
+    "Acknowledged", "Alerts", "Approval", "Because", "Calendar", "Case", "City", "ClosedDays",
     "DayRange", "Expression", "Flush", "Guard", "Ids", "Layout", "LayoutField", "Limit", "Mail", "Maintenance",
     "Model", "Protected", "Protection", "Publication", "Receiver", "Retry", "SendItem", "Source", "Subscription",
     "System", "TableRow", "Text", "Verify", "Webhook", "Window", "Within",
 ]  # fmt: skip
-
-# Adapters that are planned but not there yet: `hub check` says "not yet", never "unknown".
-RESERVED_ADAPTERS = frozenset(
-    {
-        "pull",
-    }
-)
 
 
 class Because(Model):
@@ -101,6 +94,7 @@ class Source(Model):
     on_change: Literal["report", "publish", "review"] = "report"
     on_new: Literal["report", "publish", "review"] = "report"
     on_missing: Literal["report", "publish", "review"] = "review"
+    reconcile: dict[str, Expression] = {}
     guard: Guard | None = None
     identify: Verify | None = None
     text: dict[str, Any] = {}
@@ -172,15 +166,23 @@ class AnswerBy(Model):
 
     at: Clock
     calendar: str | None = None
+    unanswered: Literal["wait", "dead"] = "wait"  # what becomes of it then
 
 
 class Acknowledged(Model):
-    """How a receiver's answer comes back: a source whose rows name deliveries by their `key` or their `no`."""
+    """How a receiver's answer comes back: a source whose rows name deliveries by their `key` or their `no`.
+
+    `error` and `warning` say of a row (`row`) that it is a refusal, or taken with a remark; `about` says of a file, by
+    its name (`file`), which batch it answers.
+    """
 
     from_: dict[str, Any] = Field(alias="from")
     match: dict[str, Expression] = {}
     lists: Literal["errors", "all"] = "errors"
     taken: Expression | None = None
+    error: Expression | None = None
+    warning: Expression | None = None
+    about: Expression | None = None
     by: AnswerBy | None = None
 
 

@@ -23,6 +23,7 @@ SOURCE_SHAPES: dict[str, Shape] = {
     "compare": one_or_more(word),
     "shares_state_with": word,
     "as_of": expression,
+    "reconcile": mapped(expression),
 }
 GUARD_SHAPES: dict[str, Shape] = {"rows": count_range, "change": percent}
 VERIFY_SHAPES: dict[str, Shape] = {"id": expression, "verify": mapped(expression)}

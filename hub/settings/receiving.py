@@ -127,6 +127,9 @@ class ReceivingReader:
             "from": self.reader.options,
             "match": mapped(expression),
             "taken": expression,
+            "error": expression,
+            "warning": expression,
+            "about": expression,
             "by": lambda part: nested(AnswerBy, part, {"calendar": word}, "at"),
         }
         apart = {

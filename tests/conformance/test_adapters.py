@@ -10,7 +10,7 @@ import pytest
 
 from hub.adapters import registry
 from hub.adapters.conformance import PREPARED_CHECKS, SINK_CHECKS, SOURCE_CHECKS
-from tests.conformance.applications import AiOcrCase, ApplicationSourceCase, DecisionCase
+from hub.adapters.conformance.own.applications import AiOcrCase, ApplicationSourceCase, DecisionCase
 from tests.conformance.desks import ChatCase, MailCase, PrintCase
 from tests.conformance.files import FORMATS
 from tests.conformance.helpers import (
@@ -19,8 +19,11 @@ from tests.conformance.helpers import (
     DatabaseSinkCase,
     DatabaseSourceCase,
     HttpCase,
+    HttpSourceCase,
     JsonlCase,
     KafkaCase,
+    KafkaSourceCase,
+    OutboxCase,
     Server,
 )
 from tests.conformance.queue import RpaCase
@@ -28,14 +31,26 @@ from tests.conformance.uipath import UiPathCase, UiPathSourceCase
 from tests.services.chat import ChatRoom
 from tests.services.orchestrator import Orchestrator
 from tests.services.post_office import PostOffice
+from tests.services.rest import Rest
 
 SOURCES = {
-    *("csv", "csv-keep", "csv-delete", "sqlite", "sqlite-overlap", "postgresql", "postgresql-overlap"),
+    *("csv", "csv-keep", "csv-delete", "http", "kafka"),
+    *("sqlite", "sqlite-overlap", "postgresql", "postgresql-overlap", "mariadb", "mariadb-overlap"),
+    *("sqlite-delete", "sqlite-mark", "postgresql-mark", "mariadb-delete"),
     *("uipath", "online_application", "ai_ocr"),
 }
 SINKS = {
-    *("csv", "csv-columns", "jsonl", "sqlite", "postgresql", "http", "http-repeating", "kafka", "rpa"),
+    *("csv", "csv-columns", "jsonl", "sqlite", "postgresql", "mariadb"),
+    *("http", "http-repeating", "http-confirming", "kafka", "rpa"),
     *("chat", "chat-line-works", "chat-teams", "mail", "print", "uipath", "uipath-repeating", "online_application"),
+}
+DATABASES = {"sqlite", "postgresql", "mariadb"}
+PREPARED = {"csv", "csv-columns", "jsonl", "print", "online_application"}
+FOLDERS: dict[str, Any] = {"online_application": ApplicationSourceCase, "ai_ocr": AiOcrCase}
+SERVERS: dict[str, Any] = {
+    "kafka": (KafkaSourceCase, "kafka_bootstrap", "topic_prefix"),
+    "http": (HttpSourceCase, "rest"),
+    "uipath": (UiPathSourceCase, "orchestrator"),
 }
 ALONE: dict[str, Any] = {
     "jsonl": JsonlCase,
@@ -44,7 +59,6 @@ ALONE: dict[str, Any] = {
     "print": PrintCase,
     "online_application": DecisionCase,
 }
-PREPARED = {"csv", "csv-columns", "jsonl", "print", "online_application"}
 
 
 @pytest.fixture
@@ -54,17 +68,34 @@ def orchestrator() -> Iterator[Orchestrator]:
     orchestrator.stop()
 
 
+def url_of(request: pytest.FixtureRequest, kind: str, path: str) -> str:
+    """Return the URL of a fresh database of a kind."""
+    if kind == "sqlite":
+        return f"sqlite:///{path}"
+    return str(request.getfixturevalue("postgres_url" if kind == "postgresql" else "mariadb_url"))
+
+
 @pytest.fixture
 def source(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     kind, _, variant = request.param.partition("-")
     if kind == "csv":
         return CsvSourceCase(tmp_path, after=variant or "move")
-    if kind in ("online_application", "ai_ocr"):
-        return (ApplicationSourceCase if kind == "online_application" else AiOcrCase)(tmp_path)
-    if kind == "uipath":
-        return UiPathSourceCase(tmp_path, request.getfixturevalue("orchestrator"))
-    url = f"sqlite:///{tmp_path}/juki.db" if kind == "sqlite" else request.getfixturevalue("postgres_url")
+    if kind in FOLDERS:
+        return FOLDERS[kind](tmp_path)
+    if kind in SERVERS:
+        case, *needs = SERVERS[kind]
+        return case(tmp_path, *map(request.getfixturevalue, needs))
+    url = url_of(request, kind, f"{tmp_path}/juki.db")
+    if variant in ("delete", "mark"):
+        return OutboxCase(url, tmp_path, mark=variant == "mark")
     return DatabaseSourceCase(url, tmp_path, overlap=50 if variant else 0)
+
+
+@pytest.fixture
+def rest() -> Iterator[Rest]:
+    rest = Rest()
+    yield rest
+    rest.stop()
 
 
 @pytest.fixture
@@ -97,15 +128,14 @@ def _telling_people(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
 @pytest.fixture
 def sink(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     columns = {"columns": {"鍵": "key", "氏名": "data.name"}}
-    if request.param in ("sqlite", "postgresql"):
-        url = (
-            f"sqlite:///{tmp_path}/kokuho.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
-        )
-        return DatabaseSinkCase(url, tmp_path)
+    if request.param in DATABASES:
+        return DatabaseSinkCase(url_of(request, request.param, f"{tmp_path}/kokuho.db"), tmp_path)
     if request.param.startswith("http"):
         server = request.getfixturevalue("server")
         server.honours_key = request.param == "http"
-        return HttpCase(tmp_path, server, idempotent=server.honours_key)
+        asking = {"confirm": {"url": f"http://127.0.0.1:{server.port}/applied/{{key}}"}}
+        more = asking if request.param == "http-confirming" else {}
+        return HttpCase(tmp_path, server, idempotent=server.honours_key, **more)
     if request.param.startswith(("chat", "mail")):
         return _telling_people(request, tmp_path)
     if request.param.startswith("uipath"):
@@ -135,6 +165,12 @@ async def test_a_sink_in_two_steps(sink: Any, check: Any) -> None:
     await check(sink)
 
 
+def kit_of(name: str) -> set[str]:
+    """Return what an adapter declares, as far as the kit has checks: a feed is fetched, the engine's tests hold it."""
+    features = registry.find(name).features
+    return set() if features.pulled else {side for side in ("source", "sink", "prepared") if getattr(features, side)}
+
+
 def test_every_transport_is_held_to_the_kit() -> None:
     tried = {
         "source": {case.partition("-")[0] for case in SOURCES},
@@ -142,5 +178,5 @@ def test_every_transport_is_held_to_the_kit() -> None:
         "prepared": {case.partition("-")[0] for case in PREPARED},
     }
     for side, kinds in tried.items():
-        names = {"database" if kind in ("sqlite", "postgresql") else kind for kind in kinds} | {*FORMATS}
-        assert names == {name for name in registry.names() if getattr(registry.find(name).features, side)}
+        names = {"database" if kind in DATABASES else kind for kind in kinds} | {*FORMATS}
+        assert names == {name for name in registry.names() if side in kit_of(name)}

@@ -188,6 +188,18 @@ def test_what_failed_for_good_is_a_dead_letter_that_can_be_replayed(town):
     assert ends(town)[0] == ("confirmed", None)
 
 
+def test_a_robots_refusal_stops_a_receiver_that_stops_at_dead_letters(make):
+    town = make(", on_dead: stop")
+    town.report(town.moved(ADDRESS), town.moved(OTHER, "2"))
+    town.deliver()
+    (job,) = town.claim(1)
+    town.robots.fail("suido", job["job"], job["lease"], kind="rejected", note="no-such-customer")
+    town.deliver()
+    assert ends(town) == [("dead", "rejected"), ("delivered", None)]
+    assert pauses.current(town.ledger)["suido.main"].reason == "dead letter (on_dead: stop)"
+    assert town.claim() == []
+
+
 def test_what_fails_too_often_is_given_up(make):
     town = make(", retry: {give_up: 2}")
     town.report(town.moved(ADDRESS))

@@ -268,6 +268,20 @@ def test_a_broker_that_hangs_again_is_given_up_and_ended(broker, hanging, monkey
     assert not broker.status().running
 
 
+def test_a_broker_that_ends_while_it_is_asked_for_is_started_anew(broker, monkeypatch):
+    first = broker.start().pid
+
+    def asked(bootstrap):
+        if _command_line(first):
+            os.kill(first, signal.SIGKILL)
+            return False
+        return serves(bootstrap)
+
+    monkeypatch.setattr(local, "serves", asked)
+    assert broker.start().serving
+    assert broker.status().pid != first
+
+
 def test_a_log_that_cannot_be_read_is_told_with_what_the_broker_said(broker):
     broker.start()
     broker.stop()

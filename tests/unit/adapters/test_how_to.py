@@ -1,4 +1,4 @@
-"""The how-to pages about files: every block of YAML is a city's, with nothing to mend."""
+"""The how-to pages about adapters: every block of YAML is a city's, with nothing to mend."""
 
 from __future__ import annotations
 
@@ -18,10 +18,13 @@ from tests.conformance.helpers import site
 from tests.unit.adapters.expressions import REAL
 
 TRIED = (
-    *("fixed-width.md", "sftp.md", "object-storage.md", "rpa.md", "uipath.md", "winactor.md"),
-    *("chat.md", "mail.md", "print.md", "online-application.md", "ai-ocr.md"),
+    *("fixed-width.md", "sftp.md", "object-storage.md", "http.md", "pull.md", "kafka.md", "databases.md"),
+    *("rpa.md", "uipath.md", "winactor.md", "chat.md", "mail.md", "print.md", "online-application.md", "ai-ocr.md"),
 )
-CHAT = ("LW_CLIENT", "LW_SECRET", "ZEI_TEAMS", "MAIL_USER", "MAIL_PASSWORD", "UIPATH_CLIENT", "UIPATH_SECRET", "DX_KEY")
+SECRETS = (
+    *("KOKUHO_SFTP", "S3_ACCESS", "S3_SECRET", "JUKI_SECRET", "SHINSEI_HOOK", "SUIDO_PASSWORD", "DX_KEY"),
+    *("LW_CLIENT", "LW_SECRET", "MAIL_USER", "MAIL_PASSWORD", "UIPATH_CLIENT", "UIPATH_SECRET"),
+)
 PAGES = Path(hub.__file__).parents[1] / "docs" / "how-to"
 
 
@@ -44,7 +47,8 @@ def written(folder: Path, page: str) -> City:
     for name in ("files.pub", "id_ed25519", "line-works.pem"):
         (folder / "secrets").mkdir(exist_ok=True)
         (folder / "secrets" / name).write_text("ssh-ed25519 AAAA")
-    return load_city(folder, environ=dict.fromkeys(("KOKUHO_SFTP", "S3_ACCESS", "S3_SECRET", *CHAT), "https://x"))
+    given = {**dict.fromkeys(SECRETS, "0123456789abcdef"), "ZEI_TEAMS": "https://x"}
+    return load_city(folder, environ=given)
 
 
 @pytest.mark.parametrize("page", TRIED)

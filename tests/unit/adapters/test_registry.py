@@ -8,7 +8,6 @@ import pytest
 from hub.adapters import registry
 from hub.adapters.contract import PreparedSink, Sink, Source
 from hub.errors import ConfigurationError, Problem
-from hub.settings.models import RESERVED_ADAPTERS
 from tests.conformance.helpers import EXPRESSIONS, Publisher, site
 
 
@@ -31,12 +30,6 @@ def test_an_unknown_name_is_refused_with_a_guess(tmp_path: Path) -> None:
     assert str(problem) == "systems/a.yaml:3:9: there is no adapter `databse` (did you mean `database`?)"
 
 
-@pytest.mark.parametrize("name", sorted(RESERVED_ADAPTERS))
-def test_a_reserved_name_is_not_there_yet(name: str) -> None:
-    (problem,) = problems(lambda: registry.find(name))
-    assert "not there yet" in problem.message
-
-
 def test_every_wrong_setting_is_listed_at_its_place(tmp_path: Path) -> None:
     options = {"pth": "x", "encoding": "utf-16", "delimiter": ";;"}
     found = problems(
@@ -50,13 +43,14 @@ def test_a_value_that_fits_no_form_is_one_problem() -> None:
     options = {"url": "sqlite:///x.db", "table": "t", "key": {"a": "x"}, "on_cancel": "x"}
     (problem,) = problems(lambda: registry.settings("database", "sink", options))
     assert (
-        problem.message == "`on_cancel`: Input should be 'restore' or 'delete'; or: Input should be a valid dictionary"
+        problem.message
+        == "`on_cancel`: Input should be 'restore', 'delete' or 'call'; or: Input should be a valid dictionary"
     )
 
 
 def test_a_side_that_a_transport_lacks_is_refused(tmp_path: Path) -> None:
-    (problem,) = problems(lambda: registry.open_source("http", {}, site(tmp_path)))
-    assert problem.message == "the adapter `http` has no source"
+    (problem,) = problems(lambda: registry.open_source("pull", {}, site(tmp_path)))
+    assert problem.message == "the adapter `pull` has no source"
     assert problem.place == "kokuho.main"
 
 

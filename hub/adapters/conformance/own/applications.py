@@ -1,4 +1,4 @@
-"""Cases of an online application service: ZIPs of submissions with attachments in, decisions out."""
+"""Cases of papers and applications on a folder: ZIPs of submissions in and decisions out, and what AI-OCR read."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from hub.adapters import registry
-from hub.adapters.conformance import PreparedCase, SourceCase
+from hub.adapters.conformance.cases import PreparedCase, SourceCase
+from hub.adapters.conformance.own.common import EXPRESSIONS, in_place_of_folder, site
 from hub.adapters.contract import Delivery
-from tests.conformance.helpers import EXPRESSIONS, in_place_of_folder, site
 
 NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # the SHA-256 of no bytes
 
 
 class ApplicationSourceCase(SourceCase):
+    """ZIP files, each with a list of submissions and an attachment."""
+
     adapter = registry.find("online_application")
 
     def __init__(self, folder: Path) -> None:
@@ -53,6 +55,8 @@ class ApplicationSourceCase(SourceCase):
 
 
 class DecisionCase(PreparedCase):
+    """A JSON file of decisions for each batch."""
+
     adapter = registry.find("online_application")
 
     def __init__(self, folder: Path) -> None:
@@ -79,6 +83,8 @@ class DecisionCase(PreparedCase):
 
 
 class AiOcrCase(SourceCase):
+    """CSV files as AIRead writes them."""
+
     adapter = registry.find("ai_ocr")
 
     def __init__(self, folder: Path) -> None:
@@ -110,3 +116,6 @@ class AiOcrCase(SourceCase):
 
     def away(self) -> Any:
         return in_place_of_folder(self.folder / "in")
+
+
+ONLINE_APPLICATION, AI_OCR = (ApplicationSourceCase, DecisionCase), (AiOcrCase,)
