@@ -24,7 +24,7 @@ from sqlalchemy.engine import Connection
 from hub.adapters import registry
 from hub.adapters.alerting import channels
 from hub.adapters.contract import Batch, Called, Delivery, Expressions, Site, Source, Topics
-from hub.errors import HubError, Malformed, OutcomeUnknown, Unavailable, UsageError
+from hub.errors import HubError, LedgerUnavailable, Malformed, OutcomeUnknown, Transient, Unavailable, UsageError
 from hub.ledger import jobs, quarantine, reviews, schema
 from hub.ledger.desk import Desk, now_ms
 from hub.ledger.engine import Ledger
@@ -35,6 +35,8 @@ from hub.ledger.protected import Discretion, Register
 from hub.ledger.reviews import Item
 from hub.ledger.sources import Tally
 from hub.ledger.views import Views
+from hub.ledger.work import Offer
+from hub.ledger.work import put as put_work
 from hub.routing.expressions import Environment, ExpressionFault, Missing, compile_expression
 from hub.routing.mapping import Expression, Mapper, kept_columns
 from hub.routing.plan import Router
@@ -72,6 +74,7 @@ from hub.stages.publish import PublishResult, publish_stream
 from hub.stages.receiver import ReceiverPort
 from hub.stages.reconciling import Reconciled, Reconciliation, reconcile
 from hub.stages.resubmit import Resubmission, Resubmitter
+from hub.stages.robots import Robots
 from hub.stages.rulebook import RuleBook
 from hub.stages.services import Answers, Comparing, SourceStatus
 from hub.stages.shutters import Shutters, list_of
@@ -364,10 +367,10 @@ class Hub:
     def _listening(self, only: Sequence[str], address: tuple[str, int]) -> socket.socket | None:
         """Return the server's socket, or None where nothing is to be served."""
         from hub.server.serve import bind  # noqa: PLC0415 - a command without a server does without the framework
-        from hub.server.wiring import fetched_from_feeds, reported_over_http  # noqa: PLC0415
+        from hub.server.wiring import fetched_over_http, reported_over_http  # noqa: PLC0415
 
-        fed = "delivery" in only and fetched_from_feeds(self.city)
-        if "console" in only or fed or ("intake" in only and reported_over_http(self.city, self.ledger)):
+        fetched = "delivery" in only and fetched_over_http(self.city)
+        if "console" in only or fetched or ("intake" in only and reported_over_http(self.city, self.ledger)):
             return bind(*address)
         return None
 
@@ -400,7 +403,8 @@ class Hub:
         calls = self._calls(bus) if producer is not None else None
         delivers = work is not None and work.delivers
         feeds = Feeds(self.city, self.ledger, self.book, self._protection()) if delivers else None
-        parts = Parts(self.city, self.ledger, inquiry, self.topic, producer, calls, feeds, checks, self.foreman)
+        robots = Robots(self.city, self.ledger, self.book, self._protection()) if delivers else None
+        parts = Parts(self.city, self.ledger, inquiry, self.topic, producer, calls, feeds, robots, checks, self.foreman)
         await serve(create_app(ports_of(parts)), listening, stop)
 
     # --- stages ------------------------------------------------------------------------------------------------
@@ -455,6 +459,7 @@ class Hub:
                 by,
                 partial(value, what="`match`"),
                 said.lists,
+                taken=self._answer(said.taken, said.place_of("taken")) if said.taken else None,
                 error=self._answer(said.error, said.place_of("error")) if said.error else None,
                 warning=self._answer(said.warning, said.place_of("warning")) if said.warning else None,
                 about=self._about(said.about, said.place_of("about")) if said.about else None,
@@ -720,7 +725,11 @@ class Hub:
             ReceiverPort(
                 numbers[receiver.key],
                 receiver,
-                _opener(receiver, self._site(receiver.system, receiver.name), self._lent(receiver, bus)),
+                _opener(
+                    receiver,
+                    self._site(receiver.system, receiver.name),
+                    self._lent(receiver, bus, numbers[receiver.key]),
+                ),
                 registry.find(receiver.adapter).features,
                 self.timezone,
                 self._protection(),
@@ -735,9 +744,11 @@ class Hub:
         settings = self.city.protection
         return Register(self.ledger, listed=settings is not None and settings.list_ is not None)
 
-    def _lent(self, receiver: Receiver, bus: Bus) -> Any:
+    def _lent(self, receiver: Receiver, bus: Bus, number: int) -> Any:
         if receiver.adapter == "kafka":
             return _Publisher(bus.sender)
+        if receiver.adapter == "rpa":
+            return WorkQueue(self.ledger, number)
         return Expressions(lambda text: self._sink_expression(text, receiver))
 
     def _sink_expression(self, text: str, receiver: Receiver) -> Callable[[Delivery, Batch], Any]:
@@ -783,8 +794,8 @@ class Work:
     delivery: DeliveryStage
     reader: LogReader
     shutters: Shutters
-    delivers: bool = True
     consumer: Consumer | None = None
+    delivers: bool = True
     lost: HubError | None = None  # the ledger's position is outside the log
 
     def look(self, ledger: Ledger, keys: Sequence[str]) -> Backlog:
@@ -858,6 +869,25 @@ class _Nobody:
 
 
 NOBODY = _Nobody()
+
+
+class WorkQueue:
+    """The way into a receiver's work queue that the `rpa` sink is lent."""
+
+    def __init__(self, ledger: Ledger, number: int) -> None:
+        self._ledger = ledger
+        self._number = number
+
+    async def put(self, deliveries: Sequence[Delivery]) -> None:
+        """Add deliveries; what is there already stays."""
+        offers = [
+            Offer(each.event["source"], each.event_id, int(each.key.rpartition(":")[2]), each.subject)
+            for each in deliveries
+        ]
+        try:
+            await asyncio.to_thread(put_work, self._ledger, self._number, offers)
+        except LedgerUnavailable as error:
+            raise Transient(error.message, code="ledger-away") from error
 
 
 class _Publisher:

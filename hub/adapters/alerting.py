@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import smtplib
-import ssl
 from collections.abc import Callable, Mapping
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any, Protocol
 
 import orjson
-import truststore
 
-from hub.errors import Transient
+from hub.adapters import smtp
+from hub.errors import HubError, Transient
 from hub.settings.models import Alerts, Mail, Webhook
 
 TIMEOUT = 20.0  # seconds
@@ -64,17 +63,14 @@ class Hook:
             "Idempotency-Key": str(message["id"]),
             **self._settings.headers,
         }
-        import httpx  # noqa: PLC0415 - slow to import, and few messages are sent
+        from hub.adapters.http_client import Caller  # noqa: PLC0415 - slow to import, and few messages are sent
+        from hub.adapters.http_settings import ConnectionSettings  # noqa: PLC0415
 
-        verify = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         try:
-            async with httpx.AsyncClient(
-                timeout=TIMEOUT, verify=verify, proxy=self._settings.proxy, trust_env=False
-            ) as client:
-                answer = await client.post(
-                    self._settings.url, content=orjson.dumps(self._body(message)), headers=headers
-                )
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            reached = ConnectionSettings(timeout=TIMEOUT, proxy=self._settings.proxy)
+            async with Caller(reached, Path(), headers=headers) as caller:
+                answer = await caller.call("POST", self._settings.url, content=orjson.dumps(self._body(message)))
+        except (HubError, ValueError) as error:
             raise Transient(f"{self.name}: {type(error).__name__}", code="unreachable") from None
         if not answer.is_success:
             raise Transient(f"{self.name}: HTTP {answer.status_code}", reached=True, code=f"http-{answer.status_code}")
@@ -90,13 +86,10 @@ class Mailer:
     async def send(self, message: Mapping[str, Any]) -> None:
         """Send to everybody; one refused address raises `Transient` when all were refused."""
         try:
-            await asyncio.to_thread(self._deliver, self._mail(message))
-        except smtplib.SMTPResponseException as error:
-            raise Transient(f"{self.name}: {error.smtp_code}", reached=True, code=f"mail-{error.smtp_code}") from None
-        except smtplib.SMTPRecipientsRefused:
-            raise Transient(f"{self.name}: every address was refused", reached=True, code="mail-refused") from None
-        except (smtplib.SMTPException, OSError) as error:
-            raise Transient(f"{self.name}: {type(error).__name__}", code="unreachable") from None
+            await asyncio.to_thread(smtp.send, self._settings, self._mail(message), TIMEOUT)
+        except HubError as error:
+            reached = not isinstance(error, Transient) or error.reached
+            raise Transient(f"{self.name}: {error.message}", reached=reached, code=error.code) from None
 
     def _mail(self, message: Mapping[str, Any]) -> EmailMessage:
         mail = EmailMessage()
@@ -107,17 +100,3 @@ class Mailer:
         mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no answers of absent people
         mail.set_content(str(message["text"]))
         return mail
-
-    def _deliver(self, mail: EmailMessage) -> None:
-        settings = self._settings
-        context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        with (
-            smtplib.SMTP_SSL(settings.host, settings.port, timeout=TIMEOUT, context=context)
-            if settings.security == "tls"
-            else smtplib.SMTP(settings.host, settings.port, timeout=TIMEOUT)
-        ) as server:
-            if settings.security == "starttls":
-                server.starttls(context=context)
-            if settings.user is not None:
-                server.login(settings.user, settings.password or "")
-            server.send_message(mail)

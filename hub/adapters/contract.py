@@ -380,6 +380,17 @@ class Expressions:
     compile: Callable[[str], Callable[[Delivery, Batch], Any]]
 
 
+class Queue(Protocol):
+    """What app.py lends to the `rpa` sink: the receiver's work queue, from which robots fetch over HTTP."""
+
+    async def put(self, deliveries: Sequence[Delivery]) -> None:
+        """Return when robots can fetch them, also after a crash; what is in the queue already stays there.
+
+        Raises `Transient` when the queue cannot be written now.
+        """
+        ...
+
+
 class Topics(Protocol):
     """What app.py lends to the `kafka` source: a look into topics. Called in a worker thread.
 

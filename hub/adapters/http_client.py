@@ -80,7 +80,11 @@ class Tokens:
         if not answer.is_success or not token.isascii() or not token.isprintable():
             raise self._refused(answer)
         self._token, self._until = token, time.monotonic() + max(seconds - min(SPARE, seconds / 2), 0.0)
+        self._learn(given)
         return token
+
+    def _learn(self, given: Mapping[str, object]) -> None:
+        """Take note of what came with a token: nothing, where it is always asked for in the same way."""
 
     def _form(self) -> dict[str, str]:
         settings = self._settings

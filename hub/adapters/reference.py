@@ -19,7 +19,6 @@ from hub.adapters import registry
 from hub.adapters.contract import Adapter, AdapterSettings
 from hub.adapters.places.object_storage import StorageSettings
 from hub.adapters.places.sftp import SftpSettings
-from hub.settings.models import RESERVED_ADAPTERS
 from hub.settings.secret import Secret
 
 PLAIN = {str: "text", float: "number", int: "number", bool: "true, false", Secret: "text"}
@@ -78,8 +77,7 @@ def render() -> str:
     ]
     parts = [HEAD.format(adapters="\n".join(rows)), PLACES]
     parts += [f"### `{name}`\n\n" + "\n".join(_settings(model)) for name, model in LOGINS.items()]
-    listed = ", ".join(f"`{name}`" for name in sorted(RESERVED_ADAPTERS))
-    return "\n".join([*parts, f"## Reserved names\n\n{listed}: not there yet.\n"])
+    return "\n".join(parts)
 
 
 def pages() -> dict[str, str]:

@@ -20,7 +20,6 @@ from hub.adapters import loose
 from hub.adapters.contract import Adapter, AdapterSettings, PreparedSink, Sink, Site, Source
 from hub.errors import ConfigurationError, Problem
 from hub.settings.layouts import Layout
-from hub.settings.models import RESERVED_ADAPTERS
 
 GROUP = "hub.adapters"
 CASES = "hub.conformance"  # the group of what adapters are tried on
@@ -63,7 +62,7 @@ def own_names() -> list[str]:
 
 
 def find(name: str, *, place: Place = "") -> type[Adapter]:
-    """Return the adapter of that name; raises `ConfigurationError` for an unknown or reserved one."""
+    """Return the adapter of that name; raises `ConfigurationError` for an unknown one."""
     entry = _entries().get(name)
     if entry is not None:
         adapter: type[Adapter] = entry.load()
@@ -71,8 +70,6 @@ def find(name: str, *, place: Place = "") -> type[Adapter]:
     if name in PLACES:
         message = f"`{name}` is a place, not an adapter: any adapter of files reads and writes there"
         raise _problem(place, ("adapter",), message, f"name the format, such as csv, and write `path: {PLACES[name]}`")
-    if name in RESERVED_ADAPTERS:
-        raise _problem(place, ("adapter",), f"the adapter `{name}` is not there yet", f"use one of: {_listed()}")
     raise _problem(place, ("adapter",), f"there is no adapter `{name}`", _mend(name, names()))
 
 

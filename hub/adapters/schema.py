@@ -143,7 +143,7 @@ def _definitions() -> dict[str, Schema]:
             }
         made[side] = {
             "type": "object",
-            "properties": {"adapter": {"enum": [*names, *sorted(models.RESERVED_ADAPTERS - set(registry.names()))]}},
+            "properties": {"adapter": {"enum": names}},
             "required": ["adapter"],
             "allOf": [
                 {"if": {"properties": {"adapter": {"const": name}}}, "then": _ref(f"{side}_{name}")} for name in names

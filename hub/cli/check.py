@@ -113,11 +113,12 @@ def adapter_problems(city: City) -> list[Problem]:
 def _unconfirmed(receiver: Receiver, *, asks: bool) -> list[Problem]:
     """Return the problem of a receiver whose confirmations cannot come."""
     waits, said = receiver.order_until == "confirmed", receiver.acknowledged
-    if said is not None and said.lists == "errors" and "path" not in said.from_ and said.error is None:
+    silent = said is not None and said.lists == "errors" and said.error is None and said.taken is None
+    if said is not None and silent and "path" not in said.from_:
         message = (
             f"the answers of `{receiver.key}` come in no files, so no list of errors ever ends and none is confirmed"
         )
-        mend = "write `lists: all`, with `error:` where a row may be a refusal"
+        mend = "write `lists: all`, with `error:` where a row may be a refusal, or `taken:`"
         level = "error" if waits else "warning"
         return [Problem(said.place_of("from"), message, mend, level, code="silence")]
     if not waits or said is not None or asks:

@@ -33,6 +33,7 @@ OPEN_DEAD = (  # dead letters that nobody has sent again or dropped, by receiver
     " LEFT JOIN pending AS p ON p.receiver = o.receiver AND p.pos = o.pos AND p.job = o.job"
     f" WHERE o.status IN ({', '.join(map(str, DEAD))}) AND p.pos IS NULL GROUP BY o.receiver, o.status"
 )
+WORK = "SELECT receiver, count(*), min(since) FROM work WHERE ended_at IS NULL GROUP BY receiver"  # of robots
 SOURCES = "SELECT system, source, read_at, state FROM source_position ORDER BY system, source"
 QUARANTINED = "SELECT count(*) FROM quarantine WHERE status = 'open'"
 REVISION = f"SELECT version_num, (SELECT value FROM meta WHERE key = '{OLDEST}') FROM alembic_version"

@@ -155,6 +155,15 @@ MOVES: tuple[Move, ...] = (
         ),
     ),
     Move(
+        ("delivered",),
+        "suppressed",
+        OWNER,
+        (
+            "it lay ready for a robot, and nothing of the resident, protected meanwhile, may go out",
+            "ロボット待ちの間に住民が保護対象者になり、何も渡せない",
+        ),
+    ),
+    Move(
         _UNTRIED,
         "cancelled",
         OWNER,
@@ -255,10 +264,11 @@ def may(start: str, to: str) -> bool:
 def answers_over(code: int) -> tuple[int, ...]:
     """Return the endings (codes) that an answer may replace by another one (code): what was delivered before it.
 
-    That no answer has come (`unconfirmed`) is less than an answer, and is the owner's to say.
+    That no answer has come (`unconfirmed`) is less than an answer, and is the owner's to say, as it is that work which
+    lies ready for a robot may not go out any more (`protected`).
     """
     to, reason = delivery_words(code)
-    who = OWNER if reason == "unconfirmed" else SYSTEM
+    who = OWNER if reason in {"unconfirmed", "protected"} else SYSTEM
     starts = {start for move in MOVES if (move.to, move.by) == (to, who) for start in move.start}
     return tuple(sorted(delivery_code(status) for status in starts & {"delivered", "confirmed", "warning"}))
 

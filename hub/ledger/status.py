@@ -73,4 +73,6 @@ CANCELLED = delivery_code("cancelled")
 DEAD_EXHAUSTED = delivery_code("dead", "exhausted")
 DEAD_REJECTED = delivery_code("dead", "rejected")
 DEAD_UNCONFIRMED = delivery_code("dead", "unconfirmed")
-ANSWERS = (CONFIRMED, WARNING, DEAD_REJECTED, DEAD_UNCONFIRMED)  # what an answer makes of what is delivered
+PROTECTED = delivery_code("suppressed", "protected")
+# What may become of what is delivered: by an answer, or, of work that no robot has fetched, as it may not go out now.
+ANSWERS = (CONFIRMED, WARNING, DEAD_REJECTED, DEAD_UNCONFIRMED, PROTECTED)

@@ -456,3 +456,25 @@ review = Table(
 Index("review_by_status", review.c.status, review.c.no)
 _due = text("status = 'accepted' AND events > 0 AND published_at IS NULL")
 Index("review_to_publish", review.c.no, sqlite_where=_due, postgresql_where=_due)
+
+# What a receiver's robots have to do and the lease on it: offered when its delivery is `delivered` and nothing earlier
+# of the resident is open. It holds nothing that is sent: that is projected when it is fetched.
+work = Table(
+    "work",
+    metadata,
+    Column("no", Integer, primary_key=True, autoincrement=True),
+    Column("receiver", Integer, nullable=False),
+    Column("pos", BigInteger, nullable=False),
+    Column("job", Integer, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("since", BigInteger, nullable=False),  # milliseconds by the database's clock, as all times here
+    Column("due", BigInteger, nullable=False),  # not offered before
+    Column("lease", Text, nullable=False),  # who has it, or had it last
+    Column("until", BigInteger, nullable=False),  # when the lease runs out; 0: it was given back
+    Column("attempts", Integer, nullable=False),  # how often it was fetched
+    Column("ended_at", BigInteger),
+    Column("result", Text, nullable=False),  # completed | rejected | withheld
+    UniqueConstraint("receiver", "pos", "job"),
+)
+_undone = text("ended_at IS NULL")
+Index("work_open", work.c.receiver, work.c.pos, work.c.job, sqlite_where=_undone, postgresql_where=_undone)

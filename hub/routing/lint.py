@@ -60,7 +60,8 @@ def _check_answers(notes: Notes, system: System) -> None:
             said = receiver.acknowledged
             for key, text in said.match.items():
                 notes.compiled(Text(text, said.place_of("match", key), "`match`"), {"row"})
-            others = (("error", said.error, "row"), ("warning", said.warning, "row"), ("about", said.about, "file"))
+            rows = {"taken": said.taken, "error": said.error, "warning": said.warning}
+            others = (*((key, of, "row") for key, of in rows.items()), ("about", said.about, "file"))
             for key, of, root in others:
                 if of is not None:
                     notes.compiled(Text(of, said.place_of(key), f"`{key}`"), {root})

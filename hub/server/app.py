@@ -12,7 +12,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 import hub
 from hub.errors import BrokerUnavailable, Rejected
 from hub.events.text import parse
-from hub.server import feeds, metrics, openapi, reserved
+from hub.server import feeds, metrics, openapi, reserved, robots
 from hub.server.closed import SecurityHeaders
 from hub.server.cloudevents import documents
 from hub.server.guard import Caller, Doorman, body_of
@@ -78,6 +78,7 @@ def _version_1(ports: ServerPorts, limits: Limits) -> APIRouter:
     async def job(number: str, caller: Caller) -> Response:
         return _json(await asyncio.to_thread(ports.job, caller, number))
 
+    robots.add(router, ports, limits)
     _hooks(router, ports, limits)
     feeds.add(router, ports, limits)
     reserved.add(router)

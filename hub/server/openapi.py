@@ -162,6 +162,44 @@ REPLAY_BODY: dict[str, Any] = {
 }
 
 
+def _body(description: str, properties: dict[str, Any], answer: str) -> dict[str, Any]:
+    schema = {"type": "object", "properties": properties, "additionalProperties": False}
+    return {
+        "requestBody": {"description": description, "content": {"application/json": {"schema": schema}}},
+        "responses": {
+            "200": {"description": answer, "content": {"application/json": {"schema": {"type": "object"}}}},
+            "403": {"description": "The token is another system's", "content": _PROBLEM},
+            "404": {"description": "No queue, or no such job", "content": _PROBLEM},
+            "409": {"description": "The lease is not the caller's any more", "content": _PROBLEM},
+        },
+    }
+
+
+_LEASE = {"lease": {"type": "string", "description": "as claimed; without it the caller speaks for whoever has it"}}
+CLAIM_BODY = _body(
+    "May be left out.",
+    {
+        "limit": {"type": "integer", "minimum": 1, "maximum": 100, "default": 1},
+        "lease": {"type": "integer", "minimum": 10, "maximum": 86_400, "description": "seconds"},
+        "receiver": {"type": "string", "description": "one of the system's queues; else all of them"},
+    },
+    "`jobs`: each with `job`, `lease`, `until`, `attempt`, `receiver`, `key`, `type`, `action`, `event`",
+)
+BEAT_BODY = _body("May be left out.", {**_LEASE, "seconds": {"type": "integer"}}, "`until` when the lease lasts")
+COMPLETE_BODY = _body("May be left out.", _LEASE, "The delivery is confirmed")
+FAIL_BODY = _body(
+    "May be left out.",
+    {
+        **_LEASE,
+        "class": {"enum": ["transient", "rejected"], "default": "transient"},
+        "code": {"type": "string", "pattern": "[a-z0-9][a-z0-9-]{0,39}"},
+        "message": {"type": "string", "description": "200 characters are kept: nothing of a resident"},
+        "retry_after": {"type": "integer", "description": "seconds"},
+    },
+    "It is offered again, or it is a dead letter",
+)
+
+
 def parameters(names: Iterable[str]) -> dict[str, Any]:
     """Return the description of optional query parameters."""
     return {"parameters": [{"name": name, "in": "query", "schema": {"type": "string"}} for name in names]}

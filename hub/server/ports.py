@@ -34,6 +34,26 @@ class Receive(Protocol):
         ...
 
 
+class RobotQueue(Protocol):
+    """`hub.stages.robots.Robots`; its calls also raise `hub.ledger.work.LeaseLost`."""
+
+    def claim(self, system: str, limit: int, lease: float | None, receiver: str | None) -> Json:
+        """Lease what is next."""
+        ...
+
+    def beat(self, system: str, number: int, lease: str | None, seconds: float | None) -> Json:
+        """Let a lease last from now."""
+        ...
+
+    def complete(self, system: str, number: int, lease: str | None) -> Json:
+        """Take it that work is done."""
+        ...
+
+    def fail(self, system: str, number: int, lease: str | None, *, kind: str, note: str, after: float | None) -> Json:
+        """Take it that work failed."""
+        ...
+
+
 class Hook(Protocol):
     """`hub.stages.calls.Calls.receive`."""
 
@@ -77,6 +97,7 @@ class ServerPorts:
     deliveries: Callable[[Mapping[str, str]], Json]
     replay: Callable[[str, Mapping[str, Any]], Json]
     job: Callable[[str, str], Json]
+    robots: RobotQueue
     checks: Callable[[], Sequence[Check]]
     metrics: Callable[[], Sequence[Metric]]
 

@@ -10,12 +10,7 @@ from fastapi import APIRouter, Request, Response
 from hub.server import openapi
 from hub.server.problems import Problem
 
-CALLS = (
-    ("POST", "/jobs/{system}/claim", "Take work from a robot's queue"),
-    ("POST", "/jobs/{system}/{job}/complete", "Say that a robot's work is done"),
-    ("POST", "/jobs/{system}/{job}/fail", "Say that a robot's work failed"),
-    ("GET", "/prefill/{form}", "What the city already knows for a form"),
-)
+CALLS = (("GET", "/prefill/{form}", "What the city already knows for a form"),)
 
 
 def add(router: APIRouter) -> None:

@@ -13,7 +13,7 @@ from hub.ledger import schema, tokens
 from hub.ledger.batches import Arrival
 from hub.ledger.engine import Ledger
 from hub.server.metrics import Metric
-from hub.server.ports import Check, FeedPort, Json, Receive, ServerPorts
+from hub.server.ports import Check, FeedPort, Json, Receive, RobotQueue, ServerPorts
 from hub.server.replays import Replays
 from hub.settings.models import City
 from hub.stages import times
@@ -25,6 +25,7 @@ from hub.stages.inquiry import DeliveryFilter, Inquiry
 from hub.stages.known import Known
 from hub.stages.ports import Producer
 from hub.stages.receive import Receipt, Reception
+from hub.stages.robots import ADAPTER as ROBOTS
 
 LARGEST_PAGE = 1000
 PAGE = 50
@@ -41,6 +42,7 @@ class Parts:
     producer: Producer | None
     calls: Calls | None
     feeds: FeedPort | None  # None in a process without delivery
+    robots: RobotQueue | None  # the same
     checks: Callable[[], Sequence[Check]]
     foreman: Callable[[], Foreman]
 
@@ -67,6 +69,7 @@ def ports_of(parts: Parts) -> ServerPorts:
         deliveries=deliveries,
         replay=replays.begin,
         job=replays.show,
+        robots=parts.robots or _NoQueue(),
         checks=lambda: [_ledger_check(parts.ledger), *parts.checks()],
         metrics=lambda: metrics_of(parts.inquiry.status()),
     )
@@ -78,6 +81,11 @@ def reported_over_http(city: City, ledger: Ledger) -> bool:
         return True
     schema.ready(ledger)
     return any(each.revoked_at is None and each.system in city.systems for each in tokens.listing(ledger))
+
+
+def fetched_over_http(city: City) -> bool:
+    """Tell whether a system of the city fetches over HTTP what it is told: a receiver has `adapter: pull` or `rpa`."""
+    return any(receiver.adapter in (FEED, ROBOTS) and receiver.enabled for receiver in city.receivers())
 
 
 def _receiver(parts: Parts) -> Receive:
@@ -94,9 +102,13 @@ async def _no_intake(documents: Sequence[Any], system: str, *, batch: bool) -> R
     raise Unavailable("this process takes no events: it runs without intake", mend="report to one that does")
 
 
-def fetched_from_feeds(city: City) -> bool:
-    """Tell whether a system of the city fetches what it is told: a receiver has `adapter: pull`."""
-    return any(receiver.adapter == FEED and receiver.enabled for receiver in city.receivers())
+class _NoQueue:
+    """The queue of a process that has none: every call is safe to repeat elsewhere."""
+
+    def claim(self, *_: Any, **__: Any) -> Json:
+        raise Unavailable("this process hands out no work: it runs without delivery", mend="ask one that does")
+
+    beat = complete = fail = claim
 
 
 class _NoFeeds:
@@ -171,6 +183,12 @@ def metrics_of(status: Json) -> list[Metric]:
             "gauge",
             "Whether a receiver is not reached (1).",
             by_receiver(lambda each: float(each["breaker"] is not None)),
+        ),
+        Metric(
+            "hub_work",
+            "gauge",
+            "Work that no robot has finished.",
+            by_receiver(lambda each: each["work"]["open"] if each["work"] else 0),
         ),
         Metric("hub_source_fault", "gauge", "Whether a source cannot be read (1).", faults),
     ]

@@ -16,23 +16,11 @@ from hub.settings.layouts import Layout, LayoutField
 from hub.settings.model import Clock, Count, Expression, Model, Percent, Text
 
 __all__ = [
-    "RESERVED_ADAPTERS", "Acknowledged", "Alerts", "Approval", "Because", "Calendar", "Case", "City", "ClosedDays",
+    "Acknowledged", "Alerts", "Approval", "Because", "Calendar", "Case", "City", "ClosedDays",
     "DayRange", "Expression", "Flush", "Guard", "Ids", "Layout", "LayoutField", "Limit", "Mail", "Maintenance",
     "Model", "Protected", "Protection", "Publication", "Receiver", "Retry", "SendItem", "Source", "Subscription",
     "System", "TableRow", "Text", "Verify", "Webhook", "Window", "Within",
 ]  # fmt: skip
-
-# Adapters that are planned but not there yet: `hub check` says "not yet", never "unknown".
-RESERVED_ADAPTERS = frozenset(
-    {
-        "ai_ocr",
-        "chat",
-        "mail",
-        "online_application",
-        "print",
-        "rpa",
-    }
-)
 
 
 class Because(Model):
@@ -191,6 +179,7 @@ class Acknowledged(Model):
     from_: dict[str, Any] = Field(alias="from")
     match: dict[str, Expression] = {}
     lists: Literal["errors", "all"] = "errors"
+    taken: Expression | None = None
     error: Expression | None = None
     warning: Expression | None = None
     about: Expression | None = None

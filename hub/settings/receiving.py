@@ -126,6 +126,7 @@ class ReceivingReader:
         answers: dict[str, Shape] = {
             "from": self.reader.options,
             "match": mapped(expression),
+            "taken": expression,
             "error": expression,
             "warning": expression,
             "about": expression,

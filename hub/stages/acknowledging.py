@@ -116,7 +116,7 @@ class Acknowledging:
     def _said(self, rows: list[Row]) -> _Said:
         """Return what rows say of the receiver's deliveries."""
         said = _Said()
-        legible: list[tuple[Row, Any, str]] = []
+        legible: list[tuple[Row, Any, str | None]] = []
         for row in rows:
             try:
                 legible.append((row, self._value(row), self._deed(row)))
@@ -126,7 +126,8 @@ class Acknowledging:
         known = self._known({value for _, value, _ in legible})
         for row, value, deed in legible:
             if value in known:
-                said.note(known[value], deed, row.place)
+                if deed is not None:
+                    said.note(known[value], deed, row.place)
             else:
                 message = f"the receiver was never sent a delivery whose {self._answers.by} is {value}"
                 said.entries.append(self._origin.entry(row, Malformed(message, code="delivery-unknown")))
@@ -142,14 +143,21 @@ class Acknowledging:
             raise Malformed(f"`match` must give {text}", code="expression")
         return value
 
-    def _deed(self, row: Row) -> str:
-        """Return what a row says of its delivery. Raises Malformed."""
+    def _deed(self, row: Row) -> str | None:
+        """Return what a row says of its delivery, None when it says nothing yet. Raises Malformed."""
         answers = self._answers
         if answers.error is not None and self._holds(answers.error, row, "error"):
             return "refuse"
+        if answers.taken is not None:
+            verdict = _evaluated(answers.taken, row.values)
+            if verdict is not None and not isinstance(verdict, bool):
+                raise Malformed("`taken` must give true, false, or nothing", code="expression")
+            if not verdict:
+                return None if verdict is None else "refuse"
         if answers.warning is not None and self._holds(answers.warning, row, "warning"):
             return "warn"
-        return "refuse" if answers.lists == "errors" and answers.error is None else "accept"
+        speaks = answers.error is not None or answers.taken is not None
+        return "refuse" if answers.lists == "errors" and not speaks else "accept"
 
     @staticmethod
     def _holds(of: Callable[[dict[str, Any]], Any], row: Row, key: str) -> bool:
@@ -168,7 +176,9 @@ class Acknowledging:
 
     def _silent(self, said: _Said, batch: SourceBatch) -> list[Order]:
         """Return what a list of errors confirms by its silence; nothing when it cannot be known of what it speaks."""
-        if self._answers.lists == "all" or not said.legible:  # whom an illegible line names nobody knows
+        if self._answers.lists == "all" or self._answers.taken is not None:  # every row speaks for itself alone
+            return []
+        if not said.legible:  # whom an illegible line names nobody knows
             return []
         if self._answers.about is None and batch.written is None:  # what has no end is not silent
             return []

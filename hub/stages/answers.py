@@ -18,6 +18,7 @@ from hub.ledger.status import (
     DEAD_REJECTED,
     DEAD_UNCONFIRMED,
     DELIVERED,
+    PROTECTED,
     SENDING,
     WAITING,
     WARNING,
@@ -65,6 +66,17 @@ def give_up(command: Command, asked: Asked, waiting: Waiting) -> str:
         _note(command, asked, waiting, "unconfirmed", "no answer had come by its time", code="unanswered")
         _stop(waiting)
     return result
+
+
+def stumble(command: Command, asked: Asked, waiting: Waiting) -> str:
+    """Keep with a delivery that a robot could not do it this time; it is offered again."""
+    _note(command, asked, waiting, "transient", _place(command), code="robot")
+    return "kept"
+
+
+def withhold(command: Command, asked: Asked, waiting: Waiting) -> str:
+    """End what lay ready for a robot and may not go out any more: its resident became protected."""
+    return _end(command, asked, waiting, PROTECTED)
 
 
 def take(command: Command, asked: Asked, waiting: Waiting) -> str:

@@ -131,6 +131,8 @@ class Orders:
             "accept": answers.accept,
             "warn": answers.warn,
             "refuse": answers.refuse,
+            "stumble": answers.stumble,
+            "withhold": answers.withhold,
             "give_up": answers.give_up,
             "take": answers.take,
             "decline": answers.decline,

@@ -22,7 +22,7 @@ def overview(ask: Ask) -> Json:
     """Return what `hub status` tells of a ledger.
 
     `records` is what dispatch has read, every repeat included; `events` is what `hub events list` lists;
-    `dead` is what nobody has sent again or dropped.
+    `dead` is what nobody has sent again or dropped; `work` is what a receiver's robots have not finished.
     """
     positions = _pairs(ask, glance.POSITIONS)
     return {
@@ -59,9 +59,13 @@ def _receivers(ask: Ask, positions: Mapping[int, int]) -> list[Json]:
     dead = Counter[int]()
     for number, _, count, _ in ask(glance.OPEN_DEAD):
         dead[number] += count
+    work = {row[0]: {"open": row[1], "since": moment(row[2])} for row in ask(glance.WORK)}
     ends = {stream: (stream << OFFSET_BITS) + following - 1 for stream, following in positions.items() if following}
     return [
-        _receiver(key, orjson.loads(cursor), orjson.loads(state), ends, waiting.get(no, NOTHING), dead[no])
+        {
+            **_receiver(key, orjson.loads(cursor), orjson.loads(state), ends, waiting.get(no, NOTHING), dead[no]),
+            "work": work.get(no),
+        }
         for no, key, cursor, state in ask(glance.RECEIVERS)
     ]
 

@@ -26,10 +26,11 @@ def every_day(_day: date) -> bool:
 class Answers:
     """How the rows of a source answer for a receiver's deliveries: `value(row)` is a delivery's `key` or its `no`.
 
-    `value` raises `Malformed`; `lists` says whom a file names: `errors`, or `all` who were taken; `error` and `warning`
-    say of a row that it is a refusal, or that it was taken with a remark; `about` gives, by a file's name, the number
-    of the batch that it answers. `due` is the time of day (HH:MM) when an answer to what was delivered before that day
-    must be there, on the days that `is_open` says; with `gives_up` what has none then is a dead letter.
+    `value` raises `Malformed`; with `taken` each row says of its own delivery: true, false, or None for not yet; else
+    `lists` says whom a file names: `errors`, or `all` who were taken. `error` and `warning` say of a row that it is a
+    refusal, or that it was taken with a remark; `about` gives, by a file's name, the number of the batch that it
+    answers. `due` is the time of day (HH:MM) when an answer to what was delivered before that day must be there, on the
+    days that `is_open` says; with `gives_up` what has none then is a dead letter.
     """
 
     receiver: int
@@ -38,6 +39,7 @@ class Answers:
     lists: Literal["errors", "all"]
     due: str | None = None
     is_open: Callable[[date], bool] | None = None  # None: the city's days
+    taken: Callable[[dict[str, Any]], Any] | None = None
     error: Callable[[dict[str, Any]], Any] | None = None
     warning: Callable[[dict[str, Any]], Any] | None = None
     about: Callable[[str], Any] | None = None

@@ -10,6 +10,8 @@ import pytest
 
 from hub.adapters import registry
 from hub.adapters.conformance import PREPARED_CHECKS, SINK_CHECKS, SOURCE_CHECKS
+from hub.adapters.conformance.own.applications import AiOcrCase, ApplicationSourceCase, DecisionCase
+from tests.conformance.desks import ChatCase, MailCase, PrintCase
 from tests.conformance.files import FORMATS
 from tests.conformance.helpers import (
     CsvSinkCase,
@@ -24,27 +26,46 @@ from tests.conformance.helpers import (
     OutboxCase,
     Server,
 )
+from tests.conformance.queue import RpaCase
+from tests.conformance.uipath import UiPathCase, UiPathSourceCase
+from tests.services.chat import ChatRoom
+from tests.services.orchestrator import Orchestrator
+from tests.services.post_office import PostOffice
 from tests.services.rest import Rest
 
 SOURCES = {
     *("csv", "csv-keep", "csv-delete", "http", "kafka"),
     *("sqlite", "sqlite-overlap", "postgresql", "postgresql-overlap", "mariadb", "mariadb-overlap"),
     *("sqlite-delete", "sqlite-mark", "postgresql-mark", "mariadb-delete"),
+    *("uipath", "online_application", "ai_ocr"),
 }
 SINKS = {
-    "csv",
-    "csv-columns",
-    "jsonl",
-    "sqlite",
-    "postgresql",
-    "mariadb",
-    "http",
-    "http-repeating",
-    "http-confirming",
-    "kafka",
+    *("csv", "csv-columns", "jsonl", "sqlite", "postgresql", "mariadb"),
+    *("http", "http-repeating", "http-confirming", "kafka", "rpa"),
+    *("chat", "chat-line-works", "chat-teams", "mail", "print", "uipath", "uipath-repeating", "online_application"),
 }
 DATABASES = {"sqlite", "postgresql", "mariadb"}
-PREPARED = {"csv", "csv-columns", "jsonl"}
+PREPARED = {"csv", "csv-columns", "jsonl", "print", "online_application"}
+FOLDERS: dict[str, Any] = {"online_application": ApplicationSourceCase, "ai_ocr": AiOcrCase}
+SERVERS: dict[str, Any] = {
+    "kafka": (KafkaSourceCase, "kafka_bootstrap", "topic_prefix"),
+    "http": (HttpSourceCase, "rest"),
+    "uipath": (UiPathSourceCase, "orchestrator"),
+}
+ALONE: dict[str, Any] = {
+    "jsonl": JsonlCase,
+    "kafka": KafkaCase,
+    "rpa": RpaCase,
+    "print": PrintCase,
+    "online_application": DecisionCase,
+}
+
+
+@pytest.fixture
+def orchestrator() -> Iterator[Orchestrator]:
+    orchestrator = Orchestrator()
+    yield orchestrator
+    orchestrator.stop()
 
 
 def url_of(request: pytest.FixtureRequest, kind: str, path: str) -> str:
@@ -59,11 +80,11 @@ def source(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     kind, _, variant = request.param.partition("-")
     if kind == "csv":
         return CsvSourceCase(tmp_path, after=variant or "move")
-    if kind == "kafka":
-        topic = request.getfixturevalue("topic_prefix")
-        return KafkaSourceCase(tmp_path, request.getfixturevalue("kafka_bootstrap"), topic)
-    if kind == "http":
-        return HttpSourceCase(tmp_path, request.getfixturevalue("rest"))
+    if kind in FOLDERS:
+        return FOLDERS[kind](tmp_path)
+    if kind in SERVERS:
+        case, *needs = SERVERS[kind]
+        return case(tmp_path, *map(request.getfixturevalue, needs))
     url = url_of(request, kind, f"{tmp_path}/juki.db")
     if variant in ("delete", "mark"):
         return OutboxCase(url, tmp_path, mark=variant == "mark")
@@ -85,6 +106,26 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
+def room() -> Iterator[ChatRoom]:
+    room = ChatRoom()
+    yield room
+    room.stop()
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[PostOffice]:
+    office = PostOffice(tmp_path)
+    yield office
+    office.stop()
+
+
+def _telling_people(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    if request.param == "mail":
+        return MailCase(tmp_path, request.getfixturevalue("office"))
+    return ChatCase(tmp_path, request.getfixturevalue("room"), request.param.partition("-")[2] or "webhook")
+
+
+@pytest.fixture
 def sink(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     columns = {"columns": {"鍵": "key", "氏名": "data.name"}}
     if request.param in DATABASES:
@@ -95,9 +136,15 @@ def sink(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
         asking = {"confirm": {"url": f"http://127.0.0.1:{server.port}/applied/{{key}}"}}
         more = asking if request.param == "http-confirming" else {}
         return HttpCase(tmp_path, server, idempotent=server.honours_key, **more)
+    if request.param.startswith(("chat", "mail")):
+        return _telling_people(request, tmp_path)
+    if request.param.startswith("uipath"):
+        orchestrator = request.getfixturevalue("orchestrator")
+        orchestrator.unique = request.param == "uipath"
+        return UiPathCase(tmp_path, orchestrator)
     if request.param.startswith("csv"):
         return CsvSinkCase(tmp_path, columns if request.param == "csv-columns" else None)
-    return {"jsonl": JsonlCase, "kafka": KafkaCase}[request.param](tmp_path)
+    return ALONE[request.param](tmp_path)
 
 
 @pytest.mark.parametrize("check", SOURCE_CHECKS, ids=lambda check: check.__name__)

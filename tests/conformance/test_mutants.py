@@ -62,8 +62,18 @@ def test_the_kit_finds_the_fault(
     assert found.value.__cause__ is None or mutant.breaks, "the kit found an error of the mutant's own"
 
 
-# What needs more than a package can bring is tried by tests: a REST service with faults, a broker, the hub's server.
-ELSEWHERE = {"http": {"source"}, "kafka": {"source"}, "pull": {"sink"}}
+# What needs more than a package can bring is tried by tests: a REST service with faults, a broker, the hub's server or
+# its ledger, services and a mail server that stand in, and what reads a PDF. All but `pull` are in test_adapters.py.
+ELSEWHERE = {
+    "http": {"source"},
+    "kafka": {"source"},
+    "pull": {"sink"},
+    "rpa": {"sink"},
+    "chat": {"sink"},
+    "mail": {"sink"},
+    "print": {"sink"},
+    "uipath": {"source", "sink"},
+}
 
 
 @pytest.mark.parametrize("name", registry.own_names())

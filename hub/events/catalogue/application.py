@@ -2,10 +2,20 @@
 
 from typing import Annotated
 
-from hub.events.catalogue.base import EventType, JsonObject, Required, Says
+from pydantic import StringConstraints
+
+from hub.events.catalogue.base import EventData, EventType, JsonObject, Required, Says
 from hub.events.catalogue.common import Dated, Reason
 
 _ApplicationNo = Annotated[Required, Says("申請番号", "application number", "number")]
+
+
+class Attachment(EventData):
+    """A file that came with an application; it is kept outside, under its digest."""
+
+    name: Annotated[Required, Says("ファイル名", "the file's name")]
+    digest: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$"), Says("内容の SHA-256", "SHA-256, hex")]
+    size: Annotated[int, Says("バイト数", "its bytes", "count")]
 
 
 class Submitted(Dated):
@@ -15,6 +25,9 @@ class Submitted(Dated):
     form: Annotated[Required, Says("様式", "the form applied with")]
     channel: Annotated[str, Says("受付経路", "how it came: online, counter, post …")] | None = None
     answers: Annotated[JsonObject, Says("申請内容", "the answers, as the form has them", "json", locating=True)]
+    attachments: Annotated[list[Attachment], Says("添付ファイル", "its attachments", "list", locating=True)] | None = (
+        None
+    )
 
 
 class Decided(Dated):

@@ -58,6 +58,16 @@ def test_where_all_are_listed_silence_confirms_nobody(town):
     assert ends(town) == [CONFIRMED, DELIVERED, DELIVERED]
 
 
+def test_each_row_says_for_itself_where_it_may(town):
+    verdict = {"1": True, "2": False, "3": None}
+    answer(town, 1, 2, 3, taken=lambda row: verdict[row["連番"]])
+    town.deliver()
+    assert ends(town) == [CONFIRMED, REFUSED, DELIVERED]
+    answer(town, 3, name="ERR_2.csv", taken=lambda _: "yes")
+    town.deliver()
+    assert (ends(town)[2], codes(town)) == (DELIVERED, ["expression"])
+
+
 def test_the_same_file_twice_changes_nothing(town):
     answer(town, 2)
     answer(town, 2, name="ERR_2.csv")
@@ -234,16 +244,17 @@ def test_a_crash_before_the_files_end_is_durable_reads_it_again(town, monkeypatc
 
 def test_the_city_reads_the_answers_of_its_receivers(town):
     file = town.folder / "systems" / "suido.yaml"
-    said = "{from: {adapter: csv, path: in/*.csv, encoding: utf-8}, match: {no: int(row.連番)}}"
+    source = "{adapter: csv, path: in/*.csv, encoding: utf-8}"
+    said = f'{{from: {source}, match: {{no: int(row.連番)}}, taken: row.結果 != "NG"}}'
     file.write_text(file.read_text().replace("jsonl}", f"jsonl, acknowledged: {said}}}"))
     town.reload()
     (town.folder / "in").mkdir()
-    (town.folder / "in" / "ERR_1.csv").write_text("連番\n2\n")
+    (town.folder / "in" / "ERR_1.csv").write_text("連番,結果\n1,OK\n2,NG\n3,OK\n")
     hub = Hub(town.city)
     try:
         counts = asyncio.run(hub.intake(SimpleNamespace(producer=NoKafka())).drain())
     finally:
         hub.close()
-    assert (counts.faults, counts.tally.rows) == ({}, 1)
+    assert (counts.faults, counts.tally.rows) == ({}, 3)
     town.deliver()
     assert ends(town) == [CONFIRMED, REFUSED, CONFIRMED]

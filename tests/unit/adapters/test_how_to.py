@@ -17,7 +17,14 @@ from hub.settings.models import City
 from tests.conformance.helpers import site
 from tests.unit.adapters.expressions import REAL
 
-SECRETS = ("KOKUHO_SFTP", "S3_ACCESS", "S3_SECRET", "JUKI_SECRET", "SHINSEI_HOOK", "SUIDO_PASSWORD")
+TRIED = (
+    *("fixed-width.md", "sftp.md", "object-storage.md", "http.md", "pull.md", "kafka.md", "databases.md"),
+    *("rpa.md", "uipath.md", "winactor.md", "chat.md", "mail.md", "print.md", "online-application.md", "ai-ocr.md"),
+)
+SECRETS = (
+    *("KOKUHO_SFTP", "S3_ACCESS", "S3_SECRET", "JUKI_SECRET", "SHINSEI_HOOK", "SUIDO_PASSWORD", "DX_KEY"),
+    *("LW_CLIENT", "LW_SECRET", "MAIL_USER", "MAIL_PASSWORD", "UIPATH_CLIENT", "UIPATH_SECRET"),
+)
 PAGES = Path(hub.__file__).parents[1] / "docs" / "how-to"
 
 
@@ -37,15 +44,14 @@ def written(folder: Path, page: str) -> City:
         (folder / path).write_text(content)
     if layouts:
         (folder / "layouts" / "ido.yaml").write_text("record: [{name: 番号, width: 1}]")
-    for name in ("files.pub", "id_ed25519"):
+    for name in ("files.pub", "id_ed25519", "line-works.pem"):
         (folder / "secrets").mkdir(exist_ok=True)
         (folder / "secrets" / name).write_text("ssh-ed25519 AAAA")
-    return load_city(folder, environ=dict.fromkeys(SECRETS, "0123456789abcdef"))
+    given = {**dict.fromkeys(SECRETS, "0123456789abcdef"), "ZEI_TEAMS": "https://x"}
+    return load_city(folder, environ=given)
 
 
-@pytest.mark.parametrize(
-    "page", ["fixed-width.md", "sftp.md", "object-storage.md", "http.md", "pull.md", "kafka.md", "databases.md"]
-)
+@pytest.mark.parametrize("page", TRIED)
 def test_a_page_leaves_nothing_to_mend(page: str, tmp_path: Path) -> None:
     city = written(tmp_path, page)
     assert city.systems

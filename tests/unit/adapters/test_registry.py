@@ -8,7 +8,6 @@ import pytest
 from hub.adapters import registry
 from hub.adapters.contract import PreparedSink, Sink, Source
 from hub.errors import ConfigurationError, Problem
-from hub.settings.models import RESERVED_ADAPTERS
 from tests.conformance.helpers import EXPRESSIONS, Publisher, site
 
 
@@ -29,12 +28,6 @@ def test_the_transports_are_found() -> None:
 def test_an_unknown_name_is_refused_with_a_guess(tmp_path: Path) -> None:
     (problem,) = problems(lambda: registry.find("databse", place="systems/a.yaml:3:9"))
     assert str(problem) == "systems/a.yaml:3:9: there is no adapter `databse` (did you mean `database`?)"
-
-
-@pytest.mark.parametrize("name", sorted(RESERVED_ADAPTERS))
-def test_a_reserved_name_is_not_there_yet(name: str) -> None:
-    (problem,) = problems(lambda: registry.find(name))
-    assert "not there yet" in problem.message
 
 
 def test_every_wrong_setting_is_listed_at_its_place(tmp_path: Path) -> None:

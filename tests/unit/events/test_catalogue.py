@@ -39,7 +39,12 @@ CONTRACT = {
     "event.cancelled": "event_id? source? identity? subject? sequence? reason?",
 }
 LOCATING = re.compile(r".*address|postal_code|household_no|to_municipality|informant|guardian|answers")
-ALSO_LOCATING = {("household.changed", "to_household"), ("form.scanned", "fields"), ("event.corrected", "data")}
+ALSO_LOCATING = {
+    ("household.changed", "to_household"),
+    ("form.scanned", "fields"),
+    ("event.corrected", "data"),
+    ("application.submitted", "attachments"),
+}
 ADDRESS = {"text": "守口市大日町1丁目1番1号"}
 EXAMPLES = {
     "name": "守口 花子",

@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from hub.errors import BrokerUnavailable, LedgerUnavailable, NotFound, Rejected, UsageError
+from hub.ledger.work import LeaseLost
 from hub.server import reserved
 from hub.server.app import create_app
 from hub.server.metrics import Metric
@@ -97,6 +98,23 @@ class City:
             raise NotFound(f"no job {number}")
         return {"no": 7, "by": f"http:{caller}"}
 
+    def claim(self, *asked: Any) -> dict[str, Any]:
+        self._ledger()
+        return {"jobs": [], "asked": asked}
+
+    def beat(self, *asked: Any) -> dict[str, Any]:
+        return {"asked": asked}
+
+    def complete(self, system: str, number: int, lease: str | None) -> dict[str, Any]:
+        if number == 8:
+            raise NotFound("there is no job 8")
+        if lease == "old":
+            raise LeaseLost
+        return {"asked": (system, number, lease)}
+
+    def fail(self, *asked: Any, **how: Any) -> dict[str, Any]:
+        return {"asked": asked, **how}
+
     def ports(self) -> ServerPorts:
         return ServerPorts(
             system_of=self.system_of,
@@ -107,6 +125,7 @@ class City:
             deliveries=self.deliveries,
             replay=self.replay,
             job=self.job,
+            robots=self,
             checks=lambda: [Check("broker", not self.broker_away, "answers"), Check("ledger", ok=True)],
             metrics=lambda: [Metric("hub_lag", "gauge", "Events behind", {(("system", 'a"b'),): 3, (): 4})],
         )
@@ -382,6 +401,48 @@ async def test_a_replay_and_its_job(http):
     problem(await http.post("/v1/replays", json=asked), 401)
 
 
+async def test_a_robot_claims_goes_on_completes_and_fails(http):
+    async def asked(path, body=None):
+        return (await http.post(f"/v1/jobs/juki/{path}", json=body, headers=JUKI)).json()
+
+    answer = await http.post("/v1/jobs/juki/claim", headers=JUKI)  # without a body
+    assert (answer.status_code, answer.json()) == (200, {"jobs": [], "asked": ["juki", 1, None, None]})
+    body = {"limit": 5, "lease": 60, "receiver": "desk"}
+    assert (await asked("claim", body))["asked"] == ["juki", 5, 60, "desk"]
+    assert (await asked("7/heartbeat", {"lease": "x", "seconds": 60}))["asked"] == ["juki", 7, "x", 60]
+    assert (await asked("7/complete", {"lease": "x"}))["asked"] == ["juki", 7, "x"]
+    said = await asked("7/fail", {"class": "rejected", "code": "no-match", "message": "a\nb" + "c" * 300})
+    assert (said["asked"], said["kind"], said["note"]) == (["juki", 7, None], "rejected", f"no-match: a b{'c' * 197}")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("juki/claim", {"limit": 0}, 400),
+        ("juki/claim", {"limit": True}, 400),
+        ("juki/claim", {"lease": 1}, 400),
+        ("juki/claim", [], 400),
+        ("juki/claim", {"robot": "x"}, 400),
+        ("suido/claim", {}, 403),
+        ("juki/8/complete", {}, 404),
+        ("juki/x/complete", {}, 400),
+        ("juki/7/complete", {"lease": "old"}, 409),
+        ("juki/7/complete", {"lease": 7}, 400),
+        ("juki/7/fail", {"class": "later"}, 400),
+        ("juki/7/fail", {"code": "Not A Word"}, 400),
+    ],
+)
+async def test_what_a_robot_says_wrongly_is_refused(http, path, body, status):
+    problem(await http.post(f"/v1/jobs/{path}", json=body, headers=JUKI), status)
+    problem(await http.post(f"/v1/jobs/{path}", json=body), 401)
+
+
+async def test_a_robot_repeats_while_the_ledger_is_away(http, city):
+    assert (await http.post("/v1/jobs/juki/claim", headers=JUKI)).status_code == 200
+    city.ledger_away = True
+    problem(await http.post("/v1/jobs/juki/claim", headers=JUKI), 503)
+
+
 @pytest.mark.parametrize(("method", "path"), [(method, path) for method, path, _ in reserved.CALLS])
 async def test_a_reserved_call_says_not_yet(http, method, path):
     said = problem(await http.request(method, f"/v1{path.format(system='kokuho', job='1', form='x')}?limit=1"), 501)
@@ -392,9 +453,6 @@ async def test_a_reserved_call_says_not_yet(http, method, path):
 
 async def test_the_reserved_calls_are_the_contracts():
     assert {f"{method} {path}" for method, path, _ in reserved.CALLS} == {
-        "POST /jobs/{system}/claim",
-        "POST /jobs/{system}/{job}/complete",
-        "POST /jobs/{system}/{job}/fail",
         "GET /prefill/{form}",
     }
 

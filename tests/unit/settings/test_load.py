@@ -5,7 +5,7 @@ import pytest
 
 from hub.errors import ConfigurationError
 from hub.settings.load import load_city
-from hub.settings.models import RESERVED_ADAPTERS, TableRow
+from hub.settings.models import TableRow
 from hub.settings.secret import Secret
 from hub.settings.shapes import seconds_of
 
@@ -271,11 +271,6 @@ RECEIVE = f"receives: {CSV}\nsubscribes:\n  - "
 def test_what_is_wrong_is_said_once_with_place_and_mend(problems, text, problem):
     (found,) = problems(system(text + "\n"))
     assert found.startswith(f"systems/a.yaml:{problem}")
-
-
-def test_reserved_adapters_load(load):
-    lines = "".join(f"  {name.replace('_', '-')}: {{adapter: {name}}}\n" for name in sorted(RESERVED_ADAPTERS))
-    assert len(load(system("receives:\n" + lines)).receivers()) == len(RESERVED_ADAPTERS)
 
 
 # --- secrets -----------------------------------------------------------------------------------------------------------
