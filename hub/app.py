@@ -843,6 +843,9 @@ class _Topics:
     def bounds(self, topic: str, brokers: str | None = None) -> dict[int, tuple[int, int]]:
         return self._reader().bounds(topic, brokers)
 
+    def identity(self, topic: str, brokers: str | None = None) -> str | None:
+        return self._reader().identity(topic, brokers)
+
     def read(
         self, topic: str, spans: Mapping[int, tuple[int, int]], brokers: str | None = None
     ) -> Iterator[tuple[list[Any], dict[int, int]]]:

@@ -40,7 +40,7 @@ class Problem:
 
     def __str__(self) -> str:
         """Return `place: message (mend)` on one line."""
-        return f"{self.place}: {self.message}" + (f" ({self.mend})" if self.mend else "")
+        return (f"{self.place}: " if self.place else "") + self.message + (f" ({self.mend})" if self.mend else "")
 
 
 class HubError(Exception):

@@ -394,11 +394,15 @@ class Queue(Protocol):
 class Topics(Protocol):
     """What app.py lends to the `kafka` source: a look into topics. Called in a worker thread.
 
-    `brokers` are bootstrap servers of a Kafka other than the city's. Both raise `BrokerUnavailable`.
+    `brokers` are bootstrap servers of a Kafka other than the city's. All raise `BrokerUnavailable`.
     """
 
     def bounds(self, topic: str, brokers: str | None = None) -> dict[int, tuple[int, int]]:
         """Return each partition's first offset and the one after its last; nothing when there is no such topic."""
+        ...
+
+    def identity(self, topic: str, brokers: str | None = None) -> str | None:
+        """Return what tells a topic from another of its name, None where the broker does not say."""
         ...
 
     def read(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import URL, Engine
+from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import (
     ArgumentError,
     DataError,
@@ -80,6 +82,27 @@ def _numbered(original: Any) -> Fault | None:
     if maker == "oracledb" and 20_000 <= getattr(first, "code", 0) < 21_000:
         return Fault.ROW
     return None
+
+
+@contextmanager
+def savepoint(connection: Connection) -> Iterator[None]:
+    """Hold a savepoint, gone back to when an error is raised.
+
+    MariaDB and MySQL undo the whole transaction in a deadlock, and know no savepoint then: the deadlock is raised, not
+    that. A procedure that has ended the transaction by itself is still told by the savepoint that is missing.
+    """
+    nested = connection.begin_nested()
+    try:
+        yield
+    except Exception as error:
+        try:
+            nested.rollback()
+        except DBAPIError:
+            if sort(error) is Fault.AWAY:
+                raise error from None
+            raise
+        raise
+    nested.commit()
 
 
 def is_there_already(error: Exception) -> bool:

@@ -78,11 +78,14 @@ class OutboxSource:
         self._finished = handed
 
     def _pass(self, handed: list[Any], last: Sequence[Any] | None) -> Iterator[SourceBatch]:
-        """Yield the pages of a pass, or those after a row of it."""
+        """Yield the pages of a pass, or those after a row of it; when there are none, those of the next pass."""
         ready: SourceBatch | None = None
         unit = ""
         while len(handed) < LONGEST:
             page = self._page(last)
+            if not page and last is not None and ready is None:
+                handed, last = [], None  # nothing is left of a pass that a crash has cut: rows may stand before it
+                continue
             if not page:
                 break
             last = self._place(page[-1])

@@ -19,7 +19,16 @@ from sqlalchemy.exc import IntegrityError
 
 from hub.adapters import database_call
 from hub.adapters.contract import Batch, Delivery, Outcome
-from hub.adapters.database_engine import ERRORS, Fault, describe, is_there_already, open_engine, shown, sort
+from hub.adapters.database_engine import (
+    ERRORS,
+    Fault,
+    describe,
+    is_there_already,
+    open_engine,
+    savepoint,
+    shown,
+    sort,
+)
 from hub.adapters.database_inbox import INBOX, INSERTS, claim
 from hub.adapters.turns import Turns
 from hub.errors import HubError, Malformed, ReceiverStopped, Rejected, Transient
@@ -115,7 +124,7 @@ class DatabaseSink:
     def _apply_sound(self, connection: Connection, changes: list[_Change], refused: dict[str, HubError]) -> None:
         """Apply the changes, halving them where the database refuses one, down to that one."""
         try:
-            with connection.begin_nested():
+            with savepoint(connection):
                 self._apply(connection, changes)
         except ERRORS as error:
             if sort(error) is not Fault.ROW:
@@ -157,7 +166,7 @@ class DatabaseSink:
     def _insert(self, connection: Connection, one: _Change) -> None:
         """Insert a row that was not there; somebody else may have done so in the meantime."""
         try:
-            with connection.begin_nested():
+            with savepoint(connection):
                 connection.execute(sa.insert(self._table), [{**one.key, **one.columns}])
         except IntegrityError:
             if not self._update(connection, [one]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Literal
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import httpx
 from pydantic import Field, model_validator
@@ -87,9 +87,18 @@ class Pages:
     def _here(self, found: str, answer: httpx.Response) -> str:
         """Return a next address in full; the token goes to the service's own host alone."""
         url = urljoin(str(answer.request.url), found)
-        if urlsplit(url)[:2] != urlsplit(self._url)[:2]:
+        if _host(url) != _host(self._url):
             raise Transient("the next page lies on another host; nothing was asked there", reached=True, code="pages")
         return url
+
+
+def _host(url: str) -> tuple[str, str, int | None, bytes] | None:
+    """Return what a login is for: `https://A:443` is `https://a`. None for an address that is none."""
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        return None
+    return parsed.scheme, parsed.host, parsed.port, parsed.userinfo
 
 
 def _other(following: dict[str, Any], page: dict[str, Any]) -> dict[str, Any]:

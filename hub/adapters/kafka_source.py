@@ -55,14 +55,17 @@ class KafkaSource:
 
     def read(self, after: dict[str, Any] | None) -> Iterator[SourceBatch]:
         """Yield the new records. Raises `Transient` when Kafka is away, or holds no more what comes next."""
-        settings = self._settings
-        offsets = {int(partition): offset for partition, offset in (after or {}).get("offsets", {}).items()}
+        settings, kept = self._settings, after or {}
+        offsets = {int(partition): offset for partition, offset in kept.get("offsets", {}).items()}
         try:
+            identity = self._topics.identity(settings.topic, settings.brokers)
+            if identity and kept.get("topic", identity) != identity:
+                offsets = self._anew()
             bounds = self._topics.bounds(settings.topic, settings.brokers)
             if not bounds:
                 raise Transient(f"there is no topic {settings.topic}", reached=True, code="topic")
             begun = self._begun(offsets, bounds, first=after is None)
-            yield from self._batches(begun, bounds, after or {})
+            yield from self._batches(begun, bounds, kept, identity)
         except BrokerUnavailable as error:
             raise Transient(error.message, code="broker-away") from None
 
@@ -70,7 +73,7 @@ class KafkaSource:
         """Do nothing: the position says it all."""
 
     def _batches(
-        self, begun: dict[int, int], bounds: dict[int, tuple[int, int]], after: dict[str, Any]
+        self, begun: dict[int, int], bounds: dict[int, tuple[int, int]], after: dict[str, Any], identity: str | None
     ) -> Iterator[SourceBatch]:
         unit = f"{self._settings.topic}@{hashlib.sha256(orjson.dumps(sorted(begun.items()))).hexdigest()[:12]}"
         spans = {partition: (begun[partition], end) for partition, (_, end) in bounds.items()}
@@ -79,13 +82,25 @@ class KafkaSource:
             offsets |= reached
             if ready is not None:
                 yield ready
-            ready = SourceBatch(self._rows(records), self._position(offsets), self._settings.topic, unit, last=False)
+            position = _position(offsets, identity)
+            ready = SourceBatch(self._rows(records), position, self._settings.topic, unit, last=False)
         if ready is None:
-            if after.get("offsets") == self._position(offsets)["offsets"]:
+            if after == _position(offsets, identity):
                 return
-            ready = SourceBatch([], self._position(offsets), self._settings.topic, unit)
+            ready = SourceBatch([], _position(offsets, identity), self._settings.topic, unit)
         ready.last = True
         yield ready
+
+    def _anew(self) -> dict[int, int]:
+        """Return the offsets to go on from in a topic that was made anew. Raises `Transient` unless it may go on."""
+        if self._settings.gaps == "stop":
+            raise Transient(
+                f"the topic {self._settings.topic} was made anew since it was read: offsets mean other records now;"
+                " `gaps: continue` reads the new one from its beginning",
+                reached=True,
+                code="position",
+            )
+        return {}
 
     def _rows(self, records: list[Any]) -> list[Row]:
         kept = self._settings.tombstones == "quarantine"
@@ -111,6 +126,7 @@ class KafkaSource:
                 )
         return begun
 
-    @staticmethod
-    def _position(offsets: dict[int, int]) -> dict[str, Any]:
-        return {"offsets": {str(partition): offset for partition, offset in sorted(offsets.items())}}
+
+def _position(offsets: dict[int, int], identity: str | None) -> dict[str, Any]:
+    position: dict[str, Any] = {"offsets": {str(partition): offset for partition, offset in sorted(offsets.items())}}
+    return {**position, "topic": identity} if identity else position

@@ -27,9 +27,10 @@ def folders(environ: Mapping[str, str] = os.environ) -> list[Path]:
 
 def add(folder: Path) -> list[str]:
     """Make the package in a folder known to this process; return the names of its adapters."""
+    found = [entry.name for entry in _entries(folder.resolve(), "hub.adapters")]
     if folder.resolve() not in folders():
         _added.append(folder)
-    return [entry.name for entry in _entries(folder.resolve(), "hub.adapters")]
+    return found
 
 
 def entries(group: str) -> Iterator[EntryPoint]:

@@ -6,6 +6,7 @@ installed is found where it stands (`hub.adapters.loose`).
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
@@ -37,7 +38,7 @@ def _entries() -> dict[str, EntryPoint]:
 def cases(name: str) -> Sequence[Any]:
     """Return what makes the cases an adapter is tried on by the conformance kit, none if it names none."""
     found = [entry for entry in (*entry_points(group=CASES), *loose.entries(CASES)) if entry.name == name]
-    return tuple(found[-1].load()) if found else ()
+    return tuple(_load(found[-1])) if found else ()
 
 
 def known(reference: str) -> list[str]:
@@ -45,10 +46,29 @@ def known(reference: str) -> list[str]:
     if "/" not in reference and reference in _entries():
         return [reference]
     folder = Path(reference)
-    if not (folder / loose.FILE).is_file():
+    if "/" not in reference and not (folder / loose.FILE).is_file():
         return [reference]
     _entries.cache_clear()
     return loose.add(folder)
+
+
+def _load(entry: EntryPoint) -> Any:
+    """Load what an entry point names. Raises `ConfigurationError` for a package that cannot be loaded."""
+    try:
+        return entry.load()
+    except Exception as error:
+        message = f"the adapter `{entry.name}` cannot be loaded: {type(error).__name__}: {error}"
+        mend = f"mend its package, or take it out ({entry.value})"
+        raise _problem(_raised_at(error) or entry.value, (), message, mend) from error
+
+
+def _raised_at(error: Exception) -> str:
+    """Return file and line of what a package could not do while it was loaded, nothing when it is not there."""
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}:{error.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)[1:]
+    own = [each for each in frames if not each.filename.startswith("<") and "importlib" not in each.filename]
+    return f"{own[-1].filename}:{own[-1].lineno}" if own else ""
 
 
 def names() -> list[str]:
@@ -65,7 +85,7 @@ def find(name: str, *, place: Place = "") -> type[Adapter]:
     """Return the adapter of that name; raises `ConfigurationError` for an unknown one."""
     entry = _entries().get(name)
     if entry is not None:
-        adapter: type[Adapter] = entry.load()
+        adapter: type[Adapter] = _load(entry)
         return adapter
     if name in PLACES:
         message = f"`{name}` is a place, not an adapter: any adapter of files reads and writes there"

@@ -223,9 +223,9 @@ def _publishes(told: Meaning) -> Iterator[str]:
 
 def _remarks(told: Meaning) -> Iterator[str]:
     if told.unused:
-        yield f"# 使っていない列 / columns not used: {', '.join(told.unused)}"
+        yield f"# 使っていない列 / columns not used: {', '.join(_on_one_line(name) for name in told.unused)}"
     for column in told.personal_numbers:
-        yield f"# ! {column}: 個人番号は渡さないでください / a My Number must not be passed on"
+        yield f"# ! {_on_one_line(column)}: 個人番号は渡さないでください / a My Number must not be passed on"
     reason = told.fields.get("reason")
     if reason is not None:
         yield "# 種別が幾つもあるとき、`event` と `map` の代わりに:"
@@ -285,6 +285,11 @@ def _test(name: str, told: Meaning) -> str:
   expect: {{{name}-example: {json.dumps(expected, ensure_ascii=False)}}}
   not: [{name}]
 """
+
+
+def _on_one_line(name: str) -> str:
+    """Return a column's name as a comment can hold it: a header may have line breaks and control characters."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in name).split())
 
 
 def _quoted(text: str) -> str:

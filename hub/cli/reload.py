@@ -52,6 +52,8 @@ def _edited(session: Session) -> City | None:
         return refuse_broken(session)
     except HubError as error:
         refused(error)
+    except Exception as error:  # noqa: BLE001 - whatever an edit does to who reads it, the old rules go on
+        refused(HubError(f"it cannot be read: {type(error).__name__}: {error}"))
     return None
 
 

@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from hub.errors import BrokerUnavailable
+from hub.kafka.topics import identity
 
 LIMIT = 15.0  # seconds for each answer
 
@@ -27,6 +28,14 @@ class TopicReader:
         """Return each partition's first offset and the one after its last. Raises BrokerUnavailable."""
         with asyncio.Runner() as runner:
             return runner.run(self._asked(topic, brokers))
+
+    def identity(self, topic: str, brokers: str | None = None) -> str | None:
+        """Return what tells a topic from another of its name, None where the broker does not say.
+
+        Raises BrokerUnavailable.
+        """
+        with asyncio.Runner() as runner:
+            return runner.run(identity(brokers or self._bootstrap(), topic, limit=LIMIT))
 
     def read(
         self, topic: str, spans: Mapping[int, tuple[int, int]], brokers: str | None = None

@@ -15,7 +15,12 @@ from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgressError, KafkaError
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    IncompatibleBrokerVersion,
+    KafkaError,
+)
 from aiokafka.structs import OffsetAndMetadata
 
 from hub.errors import BrokerUnavailable, ConfigurationError, HubError, Problem
@@ -45,6 +50,16 @@ async def reachable(bootstrap: str, limit: float = 5.0) -> bool:
             return True
     except BrokerUnavailable:
         return False
+
+
+async def identity(bootstrap: str, name: str, *, limit: float = 15.0) -> str | None:
+    """Return a topic's UUID, None for a topic that is not there or a broker that does not tell (before Kafka 2.8)."""
+    async with _admin(bootstrap, limit) as admin:
+        try:
+            there = await _describe(admin, [name])
+        except IncompatibleBrokerVersion:
+            return None
+    return there[name].uuid if name in there else None
 
 
 async def ensure_topics(bootstrap: str, prefix: str, city: str, ledger_id: str, *, limit: float = 15.0) -> TopicInfo:

@@ -111,6 +111,19 @@ def test_many_rows_are_several_passes(table: str, tmp_path: Path, monkeypatch: p
     assert run(table, "SELECT count(*) FROM box") == [(0,)]
 
 
+def test_rows_that_stand_before_a_pass_cut_by_a_crash_do_not_wait_for_one_behind_it(
+    table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.adapters.database_outbox.PAGE", 2)
+    fill(table, 11, 12, 13)
+    first = next(iter(opened(table, tmp_path).read(None)))  # the position of the first page was stored, then: a crash
+    position = orjson.loads(orjson.dumps(first.position))
+    run(table, "DELETE FROM box WHERE no = 13")
+    fill(table, 1)  # committed late, or numbers that do not grow
+    assert read(opened(table, tmp_path), position)[0] == [1]
+    assert run(table, "SELECT * FROM box") == []
+
+
 def test_a_wrong_column_is_named(table: str, tmp_path: Path) -> None:
     with pytest.raises(Transient) as error:
         read(opened(table, tmp_path, after="mark", mark="nowhere"))

@@ -292,6 +292,31 @@ async def test_mariadb_tables_without_transactions_are_refused(url: str, run: Ru
     assert await send(opened, told(0, name="x")) == [None]
 
 
+async def test_a_deadlock_is_tried_again_and_stops_nobody(url: str, run: Run, tmp_path: Path) -> None:
+    if not url.startswith("mysql"):  # where a deadlock undoes the transaction, savepoints and all
+        return
+    run("INSERT INTO hihokensha (宛名番号, 氏名) VALUES ('1', 'a'), ('2', 'b')")
+    opened, content = sink(url, tmp_path), [told(0, subject="1", name="守口"), told(1, subject="2", name="門真")]
+    assert await send(opened, told(9, subject="9", name="x")) == [None]
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with engine.connect() as other:
+        rows = ", ".join(f"('x{no}', 'y')" for no in range(300))  # the lighter transaction of the two is given up
+        other.exec_driver_sql(f"INSERT INTO hihokensha (宛名番号, 氏名) VALUES {rows}")
+        other.exec_driver_sql("UPDATE hihokensha SET 氏名 = 'c' WHERE 宛名番号 = '2'")
+        telling = asyncio.create_task(opened.deliver(batch(content)))
+        while not other.exec_driver_sql(
+            "SELECT 1 FROM information_schema.processlist WHERE LOCATE('門真', info) > 0 AND id <> CONNECTION_ID()"
+        ).first():
+            assert not telling.done()
+            await asyncio.sleep(0.01)
+        other.exec_driver_sql("UPDATE hihokensha SET 氏名 = 'd' WHERE 宛名番号 = '1'")
+        with pytest.raises(Transient, match="1213"):
+            await telling
+        other.rollback()
+    assert await send(opened, *content) == [None, None]
+    assert [row[1] for row in run(TABLE)] == ["守口", "門真", "x"]
+
+
 async def test_what_does_not_fit_is_refused_and_never_cut(url: str, run: Run, tmp_path: Path) -> None:
     if url.startswith("sqlite"):  # which takes any length
         return

@@ -66,7 +66,7 @@ def test_a_wrong_password_is_told_without_it(tmp_path: Path, server: SftpServer)
 
 def test_a_key_logs_in_with_its_passphrase(tmp_path: Path, server: SftpServer) -> None:
     case = FileSourceCase(tmp_path, Sftp(server), CSV)
-    key = server.user_key.export_private_key(passphrase="open").decode()  # noqa: S106
+    key = server.user_key.export_private_key(passphrase="open", rounds=50).decode()  # noqa: S106
     login = {"host_key": server.host_key, "key": key}
     case.place.login = {"sftp": {**login, "passphrase": "open"}}
     wanted = case.fill(3)
@@ -165,9 +165,12 @@ def test_a_lost_connection_is_made_anew(tmp_path: Path, server: SftpServer) -> N
     assert rows == wanted
 
 
-def test_a_long_listing_is_read_page_by_page(tmp_path: Path, storage: StorageServer) -> None:
+def test_a_long_listing_is_read_page_by_page(
+    tmp_path: Path, storage: StorageServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.adapters.places.object_storage.PAGE", 10)
     place = Storage(storage)
-    for no in range(1005):
+    for no in range(0, 1000, 40):
         place.put(f"in/{no:04d}.txt", b"")
     for name in ("in/0500.csv", "in/9999.csv"):
         place.put(name, b"a\n1\n")

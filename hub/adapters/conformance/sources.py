@@ -16,7 +16,7 @@ from hub.errors import Malformed, Transient
 
 MANY = 4500  # records: several batches for every source here
 SEVERAL = 2100  # records: two batches
-BULK = 12_000  # records, of which only a share may be in memory at a time
+BULK = 6000  # records, of which only a share may be in memory at a time
 SHARE = 0.75
 
 

@@ -26,6 +26,7 @@ T = TypeVar("T")
 
 _MAKING = threading.Lock()  # a session makes one client at a time
 GONE = {"404", "NoSuchKey", "NotFound", "412", "PreconditionFailed"}  # 412: changed since it was listed
+PAGE = 1000  # names in one answer
 
 
 class StorageSettings(AdapterSettings):
@@ -170,7 +171,7 @@ class StorageInbox:
         prefix = f"{folder}/" if folder else ""
         token: dict[str, str] = {}
         while True:
-            page = self._bucket.call("list_objects_v2", Prefix=prefix, Delimiter="/", **token)
+            page = self._bucket.call("list_objects_v2", Prefix=prefix, Delimiter="/", MaxKeys=PAGE, **token)
             for each in page.get("CommonPrefixes", []):
                 yield Entry(each["Prefix"].removeprefix(prefix).rstrip("/"), [], is_folder=True)
             for each in page.get("Contents", []):

@@ -99,6 +99,27 @@ async def test_records_that_were_deleted_unread_stop_the_source(kafka_bootstrap:
     assert min(found) >= 50
 
 
+async def test_a_topic_made_anew_stops_the_source_however_much_it_holds(
+    kafka_bootstrap: str, topic: str, opened: Any
+) -> None:
+    await publish(kafka_bootstrap, topic, range(10))
+    _, position = await asyncio.to_thread(read, opened())
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka_bootstrap)
+    await admin.start()
+    await admin.delete_topics([topic])
+    async with asyncio.timeout(30):
+        while topic in await admin.list_topics():  # noqa: ASYNC110 - nothing tells when it is gone
+            await asyncio.sleep(0.05)
+    await admin.close()
+    await create_topic(kafka_bootstrap, topic, partitions=3)
+    await publish(kafka_bootstrap, topic, range(100, 200))  # as many as there were, and more
+    with pytest.raises(Transient, match="made anew") as error:
+        await asyncio.to_thread(read, opened(), position)
+    assert error.value.code == "position"
+    found, _ = await asyncio.to_thread(read, opened(gaps="continue"), position)
+    assert sorted(found) == list(range(100, 200))
+
+
 async def test_it_may_begin_with_what_comes(kafka_bootstrap: str, topic: str, opened: Any) -> None:
     await publish(kafka_bootstrap, topic, range(5))
     found, position = await asyncio.to_thread(read, opened(begin="latest"))

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import orjson
 import pytest
 
 from hub.adapters import registry
+from hub.adapters.http_pages import Pages, PagesSettings
 from hub.errors import ConfigurationError, Transient
 from tests.conformance.helpers import site
 from tests.services.rest import HTML, JSON, Rest
@@ -141,6 +143,24 @@ def test_a_page_that_is_gone_in_the_middle_is_an_error_and_not_an_end(rest: Rest
     with pytest.raises(Transient) as error:
         read(opened(rest, tmp_path, pages=PAGES["next"]))
     assert error.value.code == "http-404"
+
+
+@pytest.mark.parametrize("href", ["http://A.example:80/rows?p=2", "HTTP://a.example/rows?p=2", "/rows?p=2"])
+def test_one_host_may_be_written_in_several_ways(href: str) -> None:
+    pages = Pages("http://a.example/rows", PagesSettings(by="next", path="next"))
+    answer = httpx.Response(200, request=httpx.Request("GET", "http://a.example/rows"))
+    found = pages.next({}, answer, {"next": href}, 1)
+    assert httpx.URL((found or {})["url"]) == httpx.URL("http://a.example/rows?p=2")
+
+
+@pytest.mark.parametrize(
+    "href", ["https://a.example/r", "http://a.example:81/r", "http://u@a.example/r", "//b.example/r"]
+)
+def test_another_port_scheme_or_user_is_another_host(href: str) -> None:
+    pages = Pages("http://a.example/rows", PagesSettings(by="next", path="next"))
+    answer = httpx.Response(200, request=httpx.Request("GET", "http://a.example/rows"))
+    with pytest.raises(Transient, match="another host"):
+        pages.next({}, answer, {"next": href}, 1)
 
 
 def test_the_next_page_is_not_asked_for_on_another_host(rest: Rest, tmp_path: Path) -> None:

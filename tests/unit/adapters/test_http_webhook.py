@@ -111,6 +111,19 @@ def test_a_body_may_hold_what_looks_like_a_part(tmp_path: Path) -> None:
     assert opened(tmp_path).verify(headers(body=body), body, NOW)
 
 
+@pytest.mark.parametrize("signed", ["{timestamp}.{nonce}.{body}", "{timestamp}.{body}.{nonce}"])
+def test_no_piece_of_a_body_is_taken_for_the_calls_id(tmp_path: Path, signed: str) -> None:
+    source = opened(tmp_path, nonce="X-Id", signed=signed)
+    told = signed.replace("{timestamp}", "1790000000").replace("{nonce}", "n1").replace("{body}", "a.b").encode()
+    overheard = {"x-timestamp": "1790000000", "x-signature": proof(told).hex()}
+    assert source.verify({**overheard, "x-id": "n1"}, b"a.b", NOW) == "n1"
+    ways = [("n1.a", b"b"), ("b.n1", b"a")]  # the same text under the signature, cut elsewhere
+    for nonce, body in ways:
+        with pytest.raises(Rejected) as error:
+            source.verify({**overheard, "x-id": nonce}, body, NOW)
+        assert error.value.code == "signature"
+
+
 def test_a_body_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(Malformed):
         opened(tmp_path).rows(b"<html>")

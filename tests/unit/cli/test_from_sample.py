@@ -95,6 +95,14 @@ def test_fixed_width_is_cut_where_all_lines_change_kind(hub, tmp_path):
     assert "length: 26" in (city / "layouts/ido.yaml").read_text("utf-8")
 
 
+def test_a_header_with_line_breaks_breaks_no_comment_of_the_draft(hub, tmp_path):
+    sample, city = tmp_path / "kaigo.csv", tmp_path / "city"
+    sample.write_text('宛名番号,"氏名\nsecret: x","個人番号\x1e\nown: y"\n1000001,守口,1\n1000002,京阪,2\n', "utf-8")
+    assert hub("init", city, "--from-sample", sample).exit_code == 0
+    shown = hub("check", "--city", city)
+    assert shown.exit_code == 0, shown.stdout
+
+
 def test_a_second_system_is_added_to_a_city_and_nothing_overwritten(hub, city, tmp_path):
     before = (city / "hub.yaml").read_text()
     sample = tmp_path / "tennyu.csv"

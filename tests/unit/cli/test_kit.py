@@ -54,6 +54,31 @@ def test_a_promise_that_is_not_kept_is_named_with_what_it_means(hub, desk):
     assert "`idempotent` is declared wrongly" in shown.stdout
 
 
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("class Desk(:\n", "adapter.py:1"),
+        ("\nimport nowhere_at_all\n", "adapter.py:2"),
+        ("Table = 1\n", "conformance.py:"),  # which wants the class Desk
+    ],
+)
+def test_a_package_that_cannot_be_loaded_is_named_with_its_place(hub, desk, text, place):
+    (desk / "hub_desk" / "adapter.py").write_text(text, "utf-8")
+    shown = hub("adapters", "check", desk, "--json")
+    (problem,) = json.loads(shown.stdout)["error"]["problems"]
+    assert shown.exit_code == 2
+    assert place in problem["place"]
+    assert "`desk`" in problem["message"]
+    assert problem["mend"]
+
+
+def test_a_folder_that_is_not_there_is_no_adapter(hub, tmp_path):
+    shown = hub("adapters", "check", tmp_path / "nowhere")
+    assert shown.exit_code == 2
+    assert str(tmp_path / "nowhere" / "pyproject.toml") in shown.stderr
+    assert hub("adapters", "list").exit_code == 0
+
+
 def test_an_adapter_that_was_tried_on_nothing_is_no_success(hub, desk):
     path = desk / "pyproject.toml"
     head, _, rest = path.read_text("utf-8").partition('[project.entry-points."hub.conformance"]')
