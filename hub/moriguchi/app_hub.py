@@ -66,9 +66,9 @@ class AppHub:
             asyncio.run(hub.publish(stream, system=None, name=str(path), facts_only=facts_only))
 
     def drain(self, *, wait: float = 30.0) -> bool:
-        """Run until nothing is left; False when something still waits."""
+        """Run until nothing is left, as in the evening, when windows close; False when something still waits."""
         with _open(self._folder) as hub:
-            return asyncio.run(hub.drain(wait=wait)).clear
+            return asyncio.run(hub.drain(wait=wait, close_windows=True)).clear
 
     def events(self, *, since: str) -> list[dict[str, Any]]:
         """Return every event recorded since a time, the newest first."""

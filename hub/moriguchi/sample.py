@@ -9,7 +9,7 @@ from shutil import copyfile
 
 from hub.moriguchi.town import Town
 
-FOLDERS = ("in/koseki", "in/kokuho", "in/shinsei", "out/kokuho", "var/standins")
+FOLDERS = ("in/koseki", "in/kokuho", "in/shinsei", "in/kaigo", "out/kokuho", "out/kaigo", "var/standins")
 _PORT = re.compile(r"(?<=http://127\.0\.0\.1:)([0-9]+)(?=/v1/notices)")
 
 

@@ -131,7 +131,7 @@ def _apply(connection: sqlite3.Connection, subject: str, kind: str, data: dict[s
     address = data.get("old_address" if taken_back else "new_address")
     if short in {"moved", "address-renumbered"} and address:
         change["使用場所"] = address["text"]
-    if short == "name-changed":
+    if short in {"name-changed", "married", "divorced"} and "name" in data:
         change["使用者"] = data["name"]
     if short in {"moved-out", "died"}:
         change["状態"] = "使用中" if taken_back else "閉栓予定"
