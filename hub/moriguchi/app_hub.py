@@ -10,8 +10,7 @@ from hub.app import Hub
 from hub.kafka.local import LocalBroker
 from hub.ledger import quarantine, schema
 from hub.ledger.views import EventFilter
-from hub.moriguchi.sample import install_sample
-from hub.settings.load import load_city
+from hub.moriguchi.sample import install_sample, read_city
 from hub.stages import times
 from hub.stages.inquiry import DeliveryFilter, Inquiry
 from hub.stages.times import moment
@@ -43,7 +42,7 @@ class AppHub:
 
     def __enter__(self) -> Self:
         install_sample(self._folder)
-        city = load_city(self._folder)
+        city = read_city(self._folder)
         with ExitStack() as stack:
             if city.bootstrap is None:
                 stack.enter_context(LocalBroker(self._folder / "var").lease())
@@ -92,7 +91,7 @@ class AppHub:
 
 def _open(folder: Path) -> AbstractContextManager[Hub]:
     """Open the city as its files stand now."""
-    return closing(Hub(load_city(folder)))
+    return closing(Hub(read_city(folder)))
 
 
 def _items(page: Callable[[str | None], dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -1,7 +1,8 @@
 """Stand-ins for the city's legacy systems: each holds its own data, in `var/standins/` of the city's folder.
 
 They know nothing of the hub. 住基 writes its history table, 戸籍 and 国保 export files and 国保 imports them, 水道 is a
-small HTTP service, 後期高齢 and 印鑑 own tables that the hub writes into, 介護 imports fixed-width files at night and answers.
+small HTTP service, 後期高齢 and 印鑑 own tables that the hub writes into, 介護 imports at night
+and answers next morning.
 `python -m hub.moriguchi.standins DIR` runs 水道 alone.
 """
 

@@ -63,9 +63,9 @@ class Kaigo:
                     row = {"宛名番号": member.number, "氏名": member.name, "住所": member.address}
                     insert(connection, "hihokensha", {**row, "資格": "有"})
 
-    def import_files(self) -> list[Path]:
-        """Take in every file not taken in yet, each once, and answer it; return the answers."""
-        written = []
+    def import_files(self) -> int:
+        """Take in every file not taken in yet, each once, and answer it; return how many records were taken."""
+        taken = 0
         with opened(self._path, SCHEMA) as connection:
             for path in sorted(self._in.glob("KAIGO_*.DAT")):
                 if connection.execute("SELECT 1 FROM torikomi WHERE ファイル = ?", (path.name,)).fetchone():
@@ -73,8 +73,9 @@ class Kaigo:
                 records = list(_records(path.read_bytes()))
                 refused = [each for record in records if (each := _apply(connection, record))]
                 insert(connection, "torikomi", {"ファイル": path.name, "件数": len(records), "エラー": len(refused)})
-                written.append(self._answer(path.stem, refused))
-        return written
+                self._answer(path.stem, refused)
+                taken += len(records) - len(refused)
+        return taken
 
     def member(self, number: str) -> dict[str, str] | None:
         """Return a member's row as it stands."""
