@@ -147,10 +147,7 @@ def test_who_must_always_be_told_is_told_of_its_own(router, row, kind):
 @pytest.mark.parametrize(("row", "kind"), [(row, kind) for row, kind, mark in CELLS if mark == "○"])
 def test_a_condition_leaves_somebody_out(router, row, kind):
     """Someone nobody knows anything of, and who brings nothing along but an age that no ○ asks for."""
-    if kind == "出生":
-        facts = {"resident": {"alive": True}}  # the second report of a birth
-    else:
-        facts = {}
+    facts = {"resident": {"alive": True}} if kind == "出生" else {}  # the second report of a birth
     birth = {"後期高齢": PARENT, "介護": PARENT, "国保": "1944-07-22", "年金": PUPIL, "選挙": PUPIL}.get(row, PARENT)
     assert ROWS[row][0] not in told(router, kind, facts, birth)
 

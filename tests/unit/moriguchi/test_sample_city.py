@@ -10,6 +10,7 @@ import hub.moriguchi
 from hub.adapters import registry
 from hub.events.catalogue import TYPES
 from hub.moriguchi.forms import JIYU
+from hub.moriguchi.page import COMMAND, page
 from hub.moriguchi.standins import kaigo
 from hub.moriguchi.standins.suido import PORT
 from hub.routing.lint import check
@@ -99,3 +100,8 @@ def test_the_water_service_is_where_its_stand_in_serves(city):
 def test_the_stand_in_of_long_term_care_reads_the_layout_the_hub_writes(city):
     assert [(field.name or "予備", field.width) for field in city.layouts["kaigo"].record] == list(kaigo.RECORD)
     assert city.layouts["kaigo-err"].length == kaigo.ERROR_LENGTH
+
+
+def test_its_page_says_what_is_in_it(city):
+    said = (Path(__file__).parents[3] / "docs" / "moriguchi.md").read_text(encoding="utf-8")
+    assert said == page(city), f"mend: {COMMAND}"

@@ -11,7 +11,8 @@ import pytest
 
 from hub.moriguchi import forms
 from hub.moriguchi.generator import residents
-from hub.moriguchi.standins import Inkan, Juki, Koki, Kokuho, Koseki, Shinsei, Suido, read_csv, write_csv
+from hub.moriguchi.standins import Inkan, Juki, Kaigo, Koki, Kokuho, Koseki, Shinsei, Suido, read_csv, write_csv
+from hub.moriguchi.standins import kaigo as kaigo_files
 from hub.moriguchi.standins.files import unused
 
 PEOPLE = list(residents(300))
@@ -282,3 +283,55 @@ def test_suido_takes_another_port_when_its_own_is_taken(tmp_path, suido):
     taken = int(suido.base.rpartition(":")[2])
     with Suido(tmp_path / "other") as second:
         assert second.start(taken) != taken
+
+
+# --- 介護 ----------------------------------------------------------------------------------------------------------
+
+
+def written(tmp_path, *records, name="KAIGO_2026-11-20_003"):
+    """Lay a file as the layout has it: each record (宛名番号, 事由, 氏名, 処理)."""
+    lines = ["1" + "003" + "20261120"]
+    for no, (number, reason, person, action) in enumerate(records, 1):
+        fields = {"区分": "2", "連番": f"{no:06d}", "処理": action, "宛名番号": number, "事由": reason, "氏名": person}
+        lines.append([fields.get(column, "").encode("cp932").ljust(width) for column, width in kaigo_files.RECORD])
+    lines.append(f"9{len(records):06d}")
+    whole = [b"".join(line) if isinstance(line, list) else line.encode().ljust(kaigo_files.LENGTH) for line in lines]
+    path = tmp_path / "out/kaigo" / f"{name}.DAT"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"\r\n".join(whole) + b"\r\n")
+    return path
+
+
+@pytest.fixture
+def kaigo(tmp_path):
+    kaigo = Kaigo(tmp_path)
+    kaigo.fill(PEOPLE)
+    return kaigo
+
+
+def test_kaigo_imports_a_file_once_and_names_what_it_refused(tmp_path, kaigo):
+    member = one_with("kaigo")
+    written(tmp_path, (member.number, "13", member.name, "1"), ("272094999999999", "21", "守口\u3000健", "1"))
+    assert kaigo.import_files() == 1
+    assert kaigo.import_files() == 0
+    assert kaigo.member(member.number)["資格"] == "喪失"
+    (answer,) = (tmp_path / "in/kaigo").iterdir()
+    assert answer.name == "ERR_2026-11-20_003.DAT"
+    head, refused, tail = answer.read_bytes().decode("cp932").splitlines()
+    assert (head[:9], refused[:11], tail[:7]) == ("120261120", "2000002E101", "9000001")
+
+
+def test_kaigo_takes_a_death_back_and_a_newcomer_in(tmp_path, kaigo):
+    member = one_with("kaigo")
+    written(tmp_path, (member.number, "13", member.name, "1"), (member.number, "13", member.name, "3"))
+    written(tmp_path, ("272094999999999", "01", "守口\u3000健", "1"), name="KAIGO_2026-11-20_004")
+    assert kaigo.import_files() == 3
+    assert kaigo.member(member.number)["資格"] == "有"
+    assert kaigo.member("272094999999999")["氏名"] == "守口\u3000健"
+
+
+def test_kaigo_refuses_a_file_that_was_cut_short(tmp_path, kaigo):
+    path = written(tmp_path, (one_with("kaigo").number, "13", "守口\u3000健", "1"))
+    path.write_bytes(path.read_bytes()[: -kaigo_files.LENGTH - 2])
+    with pytest.raises(ValueError, match="not whole"):
+        kaigo.import_files()
