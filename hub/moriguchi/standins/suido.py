@@ -128,6 +128,9 @@ def _apply(connection: sqlite3.Connection, subject: str, kind: str, data: dict[s
     """Change the contract: a move changes where water is used, a death or a departure asks for closing."""
     change: dict[str, str] = {}
     short = found[1] if (found := RESIDENT.search(kind)) else ""
+    if "event.cancelled" in kind:  # it says the wrong values; what it was shows in the contract's own row
+        query = "SELECT 連絡 FROM keiyaku WHERE 宛名番号 = ?"
+        short = {"転出": "moved-out", "死亡": "died"}.get(connection.execute(query, (subject,)).fetchone()[0], "moved")
     address = data.get("old_address" if taken_back else "new_address")
     if short in {"moved", "address-renumbered"} and address:
         change["使用場所"] = address["text"]
