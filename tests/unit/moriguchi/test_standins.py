@@ -172,6 +172,24 @@ def test_kokuho_ends_a_membership_and_opens_it_again_when_taken_back(tmp_path, k
     assert (kokuho.member(member.number)["資格"], kokuho.member(member.number)["喪失事由"]) == ("有", "")
 
 
+def test_kokuho_takes_back_what_the_hub_cancels(tmp_path, kokuho):
+    """A cancellation has a type of its own, and the wrong values."""
+    member = one_with("kokuho")
+    old, new = json.dumps({"text": member.address}), json.dumps({"text": "守口市新町"})
+    changes = [
+        told(member, "resident.moved", "k1", old_address=old, new_address=new),
+        told(member, "event.cancelled", "k2", "cancel", old_address=old, new_address=new),
+        told(member, "resident.died", "k3", died_on="2026-11-20"),
+    ]
+    write_csv(tmp_path / "out/kokuho/1.csv", changes)
+    kokuho.import_files()
+    assert kokuho.member(member.number)["住所"] == member.address
+    assert kokuho.member(member.number)["資格"] == "喪失"
+    write_csv(tmp_path / "out/kokuho/2.csv", [told(member, "event.cancelled", "k4", "cancel", died_on="2026-11-20")])
+    kokuho.import_files()
+    assert (kokuho.member(member.number)["資格"], kokuho.member(member.number)["喪失事由"]) == ("有", "")
+
+
 def test_kokuho_exports_who_joined_and_left(kokuho):
     member, stranger = one_with("kokuho"), next(each for each in PEOPLE if "kokuho" not in each.insurance)
     path = kokuho.export([forms.kokuho(member, "喪失", DAY), forms.kokuho(stranger, "取得", DAY)], DAY)
@@ -233,6 +251,18 @@ def test_suido_asks_for_closing_after_a_death_and_not_after_its_cancel(suido):
     call(suido, "/v1/notices", death)
     assert (suido.contract(member.number)["状態"], suido.contract(member.number)["連絡"]) == ("閉栓予定", "死亡")
     call(suido, "/v1/notices", {**death, "action": "cancel"}, "k2")
+    assert (suido.contract(member.number)["状態"], suido.contract(member.number)["連絡"]) == ("使用中", "")
+
+
+def test_suido_takes_back_what_the_hub_cancels(suido):
+    member = one_with("suido")
+    cancel = {"type": "jp.lg.moriguchi.event.cancelled.v1", "subject": member.number, "action": "cancel"}
+    call(suido, "/v1/notices", moved(member))
+    call(suido, "/v1/notices", {**cancel, "data": moved(member)["data"]}, "k2")
+    assert suido.contract(member.number)["使用場所"] == member.address
+    death = {"type": "resident.died", "subject": member.number, "data": {"died_on": "2026-11-20"}}
+    call(suido, "/v1/notices", death, "k3")
+    call(suido, "/v1/notices", {**cancel, "data": death["data"]}, "k4")
     assert (suido.contract(member.number)["状態"], suido.contract(member.number)["連絡"]) == ("使用中", "")
 
 
