@@ -139,7 +139,8 @@ class Hub:
                 broker = self.broker or LocalBroker(self.folder / "var")
                 bootstrap = await asyncio.to_thread(stack.enter_context, broker.lease())
             self.bootstrap = bootstrap
-            topic = await ensure_topics(bootstrap, self.city.prefix, self.city.city, ledger_id)
+            told = sorted({each.system for each in self.city.receivers() if each.adapter == "kafka"})
+            topic = await ensure_topics(bootstrap, self.city.prefix, self.city.city, ledger_id, told=told)
             generation = await asyncio.to_thread(
                 partial(self.log.open_generation, topic.name, topic.uuid, topic.partitions, adopt=adopt)
             )

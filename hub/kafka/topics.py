@@ -1,6 +1,7 @@
 """Topics: created explicitly, recognised by their UUID, bound to one city and one ledger.
 
-`<prefix>.events` carries every event, `<prefix>.dead` announces dead letters, and the compacted `<prefix>.meta` holds
+`<prefix>.events` carries every event, `<prefix>.dead` announces dead letters, `<prefix>.out.<system>` is what a system
+that speaks Kafka is told, and the compacted `<prefix>.meta` holds
 whose topic it is: one record keyed by the UUID of `<prefix>.events`, `{"city": …, "ledger": …}`. A topic that was
 deleted and created again has another UUID, so an old record never speaks for it.
 """
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -62,17 +63,22 @@ async def identity(bootstrap: str, name: str, *, limit: float = 15.0) -> str | N
     return there[name].uuid if name in there else None
 
 
-async def ensure_topics(bootstrap: str, prefix: str, city: str, ledger_id: str, *, limit: float = 15.0) -> TopicInfo:
+async def ensure_topics(
+    bootstrap: str, prefix: str, city: str, ledger_id: str, *, told: Iterable[str] = (), limit: float = 15.0
+) -> TopicInfo:
     """Create the topics that are missing, check whose they are, and return `<prefix>.events`.
 
+    `told` are the systems told over Kafka, each by its topic `<prefix>.out.<system>`; one there is kept as it is.
     Raises ConfigurationError when they are another city's or another ledger's, BrokerUnavailable when Kafka is away.
     """
-    names = [f"{prefix}.events", f"{prefix}.dead", f"{prefix}.meta"]
+    names = [f"{prefix}.events", f"{prefix}.dead", f"{prefix}.meta", *(f"{prefix}.out.{system}" for system in told)]
     async with _admin(bootstrap, limit) as admin:
         there = await _describe(admin, names)
         missing = [name for name in names if name not in there]
         if missing:
-            await _create(admin, _topics(prefix, replicas=min(3, len(admin._client.cluster.brokers()))), missing)  # noqa: SLF001
+            replicas = min(3, len(admin._client.cluster.brokers()))  # noqa: SLF001
+            out = {name: _events(name, PARTITIONS, replicas) for name in names[3:]}
+            await _create(admin, {**_topics(prefix, replicas=replicas), **out}, missing)
             there = await _appear(admin, names)
     info = there[names[0]]
     await _claim(bootstrap, prefix, info.uuid, {"city": city, "ledger": ledger_id}, limit)

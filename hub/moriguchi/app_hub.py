@@ -10,8 +10,7 @@ from hub.app import Hub
 from hub.kafka.local import LocalBroker
 from hub.ledger import quarantine, schema
 from hub.ledger.views import EventFilter
-from hub.moriguchi.sample import install_sample
-from hub.settings.load import load_city
+from hub.moriguchi.sample import install_sample, read_city
 from hub.stages import times
 from hub.stages.inquiry import DeliveryFilter, Inquiry
 from hub.stages.times import moment
@@ -43,7 +42,7 @@ class AppHub:
 
     def __enter__(self) -> Self:
         install_sample(self._folder)
-        city = load_city(self._folder)
+        city = read_city(self._folder)
         with ExitStack() as stack:
             if city.bootstrap is None:
                 stack.enter_context(LocalBroker(self._folder / "var").lease())
@@ -66,9 +65,9 @@ class AppHub:
             asyncio.run(hub.publish(stream, system=None, name=str(path), facts_only=facts_only))
 
     def drain(self, *, wait: float = 30.0) -> bool:
-        """Run until nothing is left; False when something still waits."""
+        """Run until nothing is left, as in the evening, when windows close; False when something still waits."""
         with _open(self._folder) as hub:
-            return asyncio.run(hub.drain(wait=wait)).clear
+            return asyncio.run(hub.drain(wait=wait, close_windows=True)).clear
 
     def events(self, *, since: str) -> list[dict[str, Any]]:
         """Return every event recorded since a time, the newest first."""
@@ -92,7 +91,7 @@ class AppHub:
 
 def _open(folder: Path) -> AbstractContextManager[Hub]:
     """Open the city as its files stand now."""
-    return closing(Hub(load_city(folder)))
+    return closing(Hub(read_city(folder)))
 
 
 def _items(page: Callable[[str | None], dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -30,7 +30,7 @@ class Hub(Protocol):
         ...
 
     def drain(self, *, wait: float = 30.0) -> bool:
-        """Run until nothing is left (`hub drain`); False when something still waits."""
+        """Run until nothing is left (`hub drain --close-windows`); False when something still waits."""
         ...
 
     def events(self, *, since: str) -> list[dict[str, Any]]:
@@ -85,8 +85,8 @@ class CommandHub:
         self._ask("publish", str(path), *(["--facts-only"] if facts_only else []), accept=(0, 1))
 
     def drain(self, *, wait: float = 30.0) -> bool:
-        """Run until nothing is left; False when something still waits."""
-        self._ask("drain", "--wait", f"{wait:g}s", accept=(0, 1))
+        """Run until nothing is left, as in the evening, when windows close; False when something still waits."""
+        self._ask("drain", "--wait", f"{wait:g}s", "--close-windows", accept=(0, 1))
         return self._code == 0
 
     def events(self, *, since: str) -> list[dict[str, Any]]:

@@ -19,11 +19,10 @@ from hub.moriguchi.app_hub import AppHub
 from hub.moriguchi.cast import Cast, choose
 from hub.moriguchi.command_hub import CommandHub, Hub
 from hub.moriguchi.generator import age_on
-from hub.moriguchi.sample import install_sample, set_water_port, water_port
+from hub.moriguchi.sample import install_sample, read_city, set_water_port, water_port
 from hub.moriguchi.story import MADE, Scene, Shown, Storyteller
 from hub.moriguchi.town import Town
 from hub.moriguchi.words import Words
-from hub.settings.load import load_city
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,7 +62,7 @@ class _Day:
     """One day: what is made to happen, and what is asked afterwards."""
 
     def __init__(self, hub: Hub, out: Console, words: Words) -> None:
-        city = load_city(hub.folder)
+        city = read_city(hub.folder)
         self.town = Town(hub.folder)
         self._hub = hub
         self._words = words
@@ -108,6 +107,7 @@ class _Day:
         self._story.late = {each["id"] for each in waiting}
         self._story.note("waiting", count=len(waiting))
 
+        self._story.step("evening", count=town.kaigo.import_files())
         town.suido.is_down = False
         self._story.step("up")
         town.happen(later, self._today)
@@ -213,6 +213,7 @@ class _Day:
             ("unmatched", f"{unmatched:,}"),
             ("deliveries", f"{len(made):,}"),
             ("retried", f"{sum(each['id'] in self._story.late for each in made):,}"),
+            ("confirmed", f"{sum(each['status'] == 'confirmed' for each in made):,}"),
             ("unfinished", f"{len(deliveries) - len(made):,}"),
             ("all-spared", f"{len(told):,}"),
             ("latency", self._latency([each for each in made if each["id"] not in self._story.late])),

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import re
+from functools import lru_cache
 from importlib.resources import as_file, files
 from pathlib import Path
 from shutil import copyfile
+from typing import TYPE_CHECKING
 
 from hub.moriguchi.town import Town
+from hub.settings.load import load_city
 
-FOLDERS = ("in/koseki", "in/kokuho", "in/shinsei", "out/kokuho", "var/standins")
+if TYPE_CHECKING:
+    from hub.settings.models import City
+
+ENVIRONMENT = ("HUB_KAFKA", "HUB_LEDGER")
+READ = {"systems", "tables", "layouts", "calendars"}
+FOLDERS = ("in/koseki", "in/kokuho", "in/shinsei", "in/kaigo", "out/kokuho", "out/kaigo", "var/standins")
 _PORT = re.compile(r"(?<=http://127\.0\.0\.1:)([0-9]+)(?=/v1/notices)")
 
 
@@ -31,6 +40,18 @@ def install_sample(folder: Path) -> list[Path]:
         (folder / name).mkdir(parents=True, exist_ok=True)
     Town(folder).found()
     return written
+
+
+def read_city(folder: Path) -> City:
+    """Return the city as its files stand now; they are read again only when one of them has changed."""
+    paths = [*sorted(path for path in folder.glob("*/*") if path.parent.name in READ), folder / "hub.yaml"]
+    stamps = [(str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in paths]
+    return _read(folder, (*stamps, *(os.environ.get(name) for name in ENVIRONMENT)))
+
+
+@lru_cache(maxsize=1)
+def _read(folder: Path, _stamps: tuple[object, ...]) -> City:
+    return load_city(folder)
 
 
 def water_port(folder: Path) -> int:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MADE = {"delivered", "confirmed", "warning"}
 _MARKS = {**dict.fromkeys(MADE, ("✓", "green")), "suppressed": ("–", "dim"), "dead": ("✗", "red")}
+_FEW = 10  # systems named for one reason
 _LIMIT = 34  # of a value in a before/after table that is not folded
 
 
@@ -149,7 +150,12 @@ class Storyteller:
         grouped: dict[str, list[str]] = {}
         for item in shown.answer["not_told"]:
             grouped.setdefault(self._why(item), []).append(self._title(item["system"]))
-        return [(why, self._words("join").join(systems)) for why, systems in grouped.items()]
+        return [(why, self._few(systems)) for why, systems in grouped.items()]
+
+    def _few(self, systems: list[str]) -> str:
+        """Return their names, or how many there are when nobody would read them all."""
+        few = len(systems) <= _FEW
+        return self._words("join").join(systems) if few else self._words("systems", count=len(systems))
 
     def _why(self, item: Mapping[str, Any]) -> str:
         key = f"why-{item.get('reason')}"

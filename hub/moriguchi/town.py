@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from hub.moriguchi.generator import initial_facts, residents
-from hub.moriguchi.standins import Inkan, Juki, Koki, Kokuho, Koseki, Shinsei, Suido
+from hub.moriguchi.standins import Inkan, Juki, Kaigo, Koki, Kokuho, Koseki, Shinsei, Suido
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,6 +26,7 @@ class Town:
         self.juki = Juki(folder)
         self.koseki = Koseki(folder)
         self.kokuho = Kokuho(folder)
+        self.kaigo = Kaigo(folder)
         self.koki = Koki(folder)
         self.inkan = Inkan(folder)
         self.shinsei = Shinsei(folder)
@@ -38,7 +39,7 @@ class Town:
     def fill(self, people: Iterable[Resident]) -> None:
         """Let every stand-in take over those who concern it."""
         people = list(people)
-        for system in (self.juki, self.kokuho, self.koki, self.inkan, self.suido):
+        for system in (self.juki, self.kokuho, self.kaigo, self.koki, self.inkan, self.suido):
             system.fill(people)
         self.koseki.accept(())
 

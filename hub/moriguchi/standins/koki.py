@@ -42,7 +42,7 @@ class Koki(_Table):
     file = "koki.db"
     table = "hihokensha"
     schema = """
-    CREATE TABLE IF NOT EXISTS hihokensha (宛名番号 TEXT PRIMARY KEY, 氏名 TEXT, 住所 TEXT, 喪失日 TEXT);
+    CREATE TABLE IF NOT EXISTS hihokensha (宛名番号 TEXT PRIMARY KEY, 氏名 TEXT, 住所 TEXT, 世帯番号 TEXT, 喪失日 TEXT);
     """
 
     def fill(self, people: Iterable[Resident]) -> None:

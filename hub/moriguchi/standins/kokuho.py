@@ -82,8 +82,21 @@ def _apply(connection: sqlite3.Connection, row: Mapping[str, str]) -> bool:
     if connection.execute("SELECT 1 FROM uketsuke WHERE delivery_key = ?", (key,)).fetchone():
         return False
     connection.execute("INSERT INTO uketsuke VALUES (?)", (key,))
-    _set(connection, row["subject"], _change(row))
+    if row["type"] == "event.cancelled":
+        _set(connection, row["subject"], _undone(connection, row))
+    else:
+        _set(connection, row["subject"], _change(row))
     return True
+
+
+def _undone(connection: sqlite3.Connection, row: Mapping[str, str]) -> dict[str, str]:
+    """Return what a cancellation changes; it says the wrong values, what it was shows in the member's own row."""
+    query = "SELECT 喪失事由 FROM hihokensha WHERE 宛名番号 = ?"
+    found = connection.execute(query, (row["subject"],)).fetchone()
+    if found and found["喪失事由"]:
+        return {"資格": "有", "喪失事由": ""}
+    address = row.get("old_address")
+    return {"住所": json.loads(address)["text"]} if address else {}
 
 
 def _change(row: Mapping[str, str]) -> dict[str, str]:

@@ -128,10 +128,13 @@ def _apply(connection: sqlite3.Connection, subject: str, kind: str, data: dict[s
     """Change the contract: a move changes where water is used, a death or a departure asks for closing."""
     change: dict[str, str] = {}
     short = found[1] if (found := RESIDENT.search(kind)) else ""
+    if "event.cancelled" in kind:  # it says the wrong values; what it was shows in the contract's own row
+        query = "SELECT 連絡 FROM keiyaku WHERE 宛名番号 = ?"
+        short = {"転出": "moved-out", "死亡": "died"}.get(connection.execute(query, (subject,)).fetchone()[0], "moved")
     address = data.get("old_address" if taken_back else "new_address")
     if short in {"moved", "address-renumbered"} and address:
         change["使用場所"] = address["text"]
-    if short == "name-changed":
+    if short in {"name-changed", "married", "divorced"} and "name" in data:
         change["使用者"] = data["name"]
     if short in {"moved-out", "died"}:
         change["状態"] = "使用中" if taken_back else "閉栓予定"

@@ -20,6 +20,15 @@ async def test_topics_are_made_once_and_belong_to_one_ledger(kafka_bootstrap, to
     assert (await topics.topic_info(kafka_bootstrap, f"{topic_prefix}.dead")).partitions == 1
 
 
+async def test_a_system_told_over_kafka_has_its_topic_also_one_that_comes_later(kafka_bootstrap, topic_prefix):
+    first = await topics.ensure_topics(kafka_bootstrap, topic_prefix, "city", "one")
+    assert await topics.topic_info(kafka_bootstrap, f"{topic_prefix}.out.shuno") is None
+    for _ in range(2):
+        assert await topics.ensure_topics(kafka_bootstrap, topic_prefix, "city", "one", told=["shuno"]) == first
+    made = await topics.topic_info(kafka_bootstrap, f"{topic_prefix}.out.shuno")
+    assert made.partitions == topics.PARTITIONS
+
+
 async def test_of_two_that_claim_a_topic_at_once_one_is_refused(kafka_bootstrap, topic_prefix):
     claims = await asyncio.gather(
         *(topics.ensure_topics(kafka_bootstrap, topic_prefix, "city", ledger) for ledger in "ab"),

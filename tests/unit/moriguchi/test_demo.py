@@ -229,7 +229,7 @@ def test_exit_codes_become_errors(monkeypatch, code, error):
 def test_a_drain_that_leaves_something_is_no_error(monkeypatch):
     made, hub = commands(monkeypatch, drain=(1, '{"clear": false}'))
     assert hub.drain(wait=2.5) is False
-    assert made.asked == [["drain", "--wait", "2.5s"]]
+    assert made.asked == [["drain", "--wait", "2.5s", "--close-windows"]]
 
 
 @pytest.mark.parametrize(("code", "asked"), [(0, ["status"]), (1, ["status", "start", "stop"])])

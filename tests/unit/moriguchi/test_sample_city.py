@@ -10,6 +10,8 @@ import hub.moriguchi
 from hub.adapters import registry
 from hub.events.catalogue import TYPES
 from hub.moriguchi.forms import JIYU
+from hub.moriguchi.page import COMMAND, page
+from hub.moriguchi.standins import kaigo
 from hub.moriguchi.standins.suido import PORT
 from hub.routing.lint import check
 from hub.routing.ruletest import run_tests
@@ -46,9 +48,17 @@ def test_every_subscribing_system_has_a_rule_test_for_and_one_against(city):
 
 
 def test_it_is_as_large_as_promised(city):
-    assert len(city.systems) >= 10
-    assert len(city.subscriptions()) >= 40
-    assert {"csv", "jsonl", "database", "http"} <= {receiver.adapter for receiver in city.receivers()}
+    assert len(city.systems) >= 25
+    assert len(city.subscriptions()) >= 150
+    sinks = {"csv", "jsonl", "database", "http", "fixed_width", "excel", "kafka", "pull"}
+    assert sinks <= {receiver.adapter for receiver in city.receivers()}
+    sources = [source for system in city.systems.values() for source in system.sources.values()]
+    assert {"csv", "database", "excel"} <= {source.adapter for source in sources}
+    assert any(source.mode == "snapshot" and source.shares_state_with for source in sources)
+    assert any(source.guard for source in sources)
+    assert any(receiver.acknowledged and receiver.window for receiver in city.receivers())
+    assert all(system.owner and system.title.keys() >= {"ja", "en"} for system in city.systems.values())
+    assert all(system.protected for system in city.systems.values() if system.subscribes)
 
 
 def test_every_rule_says_why_and_sends_little(city):
@@ -85,3 +95,13 @@ def test_the_table_of_reasons_is_the_stand_ins_own(city):
 
 def test_the_water_service_is_where_its_stand_in_serves(city):
     assert f":{PORT}/" in city.systems["suido"].receives["main"].options["url"]
+
+
+def test_the_stand_in_of_long_term_care_reads_the_layout_the_hub_writes(city):
+    assert [(field.name or "予備", field.width) for field in city.layouts["kaigo"].record] == list(kaigo.RECORD)
+    assert city.layouts["kaigo-err"].length == kaigo.ERROR_LENGTH
+
+
+def test_its_page_says_what_is_in_it(city):
+    said = (Path(__file__).parents[3] / "docs" / "moriguchi.md").read_text(encoding="utf-8")
+    assert said == page(city), f"mend: {COMMAND}"

@@ -11,7 +11,8 @@ import pytest
 
 from hub.moriguchi import forms
 from hub.moriguchi.generator import residents
-from hub.moriguchi.standins import Inkan, Juki, Koki, Kokuho, Koseki, Shinsei, Suido, read_csv, write_csv
+from hub.moriguchi.standins import Inkan, Juki, Kaigo, Koki, Kokuho, Koseki, Shinsei, Suido, read_csv, write_csv
+from hub.moriguchi.standins import kaigo as kaigo_files
 from hub.moriguchi.standins.files import unused
 
 PEOPLE = list(residents(300))
@@ -171,6 +172,24 @@ def test_kokuho_ends_a_membership_and_opens_it_again_when_taken_back(tmp_path, k
     assert (kokuho.member(member.number)["資格"], kokuho.member(member.number)["喪失事由"]) == ("有", "")
 
 
+def test_kokuho_takes_back_what_the_hub_cancels(tmp_path, kokuho):
+    """A cancellation has a type of its own, and the wrong values."""
+    member = one_with("kokuho")
+    old, new = json.dumps({"text": member.address}), json.dumps({"text": "守口市新町"})
+    changes = [
+        told(member, "resident.moved", "k1", old_address=old, new_address=new),
+        told(member, "event.cancelled", "k2", "cancel", old_address=old, new_address=new),
+        told(member, "resident.died", "k3", died_on="2026-11-20"),
+    ]
+    write_csv(tmp_path / "out/kokuho/1.csv", changes)
+    kokuho.import_files()
+    assert kokuho.member(member.number)["住所"] == member.address
+    assert kokuho.member(member.number)["資格"] == "喪失"
+    write_csv(tmp_path / "out/kokuho/2.csv", [told(member, "event.cancelled", "k4", "cancel", died_on="2026-11-20")])
+    kokuho.import_files()
+    assert (kokuho.member(member.number)["資格"], kokuho.member(member.number)["喪失事由"]) == ("有", "")
+
+
 def test_kokuho_exports_who_joined_and_left(kokuho):
     member, stranger = one_with("kokuho"), next(each for each in PEOPLE if "kokuho" not in each.insurance)
     path = kokuho.export([forms.kokuho(member, "喪失", DAY), forms.kokuho(stranger, "取得", DAY)], DAY)
@@ -235,6 +254,18 @@ def test_suido_asks_for_closing_after_a_death_and_not_after_its_cancel(suido):
     assert (suido.contract(member.number)["状態"], suido.contract(member.number)["連絡"]) == ("使用中", "")
 
 
+def test_suido_takes_back_what_the_hub_cancels(suido):
+    member = one_with("suido")
+    cancel = {"type": "jp.lg.moriguchi.event.cancelled.v1", "subject": member.number, "action": "cancel"}
+    call(suido, "/v1/notices", moved(member))
+    call(suido, "/v1/notices", {**cancel, "data": moved(member)["data"]}, "k2")
+    assert suido.contract(member.number)["使用場所"] == member.address
+    death = {"type": "resident.died", "subject": member.number, "data": {"died_on": "2026-11-20"}}
+    call(suido, "/v1/notices", death, "k3")
+    call(suido, "/v1/notices", {**cancel, "data": death["data"]}, "k4")
+    assert (suido.contract(member.number)["状態"], suido.contract(member.number)["連絡"]) == ("使用中", "")
+
+
 @pytest.mark.parametrize(
     ("body", "key", "status"),
     [
@@ -282,3 +313,55 @@ def test_suido_takes_another_port_when_its_own_is_taken(tmp_path, suido):
     taken = int(suido.base.rpartition(":")[2])
     with Suido(tmp_path / "other") as second:
         assert second.start(taken) != taken
+
+
+# --- 介護 ----------------------------------------------------------------------------------------------------------
+
+
+def written(tmp_path, *records, name="KAIGO_2026-11-20_003"):
+    """Lay a file as the layout has it: each record (宛名番号, 事由, 氏名, 処理)."""
+    lines = ["1" + "003" + "20261120"]
+    for no, (number, reason, person, action) in enumerate(records, 1):
+        fields = {"区分": "2", "連番": f"{no:06d}", "処理": action, "宛名番号": number, "事由": reason, "氏名": person}
+        lines.append([fields.get(column, "").encode("cp932").ljust(width) for column, width in kaigo_files.RECORD])
+    lines.append(f"9{len(records):06d}")
+    whole = [b"".join(line) if isinstance(line, list) else line.encode().ljust(kaigo_files.LENGTH) for line in lines]
+    path = tmp_path / "out/kaigo" / f"{name}.DAT"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"\r\n".join(whole) + b"\r\n")
+    return path
+
+
+@pytest.fixture
+def kaigo(tmp_path):
+    kaigo = Kaigo(tmp_path)
+    kaigo.fill(PEOPLE)
+    return kaigo
+
+
+def test_kaigo_imports_a_file_once_and_names_what_it_refused(tmp_path, kaigo):
+    member = one_with("kaigo")
+    written(tmp_path, (member.number, "13", member.name, "1"), ("272094999999999", "21", "守口\u3000健", "1"))
+    assert kaigo.import_files() == 1
+    assert kaigo.import_files() == 0
+    assert kaigo.member(member.number)["資格"] == "喪失"
+    (answer,) = (tmp_path / "in/kaigo").iterdir()
+    assert answer.name == "ERR_2026-11-20_003.DAT"
+    head, refused, tail = answer.read_bytes().decode("cp932").splitlines()
+    assert (head[:9], refused[:11], tail[:7]) == ("120261120", "2000002E101", "9000001")
+
+
+def test_kaigo_takes_a_death_back_and_a_newcomer_in(tmp_path, kaigo):
+    member = one_with("kaigo")
+    written(tmp_path, (member.number, "13", member.name, "1"), (member.number, "13", member.name, "3"))
+    written(tmp_path, ("272094999999999", "01", "守口\u3000健", "1"), name="KAIGO_2026-11-20_004")
+    assert kaigo.import_files() == 3
+    assert kaigo.member(member.number)["資格"] == "有"
+    assert kaigo.member("272094999999999")["氏名"] == "守口\u3000健"
+
+
+def test_kaigo_refuses_a_file_that_was_cut_short(tmp_path, kaigo):
+    path = written(tmp_path, (one_with("kaigo").number, "13", "守口\u3000健", "1"))
+    path.write_bytes(path.read_bytes()[: -kaigo_files.LENGTH - 2])
+    with pytest.raises(ValueError, match="not whole"):
+        kaigo.import_files()
