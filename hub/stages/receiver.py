@@ -131,12 +131,16 @@ class _Breaker:
 
 @dataclass(slots=True)
 class _Record:
-    """What is to be settled: endings by `(status, job)`, what waits, what no longer does, and what failed."""
+    """What is to be settled: endings, what waits, what no longer does, and what failed.
+
+    `ended` is by `(status, job, whether it is an answer)`; what ends a delivery a second time stands in another such
+    part behind it, so that it is written after the first.
+    """
 
     batch: int = 0
-    finished: dict[tuple[int, int], tuple[list[int], list[int]]] = field(default_factory=dict)
+    ended: list[dict[tuple[int, int, bool], tuple[list[int], list[int]]]] = field(default_factory=lambda: [{}])
+    last: set[tuple[int, int]] = field(default_factory=set)  # `(pos, job)` in the last part
     arrived: tuple[list[int], list[int]] = field(default_factory=lambda: ([], []))  # at once, from the log
-    answered: dict[tuple[int, int], tuple[list[int], list[int]]] = field(default_factory=dict)
     holds: list[Hold] = field(default_factory=list)
     released: list[tuple[int, int]] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
@@ -146,29 +150,35 @@ class _Record:
 
     def any(self) -> bool:
         """Say whether there is anything to settle."""
-        return bool(self.finished or self.arrived[0] or self.answered or self.holds or self.released or self.failures)
+        return bool(self.last or self.arrived[0] or self.holds or self.released or self.failures)
 
     def finish(self, status: int, job: int, pos: int, no: int) -> None:
         """Note an ending."""
-        positions, numbers = self.finished.setdefault((status, job), ([], []))
-        positions.append(pos)
-        numbers.append(no)
+        self._end(status, job, pos, no, answer=False)
 
     def answer(self, status: int, job: int, pos: int, no: int) -> None:
         """Note what is said of a delivery that has arrived."""
-        positions, numbers = self.answered.setdefault((status, job), ([], []))
+        self._end(status, job, pos, no, answer=True)
+
+    def _end(self, status: int, job: int, pos: int, no: int, *, answer: bool) -> None:
+        if (pos, job) in self.last:
+            self.ended.append({})
+            self.last.clear()
+        self.last.add((pos, job))
+        positions, numbers = self.ended[-1].setdefault((status, job, answer), ([], []))
         positions.append(pos)
         numbers.append(no)
 
     def __len__(self) -> int:
-        return len(self.holds) + sum(len(positions) for positions, _ in (*self.finished.values(), self.arrived))
+        ended = (positions for part in self.ended for (*_, answer), (positions, _) in part.items() if not answer)
+        return len(self.holds) + len(self.arrived[0]) + sum(map(len, ended))
 
     def endings(self, now: int) -> list[Finished]:
         """Return what ended, as it is settled."""
         ended = [
             Finished(status, job, now, self.batch, positions, numbers, answer=answer)
-            for found, answer in ((self.finished, False), (self.answered, True))
-            for (status, job), (positions, numbers) in found.items()
+            for part in self.ended
+            for (status, job, answer), (positions, numbers) in part.items()
         ]
         if self.arrived[0]:
             ended.append(Finished(DELIVERED, 0, now, self.batch, *self.arrived, first=True))

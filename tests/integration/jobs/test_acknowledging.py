@@ -247,3 +247,10 @@ def test_the_city_reads_the_answers_of_its_receivers(town):
     assert (counts.faults, counts.tally.rows) == ({}, 1)
     town.deliver()
     assert ends(town) == [CONFIRMED, REFUSED, CONFIRMED]
+
+
+def test_answers_that_correct_each_other_are_settled_in_their_order(town):
+    answer(town, 1)  # 2 and 3 are confirmed by silence
+    answer(town, 2, name="ERR_2.csv")
+    town.deliver()  # the owner hears all of it at once
+    assert ends(town) == [REFUSED, REFUSED, CONFIRMED]
