@@ -160,11 +160,11 @@ def test_who_gives_no_answer_by_its_time_may_be_dead(town):
 def test_nobody_is_silent_while_the_answers_cannot_be_read(town):
     day = dt.datetime(2030, 4, 1, 9, 1, tzinfo=ZONE)
     (town.folder / "in").mkdir(exist_ok=True)
-    (town.folder / "in" / "ERR_1.csv").mkdir()  # it is there, and cannot be read
+    (town.folder / "in" / "ERR_1.csv").symlink_to("ERR_1.csv")  # it is there, and cannot be read
     read(town, due="09:00", now=day, gives_up=True)
     town.deliver()
     assert ends(town) == [DELIVERED] * 3
-    (town.folder / "in" / "ERR_1.csv").rmdir()
+    (town.folder / "in" / "ERR_1.csv").unlink()
     read(town, due="09:00", now=day, gives_up=True)
     town.deliver()
     assert ends(town) == [UNCONFIRMED] * 3
