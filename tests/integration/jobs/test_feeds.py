@@ -13,6 +13,7 @@ from hub.errors import NotFound
 from hub.ledger import pauses
 from hub.ledger.protected import Register
 from hub.stages.feeds import Feeds
+from hub.stages.log import LogReader
 from tests.integration.jobs.town import Town
 from tests.integration.semantics.world import ADDRESS, OTHER, ZONE
 
@@ -204,6 +205,33 @@ def test_no_more_is_on_offer_than_may_be(make):
         town.ack(cursor=town.items()["next"])
         town.deliver(until=lambda left=left: town.keys() == left)
     assert ends(town) == [("delivered", None)] * 5
+
+
+def test_while_all_that_may_be_is_on_offer_the_owner_rests(make, monkeypatch):
+    town = make(", offered: 1")
+    town.report(town.moved(ADDRESS))
+    town.deliver()
+    town.ack(refused={key(1): "later"})
+    town.report(town.moved(ADDRESS, "2"))
+    town.deliver()
+    assert town.keys() == [key(2)]
+    town.do(town.replay(key(1)))  # it is due at once, and there is no room
+    waits, wait = [], LogReader.wait
+
+    async def watched(reader, seconds):
+        waits.append(seconds)
+        await wait(reader, seconds)
+
+    async def at_once(**_):
+        """Drain nothing."""
+
+    monkeypatch.setattr(LogReader, "wait", watched)
+    monkeypatch.setattr("tests.integration.semantics.world.drain", at_once)
+    queued = ("waiting", None)
+    town.deliver(until=lambda: ends(town) == [queued, ("sending", None)] and len(waits) > 5)
+    assert min(waits) > 0
+    town.ack(keys=[key(2)])
+    town.deliver(until=lambda: town.keys() == [key(1)])
 
 
 def test_when_an_acknowledgement_is_settled_the_next_is_there(town):
