@@ -10,8 +10,9 @@ import pytest
 from hub.adapters import registry
 from hub.adapters.contract import Site
 from hub.errors import NotFound
-from hub.ledger import pauses
+from hub.ledger import feed, pauses, sources
 from hub.ledger.protected import Register
+from hub.ledger.sources import Tally
 from hub.stages.feeds import Feeds
 from hub.stages.log import LogReader
 from tests.integration.jobs.town import Town
@@ -169,22 +170,52 @@ def test_who_becomes_protected_while_it_is_on_offer_is_not_located(town):
     assert ends(town)[:2] == [("delivered", None), ("suppressed", "protected")]
 
 
+def know(town, *subjects):
+    """Let the list of protected residents be read now, and name these as not protected."""
+    with town.ledger.write() as connection:
+        sources.advance(connection, "juki", "shien", position={}, tally=Tally(), at=town.ledger.now(connection))
+        for subject in subjects:
+            connection.exec_driver_sql(f"INSERT INTO protection VALUES ('{subject}', '{subject}', 'dv', 0)")
+
+
+def forget(town, subject):
+    with town.ledger.write() as connection:
+        connection.exec_driver_sql(f"DELETE FROM protection WHERE subject = '{subject}'")
+
+
 def test_a_resident_whom_the_list_does_not_know_is_held(make):
     town = make(hub="protection: {list: juki.shien, max_age: 26h}\n")
-    with town.ledger.write() as connection:
-        from hub.ledger import sources
-        from hub.ledger.sources import Tally
-
-        sources.advance(connection, "juki", "shien", position={}, tally=Tally(), at=town.ledger.now(connection))
-        connection.exec_driver_sql("INSERT INTO protection VALUES ('1', '1', 'dv', 0)")
+    know(town, "1")
     town.report(town.moved(ADDRESS), town.moved(ADDRESS, "2"))
     town.deliver()
     assert ends(town) == [("sending", None), ("held", "protection-unknown")]
-    with town.ledger.write() as connection:
-        connection.exec_driver_sql("DELETE FROM protection")
+    forget(town, "1")
     assert town.items()["items"] == []
     town.deliver()
     assert ends(town) == [("held", "protection-unknown")] * 2
+
+
+def test_what_was_kept_back_is_not_taken_with_what_was_handed_out(make, monkeypatch):
+    town = make(hub="protection: {list: juki.shien, max_age: 26h}\n")
+    know(town, "1", "2")
+    town.report(town.moved(ADDRESS), town.moved(ADDRESS, "2"))
+    town.deliver()
+    forget(town, "1")
+    found = town.items()
+    assert [each["deliverykey"] for each in found["items"]] == [key(2)]
+    order = feed.order
+
+    def late(ledger, orders, **how):
+        if how["what"] == "acknowledged":  # meanwhile the list names the resident, and it is on offer again
+            know(town, "1")
+            town.deliver()
+        return order(ledger, orders, **how)
+
+    monkeypatch.setattr(feed, "order", late)
+    town.ack(cursor=found["next"])
+    town.deliver()
+    assert ends(town) == [("sending", None), ("delivered", None)]
+    assert town.keys(found["next"]) == [key(1)]
 
 
 def test_a_paused_receiver_hands_out_nothing_and_says_why(town):
