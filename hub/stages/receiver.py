@@ -389,10 +389,21 @@ class Worker:
         if self._sink is None:
             self._sink = self.port.open()
             self._features = getattr(self._sink, "features", self.port.features)  # settings may take a promise back
+            self._await_as_set()
         if self._lease.intent is not None:
             await self._finish_intent(self._lease.intent)
         elif stood:
             await self._settle(_Record())
+
+    def _await_as_set(self) -> None:
+        """Let what waits for an answer wait for it in the way the settings say now, whatever they said then."""
+        for hold in [hold for hold in self._lanes if hold.answered and (hold.due is not None) != self._asks]:
+            self._lanes.add(replace(hold, due=now_ms() if self._asks else None))
+
+    @property
+    def _asks(self) -> bool:
+        """Say whether the system is asked what it has for good; else it says so by itself."""
+        return self._features.confirms and self.port.settings.acknowledged is None
 
     async def _finish_intent(self, intent: Intent) -> None:
         """Finish what a former owner was in the middle of when it ended."""
@@ -705,7 +716,11 @@ class Worker:
         return work.entry.delivery(work.item, work.no, work.job, cut)
 
     async def _deliver(self, works: list[Work]) -> None:
-        works = await self._doubted(await self._protect(await self._unconfirmed(works)))
+        works = await self._unconfirmed(works)
+        if self._carry.pause:  # what was heard stops the receiver, and with it what came in the same round
+            await self._record(works, [self._untried(work) for work in works], 0)
+            return
+        works = await self._doubted(await self._protect(works))
         if not works:
             await self._settle(_Record())
             return
@@ -774,16 +789,16 @@ class Worker:
             # All of the round is put back: the cursor has passed what it took from the log.
             waits = error if isinstance(error, Transient) else Transient(str(error), reached=True, code="confirm")
             asked = {id(work) for work in again}
-            outcomes = [
-                Outcome(work.entry.key(self.port.no, work.job), waits if id(work) in asked else _NotTried(""))
-                for work in works
-            ]
+            outcomes = [self._untried(work, waits if id(work) in asked else None) for work in works]
             await self._record(works, outcomes, 0)
             return []
         taken = [work for work, answer in zip(again, answers, strict=True) if answer and answer.error is None]
         for work in taken:
-            self._end(work, DELIVERED, self._carry)
+            self._arrive(work, self._carry, now_ms())
         return [work for work in works if work not in taken]
+
+    def _untried(self, work: Work, error: HubError | None = None) -> Outcome:
+        return Outcome(work.entry.key(self.port.no, work.job), error or _NotTried(""))
 
     def _narrow(self, works: list[Work], batch: Batch, fault: _Fault) -> Sequence[Outcome]:
         """Seek the delivery that the sink cannot take, by half a batch at a time: alone it waits, the others go.
@@ -978,8 +993,7 @@ class Worker:
             return
         record.finish(DELIVERED, work.job, work.entry.pos, work.no)
         self._suspects.pop((work.entry.pos, work.job), None)
-        asks = self._features.confirms and self.port.settings.acknowledged is None
-        due = now + ASKED_FIRST if asks else None
+        due = now + ASKED_FIRST if self._asks else None
         hold = replace(work.waiting(now), status=DELIVERED, detail="", since=now, due=due, put_by=None)
         self._lanes.add(hold)
         record.holds.append(hold)

@@ -254,3 +254,14 @@ def test_answers_that_correct_each_other_are_settled_in_their_order(town):
     answer(town, 2, name="ERR_2.csv")
     town.deliver()  # the owner hears all of it at once
     assert ends(town) == [REFUSED, REFUSED, CONFIRMED]
+
+
+def test_a_number_that_no_delivery_has_is_that_of_none(town):
+    town.report(town.moved(ADDRESS, "9"))
+    town.do(town.foreman.decide("drop", ["juki/e4:suido.main:0"]))
+    town.deliver()
+    assert ends(town)[3] == ("cancelled", None)  # it was never sent, and has no number
+    answer(town, 0)
+    town.deliver()
+    assert codes(town) == ["delivery-unknown"]
+    assert town.inquiry.delivery("juki/e4:suido.main:0")["log"][-1]["code"] == "drop"
