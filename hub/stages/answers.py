@@ -73,6 +73,8 @@ def take(command: Command, asked: Asked, waiting: Waiting) -> str:
     if hold is None or (command.payload is not None and hold.no != int(command.payload)):
         return _stands(command, asked)
     waiting.end(hold, DELIVERED)
+    if waiting.holds:
+        waiting.keep(replace(hold, status=DELIVERED, since=now_ms(), put_by=None))
     asked.known.ended[command.pos, command.target] = DELIVERED, hold.no
     return "delivered"
 

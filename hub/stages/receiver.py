@@ -351,7 +351,7 @@ class Worker:
         """Return what commands may change."""
         settings = self.port.settings
         stops, answers = settings.on_dead == "stop", settings.acknowledged is not None
-        how = (self._end_untried, self._end_unread, stops, answers)
+        how = (self._end_untried, self._end_unread, stops, answers, self._until_confirmed)
         return Waiting(self._lanes, self._scheduled, self._carry, *how)
 
     def _end_unread(self, pos: int) -> bool:

@@ -15,6 +15,7 @@ from hub.ledger.protected import Register
 from hub.ledger.sources import Tally
 from hub.stages.feeds import Feeds
 from hub.stages.log import LogReader
+from tests.integration.jobs.answering import answer
 from tests.integration.jobs.town import Town
 from tests.integration.semantics.world import ADDRESS, OTHER, ZONE
 
@@ -301,6 +302,20 @@ def test_a_cancel_of_what_is_on_offer_follows_it(town):
     town.deliver()
     (cancel,) = town.items()["items"]
     assert (cancel["action"], cancel["corrects"]) == ("cancel", "juki/e1")
+
+
+def test_what_is_fetched_holds_the_next_until_its_answer(make):
+    town = make(
+        ", order_until: confirmed, acknowledged: {from: {adapter: csv, path: in/*.csv}, match: {no: int(row.連番)}}"
+    )
+    town.report(town.moved(ADDRESS), town.moved(OTHER))
+    town.deliver()
+    town.ack(cursor=town.items()["next"])
+    town.deliver()
+    assert (ends(town), town.keys()) == ([("delivered", None), ("held", "earlier-waiting")], [])
+    answer(town)
+    town.deliver()
+    assert (ends(town), town.keys()) == ([("confirmed", None), ("sending", None)], [key(2)])
 
 
 @pytest.mark.parametrize(("system", "receiver"), [("nobody", None), ("suido", "other")])
