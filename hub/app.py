@@ -399,14 +399,18 @@ class Hub:
                 found.append(Check("delivery", fault is None, fault.message if fault else ""))
             return found
 
-        discretion = Discretion(self.ledger, list_of(self.ledger, self.city.protection))
-        inquiry = Inquiry(self.ledger, self.book, self.held, discretion)
+        inquiry = Inquiry(self.ledger, self.book, self.held, self._discretion())
         calls = self._calls(bus) if producer is not None else None
         delivers = work is not None and work.delivers
         feeds = Feeds(self.city, self.ledger, self.book, self._protection()) if delivers else None
         robots = Robots(self.city, self.ledger, self.book, self._protection()) if delivers else None
         parts = Parts(self.city, self.ledger, inquiry, self.topic, producer, calls, feeds, robots, checks, self.foreman)
         await serve(create_app(ports_of(parts)), listening, stop)
+
+    def _discretion(self) -> Discretion:
+        """Return whose location people are not shown; also what older rules permitted is held to the city's of now."""
+        self.book.permit(RuleSet.of(self.city))
+        return Discretion(self.ledger, list_of(self.ledger, self.city.protection))
 
     # --- stages ------------------------------------------------------------------------------------------------
 
@@ -587,7 +591,7 @@ class Hub:
         doing = Reconciliation(system, sources[0].name, columns, comparer.whom, limit)
         expected = Expected(comparing.folder, f"{system}.{sources[0].name}.reconcile")
         try:
-            finder = Finder(Views(self.ledger), self.book)
+            finder = Finder(Views(self.ledger), self.book, self._discretion())
             return reconcile(self.ledger, finder, self._extracts_of(system, sources[0], file), expected, doing)
         finally:
             expected.close()

@@ -72,10 +72,10 @@ def awaited(ledger: Ledger, number: int, before: int) -> bool:
 
 
 def by_no(ledger: Ledger, number: int, wanted: Collection[int]) -> dict[int, Delivered]:
-    """Return a receiver's deliveries by their `no`; those it never had are left out."""
+    """Return a receiver's deliveries by their `no`; those it never had are left out, and 0, which is none."""
     found: dict[int, Delivered] = {}
     with ledger.read() as connection:
-        for part in parts(sorted(wanted)):
+        for part in parts(sorted(no for no in wanted if no > 0)):
             query = sa.select(outcome.c.no, outcome.c.pos, outcome.c.job)
             for row in connection.execute(query.where(outcome.c.receiver == number, outcome.c.no.in_(part))):
                 found[row.no] = (row.pos, row.job)

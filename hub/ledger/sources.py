@@ -76,27 +76,27 @@ def save(ledger: Ledger, system: str, source: str, position: dict[str, Any] | No
     """Set the position alone: a rewind (None: from the start). What was counted stays."""
     with ledger.write() as connection:
         rewound = {"at": ledger.now(connection), "by": storable(by), "reason": storable(reason)}
-        _store(connection, replace(_state(connection, system, source), position=position, rewound=rewound))
+        _store(connection, replace(_held(connection, system, source), position=position, rewound=rewound))
 
 
 def advance(
     connection: Connection, system: str, source: str, *, position: dict[str, Any], tally: Tally, at: int
 ) -> None:
     """Record in the caller's transaction that everything up to the position is durable; a fault is over with it."""
-    state = _state(connection, system, source)
+    state = _held(connection, system, source)
     _store(connection, replace(state, position=position, read_at=at, fault=None, tally=state.tally + tally))
 
 
 def refresh(connection: Connection, system: str, source: str, at: int) -> None:
     """Note in the caller's transaction that a source was read (milliseconds) and nothing of it is new."""
-    state = _state(connection, system, source)
+    state = _held(connection, system, source)
     _store(connection, replace(state, read_at=at))
 
 
 def set_fault(ledger: Ledger, system: str, source: str, error: HubError | None) -> None:
     """Record why a source cannot be read, with the time it began, or that it can be again (None)."""
     with ledger.write() as connection:
-        state = _state(connection, system, source)
+        state = _held(connection, system, source)
         fault = None
         if error is not None:
             since = state.fault["since"] if state.fault else ledger.now(connection)
@@ -111,8 +111,14 @@ def set_fault(ledger: Ledger, system: str, source: str, error: HubError | None) 
             _store(connection, replace(state, fault=fault))
 
 
-def _state(connection: Connection, system: str, source: str) -> SourceState:
+def _held(connection: Connection, system: str, source: str) -> SourceState:
+    """Return the state of a source that is to be stored anew: until then nobody else changes it."""
+    return _state(connection, system, source, held=True)
+
+
+def _state(connection: Connection, system: str, source: str, *, held: bool = False) -> SourceState:
     query = sa.select(source_position).where(source_position.c.system == system, source_position.c.source == source)
+    query = query.with_for_update() if held else query
     row = connection.execute(query).mappings().first()
     return SourceState(system, source) if row is None else _read(row)
 

@@ -80,11 +80,13 @@ def withhold(command: Command, asked: Asked, waiting: Waiting) -> str:
 
 
 def take(command: Command, asked: Asked, waiting: Waiting) -> str:
-    """Deliver what a system has fetched and acknowledged."""
+    """Deliver what a system has fetched and acknowledged, at the place where it was on offer then."""
     hold = _offered(command, asked, waiting)
-    if hold is None:
+    if hold is None or (command.payload is not None and hold.no != int(command.payload)):
         return _stands(command, asked)
     waiting.end(hold, DELIVERED)
+    if waiting.holds:
+        waiting.keep(replace(hold, status=DELIVERED, since=now_ms(), put_by=None))
     asked.known.ended[command.pos, command.target] = DELIVERED, hold.no
     return "delivered"
 

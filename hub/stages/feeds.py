@@ -88,7 +88,8 @@ class Feeds:
         taken = {(each.pos, each.job) for each in open_.values() if cursor is not None and each.no <= cursor}
         taken |= {by_key[key] for key in keys if key in by_key}
         bad = {by_key[key]: why for key, why in refused.items() if key in by_key}
-        orders = [Order(number, "take", *at) for at in sorted(taken - bad.keys())]
+        places = {at: str(each.no).encode() for at, each in open_.items()}  # taken is what was on offer there
+        orders = [Order(number, "take", *at, places[at]) for at in sorted(taken - bad.keys())]
         orders += [Order(number, "decline", *at, why.encode()) for at, why in bad.items()]
         elsewhere = [key for key in (*keys, *refused) if key not in by_key]
         before = feed.ended(self._ledger, number, elsewhere) if elsewhere else set()

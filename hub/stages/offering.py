@@ -12,17 +12,31 @@ from hub.ledger.desk import now_ms
 from hub.ledger.status import EARLIER_WAITING, SENDING
 from hub.stages.receiver import Work, Worker
 
+FULL = 1.0  # seconds between looks while there is no room; an acknowledgement ends them at once
+
 
 class Offering(Worker):
     """Offers deliveries; each offer gets a `no` that grows, so that a reader who has passed it misses none."""
 
     async def _gather(self) -> list[Work]:
         """Return what is next, as long as there is room on offer."""
-        room = self._features.batch - sum(hold.status == SENDING for hold in self._lanes)
+        room = self._room
         if room <= 0:
             return []
         self._most = room
         return await super()._gather()
+
+    @property
+    def _room(self) -> int:
+        return self._features.batch - sum(hold.status == SENDING for hold in self._lanes)
+
+    async def _idle(self) -> None:
+        """Rest; where there is no room, whatever is due, until the system has taken something."""
+        if self._room > 0:
+            await super()._idle()
+            return
+        self.busy = False
+        await self._reader.wait(FULL)
 
     async def _deliver(self, works: list[Work]) -> None:
         now = now_ms()

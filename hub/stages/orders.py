@@ -62,7 +62,8 @@ class Waiting:
     """What waits at the receiver, and how the owner ends one of them: `end(hold, status)`.
 
     `end_unread(pos)` ends what is planned and lies unread in the log, and says whether it did; `stops`: a dead letter
-    stops the receiver; `answers`: its system answers for what it was delivered.
+    stops the receiver; `answers`: its system answers for what it was delivered; `holds`: until then a resident's next
+    one waits.
     """
 
     lanes: Lanes
@@ -72,6 +73,7 @@ class Waiting:
     end_unread: Callable[[int], bool] = lambda _: False
     stops: bool = False
     answers: bool = False
+    holds: bool = False
 
     def find(self, subject: str, pos: int, job: int) -> Hold | None:
         """Return what waits of a delivery."""

@@ -131,12 +131,16 @@ class _Breaker:
 
 @dataclass(slots=True)
 class _Record:
-    """What is to be settled: endings by `(status, job)`, what waits, what no longer does, and what failed."""
+    """What is to be settled: endings, what waits, what no longer does, and what failed.
+
+    `ended` is by `(status, job, whether it is an answer)`; what ends a delivery a second time stands in another such
+    part behind it, so that it is written after the first.
+    """
 
     batch: int = 0
-    finished: dict[tuple[int, int], tuple[list[int], list[int]]] = field(default_factory=dict)
+    ended: list[dict[tuple[int, int, bool], tuple[list[int], list[int]]]] = field(default_factory=lambda: [{}])
+    last: set[tuple[int, int]] = field(default_factory=set)  # `(pos, job)` in the last part
     arrived: tuple[list[int], list[int]] = field(default_factory=lambda: ([], []))  # at once, from the log
-    answered: dict[tuple[int, int], tuple[list[int], list[int]]] = field(default_factory=dict)
     holds: list[Hold] = field(default_factory=list)
     released: list[tuple[int, int]] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
@@ -146,29 +150,35 @@ class _Record:
 
     def any(self) -> bool:
         """Say whether there is anything to settle."""
-        return bool(self.finished or self.arrived[0] or self.answered or self.holds or self.released or self.failures)
+        return bool(self.last or self.arrived[0] or self.holds or self.released or self.failures)
 
     def finish(self, status: int, job: int, pos: int, no: int) -> None:
         """Note an ending."""
-        positions, numbers = self.finished.setdefault((status, job), ([], []))
-        positions.append(pos)
-        numbers.append(no)
+        self._end(status, job, pos, no, answer=False)
 
     def answer(self, status: int, job: int, pos: int, no: int) -> None:
         """Note what is said of a delivery that has arrived."""
-        positions, numbers = self.answered.setdefault((status, job), ([], []))
+        self._end(status, job, pos, no, answer=True)
+
+    def _end(self, status: int, job: int, pos: int, no: int, *, answer: bool) -> None:
+        if (pos, job) in self.last:
+            self.ended.append({})
+            self.last.clear()
+        self.last.add((pos, job))
+        positions, numbers = self.ended[-1].setdefault((status, job, answer), ([], []))
         positions.append(pos)
         numbers.append(no)
 
     def __len__(self) -> int:
-        return len(self.holds) + sum(len(positions) for positions, _ in (*self.finished.values(), self.arrived))
+        ended = (positions for part in self.ended for (*_, answer), (positions, _) in part.items() if not answer)
+        return len(self.holds) + len(self.arrived[0]) + sum(map(len, ended))
 
     def endings(self, now: int) -> list[Finished]:
         """Return what ended, as it is settled."""
         ended = [
             Finished(status, job, now, self.batch, positions, numbers, answer=answer)
-            for found, answer in ((self.finished, False), (self.answered, True))
-            for (status, job), (positions, numbers) in found.items()
+            for part in self.ended
+            for (status, job, answer), (positions, numbers) in part.items()
         ]
         if self.arrived[0]:
             ended.append(Finished(DELIVERED, 0, now, self.batch, *self.arrived, first=True))
@@ -341,7 +351,7 @@ class Worker:
         """Return what commands may change."""
         settings = self.port.settings
         stops, answers = settings.on_dead == "stop", settings.acknowledged is not None
-        how = (self._end_untried, self._end_unread, stops, answers)
+        how = (self._end_untried, self._end_unread, stops, answers, self._until_confirmed)
         return Waiting(self._lanes, self._scheduled, self._carry, *how)
 
     def _end_unread(self, pos: int) -> bool:
@@ -379,10 +389,21 @@ class Worker:
         if self._sink is None:
             self._sink = self.port.open()
             self._features = getattr(self._sink, "features", self.port.features)  # settings may take a promise back
+            self._await_as_set()
         if self._lease.intent is not None:
             await self._finish_intent(self._lease.intent)
         elif stood:
             await self._settle(_Record())
+
+    def _await_as_set(self) -> None:
+        """Let what waits for an answer wait for it in the way the settings say now, whatever they said then."""
+        for hold in [hold for hold in self._lanes if hold.answered and (hold.due is not None) != self._asks]:
+            self._lanes.add(replace(hold, due=now_ms() if self._asks else None))
+
+    @property
+    def _asks(self) -> bool:
+        """Say whether the system is asked what it has for good; else it says so by itself."""
+        return self._features.confirms and self.port.settings.acknowledged is None
 
     async def _finish_intent(self, intent: Intent) -> None:
         """Finish what a former owner was in the middle of when it ended."""
@@ -695,7 +716,11 @@ class Worker:
         return work.entry.delivery(work.item, work.no, work.job, cut)
 
     async def _deliver(self, works: list[Work]) -> None:
-        works = await self._doubted(await self._protect(await self._unconfirmed(works)))
+        works = await self._unconfirmed(works)
+        if self._carry.pause:  # what was heard stops the receiver, and with it what came in the same round
+            await self._record(works, [self._untried(work) for work in works], 0)
+            return
+        works = await self._doubted(await self._protect(works))
         if not works:
             await self._settle(_Record())
             return
@@ -764,16 +789,16 @@ class Worker:
             # All of the round is put back: the cursor has passed what it took from the log.
             waits = error if isinstance(error, Transient) else Transient(str(error), reached=True, code="confirm")
             asked = {id(work) for work in again}
-            outcomes = [
-                Outcome(work.entry.key(self.port.no, work.job), waits if id(work) in asked else _NotTried(""))
-                for work in works
-            ]
+            outcomes = [self._untried(work, waits if id(work) in asked else None) for work in works]
             await self._record(works, outcomes, 0)
             return []
         taken = [work for work, answer in zip(again, answers, strict=True) if answer and answer.error is None]
         for work in taken:
-            self._end(work, DELIVERED, self._carry)
+            self._arrive(work, self._carry, now_ms())
         return [work for work in works if work not in taken]
+
+    def _untried(self, work: Work, error: HubError | None = None) -> Outcome:
+        return Outcome(work.entry.key(self.port.no, work.job), error or _NotTried(""))
 
     def _narrow(self, works: list[Work], batch: Batch, fault: _Fault) -> Sequence[Outcome]:
         """Seek the delivery that the sink cannot take, by half a batch at a time: alone it waits, the others go.
@@ -968,8 +993,7 @@ class Worker:
             return
         record.finish(DELIVERED, work.job, work.entry.pos, work.no)
         self._suspects.pop((work.entry.pos, work.job), None)
-        asks = self._features.confirms and self.port.settings.acknowledged is None
-        due = now + ASKED_FIRST if asks else None
+        due = now + ASKED_FIRST if self._asks else None
         hold = replace(work.waiting(now), status=DELIVERED, detail="", since=now, due=due, put_by=None)
         self._lanes.add(hold)
         record.holds.append(hold)

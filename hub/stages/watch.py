@@ -16,7 +16,8 @@ class Watch:
         self._ask = ask
         self._wanted: set[str] = set()
         self._flags: Mapping[str, bool] = {}
-        self._questions = 0
+        self._questions = 0  # put so far
+        self._answered = 0  # the last of them that was answered
         self._asking = asyncio.Lock()
 
     async def flags(self, subjects: Iterable[str]) -> Mapping[str, bool]:
@@ -24,7 +25,7 @@ class Watch:
         self._wanted.update(subjects)
         before = self._questions
         async with self._asking:
-            if self._questions == before:
+            if self._answered <= before:
                 await self._put()
             return self._flags
 
@@ -34,6 +35,6 @@ class Watch:
         try:
             self._flags = await asyncio.to_thread(self._ask, asked)
         except BaseException:
-            self._questions -= 1  # whoever waited for this answer asks anew
-            self._wanted |= asked
+            self._wanted |= asked  # whoever waited for this answer asks anew
             raise
+        self._answered = self._questions

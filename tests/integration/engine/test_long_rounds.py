@@ -74,6 +74,29 @@ async def test_whoever_waited_for_an_answer_that_failed_asks_anew():
     assert later[1].result()["3"]
 
 
+@pytest.mark.parametrize("waits", [[], ["2"]])
+async def test_whoever_comes_while_an_answer_fails_is_not_given_an_older_one(waits):
+    going, asked = threading.Event(), []
+
+    def ask(subjects):
+        asked.append(sorted(subjects))
+        if len(asked) == 2:
+            going.wait(10)
+            raise LedgerUnavailable("away")
+        return dict.fromkeys(subjects, True)
+
+    watch = Watch(ask)
+    await watch.flags(["0"])
+    fails = asyncio.create_task(watch.flags(["1"]))
+    before = [asyncio.create_task(watch.flags([subject])) for subject in waits]
+    await until(lambda: len(asked) == 2)
+    late = asyncio.create_task(watch.flags(["3"]))
+    await asyncio.sleep(0)
+    going.set()
+    assert isinstance((await asyncio.gather(fails, *before, return_exceptions=True))[0], LedgerUnavailable)
+    assert (await late)["3"]
+
+
 async def test_a_pause_counts_from_the_next_call_on(town):
     shut = []
     sink = Shelf(lambda _: shut.append(Shut("paused", None)), batch=1)

@@ -169,11 +169,12 @@ def test_who_gives_no_answer_by_its_time_may_be_dead(town):
 
 def test_nobody_is_silent_while_the_answers_cannot_be_read(town):
     day = dt.datetime(2030, 4, 1, 9, 1, tzinfo=ZONE)
-    (town.folder / "in").write_text("a file where the folder was: nothing can be read")
+    (town.folder / "in").mkdir(exist_ok=True)
+    (town.folder / "in" / "ERR_1.csv").symlink_to("ERR_1.csv")  # it is there, and cannot be read
     read(town, due="09:00", now=day, gives_up=True)
     town.deliver()
     assert ends(town) == [DELIVERED] * 3
-    (town.folder / "in").unlink()
+    (town.folder / "in" / "ERR_1.csv").unlink()
     read(town, due="09:00", now=day, gives_up=True)
     town.deliver()
     assert ends(town) == [UNCONFIRMED] * 3
@@ -257,3 +258,21 @@ def test_the_city_reads_the_answers_of_its_receivers(town):
     assert (counts.faults, counts.tally.rows) == ({}, 3)
     town.deliver()
     assert ends(town) == [CONFIRMED, REFUSED, CONFIRMED]
+
+
+def test_answers_that_correct_each_other_are_settled_in_their_order(town):
+    answer(town, 1)  # 2 and 3 are confirmed by silence
+    answer(town, 2, name="ERR_2.csv")
+    town.deliver()  # the owner hears all of it at once
+    assert ends(town) == [REFUSED, REFUSED, CONFIRMED]
+
+
+def test_a_number_that_no_delivery_has_is_that_of_none(town):
+    town.report(town.moved(ADDRESS, "9"))
+    town.do(town.foreman.decide("drop", ["juki/e4:suido.main:0"]))
+    town.deliver()
+    assert ends(town)[3] == ("cancelled", None)  # it was never sent, and has no number
+    answer(town, 0)
+    town.deliver()
+    assert codes(town) == ["delivery-unknown"]
+    assert town.inquiry.delivery("juki/e4:suido.main:0")["log"][-1]["code"] == "drop"

@@ -10,9 +10,12 @@ import pytest
 from hub.adapters import registry
 from hub.adapters.contract import Site
 from hub.errors import NotFound
-from hub.ledger import pauses
+from hub.ledger import feed, pauses, sources
 from hub.ledger.protected import Register
+from hub.ledger.sources import Tally
 from hub.stages.feeds import Feeds
+from hub.stages.log import LogReader
+from tests.integration.jobs.answering import answer
 from tests.integration.jobs.town import Town
 from tests.integration.semantics.world import ADDRESS, OTHER, ZONE
 
@@ -168,22 +171,52 @@ def test_who_becomes_protected_while_it_is_on_offer_is_not_located(town):
     assert ends(town)[:2] == [("delivered", None), ("suppressed", "protected")]
 
 
+def know(town, *subjects):
+    """Let the list of protected residents be read now, and name these as not protected."""
+    with town.ledger.write() as connection:
+        sources.advance(connection, "juki", "shien", position={}, tally=Tally(), at=town.ledger.now(connection))
+        for subject in subjects:
+            connection.exec_driver_sql(f"INSERT INTO protection VALUES ('{subject}', '{subject}', 'dv', 0)")
+
+
+def forget(town, subject):
+    with town.ledger.write() as connection:
+        connection.exec_driver_sql(f"DELETE FROM protection WHERE subject = '{subject}'")
+
+
 def test_a_resident_whom_the_list_does_not_know_is_held(make):
     town = make(hub="protection: {list: juki.shien, max_age: 26h}\n")
-    with town.ledger.write() as connection:
-        from hub.ledger import sources
-        from hub.ledger.sources import Tally
-
-        sources.advance(connection, "juki", "shien", position={}, tally=Tally(), at=town.ledger.now(connection))
-        connection.exec_driver_sql("INSERT INTO protection VALUES ('1', '1', 'dv', 0)")
+    know(town, "1")
     town.report(town.moved(ADDRESS), town.moved(ADDRESS, "2"))
     town.deliver()
     assert ends(town) == [("sending", None), ("held", "protection-unknown")]
-    with town.ledger.write() as connection:
-        connection.exec_driver_sql("DELETE FROM protection")
+    forget(town, "1")
     assert town.items()["items"] == []
     town.deliver()
     assert ends(town) == [("held", "protection-unknown")] * 2
+
+
+def test_what_was_kept_back_is_not_taken_with_what_was_handed_out(make, monkeypatch):
+    town = make(hub="protection: {list: juki.shien, max_age: 26h}\n")
+    know(town, "1", "2")
+    town.report(town.moved(ADDRESS), town.moved(ADDRESS, "2"))
+    town.deliver()
+    forget(town, "1")
+    found = town.items()
+    assert [each["deliverykey"] for each in found["items"]] == [key(2)]
+    order = feed.order
+
+    def late(ledger, orders, **how):
+        if how["what"] == "acknowledged":  # meanwhile the list names the resident, and it is on offer again
+            know(town, "1")
+            town.deliver()
+        return order(ledger, orders, **how)
+
+    monkeypatch.setattr(feed, "order", late)
+    town.ack(cursor=found["next"])
+    town.deliver()
+    assert ends(town) == [("sending", None), ("delivered", None)]
+    assert town.keys(found["next"]) == [key(1)]
 
 
 def test_a_paused_receiver_hands_out_nothing_and_says_why(town):
@@ -204,6 +237,33 @@ def test_no_more_is_on_offer_than_may_be(make):
         town.ack(cursor=town.items()["next"])
         town.deliver(until=lambda left=left: town.keys() == left)
     assert ends(town) == [("delivered", None)] * 5
+
+
+def test_while_all_that_may_be_is_on_offer_the_owner_rests(make, monkeypatch):
+    town = make(", offered: 1")
+    town.report(town.moved(ADDRESS))
+    town.deliver()
+    town.ack(refused={key(1): "later"})
+    town.report(town.moved(ADDRESS, "2"))
+    town.deliver()
+    assert town.keys() == [key(2)]
+    town.do(town.replay(key(1)))  # it is due at once, and there is no room
+    waits, wait = [], LogReader.wait
+
+    async def watched(reader, seconds):
+        waits.append(seconds)
+        await wait(reader, seconds)
+
+    async def at_once(**_):
+        """Drain nothing."""
+
+    monkeypatch.setattr(LogReader, "wait", watched)
+    monkeypatch.setattr("tests.integration.semantics.world.drain", at_once)
+    queued = ("waiting", None)
+    town.deliver(until=lambda: ends(town) == [queued, ("sending", None)] and len(waits) > 5)
+    assert min(waits) > 0
+    town.ack(keys=[key(2)])
+    town.deliver(until=lambda: town.keys() == [key(1)])
 
 
 def test_when_an_acknowledgement_is_settled_the_next_is_there(town):
@@ -242,6 +302,20 @@ def test_a_cancel_of_what_is_on_offer_follows_it(town):
     town.deliver()
     (cancel,) = town.items()["items"]
     assert (cancel["action"], cancel["corrects"]) == ("cancel", "juki/e1")
+
+
+def test_what_is_fetched_holds_the_next_until_its_answer(make):
+    town = make(
+        ", order_until: confirmed, acknowledged: {from: {adapter: csv, path: in/*.csv}, match: {no: int(row.連番)}}"
+    )
+    town.report(town.moved(ADDRESS), town.moved(OTHER))
+    town.deliver()
+    town.ack(cursor=town.items()["next"])
+    town.deliver()
+    assert (ends(town), town.keys()) == ([("delivered", None), ("held", "earlier-waiting")], [])
+    answer(town)
+    town.deliver()
+    assert (ends(town), town.keys()) == ([("confirmed", None), ("sending", None)], [key(2)])
 
 
 @pytest.mark.parametrize(("system", "receiver"), [("nobody", None), ("suido", "other")])

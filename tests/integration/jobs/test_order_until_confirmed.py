@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from hub.adapters.contract import Batch, Features, Outcome
-from hub.errors import Rejected
+from hub.errors import OutcomeUnknown, Rejected
 from hub.ledger import pauses
 from hub.ledger.desk import Desk as Settling
 from hub.ledger.desk import Finished, Hold, Settlement
@@ -205,6 +205,57 @@ def test_a_system_that_can_be_asked_is_asked_until_it_knows(town, monkeypatch):
 
     town.deliver(until=some_asked_in_vain)
     assert ids(town) == ["e1", "e2"]
+
+
+def test_a_refusal_heard_afterwards_stops_the_receiver_at_once(town, monkeypatch):
+    monkeypatch.setattr(receiver, "ASKED_FIRST", 20)
+    settle(town, "jsonl, order_until: confirmed, on_dead: stop")
+    desk = town.desks["suido"] = Asked()
+    town.report(town.moved(ADDRESS))
+    town.deliver()
+    desk.truth["juki/e1:suido.main:0"] = Outcome("juki/e1:suido.main:0", Rejected("no", code="no"))
+    town.report(town.moved(OTHER, "2"))  # it is met in the round in which the other is asked about
+    town.deliver(until=lambda: ends(town)[0] == REFUSED)
+    assert (ids(town), ends(town)[1][0]) == (["e1"], "held")
+    pauses.resume(town.ledger, "suido.main")
+    town.deliver()
+    assert ids(town) == ["e1", "e2"]
+
+
+def test_what_waited_for_a_file_is_asked_about_once_that_is_how_answers_come(town):
+    desk = town.desks["suido"] = Asked()
+    town.report(town.moved(ADDRESS))
+    town.deliver()
+    settle(town, "jsonl, order_until: confirmed")
+    desk.truth["juki/e1:suido.main:0"] = Outcome("juki/e1:suido.main:0")
+    town.deliver(until=lambda: ends(town) == [CONFIRMED])
+
+
+def test_what_was_asked_about_waits_for_a_file_once_that_is_how_answers_come(town, monkeypatch):
+    monkeypatch.setattr(receiver, "ASKED_FIRST", 20)
+    settle(town, "jsonl, order_until: confirmed")
+    desk = town.desks["suido"] = Asked()
+    town.report(town.moved(ADDRESS), town.moved(OTHER))
+    town.deliver()
+    settle(town, ANSWERED)
+    desk.bodies.clear()
+    town.deliver()
+    assert (desk.bodies, ends(town)) == ([], [DELIVERED, HELD])
+    answer(town)
+    town.deliver()
+    assert ends(town) == [CONFIRMED, DELIVERED]
+
+
+def test_what_turns_out_to_have_been_taken_waits_for_its_answer_too(town):
+    desk = town.desks["suido"] = Asked()
+    desk.error = OutcomeUnknown("no answer", code="no-answer")
+    town.report(town.moved(ADDRESS), town.moved(OTHER))
+    town.deliver()
+    assert ends(town) == [("unknown", None), HELD]
+    desk.error, desk.truth["juki/e1:suido.main:0"] = None, Outcome("juki/e1:suido.main:0")
+    town.do(town.replay("juki/e1:suido.main:0"))
+    town.deliver()
+    assert (ids(town), ends(town)) == ([], [DELIVERED, HELD])
 
 
 # --- nothing overwrites -----------------------------------------------------------------------------------------------
