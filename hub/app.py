@@ -25,17 +25,18 @@ from hub.adapters import registry
 from hub.adapters.alerting import channels
 from hub.adapters.contract import Batch, Delivery, Expressions, Site, Source
 from hub.errors import HubError, Malformed, OutcomeUnknown, Unavailable, UsageError
-from hub.ledger import jobs, quarantine, schema
+from hub.ledger import identities, jobs, quarantine, schema
 from hub.ledger.desk import Desk, now_ms
 from hub.ledger.engine import Ledger
 from hub.ledger.log import EventLog
+from hub.ledger.numbers import Numbers
 from hub.ledger.places import stream_of
 from hub.ledger.progress import Backlog, backlog, deaths
 from hub.ledger.protected import Register
 from hub.routing.expressions import Environment, ExpressionFault, Missing, compile_expression
 from hub.routing.mapping import Expression, Mapper
 from hub.routing.projection import sent
-from hub.routing.rules import RuleSet
+from hub.routing.rules import RuleSet, numbers_needed
 from hub.settings import models as settings
 from hub.settings.calendars import CITY_CALENDAR
 from hub.settings.models import City, Receiver, System
@@ -48,16 +49,20 @@ from hub.stages.drain import Drained, drain
 from hub.stages.entries import ActiveRules
 from hub.stages.foreman import Foreman
 from hub.stages.hours import Hours
+from hub.stages.identifying import Residents, kept_for
 from hub.stages.inquiry import Inquiry
 from hub.stages.intake import Counts, Intake, Services, SourceRunner
 from hub.stages.later import LaterProducer
+from hub.stages.linking import publish_deeds
 from hub.stages.loading import Loader
 from hub.stages.log import LogReader
+from hub.stages.numbering import Numbering
 from hub.stages.patience import pause
 from hub.stages.planning import Policy
 from hub.stages.protecting import ProtectingProducer
 from hub.stages.publish import PublishResult, publish_stream
 from hub.stages.receiver import ReceiverPort
+from hub.stages.residue import learn_tables
 from hub.stages.resubmit import Resubmission, Resubmitter
 from hub.stages.rulebook import RuleBook
 from hub.stages.services import Answers
@@ -88,7 +93,8 @@ class Hub:
         self.log = EventLog(self.ledger)
         self.desk = Desk(self.ledger)
         self.book = RuleBook(self.ledger, self.desk)
-        self.environment = Environment(city.tables)
+        self.numbers = Numbers(self.ledger)
+        self.environment = Environment(city.tables, self.numbers.resident, self.numbers.local_id)
         self.topic = f"{city.prefix}.events"
         self.held = self.folder / "var" / "held"
 
@@ -215,6 +221,13 @@ class Hub:
                     raise faults[job]
                 await asyncio.sleep(0.1)
 
+    async def tell_deeds(self) -> None:
+        """Publish what was decided of reports that nobody was identified in; raises Unavailable."""
+        async with self.kafka() as bus:
+            while await asyncio.to_thread(identities.undone, self.ledger, 1):
+                await self._work_off(bus)
+                await asyncio.sleep(0.05)
+
     async def _work_off(self, bus: Bus) -> dict[int, HubError]:
         """Go on with jobs that publish, unless another process does; return why some cannot go on."""
         owner = f"{os.getpid()}:{id(self)}"
@@ -222,15 +235,19 @@ class Hub:
         async def mine() -> bool:
             return await asyncio.to_thread(jobs.claim, self.ledger, owner)
 
-        if not await asyncio.to_thread(jobs.publishing, self.ledger) or not await mine():
+        if not await asyncio.to_thread(self._has_work) or not await mine():
             return {}
         try:
+            await publish_deeds(self.ledger, bus.producer, self.topic, self.city.city, mine)
             await publish_open(self.ledger, bus.producer, self.topic, self.city.city, mine)
             loader = Loader(self.ledger, bus.producer, self.topic, self.city.city, self.loading, mine)
             await loader.load_open()
         finally:
             await asyncio.to_thread(jobs.claim, self.ledger, owner, 0)
         return loader.faults
+
+    def _has_work(self) -> bool:
+        return bool(jobs.publishing(self.ledger) or identities.undone(self.ledger, 1))
 
     async def _keep_working(self, bus: Bus, stop: asyncio.Event) -> None:
         """Go on with jobs that publish, also those another process has begun and left."""
@@ -420,7 +437,15 @@ class Hub:
 
     def _mappers(self, system: System, source: settings.Source) -> tuple[Mapper, ...]:
         return tuple(
-            Mapper(system, publication, source, self.environment, self.city.city, timezone=self.city.timezone)
+            Mapper(
+                system,
+                publication,
+                source,
+                self.environment,
+                self.city.city,
+                timezone=self.city.timezone,
+                known=Residents(self.log),
+            )
             for publication in system.publishes
             if publication.source == source.name
         )
@@ -431,13 +456,14 @@ class Hub:
     ) -> AsyncIterator[Work]:
         """Run dispatch and delivery while the block runs."""
         rules = await asyncio.to_thread(self.book.activate, RuleSet.of(self.city))
+        await asyncio.to_thread(learn_tables, self.ledger, self.city)
         reader = LogReader(self.log, self.book.__getitem__)
         dispatcher = Dispatcher(
             self.log,
             rules,
             bus.generation,
             book=self.book,
-            policy=Policy(self.city.city, self.timezone, self.city.authority),
+            policy=Policy(self.city.city, self.timezone, self.city.authority, kept_for(self.city)),
             quarantine=self._quarantine,
         )
         shutters = Shutters.of(self.city, self.ledger, closing=closing)
@@ -516,10 +542,21 @@ class Hub:
                 self._protection(),
                 shutters,
                 shutters.halt,
+                self._numbering(receiver),
             )
             for receiver in self.city.receivers()
             if receiver.enabled
         ]
+
+    def _numbering(self, receiver: Receiver) -> Numbering | None:
+        system = self.city.systems[receiver.system]
+        if system.ids is None or system.ids.missing == "blank":
+            return None
+        path = str(receiver.options.get("layout", ""))
+        layout = self.city.layouts.get(path.removeprefix("layouts/").removesuffix(".yaml"))
+        fields = [[each.value for each in layout.record], layout.columns_by] if layout is not None else []
+        missing = numbers_needed(system, [receiver.options, fields])
+        return Numbering(receiver.system, missing, self.numbers)
 
     def _protection(self) -> Register:
         settings = self.city.protection
@@ -551,10 +588,20 @@ class Hub:
         return value
 
     def _site(self, system: str, name: str) -> Site:
-        rules = self.city.systems[system].subscribes
-        fields = dict.fromkeys(item.name for rule in rules for item in sent(rule.send))
+        owner = self.city.systems[system]
+        fields = dict.fromkeys(item.name for rule in owner.subscribes for item in sent(rule.send))
+        source = owner.sources.get(name)
         return Site(
-            self.folder, self.timezone, system, name, self.city.city, tuple(fields), self.city.prefix, self.city.layouts
+            self.folder,
+            self.timezone,
+            system,
+            name,
+            self.city.city,
+            tuple(fields),
+            self.city.prefix,
+            self.city.layouts,
+            (source.text if source is not None else None) or owner.text,
+            self.city.tables,
         )
 
 

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict
 
 from hub.errors import HubError, Malformed, UsageError
 from hub.settings.layouts import Layout
+from hub.settings.models import Characters, TableRow
 
 Expression = Annotated[str, "expression"]  # a setting that `Expressions.compile` takes
 
@@ -40,6 +41,7 @@ class Features:
     - `prepared`: deliveries are written in two steps, `prepare` then `commit`, and `recover` finishes after a crash.
     - `confirms`: the sink can be asked afterwards whether a delivery took effect.
     - `batch`: the most deliveries one call takes (1 = one by one, in lanes).
+    - `typed`: people type or scan what the source brings, so that it must ask who each record is about (`identify`).
     """
 
     source: bool = False
@@ -48,6 +50,7 @@ class Features:
     prepared: bool = False
     confirms: bool = False
     batch: int = 1
+    typed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ class Site:
 
     `fields` are the names `send` gives this receiver over all its rules, in written order: file sinks keep their header
     stable by it. `prefix` is that of the Kafka topics. `layouts` are those of `layouts/*.yaml`, by file name.
+    `text` says how the system writes characters, `tables` are the city's: the registry minds both, not the adapter.
     """
 
     folder: Path
@@ -66,6 +70,8 @@ class Site:
     fields: tuple[str, ...] = ()
     prefix: str = "hub"
     layouts: Mapping[str, Layout] = field(default_factory=dict)
+    text: Characters | None = None
+    tables: Mapping[str, tuple[TableRow, ...]] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -80,13 +86,15 @@ class Site:
 class Row:
     """One record of a source: its columns as decoded, the bytes it came in, and its place (`file:line`).
 
-    `error` is set when the record could not be read; `values` is then empty and `raw` holds what was there.
+    `error` is set when the record could not be read; `values` is then empty and `raw` holds what was there. `keep` says
+    that the bytes cannot be made again from the values, and are kept with the event.
     """
 
     values: dict[str, Any]
     place: str
     raw: bytes = b""
     error: Malformed | None = None
+    keep: bool = False
 
 
 @dataclass(slots=True)
@@ -183,11 +191,16 @@ class Batch:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of one delivery: `error` None means it took effect; else its class says what follows."""
+    """What became of one delivery: `error` None means it took effect; else its class says what follows.
+
+    What took effect with a `detail` is a `warning`: not all of it arrived as it was. `code` names that, as an error's;
+    code points (`U+9AD9,U+20BB7`) are characters the system does not have, and its department is told of them.
+    """
 
     key: str
     error: HubError | None = None
     detail: str = ""
+    code: str = ""
 
 
 class Delivered(Sequence[Outcome]):

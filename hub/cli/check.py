@@ -81,6 +81,7 @@ def refuse_broken(session: Session) -> City:
 def adapter_problems(city: City) -> list[Problem]:
     """Return what is wrong with the settings of sources and receivers, as their adapters see them."""
     from hub.adapters import registry
+    from hub.routing import lint_identity
 
     problems: list[Problem] = []
     parts: list[tuple[Source | Receiver, str]]
@@ -91,4 +92,20 @@ def adapter_problems(city: City) -> list[Problem]:
             registry.settings(part.adapter, side, part.options, place=part.place_of, layouts=city.layouts)
         except ConfigurationError as error:
             problems += error.problems
-    return problems
+    return problems + [
+        Problem(
+            source.place, lint_identity.UNASKED.format(name=source.name), lint_identity.MEND, code="identify-missing"
+        )
+        for system in city.systems.values()
+        for source in system.sources.values()
+        if source.identify is None and source.typed is None and _is_typed(source)
+    ]
+
+
+def _is_typed(source: Source) -> bool:
+    from hub.adapters import registry
+
+    try:
+        return registry.find(source.adapter).features.typed
+    except ConfigurationError:
+        return False

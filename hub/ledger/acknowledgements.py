@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from hub.errors import NotFound, UsageError
 from hub.ledger.commands import parts
 from hub.ledger.engine import Ledger
-from hub.ledger.status import DELIVERED
+from hub.ledger.status import UNANSWERED
 from hub.ledger.tables import outcome, receiver
 from hub.ledger.views import Views
 
@@ -21,7 +21,7 @@ def unanswered(ledger: Ledger, number: int) -> list[Delivered]:
     """Return what a receiver has been delivered and has not answered for, in event order."""
     query = (
         sa.select(outcome.c.pos, outcome.c.job)
-        .where(outcome.c.receiver == number, outcome.c.status == DELIVERED)
+        .where(outcome.c.receiver == number, outcome.c.status.in_(UNANSWERED))
         .order_by(outcome.c.pos, outcome.c.job)
     )
     with ledger.read() as connection:
@@ -30,7 +30,7 @@ def unanswered(ledger: Ledger, number: int) -> list[Delivered]:
 
 def awaited(ledger: Ledger, number: int, before: int) -> bool:
     """Tell whether a receiver owes an answer to what was delivered before a moment (milliseconds)."""
-    late = sa.exists().where(outcome.c.receiver == number, outcome.c.status == DELIVERED, outcome.c.at < before)
+    late = sa.exists().where(outcome.c.receiver == number, outcome.c.status.in_(UNANSWERED), outcome.c.at < before)
     with ledger.read() as connection:
         return bool(connection.execute(sa.select(late)).scalar_one())
 

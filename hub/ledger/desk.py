@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 
 from hub.ledger.engine import Ledger, storable
 from hub.ledger.log import EventLog, Logged
-from hub.ledger.status import ANSWERS, BREAKER, CONFIRMED, DEAD_REJECTED, DELIVERED, EARLIER_WAITING, REPLACEABLE
+from hub.ledger.status import ANSWERS, BREAKER, CONFIRMED, DEAD_REJECTED, EARLIER_WAITING, REPLACEABLE, UNANSWERED
 from hub.ledger.tables import position, receiver
 
 LEASE = 10_000  # milliseconds
@@ -313,7 +313,7 @@ _REPLACE = (
     " ON CONFLICT (receiver, pos, job) DO UPDATE SET status = excluded.status, "
     f"at = {_KEPT.format('at')}, batch = {_KEPT.format('batch')}, no = excluded.no "
     f"WHERE outcome.status IN ({','.join(map(str, sorted(REPLACEABLE)))}) "
-    f"OR (outcome.status = {DELIVERED} AND excluded.status IN ({','.join(map(str, ANSWERS))})) "
+    f"OR (outcome.status IN ({','.join(map(str, UNANSWERED))}) AND excluded.status IN ({','.join(map(str, ANSWERS))})) "
     f"OR (outcome.status = {CONFIRMED} AND excluded.status = {DEAD_REJECTED})"
 )
 

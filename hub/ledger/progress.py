@@ -7,12 +7,16 @@ from dataclasses import dataclass
 
 import orjson
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from hub.ledger import commands
+from hub.ledger.desk import now_ms
 from hub.ledger.engine import Ledger
 from hub.ledger.places import OFFSET_BITS
-from hub.ledger.status import DEATHS, PERSONAL, SCHEDULED, delivery_words
-from hub.ledger.tables import attempt, pending, position, receiver
+from hub.ledger.status import DEATHS, PERSONAL, SCHEDULED, delivery_code, delivery_words
+from hub.ledger.tables import attempt, local_id, pending, position, receiver
+
+_ID_UNKNOWN = delivery_code("held", "id-unknown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,9 @@ def backlog(ledger: Ledger, keys: Sequence[str], is_shut: Callable[[str], object
             .where(pending.c.receiver.in_([row.no for row in rows]))
             .group_by(pending.c.status)
         ).all()
+        learned = (
+            _learned(connection, [row.no for row in rows]) if any(row[0] == _ID_UNKNOWN for row in counts) else False
+        )
     ends = {stream: (stream << OFFSET_BITS) + offset - 1 for stream, offset in positions.items() if offset}
     behind, shut, total = [], set(), 0
     for row in rows:
@@ -70,12 +77,26 @@ def backlog(ledger: Ledger, keys: Sequence[str], is_shut: Callable[[str], object
     if commanded:
         waiting["planned"] = commanded
     dues = [due for status, _, due in counts if due is not None and status != SCHEDULED]
+    if learned:
+        dues.append(now_ms())
     follows = any(delivery_words(status)[1] in {"earlier-waiting", "breaker"} for status, _, _ in counts)
     person = any(
         delivery_words(status)[1] in PERSONAL or delivery_words(status)[0] == "unknown" for status, _, _ in counts
     )
     next_due = min(dues, default=None)
     return Backlog(positions, tuple(behind), total, waiting, next_due, frozenset(shut), follows, person)
+
+
+def _learned(connection: Connection, receivers: Sequence[int]) -> bool:
+    """Say whether something waits for a number that is known by now: its receiver will find that out."""
+    mine = sa.and_(local_id.c.subject == pending.c.subject, receiver.c.key.like(local_id.c.system + ".%"))
+    query = (
+        sa.select(pending.c.pos)
+        .join(receiver, receiver.c.no == pending.c.receiver)
+        .join(local_id, mine)
+        .where(pending.c.status == _ID_UNKNOWN, pending.c.receiver.in_(receivers))
+    )
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def deaths(ledger: Ledger, since: int) -> int:

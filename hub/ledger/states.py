@@ -74,6 +74,15 @@ MOVES: tuple[Move, ...] = (
     ),
     Move(
         ("planned", "sending", "waiting", "held", "unknown"),
+        "warning",
+        OWNER,
+        (
+            "the system has it, but not all as it was: a character it lacks, a text cut to its width",
+            "届いたが、そのままではない（相手にない文字、幅に合わせた切り詰め）",
+        ),
+    ),
+    Move(
+        ("planned", "sending", "waiting", "held", "unknown"),
         "dead",
         OWNER,
         (
@@ -82,13 +91,13 @@ MOVES: tuple[Move, ...] = (
         ),
     ),
     Move(
-        ("delivered",),
+        ("delivered", "warning"),
         "confirmed",
         SYSTEM,
         ("its acknowledgement says, or lets it be, that it was taken", "受領の回答で取込みが確かめられた"),
     ),
     Move(
-        ("delivered", "confirmed"),
+        ("delivered", "warning", "confirmed"),
         "dead",
         SYSTEM,
         ("its acknowledgement lists it as refused", "受領の回答で取込み不可とされた"),

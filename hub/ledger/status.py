@@ -22,7 +22,8 @@ REASONS: dict[str, tuple[str, ...]] = {
 
 DEATHS = ("rejected", "expired", "exhausted", "unconfirmed")  # kinds of attempt after which a delivery is dead
 UNREACHED = "unreached"  # of an attempt that did not reach the system, or met an open breaker: it has no number
-UNCOUNTED = frozenset({UNREACHED, "decision"})  # kinds of attempt that are none
+WARNED, NOTED = "warning", "note"  # of a delivery that took effect, but not all as it was; people are told of the first
+UNCOUNTED = frozenset({UNREACHED, "decision", WARNED, NOTED})  # kinds of attempt that are none
 PERSONAL = frozenset({"ask", "incomplete", "approval", "id-unknown"})  # held reasons that no time mends
 
 
@@ -44,8 +45,10 @@ def delivery_words(code: int) -> tuple[str, str | None]:
 
 
 DELIVERED = delivery_code("delivered")
+WARNING = delivery_code("warning")
 CONFIRMED = delivery_code("confirmed")
-ARRIVED = (DELIVERED, CONFIRMED, delivery_code("warning"))
+ARRIVED = (DELIVERED, CONFIRMED, WARNING)
+UNANSWERED = (DELIVERED, WARNING)  # what a system's acknowledgement may still be about
 DEAD = tuple(delivery_code("dead", reason) for reason in (None, *REASONS["dead"]))
 DIED = delivery_code("cancelled", "died")  # was scheduled for a resident who died before its day
 REPLACEABLE = frozenset(  # by a retry; of the dead, when the report of the death was cancelled

@@ -71,7 +71,7 @@ class MappingLint:
             mend = meant(publication.source, self.system.sources)
             place = publication.place_of("from")
             self.notes.error(place, f"there is no source `{publication.source}`", mend, "source-unknown")
-        for key in ("subject", "id", "sequence"):
+        for key in ("subject", "id", "sequence", "local_id"):
             self._row(getattr(publication, key), publication.place_of(key), f"`{key}`")
         types = [case.event for case in publication.cases if case.event in TYPES]
         open_ended = any(case.event == "event.corrected" for case in publication.cases)

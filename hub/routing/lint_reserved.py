@@ -17,24 +17,13 @@ def check(notes: Notes, system: System) -> None:
 
 
 def _reserved(system: System) -> Iterator[tuple[Model, str, str]]:
-    if system.ids is not None:
-        yield system, "ids", "until then the receiver gets the city's own number"
-    if system.text:
-        yield system, "text", "until then write `encoding:` at the source and the receiver"
     yield from _of_sources(system)
     for receiver in system.receives.values():
         if receiver.order_until == "confirmed":
             yield receiver, "order_until", "until then order is kept until `delivered`"
-    for rule in system.subscribes:
-        if rule.unidentified:
-            yield rule, "unidentified", "until then every event has a subject"
 
 
 def _of_sources(system: System) -> Iterator[tuple[Model, str, str]]:
     for source in system.sources.values():
         if source.mode == "snapshot":
             yield source, "mode", "until then the full extract is not read"
-        if source.identify is not None:
-            yield source, "identify", "until then give `subject:` an expression"
-        if source.text:
-            yield source, "text", "until then write `encoding:`"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hub.ledger.desk import Failure, now_ms
-from hub.ledger.status import CONFIRMED, DEAD_REJECTED, DELIVERED, delivery_words
+from hub.ledger.status import CONFIRMED, DEAD_REJECTED, UNANSWERED, delivery_words
 
 if TYPE_CHECKING:
     from hub.ledger.commands import Command
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def accept(command: Command, asked: Asked, waiting: Waiting) -> str:
     """Confirm a delivery that the system has taken."""
-    return _end(command, asked, waiting, CONFIRMED, (DELIVERED,))
+    return _end(command, asked, waiting, CONFIRMED, UNANSWERED)
 
 
 def refuse(command: Command, asked: Asked, waiting: Waiting) -> str:
@@ -23,7 +23,7 @@ def refuse(command: Command, asked: Asked, waiting: Waiting) -> str:
     Also one that was thought to be taken: silence in an earlier answer is less than a refusal in a later one.
     """
     key = (command.pos, command.target)
-    result = _end(command, asked, waiting, DEAD_REJECTED, (DELIVERED, CONFIRMED))
+    result = _end(command, asked, waiting, DEAD_REJECTED, (*UNANSWERED, CONFIRMED))
     if result == "answered":
         n = asked.known.attempts.get(key, 0) + 1
         asked.known.attempts[key] = n

@@ -13,9 +13,10 @@ from typing import Any
 
 import orjson
 
-from hub.errors import UsageError
+from hub.errors import NotFound, UsageError
 from hub.events.facts import empty, merge
-from hub.events.wire import Lazy, type_of
+from hub.events.wire import Lazy, system_of, type_of
+from hub.ledger import kept_bytes
 from hub.ledger.engine import Ledger
 from hub.ledger.facts import FactBook
 from hub.ledger.log import EventLog
@@ -26,6 +27,7 @@ from hub.routing.plan import View
 from hub.stages.entries import Entry, Item, unpack_plan
 from hub.stages.finding import DeliveryFilter, Finder, concerns, events_of, matches
 from hub.stages.held import END, STATUS, HeldEvents, is_cursor
+from hub.stages.identity_queue import CURSOR, Waiting
 from hub.stages.overview import overview
 from hub.stages.rulebook import RuleBook
 from hub.stages.scene import attributes
@@ -38,6 +40,8 @@ __all__ = ["DeliveryFilter", "Inquiry"]
 Json = dict[str, Any]
 PAGE = 200  # events looked through at once
 LOOKED = 5_000  # events looked through for one page of a filtered list
+RELATIONS = ("duplicate_of", "corrects", "corrected_by", "replaces", "replaced_by", "identifies", "identified_by")
+NO_RELATIONS: Json = dict.fromkeys(RELATIONS)
 CHANGING = frozenset({"cancels", "corrects", "enriches", "contradicts"})  # of relations between events
 
 
@@ -48,6 +52,7 @@ class Inquiry:
         """Open the ledger's books; `held` is the folder of held batches on this machine."""
         self._held = HeldEvents(ledger, held) if held is not None else None
         self._ledger = ledger
+        self._waiting = Waiting(ledger)
         self._views = Views(ledger)
         self._book = book
         self._finder = Finder(self._views, book)
@@ -57,7 +62,13 @@ class Inquiry:
 
     def event(self, reference: str, *, lang: str = "ja") -> Json:
         """Return one event as `hub events show` tells it; raises NotFound and AmbiguousId."""
-        row = self._views.event(self._views.find(reference))
+        try:
+            row = self._views.event(self._views.find(reference))
+        except NotFound:
+            waiting = self._waiting.event(reference)
+            if waiting is None:
+                raise
+            return {**waiting, **NO_RELATIONS, "deliveries": [], "not_told": []}
         entry, _ = self._entry(row)
         states = self._views.states([row.pos])
         return {
@@ -65,6 +76,7 @@ class Inquiry:
             "status": EVENT[row.status],
             "seen": row.seen,
             "recorded_at": moment(row.recorded_at),
+            **self._kept_bytes(entry),
             **self._relations(row.pos),
             "deliveries": [
                 each.as_dict() for each in told_of(row, states, self._book.__getitem__, self._protected([row]))
@@ -72,15 +84,22 @@ class Inquiry:
             "not_told": self.explain(row.pos, lang=lang)["not_told"],
         }
 
+    def _kept_bytes(self, entry: Entry) -> Json:
+        """Return the bytes that the event's text cannot give back, if any were kept."""
+        raw = kept_bytes.of(self._ledger, system_of(entry.wire.source), entry.wire.id)
+        return {} if raw is None else {"source_bytes": base64.b64encode(raw).decode()}
+
     def _relations(self, pos: int) -> Json:
         """Return what the event repeats, what it corrects or cancels, and what did that to it last.
 
         An event about the wrong person `replaced_by` one about the right person; that one `replaces` it.
         """
-        found: Json = dict.fromkeys(("duplicate_of", "corrects", "corrected_by", "replaces", "replaced_by"))
+        found = dict(NO_RELATIONS)
         for kind, other, acting in self._views.relations(pos):
             if kind == "replaces":
                 found["replaces" if acting else "replaced_by"] = other
+            elif kind == "identifies":
+                found["identifies" if acting else "identified_by"] = other
             elif not acting:
                 found["corrected_by"] = other if kind in CHANGING else found["corrected_by"]
             elif kind in CHANGING:
@@ -111,8 +130,17 @@ class Inquiry:
     def events(self, wanted: EventFilter, *, limit: int = 50, cursor: str | None = None) -> Json:
         """Return a page of events: `{"items": […], "next": cursor or null}`.
 
-        Those of held batches come first, batch by batch; then what is in the log, the newest first.
+        Reports that wait to be linked come first, then those of held batches, then the log, the newest first.
         """
+        if cursor is not None and not cursor.startswith(CURSOR):
+            return self._stored(wanted, limit, cursor)
+        items, following = self._waiting.page(wanted, limit=limit, cursor=cursor)
+        if following is not None or len(items) == limit:
+            return {"items": items, "next": following or f"{CURSOR}0"}
+        rest = self._stored(wanted, limit - len(items), None)
+        return {"items": items + rest["items"], "next": rest["next"]}
+
+    def _stored(self, wanted: EventFilter, limit: int, cursor: str | None) -> Json:
         if self._held is None or not (cursor is None or is_cursor(cursor)):
             return self._logged(wanted, limit, cursor)
         items, following = self._held.page(wanted, limit=limit, cursor=cursor)

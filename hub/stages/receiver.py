@@ -38,19 +38,23 @@ from hub.ledger.status import (
     DELIVERED,
     DIED,
     EARLIER_WAITING,
+    NOTED,
     SCHEDULED,
     SUPERSEDED,
     UNKNOWN,
     UNREACHED,
     WAITING,
+    WARNED,
+    WARNING,
     delivery_code,
 )
 from hub.settings.models import Receiver
-from hub.stages.entries import ActiveRules, Entry, Item, cut_for, unpack_made, unpack_plan
+from hub.stages.entries import ActiveRules, Entry, Item, cut_for, pack_made, unpack_made, unpack_plan
 from hub.stages.judgement import kind_of
 from hub.stages.lanes import Lanes, Scheduled
 from hub.stages.log import LogReader
-from hub.stages.orders import Orders, Waiting
+from hub.stages.numbering import ID_UNKNOWN, REFUSED, Numbering
+from hub.stages.orders import QUEUED, Orders, Waiting
 from hub.stages.retry import Schedule
 from hub.stages.shutters import Shut
 from hub.stages.watch import Watch
@@ -62,6 +66,7 @@ _RANDOM = random.Random()  # noqa: S311 - spreads retries, hides nothing
 
 PROBES = (1.0, 2.0, 5.0, 10.0, 15.0)  # seconds between probes of a system that does not answer
 OPEN_AFTER = 5  # refusals in a row that may pass, without a success, before the breaker opens
+NUMBERS_AGAIN = 0.5  # seconds between looks for numbers that are waited for
 UNKNOWN_AGAIN = 60_000  # milliseconds until a resident not known to the protection list is looked for again
 LANE_ROWS = 256  # deliveries taken at once for a sink that takes them one by one
 BATCH_ROWS = 4_000  # for a sink that takes batches, unless it says less
@@ -75,7 +80,8 @@ class ReceiverPort:
     """A receiver as app.py lends it: its number, its settings, how to open its sink, its features, its time zone.
 
     `protection(subjects)` answers who is protected (True) or not known to the list (False), `shut(key)` why the
-    receiver takes nothing now; `halt(key, reason)` says that it was paused (`on_dead: stop`).
+    receiver takes nothing now; `halt(key, reason)` says that it was paused (`on_dead: stop`). `numbering` is set
+    where its system has numbers of its own (`ids:`).
     """
 
     no: int
@@ -86,6 +92,7 @@ class ReceiverPort:
     protection: Callable[[Iterable[str]], dict[str, bool]] = field(default=lambda _: {})
     shut: Callable[[str], Shut | None] = field(default=lambda _: None)
     halt: Callable[[str, str], None] = field(default=lambda *_: None)
+    numbering: Numbering | None = None
 
 
 class Work:
@@ -196,6 +203,7 @@ class Worker:
         self._stood = 0  # faults in a row that nobody named
         self._takes = 0  # rounds in which the sink took something
         self._suspects: dict[tuple[int, int], int] = {}  # what a sink could not take alone → its takes until then
+        self._asked_numbers = 0.0  # when numbers that are waited for were last asked for
         self._watch = Watch(port.protection, ())  # of those whose deliveries are in hand
 
     def ask(self) -> None:
@@ -317,7 +325,10 @@ class Worker:
         self.fault, self._shut = "", None
         holds = await asyncio.to_thread(self._desk.holds, self.port.no)
         self._scheduled = Scheduled(hold for hold in holds if hold.status == SCHEDULED)
-        self._lanes = Lanes(hold for hold in holds if hold.status != SCHEDULED)
+        # What waits for a number is tried again from the start: the number may be known, or not be needed any more.
+        now = now_ms()
+        fresh = (replace(hold, due=now) if hold.status == ID_UNKNOWN else hold for hold in holds)
+        self._lanes = Lanes(hold for hold in fresh if hold.status != SCHEDULED)
         if "breaker" in orjson.loads(lease.state):
             self._lanes.wake(now_ms())
 
@@ -395,6 +406,7 @@ class Worker:
         limit = settings.flush.rows or (LANE_ROWS if features.batch == 1 else min(features.batch, BATCH_ROWS))
         limit = min(limit, settings.max_rows or limit, self._most or limit)
         self._come_due()
+        await self._look_for_numbers()
         works = await self._due(limit)
         breaker = self._breaker
         if breaker is None or breaker.all_passed:
@@ -578,10 +590,48 @@ class Worker:
         flags = await self._watch.flags()
         return bool(flags) and any(work.subject in flags and not work.cut for work in works)
 
-    def _keep(self, work: Work, status: int, due: int) -> None:
+    def _keep(self, work: Work, status: int, due: int | None) -> None:
         hold = replace(work.waiting(now_ms()), status=status, detail="", due=due)
         self._lanes.add(hold)
         self._carry.holds.append(hold)
+
+    # --- the system's own numbers of residents -------------------------------------------------------------------
+
+    async def _numbered(self, works: list[Work]) -> list[Work]:
+        """Hold or end what needs a number that is not known; complete what was planned without it."""
+        if self.port.numbering is None or not works:
+            return works
+        found = await asyncio.to_thread(self.port.numbering.sort, works)
+        for at, status in [(at, ID_UNKNOWN) for at in found.held] + [(at, EARLIER_WAITING) for at in found.following]:
+            self._keep(works[at], status, None)
+        for at in found.refused:
+            self._carry.failures.append(_failure(works[at], "rejected", REFUSED, now_ms()))
+            self._end(works[at], DEAD_REJECTED, self._carry)
+            if self.port.settings.on_dead == "stop":
+                self._carry.pause = STOPPED
+        for at, item in found.completed.items():
+            self._complete(works[at], item)
+        return [works[at] for at in found.going]
+
+    def _complete(self, work: Work, item: Item) -> None:
+        """Let a delivery be made of this; kept before the call, and afterwards with what was asked of the receiver."""
+        work.item, now = item, now_ms()
+        payload = pack_made(work.entry.rules.no, item)
+        work.hold = replace(work.waiting(now), status=WAITING, detail="", due=now, payload=payload)
+        self._lanes.add(work.hold)
+        self._carry.holds.append(work.hold)
+        self._carry.noted.append(Noted(0, "retry", work.entry.pos, work.job, payload, now, QUEUED))
+
+    async def _look_for_numbers(self) -> None:
+        """Let go what waits for a number that has been learned since."""
+        now = asyncio.get_running_loop().time()
+        if self.port.numbering is None or self._lanes.empty or now < self._asked_numbers + NUMBERS_AGAIN:
+            return
+        self._asked_numbers = now
+        lacking = {hold.subject: hold for hold in self._lanes if hold.status == ID_UNKNOWN and hold.due is None}
+        if lacking:
+            for subject in await asyncio.to_thread(self.port.numbering.known, lacking):
+                self._lanes.add(replace(lacking[subject], due=now_ms()))
 
     # --- delivering --------------------------------------------------------------------------------------------
 
@@ -598,7 +648,7 @@ class Worker:
         return Batch(self.key, number, date, deliveries)
 
     async def _deliver(self, works: list[Work]) -> None:
-        works = await self._doubted(await self._protect(works))
+        works = await self._doubted(await self._numbered(await self._protect(works)))
         if not works:
             await self._settle(_Record())
             return
@@ -785,14 +835,14 @@ class Worker:
         untried: list[Work] = []
         tried: list[Outcome] = []  # a resident's later ones say nothing of the system: they follow their head's fate
         blocked: set[str] = set()
-        if isinstance(outcomes, Delivered) or all(outcome.error is None for outcome in outcomes):
+        if isinstance(outcomes, Delivered) or all(each.error is None and not each.detail for each in outcomes):
             self._all_well(works, record)
             works, tried = [], list(outcomes[:1])
         for work, outcome in zip(works, outcomes, strict=False):
             if work.subject not in blocked:
                 tried.append(outcome)
             if outcome.error is None and work.subject not in blocked:
-                self._end(work, DELIVERED, record)
+                self._arrive(work, outcome, record, now)
             elif isinstance(outcome.error, _NotTried) or work.subject in blocked:
                 untried.append(work)
             elif isinstance(outcome.error, Rejected | Malformed):
@@ -812,6 +862,12 @@ class Worker:
             self._lanes.wake(now_ms())
         if stops:
             await asyncio.to_thread(self.port.halt, self.key, STOPPED)
+
+    def _arrive(self, work: Work, outcome: Outcome, record: _Record, now: int) -> None:
+        """Note that a delivery took effect, and what of it did not arrive as it was."""
+        self._end(work, WARNING if outcome.detail else DELIVERED, record)
+        if outcome.detail:
+            record.failures.append(_warning(work, outcome, now))
 
     def _all_well(self, works: Sequence[Work], record: _Record) -> None:
         """Note the commonest ending, without a question for each."""
@@ -922,10 +978,12 @@ class Worker:
             failures=[*carry.failures, *record.failures],
             obeyed=carry.obeyed,
             noted=carry.noted,
-            pause=record.pause,
+            pause=record.pause or carry.pause,
         )
         if not await self._writer.settle(settlement):
             raise Fenced(f"{self.key} has another owner")
+        if carry.pause:
+            await asyncio.to_thread(self.port.halt, self.key, carry.pause)
         self._saved = cursor
         self._stood = 0
         if intent is not None:
@@ -1008,6 +1066,13 @@ def _position(planned: tuple[Entry, Item]) -> int:
 
 def _unknown(delivery: Delivery) -> Outcome:
     return Outcome(delivery.key, OutcomeUnknown("the hub ended while this was being sent", code="sending"))
+
+
+def _warning(work: Work, outcome: Outcome, now: int) -> Failure:
+    """Return the note on a delivery that took effect, but not all of it as it was."""
+    attempts = work.hold.attempts if work.hold else 0
+    kind = WARNED if outcome.code.startswith("U+") else NOTED
+    return Failure(work.entry.pos, work.job, attempts + 1, now, kind, outcome.code or NOTED, outcome.detail)
 
 
 def _failure(work: Work, kind: str, error: HubError | None, now: int) -> Failure:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from hub.ledger import rulesets
 from hub.ledger.desk import Desk
 from hub.ledger.engine import Ledger
+from hub.ledger.numbers import Numbers
+from hub.routing.expressions import Environment
 from hub.routing.rules import RuleSet
 from hub.stages.entries import ActiveRules
 
@@ -15,13 +17,15 @@ class RuleBook:
     def __init__(self, ledger: Ledger, desk: Desk) -> None:
         self._ledger = ledger
         self._desk = desk
+        numbers = Numbers(ledger)
+        self._env = Environment(resident=numbers.resident, local_id=numbers.local_id)
         self._known: dict[int, ActiveRules] = {}
         self._whole: dict[tuple[int, int], ActiveRules] = {}
 
     def activate(self, rules: RuleSet) -> ActiveRules:
         """Record the city's rules and its receivers, and return them as they run."""
         number = rulesets.activate(self._ledger, rules.hash, rules.dump())
-        active = ActiveRules(number, rules, self._desk.register(rules.receivers))
+        active = ActiveRules(number, rules, self._desk.register(rules.receivers), self._env)
         self._known[number] = active
         return active
 
@@ -30,7 +34,7 @@ class RuleBook:
         found = self._known.get(number)
         if found is None:
             rules = RuleSet.load(rulesets.load(self._ledger, number))
-            found = self._known[number] = ActiveRules(number, rules, self._desk.register(rules.receivers))
+            found = self._known[number] = ActiveRules(number, rules, self._desk.register(rules.receivers), self._env)
         return found
 
     def keeping(self, rules: ActiveRules, older: ActiveRules) -> ActiveRules:
