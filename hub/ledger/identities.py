@@ -179,7 +179,7 @@ def decide(ledger: Ledger, item: Item, what: str, *, subject: str, event_id: str
         changed = connection.execute(
             sa.update(identity)
             .where(identity.c.no == no, identity.c.status == start, identity.c.links == item.links)
-            .values(status=end, subject=now_subject, links=identity.c.links + (what == "link"))
+            .values(status=end, subject=now_subject, links=identity.c.links + int(what == "link"))
         ).rowcount
         if not changed:
             entry = _get(connection, no)
