@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -57,12 +58,12 @@ class Living:
         """Return the city at work; whoever asks closes it."""
         return Hub(load_city(self.folder, environ=self._environ))
 
-    def drain(self) -> DrainReport:
+    def drain(self, *, wait: float = 20.0) -> DrainReport:
         """Do all there is to do."""
-        assert self.problems() == []
+        assert not (found := self.problems()), found
         hub = self.hub()
         try:
-            return asyncio.run(hub.drain(wait=20))
+            return asyncio.run(hub.drain(wait=wait))
         finally:
             hub.close()
 
@@ -93,4 +94,5 @@ class Living:
         if lines.exists():
             return [json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines()]
         files = sorted((self.folder / "out" / system).glob("*.csv"))
-        return [row for file in files for row in csv.DictReader(file.open(encoding="cp932", newline=""))]
+        texts = [file.read_bytes().decode("cp932") for file in files]
+        return [row for text in texts for row in csv.DictReader(io.StringIO(text, newline=""))]

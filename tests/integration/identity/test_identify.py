@@ -17,7 +17,12 @@ JUKI = """publishes:
     from: {adapter: csv, path: in/juki/*.csv}
     id: row.id
     subject: row.宛名番号
-    map: {name: row.氏名, kana: row.カナ, birth_date: row.生年月日, new_address: address(row.住所), effective_on: row.異動日}
+    map:
+      name: row.氏名
+      kana: row.カナ
+      birth_date: row.生年月日
+      new_address: address(row.住所)
+      effective_on: row.異動日
 """
 SHINSEI = """sources:
   forms:
@@ -34,7 +39,12 @@ publishes:
   - from: forms
     event: application.submitted
     id: row.受付番号
-    map: {application_no: row.受付番号, form: '"転居"', channel: '"窓口"', answers: '{"希望": row.希望}', effective_on: row.日}
+    map:
+      application_no: row.受付番号
+      form: '"転居"'
+      channel: '"窓口"'
+      answers: '{"希望": row.希望}'
+      effective_on: row.日
 """
 RULES = """subscribes:
   - {id: forms, on: application.submitted, send: [application_no], because: 試験}
@@ -106,7 +116,9 @@ def test_a_mistyped_number_is_another_person_and_waits(town):
 
 
 def test_one_fact_is_not_two(town):
-    town.drop("shinsei", HEAD, "A1,1000001,モリグチ タロウ,S25.1.3,x,2026-11-20", "A2,1000001,モリグチ タロウ,,x,2026-11-20")
+    town.drop(
+        "shinsei", HEAD, "A1,1000001,モリグチ タロウ,S25.1.3,x,2026-11-20", "A2,1000001,モリグチ タロウ,,x,2026-11-20"
+    )
     assert town.drain().read.tally.waiting == 2
     assert {tuple(item.checked.values()) for item in queue(town)} == {("agrees", "differs"), ("agrees", "not-given")}
 
