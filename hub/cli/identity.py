@@ -11,6 +11,16 @@ from hub.cli.session import Session
 from hub.cli.words import word
 from hub.errors import Unavailable, UsageError
 
+SAID = {
+    "mismatch": "identity.mismatch",
+    "unknown": "identity.unknown",
+    "agrees": "identity.agrees",
+    "differs": "identity.differs",
+    "not-given": "identity.not-given",
+    "not-known": "identity.not-known",
+}
+DONE = {"linked": "identity.linked", "open": "identity.open"}
+
 Number = Annotated[int, typer.Argument(metavar="NO", help=word("option.entry"))]
 Resident = Annotated[str, typer.Argument(metavar="RESIDENT", help=word("option.resident"))]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help=word("option.reason"))]
@@ -93,7 +103,7 @@ def _tell(session: Session, no: int, status: str, resident: str, event_id: str) 
         told = False
         output.say(word("identity.later", why=error))
     answer: dict[str, Any] = {"no": no, "status": status, "resident": resident, "event": event_id, "told": told}
-    session.answer(answer, lambda: output.line(word(f"identity.{status}", no=no, resident=resident)))
+    session.answer(answer, lambda: output.line(word(DONE[status], no=no, resident=resident)))
     return 0 if told else 3
 
 
@@ -105,7 +115,7 @@ def _write_list(items: list[dict[str, Any]], following: str | None) -> None:
             item["at"],
             f"{item['system']}.{item['source']}",
             item["type"],
-            word(f"identity.{item['reason']}"),
+            word(SAID[item["reason"]]),
             item["given"],
             _checked(item),
             item["subject"] or item["provisional"] or "",
@@ -116,13 +126,13 @@ def _write_list(items: list[dict[str, Any]], following: str | None) -> None:
 
 
 def _checked(item: dict[str, Any]) -> str:
-    return ", ".join(f"{name}: {word(f'identity.{how}')}" for name, how in item["checked"].items())
+    return ", ".join(f"{name}: {word(SAID[how])}" for name, how in item["checked"].items())
 
 
 def _write(found: dict[str, Any]) -> None:
     names = ("no", "at", "status", "system", "source", "place", "event_id", "type", "given", "found", "subject", "seen")
     output.fields(found, names)
-    output.line(f"{word('column.reason')}: {word('identity.' + found['reason'])}  {_checked(found)}")
+    output.line(f"{word('column.reason')}: {word(SAID[found['reason']])}  {_checked(found)}")
     for name, value in found["data"].items():
         output.line(f"  {name}: {output.compact(value)}")
     for deed in found["deeds"]:

@@ -35,8 +35,13 @@ SHAPES: dict[str, Shape] = {"encoding": word, "gaiji": table_name, "mj": table_n
 
 def read_characters(reader: Reader, node: Node | None) -> Characters | None:
     """Return the characters of a system or source, None when nothing is written or it is wrong."""
-    if node is None or not isinstance(node.value, dict) or "unmappable" not in node.items:
-        return reader.nested(Characters, node, SHAPES)
+    if node is None:
+        return None
+    if node.value is None:
+        reader.note(node.place, "`text` has no value", "give it one, or remove the line")
+        return None
+    if not isinstance(node.value, dict) or "unmappable" not in node.items:
+        return reader.build(Characters, node, "`text`", SHAPES)
     asked = node.items["unmappable"]
     rest = node.only([key for key in node.items if key != "unmappable"])
     if asked.value == "reject":

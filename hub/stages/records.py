@@ -133,7 +133,7 @@ def _identified(event: Event | Ignored | Unidentified, row: Row, origin: Origin)
     """Return the event under the subject it is told by; None when it waits for a person, also since an earlier time."""
     if isinstance(event, Unidentified):
         if origin.park is None:
-            raise Malformed("there is no queue for what nobody is identified in", code="identity")
+            raise Malformed("there is no queue for what nobody is identified in", code="identity-unknown")
         return origin.park(origin, event, row)
     if isinstance(event, Event) and origin.is_parked is not None and origin.is_parked(origin.system, event.id):
         return None
