@@ -186,7 +186,7 @@ class Hub:
         mappers = self._mappers(self.city.systems[system], source)
         if "path" not in source.options:
             return None, mappers
-        site = self._site(system, name)
+        site = self._site(system, name, source)
         return registry.open_file(source.adapter, source.options, file, site, place=source.place_of), mappers
 
     # --- jobs --------------------------------------------------------------------------------------------------
@@ -209,7 +209,7 @@ class Hub:
             raise UsageError(
                 f"{system}.{name} is no source whose rows become events", mend="one of: " + ", ".join(known)
             )
-        site = self._site(system, name)
+        site = self._site(system, name, source)
         return registry.open_source(source.adapter, source.options, site, place=source.place_of), mappers
 
     async def work_off(self, job: int) -> None:
@@ -427,7 +427,7 @@ class Hub:
             if mappers and source.mode == "changes":
                 options = {**source.options, "after": source.after}
                 opened = registry.open_source(
-                    source.adapter, options, self._site(system.system, name), place=source.place_of
+                    source.adapter, options, self._site(system.system, name, source), place=source.place_of
                 )
                 key = f"{system.system}.{name}"
                 protection = self.city.protection
@@ -587,10 +587,9 @@ class Hub:
 
         return value
 
-    def _site(self, system: str, name: str) -> Site:
+    def _site(self, system: str, name: str, source: settings.Source | None = None) -> Site:
         owner = self.city.systems[system]
         fields = dict.fromkeys(item.name for rule in owner.subscribes for item in sent(rule.send))
-        source = owner.sources.get(name)
         return Site(
             self.folder,
             self.timezone,

@@ -14,6 +14,7 @@ from hub.errors import Malformed, Rejected
 from hub.settings.gaiji import named
 
 NAMED = 8  # characters named in one note
+NOTHING = {"nothing": True}  # the token of a batch of which nothing can be written
 
 
 class TextSource:
@@ -118,24 +119,26 @@ class TextSink:
         ]
 
     async def prepare(self, batch: Batch) -> dict[str, Any]:
-        """Prepare what can be written; where that is nothing, the token is empty."""
+        """Prepare what can be written."""
         written = self._written(batch)
-        token: dict[str, Any] = await self._sink.prepare(written.batch) if written.batch.deliveries else {}
+        token: dict[str, Any] = await self._sink.prepare(written.batch) if written.batch.deliveries else NOTHING
         return token
 
     async def commit(self, batch: Batch, token: dict[str, Any]) -> Sequence[Outcome]:
         """Make it visible."""
         written = self._written(batch)
-        return self._outcomes(batch, written, await self._sink.commit(written.batch, token) if token else [])
+        return self._outcomes(batch, written, await self._sink.commit(written.batch, token) if token != NOTHING else [])
 
     async def recover(self, batch: Batch, token: dict[str, Any]) -> Sequence[Outcome]:
         """Finish a batch that was prepared before a crash."""
         written = self._written(batch)
-        return self._outcomes(batch, written, await self._sink.recover(written.batch, token) if token else [])
+        return self._outcomes(
+            batch, written, await self._sink.recover(written.batch, token) if token != NOTHING else []
+        )
 
     async def withdraw(self, batch: Batch, token: dict[str, Any]) -> bool:
         """Undo what was prepared."""
-        return bool(await self._sink.withdraw(self._written(batch).batch, token)) if token else True
+        return token == NOTHING or bool(await self._sink.withdraw(self._written(batch).batch, token))
 
     async def close(self) -> None:
         """Let go."""

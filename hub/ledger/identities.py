@@ -16,9 +16,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from hub.errors import NotFound, UsageError
+from hub.events.wire import source_of
 from hub.ledger.engine import Ledger, storable
 from hub.ledger.quarantine import RAW_LIMIT
-from hub.ledger.tables import identity, identity_deed
+from hub.ledger.status import event_code
+from hub.ledger.tables import event, identity, identity_deed, name
 
 OPEN, LINKED, DISCARDED = "open", "linked", "discarded"
 STATUSES = (OPEN, LINKED, DISCARDED)
@@ -185,12 +187,22 @@ def decide(ledger: Ledger, item: Item, what: str, *, subject: str, event_id: str
             entry = _get(connection, no)
             mend = f"hub identity unlink {no} --reason …" if entry.status == LINKED else "hub identity show " + str(no)
             raise UsageError(f"the entry {no} is {entry.status}, not {start}", mend=mend)
+        if item.provisional:
+            _stand(connection, item, waiting=end == OPEN)
         done = at if what == "discard" else None
         values = {"entry": no, "at": at, "what": what, "subject": subject, "event_id": event_id, "done_at": done}
         made = connection.execute(
             sa.insert(identity_deed).values(by=storable(by), reason=storable(reason), **values).returning(identity_deed)
         )
         return Deed(**made.mappings().one())
+
+
+def _stand(connection: Connection, item: Item, *, waiting: bool) -> None:
+    """Let the provisional event wait to be linked, or no more."""
+    source = sa.select(name.c.no).where(name.c.kind == "source", name.c.name == source_of(item.system))
+    mine = sa.and_(event.c.id == item.event_id, event.c.source == source.scalar_subquery())
+    status = event_code("awaiting-identity" if waiting else "accepted")
+    connection.execute(sa.update(event).where(mine).values(status=status))
 
 
 def undone(ledger: Ledger, limit: int = 100) -> list[tuple[Deed, Item]]:

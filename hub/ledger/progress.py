@@ -56,9 +56,8 @@ def backlog(ledger: Ledger, keys: Sequence[str], is_shut: Callable[[str], object
             .where(pending.c.receiver.in_([row.no for row in rows]))
             .group_by(pending.c.status)
         ).all()
-        learned = (
-            _learned(connection, [row.no for row in rows]) if any(row[0] == _ID_UNKNOWN for row in counts) else False
-        )
+        lacking = any(status == _ID_UNKNOWN for status, _, _ in counts)
+        learned = lacking and _learned(connection, [row.no for row in rows])
     ends = {stream: (stream << OFFSET_BITS) + offset - 1 for stream, offset in positions.items() if offset}
     behind, shut, total = [], set(), 0
     for row in rows:
@@ -89,7 +88,8 @@ def backlog(ledger: Ledger, keys: Sequence[str], is_shut: Callable[[str], object
 
 def _learned(connection: Connection, receivers: Sequence[int]) -> bool:
     """Say whether something waits for a number that is known by now: its receiver will find that out."""
-    mine = sa.and_(local_id.c.subject == pending.c.subject, receiver.c.key.like(local_id.c.system + ".%"))
+    system = sa.func.substr(receiver.c.key, 1, sa.func.length(local_id.c.system) + 1)
+    mine = sa.and_(local_id.c.subject == pending.c.subject, system == local_id.c.system + ".")
     query = (
         sa.select(pending.c.pos)
         .join(receiver, receiver.c.no == pending.c.receiver)

@@ -14,6 +14,7 @@ from hub.errors import Rejected
 from hub.events.wire import Lazy, type_of
 from hub.ledger.numbers import Numbers
 from hub.ledger.status import delivery_code
+from hub.routing.expressions import ExpressionFault
 from hub.routing.identity import is_provisional
 from hub.routing.plan import View
 from hub.stages.entries import Entry, Item
@@ -33,13 +34,17 @@ class Work(Protocol):
 
 @dataclass(slots=True)
 class Sorted:
-    """What becomes of deliveries: they go (some completed with their numbers), are held, follow a held one, or end."""
+    """What becomes of deliveries, by their places: they go, some completed with their numbers; or do not.
+
+    Those are held, follow a held one, are refused, or are faulty: their expression breaks over the number.
+    """
 
     going: list[int] = field(default_factory=list)
     completed: dict[int, Item] = field(default_factory=dict)
     held: list[int] = field(default_factory=list)
     following: list[int] = field(default_factory=list)
     refused: list[int] = field(default_factory=list)
+    faulty: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +72,13 @@ class Numbering:
             elif not policy:
                 found.going.append(at)
             elif work.subject in known:
+                try:
+                    completed = _completed(work)
+                except ExpressionFault as fault:
+                    blocked.add(work.subject)
+                    found.faulty[at] = f"{fault.place}: {fault.message}"
+                    continue
                 found.going.append(at)
-                completed = _completed(work)
                 if completed is not None:
                     found.completed[at] = completed
             elif policy == "hold":

@@ -590,8 +590,8 @@ class Worker:
         flags = await self._watch.flags()
         return bool(flags) and any(work.subject in flags and not work.cut for work in works)
 
-    def _keep(self, work: Work, status: int, due: int | None) -> None:
-        hold = replace(work.waiting(now_ms()), status=status, detail="", due=due)
+    def _keep(self, work: Work, status: int, due: int | None, detail: str = "") -> None:
+        hold = replace(work.waiting(now_ms()), status=status, detail=detail, due=due)
         self._lanes.add(hold)
         self._carry.holds.append(hold)
 
@@ -604,6 +604,8 @@ class Worker:
         found = await asyncio.to_thread(self.port.numbering.sort, works)
         for at, status in [(at, ID_UNKNOWN) for at in found.held] + [(at, EARLIER_WAITING) for at in found.following]:
             self._keep(works[at], status, None)
+        for at, why in found.faulty.items():
+            self._keep(works[at], delivery_code("held", "ask"), None, why)
         for at in found.refused:
             self._carry.failures.append(_failure(works[at], "rejected", REFUSED, now_ms()))
             self._end(works[at], DEAD_REJECTED, self._carry)
@@ -690,9 +692,11 @@ class Worker:
             ]
             await self._record(works, outcomes, 0)
             return []
-        taken = [work for work, answer in zip(again, answers, strict=True) if answer and answer.error is None]
-        for work in taken:
-            self._end(work, DELIVERED, self._carry)
+        now, taken = now_ms(), []
+        for work, answer in zip(again, answers, strict=True):
+            if answer and answer.error is None:
+                self._arrive(work, answer, self._carry, now)
+                taken.append(work)
         return [work for work in works if work not in taken]
 
     def _narrow(self, works: list[Work], batch: Batch, fault: _Fault) -> Sequence[Outcome]:

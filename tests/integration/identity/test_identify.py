@@ -169,6 +169,7 @@ def test_a_provisional_report_reaches_only_those_who_want_such_and_linked_the_ot
     link(town, item.no, "1000001")
     assert told(town, "hoken") == [("new", "1000001", "A1")]
     assert len(town.told("desk")) == 1
+    assert town.inquire(lambda inquiry: inquiry.event("shinsei/A1"))["status"] == "accepted"
     assert [(each["subject"], each["status"], each["reason"]) for each in town.deliveries("desk")] == [
         (f"~shinsei:{item.no}", "delivered", None),
         ("1000001", "suppressed", "covered"),

@@ -112,7 +112,7 @@ def test_what_is_wrong_with_characters(tmp_path):
         tmp_path, kaigo=KAIGO.replace("protected:", said + "protected:"), own="E000,𠮷\nF040,U+E001\nF041,𠮷\n"
     )
     assert problems == [
-        ("systems/kaigo.yaml:4:60", "table"),
+        ("systems/kaigo.yaml:4:56", "table"),
         ("tables/own.csv:2:1", "gaiji"),
         ("tables/own.csv:3:1", "gaiji"),
     ]
