@@ -363,6 +363,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "{accepted} accepted ({duplicates} of them repeats), {quarantined} quarantined, batch {batch}",
     ),
     "publish.progress": ("送信", "publishing"),
+    "drain.identity": (
+        "本人の確認を待つ届出: {count}（hub identity list）",
+        "waiting to be linked: {count} (hub identity list)",
+    ),
     "drain.read": (
         "読み取り {rows} 行: イベント {events}、対象外 {ignored}、隔離 {quarantined}",
         "read {rows} rows: {events} events, {ignored} ignored, {quarantined} quarantined",
