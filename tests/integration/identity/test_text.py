@@ -130,8 +130,9 @@ def test_a_code_no_table_names_is_quarantined_with_its_bytes_and_the_others_go_o
 
 
 def test_without_a_table_a_private_use_character_does_not_enter_the_hub(lone: Living):
-    lone.system("juki", JUKI.replace(", gaiji: tables/juki-gaiji.csv, mj: tables/mj.csv", ""))
-    lone.system("same", SAME.replace("RECEIVES", CSV).replace(", gaiji: tables/juki-gaiji.csv, mj: tables/mj.csv", ""))
+    said = "text: {encoding: cp932, gaiji: tables/juki-gaiji.csv, mj: tables/mj.csv}\n"
+    lone.system("juki", JUKI.replace(said, "").replace("*.csv}", "*.csv, encoding: cp932}"))
+    lone.system("same", SAME.replace("RECEIVES", CSV).replace(said, ""))
     lone.drop_bytes("juki", b"\r\n".join([HEAD, b"1,\xf0\x41", b""]))
     lone.drain()
     assert [item.code for item in lone.with_hub(lambda hub: quarantine.listing(hub.ledger)[0])] == ["gaiji"]
