@@ -26,6 +26,7 @@ demo: setup  ## the sample city, end to end; SERVE=1 leaves the console up
 	@$(BIN)/hub demo $(if $(SERVE),--serve)
 
 test: setup  ## the whole suite: fast tests first, then real Kafka and SQL
+	@scripts/mariadb
 	@$(BIN)/python -m pytest tests/unit tests/conformance $(SPREAD)
 	@$(BIN)/python -m pytest tests/integration tests/acceptance $(SPREAD)
 
@@ -38,8 +39,11 @@ format: setup  ## lay the code out
 bench: setup  ## measure: NAME=fan-out
 	@$(BIN)/python -m bench.$(subst -,_,$(NAME))
 
-torture: setup  ## kill -9 at random moments: N=200 on each database
-	@HUB_TORTURE=$(N) $(BIN)/python -m pytest tests/acceptance/test_kills.py -k torture -rA
+torture: setup  ## kill -9 at every named point and at random moments: N=200 on each database
+	@HUB_TORTURE=$(N) $(BIN)/python -m pytest tests/acceptance/test_crash_points.py tests/acceptance/test_kills.py -k torture -rA
+
+fuzz: setup  ## random and broken files through each file adapter: N=10000 of each
+	@HUB_FUZZ=$(if $(filter command%,$(origin N)),$(N),10000) $(BIN)/python -m pytest tests/conformance/test_fuzz.py $(SPREAD) -rA
 
 lock: setup  ## resolve requirements.lock anew
 	@.cache/uv/bin/uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
@@ -48,4 +52,4 @@ lock: setup  ## resolve requirements.lock anew
 clean:  ## remove what make brought along
 	@rm -rf .venv .cache dist .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help setup demo test check format bench torture lock clean
+.PHONY: help setup demo test check format bench torture fuzz lock clean

@@ -21,6 +21,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 BLOCK = re.compile(r"(<!-- figures: (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 COLUMNS: Mapping[str, Sequence[str]] = {
     "fan-out": ("deliveries/s", "µs an event"),
+    "publish-drain": ("deliveries/s", "seconds", "seconds of publish", "seconds of drain"),
     "latency": ("p50 ms", "p99 ms", "p99.9 ms"),
     "rules": ("deliveries/s", "µs an event"),
     "writes": ("deliveries/s", "dispatch, µs an event", "delivery, µs a delivery"),
@@ -31,6 +32,7 @@ COLUMNS: Mapping[str, Sequence[str]] = {
     "replay": ("seconds", "deliveries/s"),
     "start-up": ("seconds", "CPU s"),
     "intake": ("events/s",),
+    "snapshot": ("seconds", "rows/s", "peak MB"),
 }
 
 

@@ -136,7 +136,8 @@ def _written(hub: Hub, plot: Plot, polls: Sequence[_Poll], made: Stream) -> Figu
         for receiver, positions in poll.owed.items():
             first = done[receiver] + 1
             done[receiver] += len(positions)
-            ended = Finished(DELIVERED, 0, 1_700_000_000_000, no, positions, range(first, done[receiver] + 1))
+            numbers = range(first, done[receiver] + 1)
+            ended = Finished(DELIVERED, 0, 1_700_000_000_000, no, positions, numbers, first=True)
             cursor = {position >> 40: position for position in positions}
             settlements.append(
                 Settlement(receiver, "bench", epochs[receiver], cursor, done[receiver] + 1, no + 1, finished=[ended])

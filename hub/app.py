@@ -23,30 +23,43 @@ from sqlalchemy.engine import Connection
 
 from hub.adapters import registry
 from hub.adapters.alerting import channels
-from hub.adapters.contract import Batch, Delivery, Expressions, Site, Source
+from hub.adapters.contract import Batch, Called, Delivery, Expressions, Site, Source, Topics
+from hub.adapters.text import writing
 from hub.errors import HubError, Malformed, OutcomeUnknown, Unavailable, UsageError
-from hub.ledger import identities, jobs, quarantine, schema
+from hub.ledger import identities, jobs, quarantine, reviews, schema
 from hub.ledger.desk import Desk, now_ms
 from hub.ledger.engine import Ledger
 from hub.ledger.log import EventLog
 from hub.ledger.numbers import Numbers
 from hub.ledger.places import stream_of
 from hub.ledger.progress import Backlog, backlog, deaths
-from hub.ledger.protected import Register
+from hub.ledger.protected import Discretion, Register
+from hub.ledger.reviews import Item
+from hub.ledger.sources import Tally
+from hub.ledger.views import Views
 from hub.routing.expressions import Environment, ExpressionFault, Missing, compile_expression
-from hub.routing.mapping import Expression, Mapper
+from hub.routing.identity import Known
+from hub.routing.mapping import Expression, Mapper, kept_columns
+from hub.routing.plan import Router
 from hub.routing.projection import sent
 from hub.routing.rules import RuleSet, numbers_needed
 from hub.settings import models as settings
 from hub.settings.calendars import CITY_CALENDAR
 from hub.settings.models import City, Receiver, System
+from hub.stages import reviewing
 from hub.stages.alerts import Alarm
 from hub.stages.amending import publish_open
+from hub.stages.calls import Callee, Calls
+from hub.stages.clock import utc_now
+from hub.stages.comparing import Comparer
 from hub.stages.deadletters import announce, announce_some
 from hub.stages.delivery import Delivery as DeliveryStage
 from hub.stages.dispatch import Dispatcher, Refused, reporter_of
 from hub.stages.drain import Drained, drain
 from hub.stages.entries import ActiveRules
+from hub.stages.expected import Expected
+from hub.stages.feeds import Feeds
+from hub.stages.finding import Finder
 from hub.stages.foreman import Foreman
 from hub.stages.hours import Hours
 from hub.stages.identifying import Residents, kept_for
@@ -56,25 +69,32 @@ from hub.stages.later import LaterProducer
 from hub.stages.linking import publish_deeds
 from hub.stages.loading import Loader
 from hub.stages.log import LogReader
+from hub.stages.marks import load_key
 from hub.stages.numbering import Numbering
 from hub.stages.patience import pause
 from hub.stages.planning import Policy
 from hub.stages.protecting import ProtectingProducer
 from hub.stages.publish import PublishResult, publish_stream
 from hub.stages.receiver import ReceiverPort
+from hub.stages.reconciling import Reconciled, Reconciliation, reconcile
 from hub.stages.residue import learn_tables
 from hub.stages.resubmit import Resubmission, Resubmitter
 from hub.stages.rulebook import RuleBook
-from hub.stages.services import Answers
-from hub.stages.shutters import Shutters
+from hub.stages.services import Answers, Comparing, SourceStatus
+from hub.stages.shutters import Shutters, list_of
+from hub.stages.trial import Trial, resident_in
+from hub.stages.whole import Whole
 
 if TYPE_CHECKING:
     from hub.kafka.consumer import Consumer
     from hub.kafka.local import LocalBroker
     from hub.kafka.producer import Producer
+    from hub.kafka.reading import TopicReader
     from hub.kafka.topics import TopicInfo
 
 log = logging.getLogger(__name__)
+EVERY_FILE = settings.Source.model_fields["every"].default  # seconds: how often a source is read
+EVERY_QUERY = 3600.0  # a query that gives everything, where nothing is said
 JOBS_EVERY = 2.0  # seconds between looks for what jobs have to publish
 STAGES = ("intake", "dispatch", "delivery", "console")
 SINK_ROOTS = frozenset({"event", "data", "subject", "delivery", "batch"})
@@ -97,6 +117,8 @@ class Hub:
         self.environment = Environment(city.tables, self.numbers.resident, self.numbers.local_id)
         self.topic = f"{city.prefix}.events"
         self.held = self.folder / "var" / "held"
+        self.bootstrap = city.bootstrap or ""  # of the managed broker only while it serves
+        self.clock = utc_now
 
     def close(self) -> None:
         """Let go of the ledger."""
@@ -121,6 +143,7 @@ class Hub:
             if bootstrap is None:
                 broker = self.broker or LocalBroker(self.folder / "var")
                 bootstrap = await asyncio.to_thread(stack.enter_context, broker.lease())
+            self.bootstrap = bootstrap
             topic = await ensure_topics(bootstrap, self.city.prefix, self.city.city, ledger_id)
             generation = await asyncio.to_thread(
                 partial(self.log.open_generation, topic.name, topic.uuid, topic.partitions, adopt=adopt)
@@ -183,11 +206,25 @@ class Hub:
         source = self.city.systems[system].sources.get(name) if system in self.city.systems else None
         if source is None:
             raise UsageError(f"the city has no source {system}.{name} any more")
+        if source.mode == "snapshot":
+            message = "a row of a full extract is compared with the next extract, not published by itself"
+            raise UsageError(message, mend="discard the entry")
         mappers = self._mappers(self.city.systems[system], source)
         if "path" not in source.options:
             return None, mappers
         site = self._site(system, name, source)
         return registry.open_file(source.adapter, source.options, file, site, place=source.place_of), mappers
+
+    async def accept(self, no: int, *, who: str, why: str) -> Item:
+        """Accept a review and publish its events, once. Raises NotFound, UsageError, Unavailable."""
+        await asyncio.to_thread(schema.ready, self.ledger)
+        accepting = partial(reviewing.accept, self.ledger, no, who=who, why=why)
+        if not (await asyncio.to_thread(reviews.show, self.ledger, no)).events:
+            return await asyncio.to_thread(accepting)
+        async with self.kafka() as bus:
+            await asyncio.to_thread(accepting)
+            await reviewing.publish_accepted(self.ledger, bus.producer, self.topic)
+        return await asyncio.to_thread(reviews.show, self.ledger, no)
 
     # --- jobs --------------------------------------------------------------------------------------------------
 
@@ -230,6 +267,7 @@ class Hub:
 
     async def _work_off(self, bus: Bus) -> dict[int, HubError]:
         """Go on with jobs that publish, unless another process does; return why some cannot go on."""
+        await reviewing.publish_accepted(self.ledger, bus.producer, self.topic)
         owner = f"{os.getpid()}:{id(self)}"
 
         async def mine() -> bool:
@@ -345,9 +383,10 @@ class Hub:
     def _listening(self, only: Sequence[str], address: tuple[str, int]) -> socket.socket | None:
         """Return the server's socket, or None where nothing is to be served."""
         from hub.server.serve import bind  # noqa: PLC0415 - a command without a server does without the framework
-        from hub.server.wiring import reported_over_http  # noqa: PLC0415
+        from hub.server.wiring import fetched_from_feeds, reported_over_http  # noqa: PLC0415
 
-        if "console" in only or ("intake" in only and reported_over_http(self.city, self.ledger)):
+        fed = "delivery" in only and fetched_from_feeds(self.city)
+        if "console" in only or fed or ("intake" in only and reported_over_http(self.city, self.ledger)):
             return bind(*address)
         return None
 
@@ -375,27 +414,46 @@ class Hub:
                 found.append(Check("delivery", fault is None, fault.message if fault else ""))
             return found
 
-        inquiry = Inquiry(self.ledger, self.book, self.held)
-        parts = Parts(self.city, self.ledger, inquiry, self.topic, producer, checks, self.foreman)
+        discretion = Discretion(self.ledger, list_of(self.ledger, self.city.protection))
+        inquiry = Inquiry(self.ledger, self.book, self.held, discretion)
+        calls = self._calls(bus) if producer is not None else None
+        delivers = work is not None and work.delivers
+        feeds = Feeds(self.city, self.ledger, self.book, self._protection(), writing(self.city)) if delivers else None
+        parts = Parts(self.city, self.ledger, inquiry, self.topic, producer, calls, feeds, checks, self.foreman)
         await serve(create_app(ports_of(parts)), listening, stop)
 
     # --- stages ------------------------------------------------------------------------------------------------
 
     def intake(self, bus: Bus) -> Intake:
         """Return the intake of every source of the city."""
-        services = Services(
+        services = self._services(bus)
+        systems = self.city.systems.values()
+        numbers = self.desk.register([receiver.key for receiver in self.city.receivers()])
+        opened = [each for system in systems for each in self._runners(system)]
+        runners = [each for each in opened if not isinstance(each.source, Called)]
+        return Intake(runners + [each for system in systems for each in self._answering(system, numbers)], services)
+
+    def _services(self, bus: Bus) -> Services:
+        return Services(
             bus.producer,
             self.ledger,
             self.topic,
             self.city.city,
+            self.clock,
             held=self.held,
             timezone=self.timezone,
             is_open=self.city.calendars.get(self.city.calendar, CITY_CALENDAR).is_open,
         )
-        systems = self.city.systems.values()
-        numbers = self.desk.register([receiver.key for receiver in self.city.receivers()])
-        runners = [each for system in systems for each in self._runners(system)]
-        return Intake(runners + [each for system in systems for each in self._answering(system, numbers)], services)
+
+    def _calls(self, bus: Bus) -> Calls:
+        """Return what takes the calls of systems that report by calling."""
+        runners = [each for system in self.city.systems.values() for each in self._runners(system)]
+        callees = {
+            (each.system, each.name): Callee(each.source, each.mappers)
+            for each in runners
+            if isinstance(each.source, Called)
+        }
+        return Calls(self._services(bus), callees)
 
     def _answering(self, system: System, numbers: Mapping[str, int]) -> Iterator[SourceRunner]:
         """Yield the sources of acknowledgements of a system's receivers."""
@@ -410,45 +468,192 @@ class Hub:
                 str(said.from_["adapter"]), {"after": "move", **options}, self._site(system.system, name), place=place
             )
             by: Literal["key", "no"] = "no" if "no" in said.match else "key"
-            expression = Expression(said.match[by], self.environment, said.place_of("match", by))
-            answers = Answers(numbers[receiver.key], by, partial(self._answer, expression), said.lists)
+            value = self._answer(said.match[by], said.place_of("match", by))
+            answers = Answers(
+                numbers[receiver.key],
+                by,
+                partial(value, what="`match`"),
+                said.lists,
+                error=self._answer(said.error, said.place_of("error")) if said.error else None,
+                warning=self._answer(said.warning, said.place_of("warning")) if said.warning else None,
+                about=self._about(said.about, said.place_of("about")) if said.about else None,
+            )
             if said.by is not None:
                 calendar = self.city.calendars[said.by.calendar or self.city.calendar]
-                answers = replace(answers, due=said.by.at, is_open=calendar.is_open)
+                gives_up = said.by.unanswered == "dead"
+                answers = replace(answers, due=said.by.at, is_open=calendar.is_open, gives_up=gives_up)
             yield SourceRunner(system.system, name, opened, (), answers=answers)
 
-    def _answer(self, expression: Expression, row: dict[str, Any]) -> Any:
-        return expression.needed(row, lambda: datetime.now(self.timezone).date().isoformat(), "`match`")
+    def _answer(self, text: str, place: str) -> Callable[..., Any]:
+        """Return an expression on a row of an answer; `what` names it where it must not be empty."""
+        expression = Expression(text, self.environment, place)
+
+        def value(row: dict[str, Any], what: str = "") -> Any:
+            return expression.needed(row, self._today, what) if what else expression.value(row, self._today)
+
+        return value
+
+    def _about(self, text: str, place: str) -> Callable[[str], Any]:
+        """Return an expression on the name of a file of answers."""
+        compiled = compile_expression(text, roots=frozenset({"file"}), env=self.environment, place=place)
+
+        def batch(file: str) -> Any:
+            try:
+                return compiled.evaluate({"file": file}, today=self._today)
+            except (Missing, ExpressionFault) as error:
+                raise Malformed(f"`about` of {file}: {error}", place=place, code="expression") from None
+
+        return batch
+
+    def _today(self) -> str:
+        return datetime.now(self.timezone).date().isoformat()
 
     def _runners(self, system: System) -> list[SourceRunner]:
         runners = []
         for name, source in system.sources.items():
             mappers = self._mappers(system, source)
-            if mappers and source.mode == "changes":
-                options = {**source.options, "after": source.after}
-                opened = registry.open_source(
-                    source.adapter, options, self._site(system.system, name, source), place=source.place_of
-                )
+            if source.mode == "snapshot" and only_reconciled(system, source):
+                continue
+            if source.mode == "snapshot":
+                runners.append(self._extracting(system, source, mappers))
+            elif mappers:
+                opened = self.opened(system.system, source)
                 key = f"{system.system}.{name}"
                 protection = self.city.protection
                 listed = protection if protection is not None and protection.list_ == key else None
-                runners.append(SourceRunner(system.system, name, opened, mappers, source.every, source.guard, listed))
+                shared = self._shared(system, name)
+                runners.append(
+                    SourceRunner(
+                        system.system, name, opened, mappers, source.every, source.guard, listed, shared=shared
+                    )
+                )
         return runners
 
-    def _mappers(self, system: System, source: settings.Source) -> tuple[Mapper, ...]:
-        return tuple(
-            Mapper(
-                system,
-                publication,
-                source,
-                self.environment,
-                self.city.city,
-                timezone=self.city.timezone,
-                known=Residents(self.log),
-            )
-            for publication in system.publishes
-            if publication.source == source.name
+    def _extracting(
+        self, system: System, source: settings.Source, mappers: tuple[Mapper, ...], *, baseline: bool = False
+    ) -> SourceRunner:
+        """Return the runner of a source in `mode: snapshot`."""
+        files = registry.reads_files(source.adapter)
+        opened = self.opened(system.system, source)
+        if baseline or not files:
+            opened = Whole(opened, files=files)
+        comparing = replace(self._comparing(system, source, mappers), files=files, baseline=baseline)
+        every = source.every if files or source.every != EVERY_FILE else EVERY_QUERY
+        return SourceRunner(system.system, source.name, opened, mappers, every, source.guard, extract=comparing)
+
+    def _shared(self, system: System, name: str) -> Comparing | None:
+        """Return how the differences of a source teach what is known of the rows of a full extract, if they do."""
+        for source in system.sources.values():
+            if source.mode == "snapshot" and source.shares_state_with == name:
+                own = system.sources[name]
+                comparing = self._comparing(system, source, self._mappers(system, source))
+                as_of = self._in_row(own, own.as_of, "as_of") if own.as_of else None
+                return replace(comparing, as_of=as_of)
+        return None
+
+    def _comparing(self, system: System, source: settings.Source, mappers: tuple[Mapper, ...]) -> Comparing:
+        """Return how the rows of a full extract are compared with what is known."""
+        key = self._in_row(source, source.key or "", "key")
+        on = {"changed": source.on_change, "new": source.on_new, "missing": source.on_missing}
+        publications = [each for each in system.publishes if each.source == source.name]
+        shared = [each for each in system.publishes if each.source == source.shares_state_with]
+        sequence = next((each for each in (*publications, *shared) if each.sequence), None)
+        subject = next((each for each in (*publications, *shared) if each.subject), None)
+        return Comparing(
+            source.name,
+            key,
+            source.compare,
+            load_key(self.folder / "var"),
+            self.folder / "var" / "extracts",
+            self._in_row(source, source.as_of, "as_of") if source.as_of else None,
+            self._in_row(sequence, sequence.sequence or "", "sequence") if sequence else None,
+            self._in_row(subject, subject.subject, "subject") if subject else None,
+            kept_columns(key, mappers, missing=source.on_missing != "report"),
+            on,
+            source.shares_state_with,
         )
+
+    def _in_row(self, model: settings.Model, text: str, key: str) -> Expression:
+        roots = frozenset({"row", "batch"}) if key == "as_of" else frozenset({"row"})
+        return Expression(text, self.environment, model.place_of(key), roots)
+
+    def reconcile(self, system: str, name: str | None, file: Path | None, *, limit: int) -> Reconciled:
+        """Compare a system's full extract, in `file` or where its source has it, with what the system was told.
+
+        Raises `UsageError` when the system has no such source, or nothing of it can be compared.
+        """
+        schema.ready(self.ledger)
+        mine = self.city.systems.get(system)
+        if mine is None:
+            raise UsageError(f"there is no system {system}", mend="one of: " + ", ".join(sorted(self.city.systems)))
+        sources = [each for each in mine.sources.values() if each.mode == "snapshot" and name in (None, each.name)]
+        if len(sources) != 1:
+            names = ", ".join(each.name for each in mine.sources.values() if each.mode == "snapshot")
+            mend = f"--source: {names}" if names else "give it a source with `mode: snapshot`, `key` and `compare`"
+            raise UsageError(f"{system} has {len(sources)} sources of full extracts to compare with", mend=mend)
+        columns = {each.key: self._told_columns(sources[0], each) for each in mine.receives.values()}
+        if mine.receives and not any(columns.values()):
+            mend = "write at the source `reconcile: {column: data.…}`"
+            raise UsageError(f"nothing says which column of {system}.{sources[0].name} holds what was told", mend=mend)
+        comparing = self._comparing(mine, sources[0], self._mappers(mine, sources[0]))
+        comparer = Comparer(system, comparing, Services(NOBODY, self.ledger, self.topic, self.city.city))
+        doing = Reconciliation(system, sources[0].name, columns, comparer.whom, limit)
+        expected = Expected(comparing.folder, f"{system}.{sources[0].name}.reconcile")
+        try:
+            finder = Finder(Views(self.ledger), self.book)
+            return reconcile(self.ledger, finder, self._extracts_of(system, sources[0], file), expected, doing)
+        finally:
+            expected.close()
+
+    def _told_columns(self, source: settings.Source, receiver: Receiver) -> dict[str, Callable[[Delivery, Batch], Any]]:
+        """Return the columns of a full extract and how each is found in a receiver's deliveries."""
+        columns = source.reconcile or receiver.options.get("columns") or {}
+        expressions = {name: text for name, text in columns.items() if isinstance(text, str)}
+        return {name: self._sink_expression(text, receiver) for name, text in expressions.items()}
+
+    def _extracts_of(self, system: str, source: settings.Source, file: Path | None) -> Iterator[Source]:
+        """Yield where an extract may lie: in a file that is named, where it comes, or where read files go."""
+        site = self._site(system, source.name, source)
+        if file is not None:
+            yield registry.open_file(source.adapter, source.options, file, site, place=source.place_of)
+            return
+        yield self.opened(system, source)
+        pattern = source.options.get("path")
+        if source.after == "move" and isinstance(pattern, str) and "://" not in pattern:
+            folder, _, name = pattern.rpartition("/")
+            for read in sorted((self.folder / folder / "done").glob(name), reverse=True):
+                yield registry.open_file(source.adapter, source.options, read, site, place=source.place_of)
+
+    def opened(self, system: str, source: settings.Source) -> Source:
+        """Open a source as intake does."""
+        options = {**source.options, "after": source.after}
+        site = self._site(system, source.name, source)
+        return registry.open_source(source.adapter, options, site, place=source.place_of)
+
+    async def baseline(self, system: str, name: str, *, dry_run: bool = False) -> SourceStatus:
+        """Take the extract a source has now as known, without an event; needs no Kafka. Raises `UsageError`.
+
+        A dry run only counts its rows.
+        """
+        await asyncio.to_thread(schema.ready, self.ledger)
+        source = self.city.systems[system].sources.get(name) if system in self.city.systems else None
+        if source is None or source.mode != "snapshot":
+            sources = [(key, each) for key, of in self.city.systems.items() for each in of.sources.values()]
+            known = [f"{key}.{each.name}" for key, each in sources if each.mode == "snapshot"]
+            mend = "one of: " + ", ".join(known) if known else "write `mode: snapshot`, `key` and `compare` at a source"
+            raise UsageError(f"{system}.{name} is no source in `mode: snapshot`", mend=mend)
+        mine = self.city.systems[system]
+        runner = self._extracting(mine, source, self._mappers(mine, source), baseline=True)
+        if dry_run:
+            rows = await asyncio.to_thread(lambda: sum(len(batch.rows) for batch in runner.source.read(None)))
+            return SourceStatus(system, name, Tally(rows))
+        services = Services(NOBODY, self.ledger, self.topic, self.city.city, self.clock, timezone=self.timezone)
+        intake = Intake([runner], services)
+        await intake.drain()
+        return intake.status()[0]
+
+    def _mappers(self, system: System, source: settings.Source) -> tuple[Mapper, ...]:
+        return mappers_of(self.city, system, source, self.environment, Residents(self.log))
 
     @contextlib.asynccontextmanager
     async def _working(
@@ -469,7 +674,7 @@ class Hub:
         shutters = Shutters.of(self.city, self.ledger, closing=closing)
         ports = self._ports(rules, bus, shutters)
         delivery = DeliveryStage(self.desk, reader, ports, self.book.__getitem__, shutters.refresh)
-        work = Work(dispatcher, delivery, reader, shutters)
+        work = Work(dispatcher, delivery, reader, shutters, delivers=delivering)
         stop = asyncio.Event()
         serving = asyncio.create_task(delivery.run(stop)) if delivering else None
         try:
@@ -588,20 +793,7 @@ class Hub:
         return value
 
     def _site(self, system: str, name: str, source: settings.Source | None = None) -> Site:
-        owner = self.city.systems[system]
-        fields = dict.fromkeys(item.name for rule in owner.subscribes for item in sent(rule.send))
-        return Site(
-            self.folder,
-            self.timezone,
-            system,
-            name,
-            self.city.city,
-            tuple(fields),
-            self.city.prefix,
-            self.city.layouts,
-            (source.text if source is not None else None) or owner.text,
-            self.city.tables,
-        )
+        return site_of(self.city, system, name, _Topics(lambda: self.bootstrap), source)
 
 
 @dataclass(slots=True)
@@ -623,6 +815,7 @@ class Work:
     delivery: DeliveryStage
     reader: LogReader
     shutters: Shutters
+    delivers: bool = True
     consumer: Consumer | None = None
     lost: HubError | None = None  # the ledger's position is outside the log
 
@@ -662,6 +855,43 @@ class DrainReport:
         return self.drained.clear and not self.died and not self.read.faults
 
 
+class _Topics:
+    """The look into topics that the `kafka` source is lent; the client is loaded when it is used."""
+
+    def __init__(self, bootstrap: Callable[[], str]) -> None:
+        self._bootstrap = bootstrap
+
+    def bounds(self, topic: str, brokers: str | None = None) -> dict[int, tuple[int, int]]:
+        return self._reader().bounds(topic, brokers)
+
+    def read(
+        self, topic: str, spans: Mapping[int, tuple[int, int]], brokers: str | None = None
+    ) -> Iterator[tuple[list[Any], dict[int, int]]]:
+        return self._reader().read(topic, spans, brokers)
+
+    def _reader(self) -> TopicReader:
+        from hub.kafka.reading import TopicReader  # noqa: PLC0415
+
+        return TopicReader(self._bootstrap)
+
+
+def only_reconciled(system: System, source: settings.Source) -> bool:
+    """Say whether a full extract is there for `hub reconcile` alone: its changes are what the system was told."""
+    asked = {"on_change", "on_new", "on_missing", "shares_state_with"} & source.model_fields_set
+    return bool(system.receives) and not asked and all(each.source != source.name for each in system.publishes)
+
+
+class _Nobody:
+    """Stands for Kafka where nothing is published."""
+
+    async def publish(self, topic: str, records: Sequence[tuple[bytes, bytes]], _headers: Any = ()) -> Any:
+        """Refuse what nobody should ask for."""
+        raise RuntimeError(f"{len(records)} records for {topic}, where none were to come")
+
+
+NOBODY = _Nobody()
+
+
 class _Publisher:
     """The way into Kafka that the `kafka` sink is lent."""
 
@@ -675,6 +905,62 @@ class _Publisher:
             await self._producer.publish_one(topic, key, value, headers)
         except Unanswered as error:
             raise OutcomeUnknown(error.message, mend=error.mend, code="no-answer") from error
+
+
+def mappers_of(
+    city: City, system: System, source: settings.Source, environment: Environment, known: Known | None = None
+) -> tuple[Mapper, ...]:
+    """Return what makes events of a source's rows: one mapper for each publication that names it.
+
+    `known` says what is known of a resident, where the source asks who its rows are about; without it, nobody is.
+    """
+    return tuple(
+        Mapper(system, publication, source, environment, city.city, timezone=city.timezone, known=known)
+        for publication in system.publishes
+        if publication.source == source.name
+    )
+
+
+def site_of(
+    city: City, system: str, name: str, topics: Topics | None = None, source: settings.Source | None = None
+) -> Site:
+    """Return where a source or receiver of the city works; `topics` is its way to Kafka, where there is one.
+
+    `source` is given where it may say itself how it writes characters (`text`).
+    """
+    owner = city.systems[system]
+    return Site(
+        Path(city.folder),
+        ZoneInfo(city.timezone),
+        system,
+        name,
+        city.city,
+        tuple(dict.fromkeys(item.name for rule in owner.subscribes for item in sent(rule.send))),
+        city.prefix,
+        city.layouts,
+        topics,
+        (source.text if source is not None else None) or owner.text,
+        city.tables,
+    )
+
+
+def on_trial(
+    city: City, system: System, source: settings.Source, sample: Path, *, now: str, lang: str
+) -> tuple[Source, Trial]:
+    """Return a sample opened as the source would read it, and what tries its rows; nothing else is opened.
+
+    For a source that reads no files, the sample holds its rows: `.csv` as the adapter `csv` reads them by default, any
+    other as JSON lines. Raises ConfigurationError when a rule or an expression does not compile.
+    """
+    environment = Environment(city.tables)
+    facts: dict[str, dict[str, Any]] = {}  # of what the sample has said so far
+    mappers = mappers_of(city, system, source, environment, partial(resident_in, facts))
+    adapter, options = source.adapter, source.options
+    if "path" not in options:
+        adapter, options = ("csv" if sample.suffix.lower() == ".csv" else "jsonl"), {}
+    site = site_of(city, system.system, source.name, source=source)
+    opened = registry.open_file(adapter, options, sample, site, place=source.place_of)
+    return opened, Trial(Router(RuleSet.of(city), environment), mappers, city.city, now, lang, facts)
 
 
 def _opener(receiver: Receiver, site: Site, lent: Any) -> Callable[[], Any]:

@@ -17,7 +17,7 @@ import sqlalchemy
 
 from hub.kafka.local import LocalBroker
 from hub.kafka.prepare import prepare
-from tests.services import docker, postgres
+from tests.services import docker, mariadb, postgres
 from tests.services.leftovers import leftovers
 from tests.services.shared import shared
 
@@ -68,6 +68,26 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
     url = sqlalchemy.make_url(postgres_server).set(database=name)
     yield url.render_as_string(hide_password=False)
     _execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def mariadb_server(run_folder: Path) -> Iterator[str]:
+    """SQLAlchemy URL of a MariaDB server, as one who may create databases."""
+    with shared(run_folder, "mariadb", mariadb.start, mariadb.stop) as state:
+        yield state["url"]
+
+
+@pytest.fixture
+def mariadb_url(mariadb_server: str) -> Iterator[str]:
+    """SQLAlchemy URL of a fresh, empty MariaDB database and account, with the collation a server has by itself."""
+    name = f"t{uuid.uuid4().hex[:12]}"
+    _execute(mariadb_server, f"CREATE DATABASE {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci")
+    _execute(mariadb_server, f"CREATE USER {name} IDENTIFIED BY '{name}'")
+    _execute(mariadb_server, f"GRANT ALL ON {name}.* TO {name}")
+    url = sqlalchemy.make_url(mariadb_server).set(database=name, username=name, password=name)
+    yield url.render_as_string(hide_password=False)
+    _execute(mariadb_server, f"DROP DATABASE {name}")
+    _execute(mariadb_server, f"DROP USER {name}")
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ tried again as after `Transient`; of a batch, the delivery that it cannot take i
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,7 +41,8 @@ class Features:
     - `idempotent`: the sink stores the delivery key in its own transaction, so a repeat has no second effect.
     - `prepared`: deliveries are written in two steps, `prepare` then `commit`, and `recover` finishes after a crash.
     - `confirms`: the sink can be asked afterwards whether a delivery took effect.
-    - `batch`: the most deliveries one call takes (1 = one by one, in lanes).
+    - `pulled`: the sink is never called; the system fetches what is on offer and acknowledges it (`pull`).
+    - `batch`: the most deliveries one call takes (1 = one by one, in lanes); of a feed, the most on offer.
     - `typed`: people type or scan what the source brings, so that it must ask who each record is about (`identify`).
     """
 
@@ -49,6 +51,7 @@ class Features:
     idempotent: bool = False
     prepared: bool = False
     confirms: bool = False
+    pulled: bool = False
     batch: int = 1
     typed: bool = False
 
@@ -58,8 +61,9 @@ class Site:
     """Where an adapter works: the city's folder, its time zone and secrets already read. No global state.
 
     `fields` are the names `send` gives this receiver over all its rules, in written order: file sinks keep their header
-    stable by it. `prefix` is that of the Kafka topics. `layouts` are those of `layouts/*.yaml`, by file name.
-    `text` says how the system writes characters, `tables` are the city's: the registry minds both, not the adapter.
+    stable by it. `prefix` is that of the Kafka topics. `layouts` are those of `layouts/*.yaml`, by file name. `topics`
+    reads Kafka topics, for the `kafka` source, where a Kafka was lent. `text` says how the system writes characters,
+    `tables` are the city's: the registry minds both, not the adapter.
     """
 
     folder: Path
@@ -70,6 +74,7 @@ class Site:
     fields: tuple[str, ...] = ()
     prefix: str = "hub"
     layouts: Mapping[str, Layout] = field(default_factory=dict)
+    topics: Topics | None = None
     text: Characters | None = None
     tables: Mapping[str, tuple[TableRow, ...]] = field(default_factory=dict)
 
@@ -102,7 +107,8 @@ class SourceBatch:
     """Up to a few thousand rows, and the position (JSON) that stands after them.
 
     `label` names the file or query for people; `last` marks the end of that unit (the file may be moved);
-    `batch_id` is the unit's id, the same for all its batches.
+    `batch_id` is the unit's id, the same for all its batches; `written` is when the unit was written last by whoever
+    made it (milliseconds since 1970), as far as that is known.
     """
 
     rows: list[Row]
@@ -111,11 +117,16 @@ class SourceBatch:
     batch_id: str = ""
     last: bool = True
     token: Any = None  # the adapter's own, for acknowledge()
+    written: int | None = None
 
 
 @runtime_checkable
 class Source(Protocol):
-    """A source of rows. Both methods are called in a worker thread, never two at once."""
+    """A source of rows. Both methods are called in a worker thread, never two at once.
+
+    A source whose rows stay where they are, so that `read(None)` gives all of them at any time, says `keeps_rows =
+    True`. One of files that are kept says in `seen_again` the batch ids of those that came again with the same content.
+    """
 
     def read(self, after: dict[str, Any] | None) -> Iterator[SourceBatch]:
         """Yield what is there now after the position (None: from the start), then end. Constant memory."""
@@ -123,6 +134,27 @@ class Source(Protocol):
 
     def acknowledge(self, batch: SourceBatch) -> None:
         """Say that all rows of the batch are durable, in Kafka or quarantine: called once per batch, in order."""
+        ...
+
+
+@runtime_checkable
+class Called(Protocol):
+    """A source whose system calls by itself, over HTTP; its `read` yields nothing.
+
+    `window` is how long a call may be on its way, in seconds: so long the id of one that was taken is remembered.
+    """
+
+    window: float
+
+    def verify(self, headers: Mapping[str, str], body: bytes, now: float) -> str:
+        """Return the id of a call (names of `headers` in lower case, `now` in seconds since 1970).
+
+        Raises `Rejected` (`signature`, `timestamp`) when it does not prove who called, or when.
+        """
+        ...
+
+    def rows(self, body: bytes) -> list[Row]:
+        """Return the rows of a call. Raises `Malformed` for a body that holds none."""
         ...
 
 
@@ -136,6 +168,15 @@ class Rereadable(Protocol):
         `head` is the first line of the file they came from, empty when that is gone. Raises `UsageError` when they
         cannot be told without it.
         """
+        ...
+
+
+@runtime_checkable
+class Rewindable(Protocol):
+    """A source whose position a person can set back to a place in between."""
+
+    def rewound(self, position: dict[str, Any] | None, to: str) -> dict[str, Any] | None:
+        """Return the position from which what comes after `to` is read again; raises `UsageError`."""
         ...
 
 
@@ -312,6 +353,35 @@ class Transport:
         raise UsageError(f"{cls.__name__} has no sink", place=site.key)
 
 
+class OneByOne:
+    """A base for sinks that take one delivery at a time: `tell` is called in a worker thread and says it took effect.
+
+    It raises `Transient`, `Rejected` or `OutcomeUnknown` for a delivery that did not, or of which that is not known.
+    """
+
+    def tell(self, delivery: Delivery) -> None:
+        """Return when the delivery has taken effect, durably."""
+        raise NotImplementedError
+
+    async def deliver(self, batch: Batch) -> Sequence[Outcome]:
+        """Tell each in turn."""
+        return [await asyncio.to_thread(self._outcome, delivery) for delivery in batch.deliveries]
+
+    def _outcome(self, delivery: Delivery) -> Outcome:
+        try:
+            self.tell(delivery)
+        except HubError as error:
+            return Outcome(delivery.key, error)
+        return Outcome(delivery.key)
+
+    async def confirm(self, batch: Batch) -> list[Outcome | None]:
+        """Answer that it cannot be known."""
+        return [None] * len(batch.deliveries)
+
+    async def close(self) -> None:
+        """Let go of nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Expressions:
     """What app.py lends to sinks whose settings hold expressions: `compile(text)` gives a function of a delivery.
@@ -321,6 +391,23 @@ class Expressions:
     """
 
     compile: Callable[[str], Callable[[Delivery, Batch], Any]]
+
+
+class Topics(Protocol):
+    """What app.py lends to the `kafka` source: a look into topics. Called in a worker thread.
+
+    `brokers` are bootstrap servers of a Kafka other than the city's. Both raise `BrokerUnavailable`.
+    """
+
+    def bounds(self, topic: str, brokers: str | None = None) -> dict[int, tuple[int, int]]:
+        """Return each partition's first offset and the one after its last; nothing when there is no such topic."""
+        ...
+
+    def read(
+        self, topic: str, spans: Mapping[int, tuple[int, int]], brokers: str | None = None
+    ) -> Iterator[tuple[list[Any], dict[int, int]]]:
+        """Yield records with the offsets after them, between the offsets of each partition."""
+        ...
 
 
 class Publisher(Protocol):

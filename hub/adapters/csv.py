@@ -12,7 +12,7 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, BinaryIO, ClassVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from hub.adapters.contract import (
     AdapterSettings,
@@ -25,13 +25,21 @@ from hub.adapters.contract import (
     Site,
     Transport,
 )
-from hub.adapters.csv_records import Header, Record, header, records
+from hub.adapters.csv_records import Header, Record, bare, header, records
 from hub.adapters.file_settings import FileSinkSettings, FileSourceSettings, file_sink, file_source
 from hub.adapters.file_sink import Column, Content, FileSink
 from hub.adapters.file_source import FileSource, Spot
 from hub.adapters.tabular import stranger, table
 from hub.errors import Malformed, ReceiverStopped, UsageError
 from hub.settings.encoding import Encoding
+
+
+def _once(names: tuple[str, ...]) -> tuple[str, ...]:
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"the column `{twice}` stands twice")
+    return names
+
 
 Delimiter = Annotated[str, Field(min_length=1, max_length=1, pattern='[^"\r\n]')]
 
@@ -43,6 +51,9 @@ class CsvSourceSettings(FileSourceSettings):
         default="utf-8-sig", description="The files' encoding, for example `cp932`. A UTF-8 byte order mark is skipped."
     )
     delimiter: Delimiter = Field(default=",", description="The one character between columns.")
+    columns: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_once)] | None = Field(
+        default=None, description="The columns' names, in order, where the files have no header line."
+    )
 
 
 class CsvSinkSettings(FileSinkSettings):
@@ -61,9 +72,10 @@ class CsvSinkSettings(FileSinkSettings):
 
 
 class CsvFormat:
-    """Reads the records behind a header."""
+    """Reads the records behind a header, or of columns that are known without one."""
 
-    def __init__(self, encoding: str, delimiter: str) -> None:
+    def __init__(self, encoding: str, delimiter: str, columns: Sequence[str] | None = None) -> None:
+        self._columns = columns
         self._encoding = "utf-8" if encoding == "utf-8-sig" else encoding
         self._delimiter = delimiter
 
@@ -72,15 +84,22 @@ class CsvFormat:
 
     def rows(self, stream: BinaryIO, label: str, start: Spot) -> Iterator[tuple[Row, Spot]]:
         """Yield each record as a row; raises `Malformed` for a file without a usable header."""
-        head = header(stream, self._encoding, self._delimiter)
+        head = self._head(stream)
         offset, line = start
         if offset < head.end:
             offset, line = head.end, head.next_line
         for record in records(stream, self._encoding, self._delimiter, offset=offset, line=line):
             yield _row(record, head, f"{label}:{record.line}"), Spot(record.end, record.next_line)
 
+    def _head(self, stream: BinaryIO) -> Header:
+        if self._columns is None:
+            return header(stream, self._encoding, self._delimiter)
+        return bare(stream, self._encoding, list(self._columns))
+
     def again(self, raw: bytes, head: bytes, label: str) -> Iterator[tuple[Row, Spot]]:
         """Yield the rows of a whole file, which has several lines, or of one line behind the file's header."""
+        if self._columns is not None:
+            return self.rows(io.BytesIO(raw), label, Spot())
         is_line = len(raw.strip().splitlines()) <= 1
         if is_line and not head:
             mend = "put the header line and the row into a file: hub quarantine fix NO FILE"
@@ -159,7 +178,7 @@ class Csv(Transport):
     @classmethod
     def source(cls, settings: CsvSourceSettings, site: Site) -> FileSource:
         """Open the source; no file is touched yet."""
-        return file_source(settings, site, CsvFormat(settings.encoding, settings.delimiter))
+        return file_source(settings, site, CsvFormat(settings.encoding, settings.delimiter, settings.columns))
 
     @classmethod
     def sink(cls, settings: CsvSinkSettings, site: Site, port: Expressions | Any = None) -> FileSink:

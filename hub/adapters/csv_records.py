@@ -149,15 +149,8 @@ class Header:
 
 def header(file: BinaryIO, encoding: str, delimiter: str) -> Header:
     """Read the header. Raises `Malformed` (`csv-empty`, `csv-header`, `csv-encoding`, `csv-quote`, `csv-too-long`)."""
-    file.seek(0)
-    has_mark = file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
-    if has_mark and encoding != "utf-8":
-        raise Malformed(
-            f"the file begins with the mark of UTF-8, but `encoding` is {encoding}",
-            mend="set the source's `encoding` to utf-8, or have the file written anew",
-            code="csv-encoding",
-        )
-    found = next(records(file, encoding, delimiter, offset=len(codecs.BOM_UTF8) if has_mark else 0), None)
+    begin = bare(file, encoding, []).end
+    found = next(records(file, encoding, delimiter, offset=begin), None)
     if found is None:
         raise Malformed("the file is empty: not even a header", code="csv-empty")
     if found.error is not None:
@@ -166,3 +159,16 @@ def header(file: BinaryIO, encoding: str, delimiter: str) -> Header:
     if repeated:
         raise Malformed(f"the header names a column twice: {', '.join(repeated) or '(no name)'}", code="csv-header")
     return Header(found.cells, found.end, found.next_line)
+
+
+def bare(file: BinaryIO, encoding: str, names: list[str]) -> Header:
+    """Return the header of a file that has none: known names, behind a mark of UTF-8. Raises `Malformed`."""
+    file.seek(0)
+    has_mark = file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
+    if has_mark and encoding != "utf-8":
+        raise Malformed(
+            f"the file begins with the mark of UTF-8, but `encoding` is {encoding}",
+            mend="set the source's `encoding` to utf-8, or have the file written anew",
+            code="csv-encoding",
+        )
+    return Header(names, len(codecs.BOM_UTF8) if has_mark else 0, 1)

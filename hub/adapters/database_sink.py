@@ -6,8 +6,7 @@ at once; when the database refuses a row, the batch is halved down to that row, 
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -15,27 +14,25 @@ from typing import Any
 
 import orjson
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Connection
+from sqlalchemy.exc import IntegrityError
 
+from hub.adapters import database_call
 from hub.adapters.contract import Batch, Delivery, Outcome
-from hub.adapters.database_engine import ERRORS, Fault, describe, open_engine, shown, sort
+from hub.adapters.database_engine import ERRORS, Fault, describe, is_there_already, open_engine, shown, sort
+from hub.adapters.database_inbox import INBOX, INSERTS, claim
+from hub.adapters.turns import Turns
 from hub.errors import HubError, Malformed, ReceiverStopped, Rejected, Transient
 
 Compiled = Callable[[Delivery, Batch], Any]
-INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
-
-INBOX = sa.Table(
-    "hub_inbox",
-    sa.MetaData(),
-    sa.Column("delivery_key", sa.String(200), primary_key=True),
-    sa.Column("applied_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.current_timestamp()),
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a sink writes: `on_cancel` is `restore`, `delete`, the columns to set, or None (cancels are refused)."""
+    """What a sink writes: a row of a table, or the arguments (`columns`) of a procedure, which is then the `table`.
+
+    `on_cancel` is `restore`, `delete`, `call`, the columns to set, or None (cancels are refused).
+    """
 
     table: str
     mode: str
@@ -46,7 +43,11 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """One delivery's change: `put` writes key and columns, `set` changes columns of a row, `delete` removes it."""
+    """One delivery's change.
+
+    `put` writes key and columns, `set` changes columns of a row, `delete` removes it, `call` hands columns to a
+    procedure.
+    """
 
     delivery: str
     act: str
@@ -61,6 +62,7 @@ class DatabaseSink:
         self._url = url
         self._target = target
         self._engine = open_engine(url, read_only=False)
+        self._turns = Turns()
         self._conflict: bool | None = None  # whether the database itself finds a row by the key; None: not looked yet
         schema, _, name = target.table.rpartition(".")
         self._schema, self._name = schema or None, name
@@ -71,7 +73,7 @@ class DatabaseSink:
 
     async def deliver(self, batch: Batch) -> list[Outcome]:
         """Apply the batch. Raises `Transient` when the database is away, `ReceiverStopped` for a wrong setting."""
-        return await asyncio.to_thread(self._deliver, batch)
+        return await self._turns.run(self._deliver, batch)
 
     async def confirm(self, batch: Batch) -> list[Outcome | None]:
         """Answer that it need not be known: sending again is harmless."""
@@ -79,7 +81,7 @@ class DatabaseSink:
 
     async def close(self) -> None:
         """Close the connection."""
-        await asyncio.to_thread(self._engine.dispose)
+        await self._turns.close(self._engine.dispose)
 
     def _deliver(self, batch: Batch) -> list[Outcome]:
         refused: dict[str, HubError] = {}
@@ -94,6 +96,9 @@ class DatabaseSink:
         if changes:
             try:
                 refused.update(self._transaction(changes))
+            except Transient:
+                self._conflict = None
+                raise
             except ERRORS as error:
                 self._conflict = None  # looked up in the transaction that has just been undone
                 raise self._fault(error) from error
@@ -124,7 +129,7 @@ class DatabaseSink:
             self._apply_sound(connection, changes[middle:], refused)
 
     def _apply(self, connection: Connection, changes: list[_Change]) -> None:
-        fresh = _claim(connection, [change.delivery for change in changes])
+        fresh = claim(connection, [change.delivery for change in changes])
         by_row = self._target.mode == "upsert"
         for group in _groups([change for change in changes if change.delivery in fresh], by_row=by_row):
             self._execute(connection, group)
@@ -132,7 +137,11 @@ class DatabaseSink:
     def _execute(self, connection: Connection, group: list[_Change]) -> None:
         """Apply changes of one kind that name the same columns."""
         first = group[0]
-        if first.act == "delete":
+        if first.act == "call":
+            call = database_call.statement(connection.dialect.name, self._target.table, list(first.columns))
+            for one in group:
+                connection.execute(call, database_call.arguments(one.columns))
+        elif first.act == "delete":
             connection.execute(sa.delete(self._table).where(self._is_row(first)), [_keys(one) for one in group])
         elif first.act == "set":
             self._update(connection, group)
@@ -143,7 +152,16 @@ class DatabaseSink:
         else:
             for one in group:
                 if not self._update(connection, [one]):
-                    connection.execute(sa.insert(self._table), [{**one.key, **one.columns}])
+                    self._insert(connection, one)
+
+    def _insert(self, connection: Connection, one: _Change) -> None:
+        """Insert a row that was not there; somebody else may have done so in the meantime."""
+        try:
+            with connection.begin_nested():
+                connection.execute(sa.insert(self._table), [{**one.key, **one.columns}])
+        except IntegrityError:
+            if not self._update(connection, [one]):
+                raise
 
     def _upsert(self, connection: Connection, first: _Change) -> Any:
         insert = INSERTS[connection.dialect.name](self._table)
@@ -177,6 +195,10 @@ class DatabaseSink:
         if missing:
             raise Rejected(f"the key column {missing[0]} has no value", code="key-missing")
         columns = self._values(target.columns, delivery, batch)
+        if target.mode == "call":
+            columns = {name: columns.get(name) for name in target.columns}
+            if delivery.action != "cancel" or target.on_cancel == "call":
+                return _Change(delivery.key, "call", {}, columns)
         if delivery.action != "cancel":
             return _Change(delivery.key, "put", key, columns)
         if target.on_cancel is None:
@@ -200,7 +222,15 @@ class DatabaseSink:
         """Once: make `hub_inbox`, check the table's columns, see whether a unique key matches ours."""
         if self._conflict is not None:
             return
-        INBOX.create(connection, checkfirst=True)
+        try:
+            INBOX.create(connection, checkfirst=True)
+        except ERRORS as error:
+            if is_there_already(error):
+                raise Transient(f"another process has just made {INBOX.name}", code="raced") from error
+            raise
+        if self._target.mode == "call":
+            self._conflict = False
+            return
         inspector = sa.inspect(connection)
         try:
             there = {column["name"] for column in inspector.get_columns(self._name, self._schema)}
@@ -209,10 +239,24 @@ class DatabaseSink:
         unknown = sorted({column.name for column in self._table.c} - there)
         if unknown:
             raise self._setting(f"`key`, `columns` or `on_cancel`: {self._target.table} has no column {unknown[0]}")
+        if connection.dialect.name in ("mysql", "mariadb"):
+            self._transactional(connection)
         unique = [inspector.get_pk_constraint(self._name, self._schema)["constrained_columns"]]
         unique += [found["column_names"] for found in inspector.get_unique_constraints(self._name, self._schema)]
         matches = any(set(columns) == set(self._target.key) for columns in unique)
         self._conflict = matches and connection.dialect.name in INSERTS
+
+    def _transactional(self, connection: Connection) -> None:
+        """Refuse a table that keeps what a transaction has taken back: a repeat would take effect twice."""
+        query = sa.text(
+            "SELECT e.transactions FROM information_schema.tables t JOIN information_schema.engines e"
+            " ON e.engine = t.engine WHERE t.table_schema = COALESCE(:schema, DATABASE()) AND t.table_name = :name"
+        )
+        for name in (self._name, INBOX.name):
+            schema = self._schema if name == self._name else None
+            found = connection.execute(query, {"schema": schema, "name": name}).scalar()
+            if found is not None and found != "YES":
+                raise self._setting(f"`table`: {name} has no transactions; ALTER TABLE … ENGINE=InnoDB")
 
     def _fault(self, error: Exception) -> HubError:
         if sort(error) is Fault.SETTING:
@@ -226,19 +270,6 @@ class DatabaseSink:
             mend="mend the setting or the table, then resume the receiver",
             code="setting",
         )
-
-
-def _claim(connection: Connection, keys: list[str]) -> Collection[str]:
-    """Put keys into `hub_inbox` and return those that were not there."""
-    values = [{"delivery_key": key} for key in keys]
-    if connection.dialect.name in INSERTS:
-        insert = INSERTS[connection.dialect.name](INBOX).on_conflict_do_nothing().returning(INBOX.c.delivery_key)
-        return set(connection.execute(insert, values).scalars())
-    known = set(connection.execute(sa.select(INBOX.c.delivery_key).where(INBOX.c.delivery_key.in_(keys))).scalars())
-    fresh = [value for value in values if value["delivery_key"] not in known]
-    if fresh:
-        connection.execute(sa.insert(INBOX), fresh)
-    return {value["delivery_key"] for value in fresh}
 
 
 def _groups(changes: list[_Change], *, by_row: bool) -> Iterator[list[_Change]]:

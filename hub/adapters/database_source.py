@@ -8,27 +8,21 @@ the position; what was handed over already is known by its digest and left out.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
-import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
 from hub.adapters.contract import Row, SourceBatch
-from hub.adapters.database_engine import ERRORS, Fault, describe, open_engine, shown, sort
-from hub.errors import Malformed, Transient
+from hub.adapters.database_engine import ERRORS, open_engine, unreadable
+from hub.adapters.database_values import kind_of, plain, revive, row_of, written
+from hub.errors import Transient, UsageError
 
 PAGE = 1000  # rows
-_READERS: dict[str, Callable[[str], Any]] = {
-    "datetime": datetime.fromisoformat,
-    "date": date.fromisoformat,
-    "decimal": Decimal,
-}
 
 
 @dataclass(slots=True)
@@ -44,23 +38,25 @@ class _Position:
             return cls()
         kind = position.get("kind", "")
         return cls(
-            _revive(position["cursor"], kind),
-            {digest: _revive(value, kind) for digest, value in position.get("seen", {}).items()},
+            revive(position["cursor"], kind),
+            {digest: revive(value, kind) for digest, value in position.get("seen", {}).items()},
         )
 
     def dump(self) -> dict[str, Any]:
-        position = {"cursor": _plain(self.value), "kind": _kind(self.value)}
-        seen = {digest: _plain(value) for digest, value in self.seen.items()}
+        position = {"cursor": plain(self.value), "kind": kind_of(self.value)}
+        seen = {digest: plain(value) for digest, value in self.seen.items()}
         return {**position, "seen": seen} if seen else position
 
 
 class DatabaseSource:
     """The rows of one table or query."""
 
+    keeps_rows = True
+
     def __init__(self, url: URL, *, table: str | None, query: str | None, cursor: str, overlap: float) -> None:
         self._url = url
         self._label = table or "query"
-        self._from = _from_clause(table, query)
+        self._from = from_clause(table, query)
         self._cursor = cursor
         self._overlap = overlap
         self._engine = open_engine(url, read_only=True)
@@ -68,15 +64,16 @@ class DatabaseSource:
     def read(self, after: dict[str, Any] | None) -> Iterator[SourceBatch]:
         """Yield the new rows. Raises `Transient` naming the database when it is away, or the setting that is wrong."""
         position = _Position.read(after)
-        unit = f"{self._label}@{_plain(position.value) if after else 'start'}"
+        unit = f"{self._label}@{plain(position.value) if after else 'start'}"
         ready: SourceBatch | None = None
         try:
+            self._look_back(position.value)
             for rows in self._pages(position):
                 if ready is not None:
                     yield ready
                 ready = SourceBatch(rows, position.dump(), self._label, unit, last=False)
         except ERRORS as error:
-            raise self._fault(error) from error
+            raise unreadable(self._url, error) from error
         finally:
             self._engine.dispose()
         if ready is not None:
@@ -85,6 +82,21 @@ class DatabaseSource:
 
     def acknowledge(self, batch: SourceBatch) -> None:
         """Do nothing: the position says it all."""
+
+    def rewound(self, position: dict[str, Any] | None, to: str) -> dict[str, Any]:
+        """Return the position after a value of the cursor column, written as that column's kind."""
+        present = _Position.read(position)
+        if present.value is None:
+            raise UsageError("it was never read, so there is nothing to set back")
+        try:
+            value = written(to, present.value)
+            back = value < present.value
+        except (ValueError, ArithmeticError, TypeError):
+            message = f"not a value of the column {self._cursor}: {to}"
+            raise UsageError(message, mend=f"write one like {plain(present.value)}") from None
+        if not back:
+            raise UsageError(f"it stands at {plain(present.value)}, and {to} is not before that")
+        return _Position(value).dump()
 
     def _pages(self, position: _Position) -> Iterator[list[Row]]:
         """Yield pages of rows not handed over before, having moved the position to stand after them."""
@@ -126,6 +138,21 @@ class DatabaseSource:
         if ready:
             yield ready
 
+    def _look_back(self, value: Any) -> None:
+        """Raise `Transient` when the table ends before the position: rows that come again below it would be missed."""
+        if value is None:
+            return
+        column: sa.ColumnClause[Any] = sa.column(self._cursor)
+        with self._engine.connect() as connection:
+            newest = connection.execute(sa.select(sa.func.max(column)).select_from(self._from)).scalar()
+        if newest is not None and type(newest) is type(value) and newest < value:
+            raise Transient(
+                f"{self._label} ends at {self._cursor}={plain(newest)}, but was read up to {plain(value)} before:"
+                " was the database restored? see from where its rows are others, then:"
+                " hub source rewind SYSTEM.SOURCE --to VALUE",
+                code="set-back",
+            )
+
     def _select(self, low: Any, limit: int) -> list[dict[str, Any]]:
         column: sa.ColumnClause[Any] = sa.column(self._cursor)
         query = sa.select(sa.text("*")).select_from(self._from).order_by(column).limit(limit)
@@ -163,23 +190,11 @@ class DatabaseSource:
         return value - (Decimal(str(self._overlap)) if isinstance(value, Decimal) else int(self._overlap))
 
     def _row(self, values: dict[str, Any]) -> Row:
-        place = f"{self._label}:{self._cursor}={_plain(values[self._cursor])}"
-        try:
-            plain = {name: _column(name, value) for name, value in values.items()}
-        except Malformed as error:
-            error.place = place
-            kept = {name: _plain(value) if _kind(value) else type(value).__name__ for name, value in values.items()}
-            return Row({}, place, orjson.dumps(kept), error)
-        return Row(plain, place, orjson.dumps(plain))
-
-    def _fault(self, error: Exception) -> Transient:
-        if sort(error) is Fault.SETTING:
-            message = f"`table`, `query` or `cursor` is wrong for {shown(self._url)}: {describe(error)}"
-            return Transient(message, code="setting")
-        return Transient(f"cannot read {shown(self._url)}: {describe(error)}", code="unreachable")
+        return row_of(values, f"{self._label}:{self._cursor}={plain(values[self._cursor])}")
 
 
-def _from_clause(table: str | None, query: str | None) -> Any:
+def from_clause(table: str | None, query: str | None) -> Any:
+    """Return what is selected from: a table, or a city's own query."""
     if table is not None:
         schema, _, name = table.rpartition(".")
         return sa.table(name, schema=schema or None)
@@ -194,36 +209,3 @@ def _text_before(text: str, seconds: float) -> str:
     except ValueError:
         raise Transient("`overlap` needs a cursor column of numbers or times", code="setting") from None
     return moment.date().isoformat() if len(text) == len("YYYY-MM-DD") else moment.isoformat(text[10], "seconds")
-
-
-def _column(name: str, value: Any) -> Any:
-    """Return a column's value as a row carries it: dates as `YYYY-MM-DD`, decimals as text. Raises `Malformed`."""
-    if value is None or isinstance(value, (str, int, float, dict, list)):
-        return value
-    if isinstance(value, (datetime, date, time)):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    if isinstance(value, UUID):
-        return str(value)
-    raise Malformed(f"the column {name} holds {type(value).__name__}, which is no text", code="db-type")
-
-
-def _kind(value: Any) -> str:
-    kinds = {datetime: "datetime", date: "date", Decimal: "decimal", int: "int", float: "float", str: "text"}
-    return kinds.get(type(value), "")
-
-
-def _plain(value: Any) -> Any:
-    if value is None or isinstance(value, (int, str, float)):
-        return value
-    return value.isoformat() if isinstance(value, (datetime, date)) else str(value)
-
-
-def _revive(value: Any, kind: str) -> Any:
-    readers: dict[str, Callable[[str], Any]] = {
-        "datetime": datetime.fromisoformat,
-        "date": date.fromisoformat,
-        "decimal": Decimal,
-    }
-    return readers[kind](value) if kind in readers else value

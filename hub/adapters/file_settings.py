@@ -57,9 +57,9 @@ class FileSourceSettings(PlaceSettings):
 
     path: str = Field(
         min_length=1,
-        description="A pattern of files from the city folder (`*`, `?`, `[…]`), or on a [place](#places). The folder"
-        " before the first sign is created where missing. Hidden files, `done/` and names a writer uses until a file"
-        " is whole (`.tmp`, `.part`, `.filepart`, `~` …) are left alone.",
+        description="A pattern of files from the city folder (`*`, `?`, `[…]`), or on a [place](../adapters.md#places)."
+        " The folder before the first sign is created where missing. Hidden files, `done/` and names a writer uses"
+        " until a file is whole (`.tmp`, `.part`, `.filepart`, `~` …) are left alone.",
     )
     after: Literal["move", "keep", "delete"] = Field(
         default="move",
@@ -72,7 +72,7 @@ class FileSourceSettings(PlaceSettings):
         description="A file is read only when this one lies beside it: `{stem}.end` for `IDO.DAT` is `IDO.end`,"
         " `{name}.ok` is `IDO.DAT.ok`; a name without braces announces all files. It goes where the file goes.",
     )
-    settle: Annotated[float, BeforeValidator(_seconds)] = Field(
+    settle: Annotated[float, BeforeValidator(_seconds, json_schema_input_type=float | str)] = Field(
         default=0.0,
         ge=0,
         description="A file is read only when two looks, so many seconds apart (`30s`), found it unchanged. For"
@@ -88,7 +88,8 @@ class FileSinkSettings(PlaceSettings):
     """Settings of a sink of files."""
 
     path: str = Field(
-        min_length=1, description="The folder, from the city folder or on a [place](#places); created where missing."
+        min_length=1,
+        description="The folder, from the city folder or on a [place](../adapters.md#places); created where missing.",
     )
     name: Expression | None = Field(
         default=None,

@@ -7,7 +7,6 @@ taken (done) from a folder that was emptied (written again).
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,6 +14,7 @@ from typing import Any, Protocol
 
 from hub.adapters.contract import Batch, Delivery, Outcome, Site
 from hub.adapters.places import Outbox, is_left_alone
+from hub.adapters.turns import Turns
 from hub.errors import Malformed, ReceiverStopped, Rejected, Transient
 
 Column = Callable[[Delivery, Batch], Any]
@@ -51,31 +51,32 @@ class FileSink:
         self._outbox = outbox
         self._writing = writing
         self._name = name
+        self._turns = Turns()
         self._last_time = datetime.min.replace(tzinfo=UTC)
 
     async def prepare(self, batch: Batch) -> dict[str, Any]:
         """Write the hidden file; deliveries it cannot hold are refused in the token."""
-        return await asyncio.to_thread(self._prepare, batch)
+        return await self._turns.run(self._prepare, batch)
 
     async def commit(self, batch: Batch, token: dict[str, Any]) -> list[Outcome]:
         """Give the hidden file its visible name."""
         if token["file"]:
-            await asyncio.to_thread(self._publish, token)
+            await self._turns.run(self._publish, token)
         return _outcomes(batch, token)
 
     async def recover(self, batch: Batch, token: dict[str, Any]) -> list[Outcome]:
         """See the file there, or make it visible, or write it again. Raises `ReceiverStopped` for a foreign file."""
         if token["file"]:
-            await asyncio.to_thread(self._recover, batch, token)
+            await self._turns.run(self._recover, batch, token)
         return _outcomes(batch, token)
 
     async def withdraw(self, batch: Batch, token: dict[str, Any]) -> bool:  # noqa: ARG002
         """Remove the hidden file; False when it is visible, or was and its reader has taken it."""
-        return not token["file"] or await asyncio.to_thread(self._withdraw, token)
+        return not token["file"] or await self._turns.run(self._withdraw, token)
 
     async def close(self) -> None:
         """Let go of the lock and of connections."""
-        await asyncio.to_thread(self._outbox.close)
+        await self._turns.close(self._outbox.close)
 
     def _prepare(self, batch: Batch) -> dict[str, Any]:
         content = self._writing.content(batch, batch.deliveries)

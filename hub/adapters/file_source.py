@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, NamedTuple, Protocol
 from hub.adapters.contract import Row, SourceBatch
 from hub.adapters.file_numbers import Numbers
 from hub.adapters.places import Found, Gone, Inbox
-from hub.errors import Malformed, Transient
+from hub.errors import Malformed, Transient, UsageError
 
 ROWS = 2000  # of one batch
 BYTES = 4 * 1024 * 1024  # of one batch
@@ -76,10 +76,12 @@ class FileSource:
         self._care = care
         self._same: dict[str, list[Any]] = {}  # kept files touched since, with the mark of the content they had
         self._looks: dict[str, tuple[list[Any], float]] = {}  # what files looked like, and since when
+        self.seen_again: list[str] = []  # batch ids of kept files that came again with the content they had
 
     def read(self, after: dict[str, Any] | None) -> Iterator[SourceBatch]:
         """Yield the rows of every file that is there. Raises `Transient` at the end for what could not be read."""
         begun = after or {}
+        self.seen_again = []
         faults: list[Transient] = []
         found = self._inbox.look(faults)
         kept = _still_there(begun.get("kept", {}), found, certain=not faults)
@@ -102,6 +104,13 @@ class FileSource:
         if taken.trigger is not None:  # first: a trigger left behind would announce the next file too early
             self._put_away(taken.trigger)
         self._put_away(taken.found)
+
+    def rewound(self, position: dict[str, Any] | None, to: str) -> dict[str, Any] | None:
+        """Return the position in which the kept files from the name `to` on were not read yet."""
+        if self._care.after != "keep":
+            raise UsageError(f"read files are not kept (`after: {self._care.after}`)", mend="put the file back instead")
+        kept = {label: known for label, known in (position or {}).get("kept", {}).items() if _name(label) < to}
+        return {"kept": kept} if kept else None
 
     def _put_away(self, found: Found) -> None:
         try:
@@ -152,6 +161,7 @@ class FileSource:
             digest = _digest(stream)
             if known is not None and known[0] == digest:
                 self._same[file.label] = file.mark
+                self.seen_again.append(_batch_id(file, digest))
                 return
             yield from self._batches(stream, taken, digest, begun, kept, numbers)
 
@@ -166,7 +176,7 @@ class FileSource:
     ) -> Iterator[SourceBatch]:
         file = taken.found
         position = {"file": file.label, "digest": digest, "mark": file.mark}
-        batch_id = f"{file.name}@{digest[:16]}"
+        batch_id = _batch_id(file, digest)
         resumed = all(begun.get(name) == value for name, value in position.items())
         spot = Spot(begun["offset"], begun["line"]) if resumed else Spot()
         error = self._number(stream, file, digest, numbers)
@@ -177,7 +187,7 @@ class FileSource:
             where = {**position, "offset": spot.offset, "line": spot.line}
             where |= {"kept": dict(kept)} if kept else {}
             where |= {"numbers": numbers.dump()} if numbers.seen else {}
-            return SourceBatch(rows, where, file.label, batch_id, last, token=taken if last else None)
+            return SourceBatch(rows, where, file.label, batch_id, last, taken if last else None, file.written)
 
         rows: list[Row] = []
         size = 0
@@ -213,6 +223,14 @@ class FileSource:
             yield Row({}, file.label, part, error), spot
         if spot == Spot():
             yield Row({}, file.label, b"", error), Spot(0, 2)
+
+
+def _name(label: str) -> str:
+    return label.rpartition("/")[2]
+
+
+def _batch_id(file: Found, digest: str) -> str:
+    return f"{file.name}@{digest[:16]}"
 
 
 def _digest(stream: BinaryIO) -> str:

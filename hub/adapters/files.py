@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
@@ -44,6 +45,22 @@ def write_durable(path: Path, data: bytes) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file that a reader sees whole or not at all, durably, its folder made where missing; raises `Transient`.
+
+    What stands under its name is replaced.
+    """
+    part = path.with_name(f".{path.name}.{threading.get_ident()}.part")
+    with named("write", path):
+        make_folder(path.parent)
+        try:
+            write_durable(part, data)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+        sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

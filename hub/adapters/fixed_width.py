@@ -50,7 +50,7 @@ class FixedSinkSettings(FileSinkSettings):
 
 
 class FixedWidth(Transport):
-    """Fixed-width files, one layout for reading and writing: [how to](../how-to/fixed-width.md).
+    """Fixed-width files, one layout for reading and writing: [how to](../../how-to/fixed-width.md).
 
     A file is read only when header, trailer, counts, totals and sequence agree; otherwise all of it is quarantined, in
     parts of 64 KiB: `layout-header`, `layout-trailer` (missing: cut short), `layout-count`, `layout-total`,

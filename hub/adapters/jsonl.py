@@ -30,7 +30,7 @@ class JsonlSinkSettings(FileSinkSettings):
     path: str = Field(
         min_length=1,
         description="The file, from the city folder, to which everything is appended; or, with a slash at its end or on"
-        " a [place](#places), the folder that gets a file a batch. Created where missing.",
+        " a [place](../adapters.md#places), the folder that gets a file a batch. Created where missing.",
     )
 
     @model_validator(mode="after")

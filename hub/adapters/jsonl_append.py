@@ -6,7 +6,6 @@ that length is compared with the batch, and only what is missing is appended.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ import orjson
 
 from hub.adapters.contract import Batch, Delivered, Delivery, Outcome, Site
 from hub.adapters.files import named, open_locked, sync_folder, write_all
+from hub.adapters.turns import Turns
 from hub.errors import ReceiverStopped
 
 
@@ -25,29 +25,33 @@ class AppendingSink:
     def __init__(self, path: str, site: Site) -> None:
         self._name = path
         self._path = site.folder / path
+        self._turns = Turns()
         self._descriptor: int | None = None
         self._torn: int | None = None  # a length the file could not yet be cut back to
 
     async def prepare(self, batch: Batch) -> dict[str, Any]:  # noqa: ARG002
         """Record the length the batch will be appended after; nothing is written."""
-        return await asyncio.to_thread(self._prepare)
+        return await self._turns.run(self._prepare)
 
     async def commit(self, batch: Batch, token: dict[str, Any]) -> Sequence[Outcome]:
         """Append all lines in one write and sync them. Raises `Transient` with the file as it was before."""
-        await asyncio.to_thread(self._commit, lines(batch.deliveries), token)
+        await self._turns.run(self._commit, lines(batch.deliveries), token)
         return Delivered(batch.deliveries)
 
     async def recover(self, batch: Batch, token: dict[str, Any]) -> Sequence[Outcome]:
         """Append what is missing of the batch; raises `ReceiverStopped` when anything else stands there."""
-        await asyncio.to_thread(self._recover, lines(batch.deliveries), token)
+        await self._turns.run(self._recover, lines(batch.deliveries), token)
         return Delivered(batch.deliveries)
 
     async def withdraw(self, batch: Batch, token: dict[str, Any]) -> bool:
         """Cut back what an earlier commit may have left half written; False when the batch stands whole."""
-        return await asyncio.to_thread(self._withdraw, lines(batch.deliveries), token)
+        return await self._turns.run(self._withdraw, lines(batch.deliveries), token)
 
     async def close(self) -> None:
         """Close the file and let go of its lock."""
+        await self._turns.close(self._close)
+
+    def _close(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

@@ -1,4 +1,4 @@
-"""Kafka: a system that speaks Kafka gets its deliveries in a topic of its own, after all checks.
+"""Kafka: a topic of a system is read; a system that speaks Kafka gets its deliveries in a topic of its own.
 
 The key is the resident, so that order holds per resident. A record that was sent and never acknowledged is `unknown`: a
 topic cannot be asked what it holds of a resident, so a person decides. Consumers tell a repeat by the extension
@@ -22,6 +22,7 @@ from hub.adapters.contract import (
     Site,
     Transport,
 )
+from hub.adapters.kafka_source import KafkaSource, KafkaSourceSettings
 from hub.errors import BrokerUnavailable, HubError, Transient
 
 HEADERS = (("content-type", b"application/cloudevents+json; charset=UTF-8"),)
@@ -75,15 +76,22 @@ class KafkaSink:
 
 
 class Kafka(Transport):
-    """One record a delivery in the topic `<prefix>.out.<system>`: key the resident, value the projected CloudEvent.
+    """Kafka topics: records in, as JSON, CloudEvents or from Debezium's outbox router; one record a delivery out.
 
-    Header `content-type: application/cloudevents+json; charset=UTF-8`.
+    Out: the topic is `<prefix>.out.<system>`, the key the resident, the value the projected CloudEvent, with the header
+    `content-type: application/cloudevents+json; charset=UTF-8`.
     """
 
     name: ClassVar[str] = "kafka"
     title: ClassVar[dict[str, str]] = {"ja": "Kafka トピック", "en": "Kafka topic"}
-    features: ClassVar[Features] = Features(sink=True, batch=500)
+    features: ClassVar[Features] = Features(source=True, sink=True, batch=500)
+    SourceSettings: ClassVar[type[AdapterSettings]] = KafkaSourceSettings
     SinkSettings: ClassVar[type[AdapterSettings]] = KafkaSettings
+
+    @classmethod
+    def source(cls, settings: KafkaSourceSettings, site: Site) -> KafkaSource:
+        """Open the source; no connection is made yet."""
+        return KafkaSource(settings, site)
 
     @classmethod
     def sink(cls, settings: KafkaSettings, site: Site, port: Publisher | Any = None) -> KafkaSink:  # noqa: ARG003

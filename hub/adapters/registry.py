@@ -1,11 +1,12 @@
 """Finds adapters by the entry-point group `hub.adapters`, checks their settings, opens sources and sinks.
 
-Nothing is loaded before it is asked for. A plug-in may bring any name, a reserved one too.
+Nothing is loaded before it is asked for. A plug-in may bring any name, a reserved one too; a package that is not
+installed is found where it stands (`hub.adapters.loose`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -15,6 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from hub.adapters import loose
 from hub.adapters.characters import Characters
 from hub.adapters.contract import Adapter, AdapterSettings, PreparedSink, Sink, Site, Source
 from hub.adapters.text import TextSink, text_source
@@ -24,6 +26,7 @@ from hub.settings.layouts import Layout
 from hub.settings.models import RESERVED_ADAPTERS
 
 GROUP = "hub.adapters"
+CASES = "hub.conformance"  # the group of what adapters are tried on
 PLACES = {"sftp": "sftp://user@host/dir/", "object_storage": "s3://bucket/prefix/", "s3": "s3://bucket/prefix/"}
 ELSEWHERE = frozenset({"sftp", "s3", "trigger", "settle"})  # settings that are about other places, and other writers
 
@@ -32,12 +35,34 @@ Place = str | Callable[..., str]  # a place, or a function of the setting's path
 
 @cache
 def _entries() -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group=GROUP)}
+    return {entry.name: entry for entry in (*entry_points(group=GROUP), *loose.entries(GROUP))}
+
+
+def cases(name: str) -> Sequence[Any]:
+    """Return what makes the cases an adapter is tried on by the conformance kit, none if it names none."""
+    found = [entry for entry in (*entry_points(group=CASES), *loose.entries(CASES)) if entry.name == name]
+    return tuple(found[-1].load()) if found else ()
+
+
+def known(reference: str) -> list[str]:
+    """Return the adapters that are meant: the one of that name, or those of the package in that folder."""
+    if "/" not in reference and reference in _entries():
+        return [reference]
+    folder = Path(reference)
+    if not (folder / loose.FILE).is_file():
+        return [reference]
+    _entries.cache_clear()
+    return loose.add(folder)
 
 
 def names() -> list[str]:
     """Return the names of all adapters that are installed, sorted."""
     return sorted(_entries())
+
+
+def own_names() -> list[str]:
+    """Return the names of the adapters that come with the hub, sorted."""
+    return sorted(name for name, entry in _entries().items() if entry.value.startswith("hub."))
 
 
 def find(name: str, *, place: Place = "") -> type[Adapter]:
@@ -82,6 +107,12 @@ def settings(
             by_path.setdefault(_path(found, given), []).append(found)
         problems = [_describe(found, path, name, model, place) for path, found in by_path.items()]
         raise ConfigurationError(problems) from None
+
+
+def reads_files(name: str) -> bool:
+    """Say whether an adapter's source reads files, each read once; another gives all it has each time."""
+    model = find(name).SourceSettings
+    return model is not None and "after" in model.model_fields
 
 
 def open_source(name: str, options: Mapping[str, Any], site: Site, *, place: Place = "") -> Source:

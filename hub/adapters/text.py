@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -11,7 +11,8 @@ import orjson
 from hub.adapters.characters import Characters, changed
 from hub.adapters.contract import Batch, Delivery, Features, Outcome, Rereadable, Row, Source, SourceBatch
 from hub.errors import Malformed, Rejected
-from hub.settings.gaiji import named
+from hub.settings.gaiji import glyphs, named
+from hub.settings.models import City
 
 NAMED = 8  # characters named in one note
 NOTHING = {"nothing": True}  # the token of a batch of which nothing can be written
@@ -74,6 +75,17 @@ def text_source(source: Source, characters: Characters, encoding: str | None = N
     if isinstance(source, Rereadable):
         return RereadableTextSource(source, source, characters, encoding)
     return TextSource(source, characters, encoding)
+
+
+def writing(city: City) -> Callable[[str, Any], Any]:
+    """Return what writes data in a system's own characters (system, data) where it takes all of Unicode: its feed."""
+    texts = {name: each.text for name, each in city.systems.items() if each.text is not None}
+    known = {name: Characters(glyphs(text, city.tables)) for name, text in texts.items()}
+
+    def written(system: str, data: Any) -> Any:
+        return changed(data, lambda text: known[system].outward(text)[0]) if system in known else data
+
+    return written
 
 
 @dataclasses.dataclass(slots=True)

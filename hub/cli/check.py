@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,9 +22,19 @@ if TYPE_CHECKING:
 
 
 def check(
-    session: Session, strict: Annotated[bool, typer.Option("--strict", help=word("option.strict"))] = False
+    session: Session,
+    strict: Annotated[bool, typer.Option("--strict", help=word("option.strict"))] = False,
+    watch: Annotated[bool, typer.Option("--watch", help=word("option.watch"))] = False,
 ) -> int:
     """Find what is wrong."""
+    if watch:
+        from hub.cli.watching import again_and_again
+
+        return again_and_again(session, lambda: _once(session, strict=strict))
+    return _once(session, strict=strict)
+
+
+def _once(session: Session, *, strict: bool) -> int:
     problems = findings(session)
     errors = sum(problem.level == "error" for problem in problems)
     warnings = len(problems) - errors
@@ -81,7 +91,7 @@ def refuse_broken(session: Session) -> City:
 def adapter_problems(city: City) -> list[Problem]:
     """Return what is wrong with the settings of sources and receivers, as their adapters see them."""
     from hub.adapters import registry
-    from hub.routing import lint_identity
+    from hub.settings.models import Receiver
 
     problems: list[Problem] = []
     parts: list[tuple[Source | Receiver, str]]
@@ -92,20 +102,49 @@ def adapter_problems(city: City) -> list[Problem]:
             registry.settings(part.adapter, side, part.options, place=part.place_of, layouts=city.layouts)
         except ConfigurationError as error:
             problems += error.problems
-    return problems + [
-        Problem(
-            source.place, lint_identity.UNASKED.format(name=source.name), lint_identity.MEND, code="identify-missing"
-        )
-        for system in city.systems.values()
-        for source in system.sources.values()
-        if source.identify is None and source.typed is None and _is_typed(source)
-    ]
+            continue
+        if not isinstance(part, Receiver):
+            problems += [_unguarded(part)] if _is_called(part) else []
+            problems += _unasked(part)
+            continue
+        problems += _unconfirmed(part, asks=registry.find(part.adapter).features.confirms)
+    return problems
 
 
-def _is_typed(source: Source) -> bool:
+def _unasked(source: Source) -> list[Problem]:
+    """Return the problem of a source that people type, and that asks nobody who its records are about."""
     from hub.adapters import registry
+    from hub.routing import lint_identity
 
-    try:
-        return registry.find(source.adapter).features.typed
-    except ConfigurationError:
-        return False
+    typed = registry.find(source.adapter).features.typed
+    if source.identify is not None or source.typed is not None or not typed:
+        return []
+    message = lint_identity.UNASKED.format(name=source.name)
+    return [Problem(source.place, message, lint_identity.MEND, code="identify-missing")]
+
+
+def _unconfirmed(receiver: Receiver, *, asks: bool) -> list[Problem]:
+    """Return the problem of a receiver whose confirmations cannot come."""
+    waits, said = receiver.order_until == "confirmed", receiver.acknowledged
+    if said is not None and said.lists == "errors" and "path" not in said.from_ and said.error is None:
+        message = (
+            f"the answers of `{receiver.key}` come in no files, so no list of errors ever ends and none is confirmed"
+        )
+        mend = "write `lists: all`, with `error:` where a row may be a refusal"
+        level = "error" if waits else "warning"
+        return [Problem(said.place_of("from"), message, mend, level, code="silence")]
+    if not waits or said is not None or asks:
+        return []
+    message = f"`{receiver.key}` waits for confirmations, and nothing brings any: each resident is told one thing only"
+    mend = "write `acknowledged:`, how the system's answer comes back, or leave `order_until` out"
+    return [Problem(receiver.place_of("order_until"), message, mend, code="never-confirmed")]
+
+
+def _is_called(source: Any) -> bool:
+    return source.guard is not None and "webhook" in source.options
+
+
+def _unguarded(source: Any) -> Problem:
+    """Say that a guard does not stand before calls, each of which is answered at once."""
+    message = f"the source `{source.name}` is called, and a guard does not stand before calls"
+    return Problem(source.place_of("guard"), message, "leave `guard` out", code="adapter-setting")

@@ -119,6 +119,8 @@ def _write_event(found: dict[str, Any]) -> None:
         output.line(word("events.awaits-identity", no=found["identity"]))
     for name, value in event["data"].items():
         output.line(f"  {name}: {output.compact(value)}")
+    for name in found.get("withheld", ()):
+        output.line(f"  {name}: {word('events.withheld')}")
     output.section(
         [word("events.told"), word("column.status"), word("column.rule"), word("column.error")],
         [

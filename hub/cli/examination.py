@@ -140,22 +140,25 @@ def _port() -> Iterator[Finding]:
 def _ledger(city: City) -> Iterator[Finding]:
     from hub.ledger import glance, schema
     from hub.ledger.engine import Ledger
-    from hub.ledger.revision import HEAD
+    from hub.ledger.revision import HEAD, state_of
 
     if glance.absent(city.ledger_url):
         yield Finding("ledger", "ok", both("doctor.ledger-none"))
         return
     ledger = Ledger(city.ledger_url, lock_timeout=5.0)
     try:
-        found = schema.revision(ledger)
-        if found is None:
+        found, oldest = schema.found(ledger)
+        state = state_of(found, oldest)
+        said = both("doctor.ledger-other", revision=found, head=HEAD)
+        if state == "empty":
             yield Finding("ledger", "ok", both("doctor.ledger-empty"))
-        elif found == HEAD:
-            said = both("doctor.ledger", dialect=ledger.engine.dialect.name, revision=found)
-            yield Finding("ledger", "ok", said)
+        elif state in ("current", "ahead"):
+            yield Finding("ledger", "ok", both("doctor.ledger", dialect=ledger.engine.dialect.name, revision=found))
+        elif state == "post-open":
+            yield Finding("ledger", "warning", said, both("doctor.ledger-post"))
         else:
-            said = both("doctor.ledger-other", revision=found, head=HEAD)
-            yield Finding("ledger", "error", said, same("hub db upgrade"))
+            mend = both("doctor.ledger-pre" if state == "pre-open" else "doctor.ledger-newer")
+            yield Finding("ledger", "error", said, mend)
         with ledger.read() as connection:
             apart = ledger.now(connection) / 1000 - time.time()
         if abs(apart) > CLOCKS:

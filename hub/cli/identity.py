@@ -54,7 +54,7 @@ def show(session: Session, no: Number) -> None:
     from hub.stages.identity_queue import whole
 
     with session.ledger() as ledger:
-        found = whole(ledger, no)
+        found = whole(ledger, no, session.discretion(ledger))
     session.answer(found, lambda: _write(found))
 
 

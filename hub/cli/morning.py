@@ -16,6 +16,8 @@ KINDS = {
     "quarantine": "morning.quarantine",
     "batch": "morning.batch",
     "review": "morning.review",
+    "waiting": "morning.waiting",
+    "reported": "morning.reported",
 }
 BY_CODE = frozenset({"dead", "unknown", "held", "quarantine", "review"})  # kinds whose `why` is codes
 

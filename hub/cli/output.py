@@ -38,6 +38,11 @@ def line(text: str = "") -> None:
     sys.stdout.write(text + "\n")
 
 
+def flush() -> None:
+    """Let what was written be seen now."""
+    sys.stdout.flush()
+
+
 def table(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Write a table; long values are folded on a terminal, never cut. Elsewhere a row is a line."""
     texts = [["" if value is None else when(str(value)) for value in row] for row in rows]
@@ -112,9 +117,11 @@ def compact(value: Any) -> str:
 
 def state(status: str, reason: str | None = None) -> str:
     """Return a status, of an event or a delivery, with its reason in the person's language."""
-    from hub.cli.words import word
+    from hub.cli.words import WORDS, word
 
-    return word(f"state.{status}") + (f": {word(f'reason.{reason}')}" if reason else "")
+    said = f"state.{status}", f"reason.{reason}"  # what a newer hub has stored has no word here
+    first, second = (word(key) if key in WORDS else key.partition(".")[2] for key in said)
+    return first + (f": {second}" if reason else "")
 
 
 def waiting(name: str) -> str:

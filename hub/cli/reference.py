@@ -79,6 +79,31 @@ rows, in the source's encoding), for rows of a database a JSON object. It goes t
 through the same mapping. What was resubmitted is kept with the entry. Input that is still wrong is exit
 1 and changes nothing.
 """,
+    "review list": """
+Open are `waiting` (a decision is needed) and `reported` (listed for people to know). `kind` says who put
+an item there: `snapshot` is a full extract.
+""",
+    "review show": """
+`would_publish` are the events that accepting it publishes.
+""",
+    "review accept": """
+An item that is not open any more is exit 2. What cannot be published now is published by `hub run` or
+`hub drain`.
+""",
+    "source rewind": """
+What is read again is the same events and counts as repeats. Of a database `--to` is a value of its
+cursor column, of kept files a file's name; files that were moved are to be put back by hand. A reading
+that is under way ends where it would have ended: stop intake first. The reason stands in `hub source
+list`.
+""",
+    "source baseline": """
+Exit 1 when there is no extract. It needs no Kafka; what is held or open of the source is closed by it.
+""",
+    "reconcile": """
+Answers `{"system", "source", "extract", "counts", "items"}`, each item with `kind` (`differs`,
+`missing`, or an open `reported` or `waiting` review of its own rows), what was told and what the extract
+has, why, and the command that would mend it. Exit 1 when there is any.
+""",
     "kafka status": "Exit 3 when it does not serve.",
     "kafka start": """
 Returns when the broker serves; it outlives the command and its process group. A running one is kept.

@@ -10,8 +10,7 @@ from hub.cli.output import say
 from hub.cli.words import word
 
 NAMES = (
-    "reconcile", "source", "review", "rules", "prefill", "report", "asyncapi", "audit",
-    "user", "purge", "training", "adapters new", "adapters check", "adapters try",
+    "rules", "prefill", "report", "asyncapi", "audit", "user", "purge", "training",
 )  # fmt: skip
 NOT_YET = 2
 

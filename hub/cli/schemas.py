@@ -1,4 +1,4 @@
-"""`hub schemas`: JSON Schemas of the events."""
+"""`hub schemas`: JSON Schemas of the events, and of the city's own files for editors."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from hub.errors import UsageError
 
 
 def schemas(session: Session, folder: Annotated[Path, typer.Argument(metavar="DIR", help=word("option.dir"))]) -> None:
-    """Write one file for each event type, and the envelope."""
+    """Write one file for each event type, the envelope, and what editors check systems/*.yaml and hub.yaml by."""
+    from hub.adapters import schema
     from hub.events.schemas import write_schemas
 
     city = session.city().city
     try:
-        written = write_schemas(folder, city)
+        written = [*write_schemas(folder, city), *schema.write_schemas(folder)]
     except OSError as error:
         raise UsageError(f"{folder} cannot be written: {error.strerror}", mend="name another folder") from None
     names = [path.name for path in written]

@@ -25,7 +25,7 @@ def drop(session: Session, deliveries: Keys, reason: Reason, by: jobs.By = None)
 
 
 def confirm(session: Session, deliveries: Keys, reason: Reason, by: jobs.By = None) -> int:
-    """Say that deliveries whose outcome is unknown took effect."""
+    """Say that deliveries took effect whose outcome is unknown, or which nobody answers."""
     return _decide(session, "confirm", deliveries, reason, by)
 
 

@@ -42,8 +42,21 @@ WORDS: dict[str, tuple[str, str]] = {
         "受付時間を待たずに、たまっている分も渡す",
         "hand over at once what waits for a window",
     ),
+    "option.pre": (
+        "古い版が動いたまま行える段階（加えるだけ）",
+        "only the part that older processes go on with (it only adds)",
+    ),
+    "option.post": ("すべて新しい版になってから行う段階", "the rest, when every process is of the new version"),
     "option.strict": ("警告も誤りとして扱う", "let warnings count as trouble"),
     "option.sample": ("見本の市の名前", "the name of a sample city"),
+    "option.from-sample": (
+        "既存システムが出したファイル: 読み方を推し量り、下書きを書く",
+        "a file some system wrote: guess how it is read, and draft the system's file",
+    ),
+    "option.drafted": (
+        "下書きするシステムの名前（既定: ファイル名から）",
+        "the drafted system's name (default: of the file)",
+    ),
     "option.dir": ("書き込むフォルダ", "the folder to write to"),
     "option.event": ("イベントの番号", "an event's id, or <source system>/<id>"),
     "option.delivery": ("配達の番号", "a delivery's key"),
@@ -53,6 +66,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "the stages to run, of intake,dispatch,delivery,console (default: all)",
     ),
     "option.port": ("HTTP の番号（0: 空いている番号）", "the HTTP server's port; 0 takes a free one"),
+    "option.no-reload": ("市のファイルの編集を取り込まない", "do not take up edits of the city's files"),
     "option.host": ("HTTP の受付アドレス", "the address the HTTP server listens on"),
     "option.serve": ("終わったあとも画面を出しておく", "leave the server up afterwards"),
     "option.residents": ("住民の数", "how many residents live in the city"),
@@ -61,6 +75,24 @@ WORDS: dict[str, tuple[str, str]] = {
         "an event's id, or a file with one event that is not published (- is stdin)",
     ),
     "option.adapter": ("アダプターの名前", "an adapter's name"),
+    "option.new-adapter": ("アダプターの名前（小文字の英字と数字、_）", "its name: small letters, digits, _"),
+    "option.new-dir": ("書き込むフォルダ（既定: 名前と同じ）", "the folder to write to (default: the name)"),
+    "option.checked": (
+        "アダプターの名前、またはそのパッケージのフォルダ（./desk）",
+        "an adapter's name, or the folder its package stands in (./desk)",
+    ),
+    "option.system-file": (
+        "システムのファイル（systems/x.yaml）または名前",
+        "a system's file, systems/x.yaml, or its name",
+    ),
+    "option.try-sample": ("既存システムが出すままのファイル", "a file as the system writes it"),
+    "option.try-source": ("情報源の名前（いくつかあるとき）", "the source's name, where there are several"),
+    "option.try-facts": (
+        "住民ごとの事実の YAML か JSON（宛名番号: 事実。試験の given.facts と同じ形）",
+        "facts by resident number, YAML or JSON, as tests write them under given.facts",
+    ),
+    "option.try-limit": ("詳しく示す行の数（誤りはすべて示す）", "how many rows to show (errors are shown all)"),
+    "option.watch": ("市のファイルを直すたびにやり直す（Ctrl-C で終わる）", "again after each edit, until Ctrl-C"),
     "option.tests": ("試験のファイル（既定: すべて）", "test files (default: all)"),
     "option.entry": ("隔離の番号", "the entry's number"),
     "option.entry-status": ("状態: open、resubmitted、discarded、all", "open, resubmitted, discarded or all"),
@@ -120,6 +152,18 @@ WORDS: dict[str, tuple[str, str]] = {
     "option.to": (
         "戻した時点: 日付、RFC 3339、または 2h・3d 前",
         "the moment its data was set back to: a date, RFC 3339, or 2h or 3d ago",
+    ),
+    "option.reconciled": ("全件データの情報源（一つなら省ける）", "its source of full extracts, where it has several"),
+    "option.extract": ("比べる全件データのファイル", "the extract to compare, a file"),
+    "option.review": ("判断待ちの番号", "the item's number"),
+    "option.kind": ("誰が置いたか（snapshot など、繰り返し可）", "who put it there: snapshot … (may be repeated)"),
+    "option.review-status": (
+        "状態: waiting、reported、accepted、rejected、gone（既定: 初めの二つ）",
+        "waiting, reported, accepted, rejected or gone (may be repeated; default: the first two)",
+    ),
+    "option.rewind-to": (
+        "ここより後を読み直す: カーソル列の値、または残してあるファイルの名前から（省けば始めから）",
+        "read again what comes after this value of the cursor column, or kept files from this name on; else everything",
     ),
     "option.as-of": ("いつ現在のデータか", "the day as of which the data is"),
     # --- groups and commands ---------------------------------------------------------------------------------------
@@ -207,12 +251,36 @@ WORDS: dict[str, tuple[str, str]] = {
     "help.batches show": ("一つのまとまり", "Show one batch."),
     "help.batches release": ("止めたまとまりを通す", "Let a held batch go; intake publishes it."),
     "help.batches reject": ("止めたまとまりを受け付けない", "Refuse a held batch; nothing of it is published."),
+    "help.review": ("人の判断を待つもの・知らせるもの", "What waits for a person, or is listed for people to know."),
+    "help.review list": ("開いているものの一覧（新しい順）", "List what is open, the newest first."),
+    "help.review show": ("一つと、その中身", "Show one item with what it holds."),
+    "help.review accept": (
+        "認める（イベントがあれば一度だけ届ける）",
+        "Let it be so: its events, if any, are published once.",
+    ),
+    "help.review reject": ("認めない（何も届けない）", "Set it aside: nothing of it is published."),
+    "help.source": ("情報源の読み取り", "The sources: how far each is read."),
+    "help.source list": ("情報源と、どこまで読んだか", "List sources, how far each is read and what holds it up."),
+    "help.source rewind": ("前の位置から読み直す", "Set a source back, so that it is read again from there."),
+    "help.source baseline": (
+        "今ある全件を、知っていることにする（何も届けない）",
+        "Take the full extract a source has now as known; nothing is published.",
+    ),
     "help.doctor": (
         "この機械と市の設定に足りないものと直し方",
         "Look for what the hub lacks here, with the mend.",
     ),
     "help.adapters": ("接続方式（アダプター）", "The adapters: transports that systems are connected by."),
     "help.adapters list": ("使えるアダプターの一覧", "List the adapters that are installed, plug-ins too."),
+    "help.adapters new": ("新しい接続方式のひな型を書く", "Write a package with a new adapter, which works at once."),
+    "help.adapters check": (
+        "アダプターが約束を守るかを調べる（適合性試験）",
+        "Hold an adapter to what it declares: the conformance kit.",
+    ),
+    "help.adapters try": (
+        "見本のファイルで試す: 行、イベント、誰に何が伝わるか（何も送らない）",
+        "Try a sample: row, event, who would be told and what; nothing is published.",
+    ),
     "help.adapters show": ("一つのアダプターの手引き", "Show the manual page of one adapter."),
     "help.schemas": ("イベントの JSON Schema を書き出す", "Write the JSON Schemas of the events."),
     "help.morning": ("いま人の手が要ること", "What needs a person now; exit 1 when there is anything."),
@@ -253,8 +321,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "help.deliveries release": ("人の判断を待つ配達を送る", "Let go what is held for a person's decision."),
     "help.deliveries drop": ("届いていない配達をやめる", "End what was not delivered: nobody will hear of it."),
     "help.deliveries confirm": (
-        "結果のわからない配達が届いていたと認める",
-        "Say that deliveries whose outcome is unknown took effect.",
+        "結果不明、または回答のない配達を、届いたものと認める",
+        "Say that deliveries took effect whose outcome is unknown, or which nobody answers.",
     ),
     "help.replay": (
         "選んだ配達をもう一度（ほかには何も送らない）",
@@ -272,6 +340,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "help.load": (
         "今あるデータを事実として覚える（誰にも伝えない）",
         "Learn what a source holds as facts; nobody is told.",
+    ),
+    "help.reconcile": (
+        "システムに伝えたことと、その全件データを比べる（直さない）",
+        "Compare a system's full extract with what it was told; nothing is repaired.",
     ),
     "help.seed": (
         "あとから加わったシステムに、今の状態を伝える",
@@ -326,6 +398,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "reason.expired": ("期限切れ", "expired"),
     "reason.exhausted": ("再送の限度", "exhausted"),
     "reason.unconfirmed": ("確認が来ない", "unconfirmed"),
+    "reason.altered": ("届いたが、そのままではない", "altered"),
     "reason.disabled": ("受け口が無効", "disabled"),
     "reason.protected": ("支援措置", "protected"),
     "reason.covered": ("ほかのルールに含む", "covered"),
@@ -347,6 +420,10 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "init.done": ("{count} 個のファイルを {folder} に書きました", "wrote {count} files to {folder}"),
     "init.next": ("次に: cd {folder} && hub check", "next: cd {folder} && hub check"),
+    "init.try": (
+        "そして: hub adapters try {system} --sample {sample}",
+        "then: hub adapters try {system} --sample {sample}",
+    ),
     "failure.unfit": (
         "市の設定に誤りが {count} 件あり、動かせません（すべては hub check で）: {first}",
         "the city cannot run, its files have {count} errors (hub check lists them): {first}",
@@ -356,6 +433,22 @@ WORDS: dict[str, tuple[str, str]] = {
         "warning: {file}: {count} rules whose `because` still says 要確認 (each of them with --verbose)",
     ),
     "check.warning": ("警告: {problem}", "warning: {problem}"),
+    "new.next": (
+        "次に: hub adapters check ./{folder}、市で使うには export HUB_ADAPTERS=… か pip install",
+        "next: hub adapters check ./{folder}; to use it in a city: export HUB_ADAPTERS=… or pip install",
+    ),
+    "check.untried": (
+        "✗ {adapter}: 実際の相手では試していません（hub.conformance に試験の対象を登録してください）",
+        "✗ {adapter}: not tried on any system (name its cases under the entry points `hub.conformance`)",
+    ),
+    "try.ignored": ("イベントにしない: {reason}", "no event: {reason}"),
+    "try.repeats": ("{place} と同じ報告（二度は伝えない）", "the same report as {place}: nobody is told twice"),
+    "try.nothing": ("支援措置のため何も送らない", "nothing, as the resident is protected"),
+    "try.counts": (
+        "イベント {event} 件、重複 {repeat} 件、対象外 {ignored} 件、誤り {error} 件",
+        "{event} events, {repeat} repeats, {ignored} ignored, {error} errors",
+    ),
+    "watch.waiting": ("ファイルが直されるのを待っています（Ctrl-C で終わる）", "waiting for an edit (Ctrl-C ends)"),
     "check.clean": ("問題はありません", "nothing to mend"),
     "check.counts": ("誤り {errors} 件、警告 {warnings} 件", "{errors} errors, {warnings} warnings"),
     "publish.done": (
@@ -420,6 +513,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "morning.quarantine": ("隔離された入力", "quarantined input"),
     "morning.batch": ("止めたまとまり・来ないファイル", "held or missing batch"),
     "morning.review": ("食い違う報告", "contradicting reports"),
+    "morning.waiting": ("人の判断を待つもの（hub review）", "waits for a person (hub review)"),
+    "morning.reported": ("全件データとの違い", "full extract differs"),
     "system.paused": ("{system} への配信を止めました", "{system} is paused"),
     "system.resumed": ("{system} への配信を再開します", "{system} is resumed"),
     "column.system": ("システム", "system"),
@@ -440,6 +535,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "column.quarantined": ("隔離", "quarantined"),
     "column.fault": ("障害", "fault"),
     "events.seen": ("同じ報告を {count} 回受けました", "reported {count} times"),
+    "events.withheld": (
+        "支援措置のため、または対象かどうか分からないため、表示しません",
+        "not shown: the resident is, or may be, protected",
+    ),
     "events.duplicate-of": ("{event} と同じできごとの報告です", "reports what {event} reported"),
     "events.corrects": ("{event} を正す・補う・取り消す報告です", "corrects, completes or cancels {event}"),
     "events.corrected-by": ("{event} が正し・補い・取り消しました", "corrected, completed or cancelled by {event}"),
@@ -473,12 +572,44 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "db.upgraded": ("{before} から {now} にしました", "upgraded from {before} to {now}"),
     "db.current": ("台帳は版 {now} で、最新です", "the ledger is at revision {now}, the newest"),
-    "db.old": (
-        "台帳は版 {now} です（最新は {head}: hub db upgrade）",
-        "the ledger is at {now}, the newest is {head}: run hub db upgrade",
+    "db.nothing": (
+        "台帳は版 {now} です。この段階ですることはありません",
+        "the ledger is at {now}: nothing to do in this part",
+    ),
+    "db.pre-open": (
+        "台帳は版 {now} で、{head} のこのプログラムには足りません: hub db upgrade（古い版が動いたままなら --pre）",
+        "the ledger is at {now}, too old for this program ({head}): hub db upgrade (while older ones go on: --pre)",
+    ),
+    "db.behind": (
+        "台帳は版 {now} です。版をとばすときは、すべて止めてから hub db upgrade を行ってください",
+        "the ledger is at {now}: to skip a version stop every process, then run hub db upgrade",
+    ),
+    "db.post-open": (
+        "台帳は版 {now} です。すべてのプロセスが新しい版になったら hub db upgrade --post を行ってください",
+        "the ledger is at {now}: when all processes are of the new version, run hub db upgrade --post",
+    ),
+    "db.ahead": (
+        "台帳は版 {now} で、このプログラム（{head}）より新しいですが、一緒に使えます",
+        "the ledger is at {now}, newer than this program ({head}), which may go on with it",
+    ),
+    "db.too-new": (
+        "台帳は版 {now} で、このプログラム（{head}）では使えません。新しい版を入れてください",
+        "the ledger is at {now}, too new for this program ({head}): install the newer one",
     ),
     "db.empty": ("空", "empty"),
     "run.ready": ("動いています: {stages}", "running: {stages}"),
+    "run.reloaded": (
+        "市のファイルの編集を取り込みました（ルール {hash}）",
+        "took up the edit of the city's files (rules {hash})",
+    ),
+    "run.refused": (
+        "編集は取り込まず、前のルールで続けます:",
+        "the edit is refused, the rules of before go on:",
+    ),
+    "run.restart": (
+        "{names} の変更は、起動し直すまで取り込みません",
+        "a change of {names} is taken up only when the hub is started anew",
+    ),
     "run.url": ("HTTP: {url}", "HTTP: {url}"),
     "run.stopped": ("止まりました", "stopped"),
     "demo.own-city": ("{folder} は見本の市ではありません", "{folder} is a city of its own, not the sample"),
@@ -494,6 +625,24 @@ WORDS: dict[str, tuple[str, str]] = {
         "batch {id} is released ({rows} rows); intake publishes it when it runs",
     ),
     "batches.rejected": ("まとまり {id} は受け付けません", "batch {id} is rejected; nothing of it is published"),
+    "reconcile.compared": ("{extract} と比べました: {counts}", "compared with {extract}: {counts}"),
+    "column.told": ("伝えた値", "told"),
+    "column.has": ("持っている値", "has"),
+    "review.accepted": ("{no} を認めました（イベント {events} 件）", "{no} is accepted ({events} events)"),
+    "review.rejected": ("{no} は認めません", "{no} is rejected; nothing of it is published"),
+    "review.waiting-state": ("判断待ち", "waiting"),
+    "review.reported-state": ("お知らせ", "reported"),
+    "review.accepted-state": ("認めた", "accepted"),
+    "review.rejected-state": ("認めない", "rejected"),
+    "review.gone-state": ("解消", "gone"),
+    "source.rewound": ("{source} は次に {after} の後から読みます", "{source} is read next after {after}"),
+    "source.would-rewind": ("{source} は {after} の後から読むことになります", "{source} would be read after {after}"),
+    "source.baseline": ("{source} の {rows} 行を知っていることにしました", "{rows} rows of {source} are known now"),
+    "source.would-baseline": (
+        "{source} の {rows} 行を知っていることにします",
+        "{rows} rows of {source} would be known",
+    ),
+    "source.no-extract": ("{source} に全件データがありません", "{source} has no extract to take"),
     "token.once": ("この合鍵は二度と表示されません", "this token cannot be shown again"),
     "token.revoked": ("{system} の合鍵 {count} 本を無効にしました", "{count} tokens of {system} are revoked"),
     "column.fields": ("項目", "fields"),
@@ -566,6 +715,15 @@ WORDS: dict[str, tuple[str, str]] = {
     "doctor.ledger-empty": ("空です（最初のコマンドが表を作ります）", "empty: the first command makes its tables"),
     "doctor.ledger": ("{dialect}、版 {revision}", "{dialect}, revision {revision}"),
     "doctor.ledger-other": ("版 {revision}（{head} ではありません）", "revision {revision}, not {head}"),
+    "doctor.ledger-pre": (
+        "hub db upgrade（古い版が動いたままなら hub db upgrade --pre）",
+        "hub db upgrade (while older processes go on: hub db upgrade --pre)",
+    ),
+    "doctor.ledger-newer": ("新しい版のハブを入れてください", "install the newer hub"),
+    "doctor.ledger-post": (
+        "すべてのプロセスが新しい版になったら hub db upgrade --post",
+        "when all processes are of the new version: hub db upgrade --post",
+    ),
     "doctor.clocks-apart": (
         "データベースの時計がこの機械と {apart:+.1f} 秒ずれています",
         "the database's clock is {apart:+.1f} s from this machine's",

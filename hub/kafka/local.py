@@ -17,7 +17,6 @@ import os
 import secrets
 import shutil
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -28,7 +27,7 @@ from pathlib import Path
 from typing import IO
 
 from hub.errors import BrokerUnavailable
-from hub.kafka import diagnosis, private, properties
+from hub.kafka import diagnosis, formatting, private, properties
 from hub.kafka.asking import serves
 from hub.kafka.jars import Say, install, jar_folder, locked, say_on_stderr
 from hub.kafka.java import find_java
@@ -195,7 +194,10 @@ class LocalBroker:
         archive = found.start_archive(jars)
         faster = [f"-XX:AOTCache={archive}"] if archive and archive.exists() and not self._options else []
         java = [str(found.program), *properties.jvm(found.version, log=self.log), *faster, "-cp", f"{jars}/*"]
-        self._format(java, config)
+        try:
+            formatting.ready(self.folder / "data", java, config, jars)
+        except formatting.FormatFailed as fault:
+            raise diagnosis.failed(str(fault), self.log) from fault
         self._say("Apache Kafka: starting")
         if self.log.exists():
             self.log.replace(self.log.with_suffix(".log.1"))
@@ -212,40 +214,20 @@ class LocalBroker:
         there = jar_folder().exists()
         return install(say=self._say) if there or self._options else prepare(say=self._say)
 
-    def _format(self, java: list[str], config: Path) -> None:
-        """Prepare an empty data folder; one that was left half prepared is prepared again."""
-        data = self.folder / "data"
-        if (data / "meta.properties").exists():
-            return
-        shutil.rmtree(data, ignore_errors=True)
-        scratch = config.with_name("format.properties")
-        private.write(scratch, config.read_text().replace(f"log.dirs={data}", f"log.dirs={data}.new"))
-        shutil.rmtree(f"{data}.new", ignore_errors=True)
-        command = [*java, "kafka.tools.StorageTool", "format", "-t", properties.cluster_id(), "-c", str(scratch)]
-        done = subprocess.run(  # noqa: S603
-            [*command, *properties.FEATURES],
-            capture_output=True,
-            text=True,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            umask=private.UMASK,
-        )
-        if done.returncode:
-            raise diagnosis.failed(done.stdout + done.stderr, self.log)
-        Path(f"{data}.new").replace(data)
-
     def _serving(self, *, temporary: bool) -> Running:
         """Return the broker when it answers. One that is silent is ended and started once more: a start can hang."""
         for limit in START_LIMITS:
-            running = self._running() or self._launch(temporary=temporary)
+            found = self._running()
+            running = found or self._launch(temporary=temporary)
             if self._answers(running, limit):
                 return running
             silent = alive(running.pid, running.token)
             said = self.log.read_text(errors="replace") if self.log.exists() else ""
             self._end_silent(running)
-            if not silent:
-                break
-            self._say(f"Apache Kafka: it does not answer for {limit:.0f} seconds and is ended")
+            if silent:
+                self._say(f"Apache Kafka: it does not answer for {limit:.0f} seconds and is ended")
+            elif found is None:
+                break  # one that ran before and has ended meanwhile is started anew
         port_free = free(int(running.bootstrap.rsplit(":", 1)[1]))
         raise diagnosis.failed(said, self.log, port_free=port_free, silent=silent)
 

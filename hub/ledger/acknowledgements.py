@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
@@ -17,15 +18,50 @@ Delivered = tuple[int, int]
 """A delivery of one receiver: `(pos, job)`."""
 
 
-def unanswered(ledger: Ledger, number: int) -> list[Delivered]:
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """What an answer is silent about may be: one batch, or those up to one, or what was delivered before a moment.
+
+    `before` is in milliseconds.
+    """
+
+    batch: int | None = None
+    upto: int | None = None
+    before: int | None = None
+
+    @property
+    def conditions(self) -> list[sa.ColumnElement[bool]]:
+        """Return what is asked of an outcome."""
+        found: list[sa.ColumnElement[bool]] = []
+        if self.batch is not None:
+            found.append(outcome.c.batch == self.batch)
+        if self.upto is not None:
+            found.append(outcome.c.batch <= self.upto)
+        if self.before is not None:
+            found.append(outcome.c.at < self.before)
+        return found
+
+
+def unanswered(ledger: Ledger, number: int, about: Silent) -> list[Delivered]:
     """Return what a receiver has been delivered and has not answered for, in event order."""
     query = (
         sa.select(outcome.c.pos, outcome.c.job)
-        .where(outcome.c.receiver == number, outcome.c.status.in_(UNANSWERED))
+        .where(outcome.c.receiver == number, outcome.c.status.in_(UNANSWERED), *about.conditions)
         .order_by(outcome.c.pos, outcome.c.job)
     )
     with ledger.read() as connection:
         return [(row.pos, row.job) for row in connection.execute(query)]
+
+
+def last_batch(ledger: Ledger, number: int, named: Collection[Delivered]) -> int | None:
+    """Return the last batch in which any of these deliveries went."""
+    found: list[int] = []
+    with ledger.read() as connection:
+        for part in parts(sorted(named)):
+            mine = sa.tuple_(outcome.c.pos, outcome.c.job).in_(part)
+            query = sa.select(sa.func.max(outcome.c.batch)).where(outcome.c.receiver == number, mine)
+            found += [last for last in connection.execute(query).scalars() if last is not None]
+    return max(found, default=None)
 
 
 def awaited(ledger: Ledger, number: int, before: int) -> bool:

@@ -17,14 +17,13 @@ from sqlalchemy.engine import Connection, RowMapping
 from hub.ledger.deadletters import DEAD, public_code
 from hub.ledger.engine import Ledger
 from hub.ledger.places import OFFSET_BITS
-from hub.ledger.status import WARNED, delivery_code
+from hub.ledger.status import ARRIVED, WARNED
 from hub.ledger.tables import alert, attempt, notice, outcome, position, receiver
 
 CLAIM = 120_000  # milliseconds a sender has before its message is another's
 AT_ONCE = 2_000  # dead letters taken note of in one transaction
 SHOWN = 12  # characters named in one alert
 _WARNED = sa.text(f"kind = '{WARNED}'")
-SUCCESS = tuple(delivery_code(status) for status in ("delivered", "confirmed", "warning"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +214,7 @@ def quiet_texts(ledger: Ledger, quiet: int) -> list[Alert]:
 def _delivers(connection: Connection, row: RowMapping) -> bool:
     number = connection.execute(sa.select(receiver.c.no).where(receiver.c.key == row["receiver"])).scalar_one()
     cursor = {int(stream): pos for stream, pos in orjson.loads(row["cursor"]).items()}
-    well = sa.and_(outcome.c.receiver == number, outcome.c.status.in_(SUCCESS))
+    well = sa.and_(outcome.c.receiver == number, outcome.c.status.in_(ARRIVED))
     for stream in connection.execute(sa.select(position.c.stream)).scalars().all():
         first, end = stream << OFFSET_BITS, (stream + 1) << OFFSET_BITS
         later = sa.and_(outcome.c.pos > cursor.get(stream, first - 1), outcome.c.pos < end)

@@ -29,6 +29,7 @@ from hub.ledger.tables import batch
 STATUSES = ("open", "held", "released", "rejected", "done", "missing")
 UNPUBLISHED = ("held", "released")
 _MISSING = "missing/"  # begins the id of what did not come; no file's name has a slash
+UNSPOOLED = {"file": ""}  # the spool of a held batch that is read again where it lies
 _CHUNK = 400
 
 
@@ -138,6 +139,40 @@ def unpublished(ledger: Ledger, system: str, source: str) -> str | None:
     return found
 
 
+def held(ledger: Ledger, system: str, source: str) -> str | None:
+    """Return the id of the oldest batch of a source that waits for a person's decision."""
+    mine = (batch.c.system == system, batch.c.source == source, batch.c.status == "held")
+    with ledger.read() as connection:
+        found: str | None = connection.execute(
+            sa.select(batch.c.id).where(*mine).order_by(batch.c.no).limit(1)
+        ).scalar_one_or_none()
+    return found
+
+
+def settle(connection: Connection, system: str, source: str, *, besides: str, note: str) -> int:
+    """Close in the caller's transaction what waits of a source, `besides` one id: it counts no more. Return how many.
+
+    Only for sources whose batches have no spool.
+    """
+    mine = (batch.c.system == system, batch.c.source == source, batch.c.status.in_(UNPUBLISHED))
+    closed = sa.update(batch).where(*mine, batch.c.id != _storable(besides))
+    return connection.execute(closed.values(status="rejected", note=note, spool=None)).rowcount
+
+
+def take(connection: Connection, arrival: Arrival, at: int) -> None:
+    """Enter in the caller's transaction that a batch without a spool was taken whole, whatever it was before."""
+    row = _locked(connection, [arrival], at)[_key(arrival)]
+    values = {"status": "open", "rows": 0, "quarantined": 0, "events": "{}", "spool": None}
+    connection.execute(sa.update(batch).where(batch.c.no == row["no"]).values(**values))
+    record(connection, [arrival], at)
+
+
+def remark(connection: Connection, system: str, source: str, id_: str, note: str) -> None:
+    """Write in the caller's transaction what came of a batch."""
+    mine = (batch.c.system == system, batch.c.source == source, batch.c.id == _storable(id_))
+    connection.execute(sa.update(batch).where(*mine).values(note=note))
+
+
 def find(ledger: Ledger, system: str, source: str, id_: str) -> Item | None:
     """Return the batch of a source with this id."""
     query = sa.select(batch).where(batch.c.system == system, batch.c.source == source, batch.c.id == _storable(id_))
@@ -165,10 +200,10 @@ def sizes(ledger: Ledger, system: str, source: str, *, besides: str, limit: int)
 
 
 def released(ledger: Ledger) -> list[Item]:
-    """Return the batches that a person let go and that are not in Kafka yet, the oldest first."""
+    """Return the spooled batches that a person let go and that are not in Kafka yet, the oldest first."""
+    query = sa.select(batch).where(batch.c.status == "released", batch.c.spool != _json(UNSPOOLED)).order_by(batch.c.no)
     with ledger.read() as connection:
-        rows = connection.execute(sa.select(batch).where(batch.c.status == "released").order_by(batch.c.no)).mappings()
-        return [_item(row) for row in rows]
+        return [_item(row) for row in connection.execute(query).mappings()]
 
 
 def published(connection: Connection, no: int, *, refused: Mapping[str, int]) -> bool:

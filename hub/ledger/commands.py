@@ -15,13 +15,15 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.ledger.engine import Ledger
-from hub.ledger.status import ARRIVED, UNREACHED
-from hub.ledger.tables import attempt, command, event, job, outcome, pending, relation
+from hub.ledger.log import select_in
+from hub.ledger.status import ARRIVED, REASONS, UNREACHED, delivery_code
+from hub.ledger.tables import command, event, job, outcome, pending, relation
 
 T = TypeVar("T")
 STEERING = ("pause", "resume", "cancel")  # carried out whatever the job's status
 _AMENDING = ("cancels", "corrects", "enriches", "contradicts")
 _PART = 400
+_SUPPRESSED = tuple(delivery_code("suppressed", reason) for reason in (None, *REASONS["suppressed"]))
 
 _TO_DO = (command.c.done_at.is_(None), sa.or_(job.c.status == "running", command.c.kind.in_(STEERING)))
 
@@ -63,12 +65,15 @@ def asked(ledger: Ledger) -> dict[int, int]:
         return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def next_of(ledger: Ledger, receiver: int, limit: int) -> list[Command]:
-    """Return the next commands to a receiver's owner, in the order they were given."""
+def next_of(ledger: Ledger, receiver: int, limit: int, kinds: Collection[str]) -> list[Command]:
+    """Return the next commands to a receiver's owner, in the order they were given.
+
+    Only of kinds that the owner knows: what a newer hub asks for waits for an owner that does.
+    """
     query = (
         sa.select(command, job.c.args, job.c.by, job.c.reason)
         .join(job, job.c.no == command.c.job)
-        .where(*_TO_DO, command.c.receiver == receiver)
+        .where(*_TO_DO, command.c.receiver == receiver, command.c.kind.in_(kinds))
         .order_by(command.c.no)
         .limit(limit)
     )
@@ -82,23 +87,22 @@ def _command(row: Any) -> Command:
     return Command(*asked, orjson.loads(row["args"]), row["by"], row["reason"])
 
 
-def known(ledger: Ledger, receiver: int, positions: Collection[int]) -> Known:
-    """Return what the ledger says of a receiver's deliveries of some events."""
+def known(ledger: Ledger, receiver: int, positions: Collection[int], *, judged: bool = True) -> Known:
+    """Return what the ledger says of a receiver's deliveries of some events; `judged`: also which are overtaken."""
     found = Known()
+    wanted = sorted(set(positions))
+    mine = f"WHERE receiver = {int(receiver)}"
     with ledger.read() as connection:
-        for part in parts(sorted(set(positions))):
-            for row in connection.execute(sa.select(event.c.pos, event.c.subject).where(event.c.pos.in_(part))):
-                found.subjects[row.pos] = row.subject
-            ends = sa.select(outcome).where(outcome.c.receiver == receiver, outcome.c.pos.in_(part))
-            for row in connection.execute(ends):
-                found.ended[row.pos, row.job] = row.status, row.no
-            tries = (
-                sa.select(attempt.c.pos, attempt.c.job, sa.func.max(attempt.c.n))
-                .where(attempt.c.receiver == receiver, attempt.c.pos.in_(part), attempt.c.kind != UNREACHED)
-                .group_by(attempt.c.pos, attempt.c.job)
-            )
-            for pos, number, highest in connection.execute(tries):
-                found.attempts[pos, number] = highest
+
+        def ask(query: str) -> list[Any]:
+            return select_in(connection, ledger.sqlite, query, wanted)
+
+        found.subjects = dict(ask("SELECT pos, subject FROM event WHERE pos"))
+        for pos, number, status, no in ask(f"SELECT pos, job, status, no FROM outcome {mine} AND pos"):
+            found.ended[pos, number] = status, no
+        for pos, number, n in ask(f"SELECT pos, job, n FROM attempt {mine} AND kind <> '{UNREACHED}' AND pos"):
+            found.attempts[pos, number] = max(n, found.attempts.get((pos, number), 0))
+        for part in parts(wanted) if judged else ():
             found.overtaken |= overtaken(connection, receiver, part)
     return found
 
@@ -157,13 +161,20 @@ def _amends(pos: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
     return sa.exists().where(mine.c.pos == pos, mine.c.kind.in_(_AMENDING))
 
 
-def arrived_since(ledger: Ledger, receiver: int, since: int) -> list[tuple[int, int, bytes | None]]:
-    """Return `(pos, job, payload)` of what a receiver took since a moment (milliseconds), once an event, in order."""
+def arrived_since(
+    ledger: Ledger, receiver: int, since: int, *, after: int = -1, limit: int | None = None
+) -> list[tuple[int, int, bytes | None]]:
+    """Return `(pos, job, payload)` of what a receiver took since a moment (milliseconds), once an event, in order.
+
+    Of what comes behind a position, up to `limit`.
+    """
     query = (
         sa.select(outcome.c.pos, sa.func.max(outcome.c.job))
         .where(outcome.c.receiver == receiver, outcome.c.at >= since, outcome.c.status.in_(ARRIVED))
+        .where(outcome.c.pos > after)
         .group_by(outcome.c.pos)
         .order_by(outcome.c.pos)
+        .limit(limit)
     )
     found: list[tuple[int, int, bytes | None]] = []
     with ledger.read() as connection:
@@ -171,6 +182,15 @@ def arrived_since(ledger: Ledger, receiver: int, since: int) -> list[tuple[int, 
             instead = payloads(connection, [pos for pos, _ in part])
             found += [(pos, job, instead.get((receiver, pos, job))) for pos, job in part]
     return found
+
+
+def count_arrived_since(ledger: Ledger, receiver: int, since: int) -> int:
+    """Return how many events a receiver was told of since a moment (milliseconds)."""
+    query = sa.select(sa.func.count(outcome.c.pos.distinct())).where(
+        outcome.c.receiver == receiver, outcome.c.at >= since, outcome.c.status.in_(ARRIVED)
+    )
+    with ledger.read() as connection:
+        return int(connection.execute(query).scalar_one())
 
 
 def open_of(ledger: Ledger, number: int, receiver: int) -> list[int]:
@@ -211,20 +231,29 @@ def payloads(connection: Connection, positions: Sequence[int]) -> dict[tuple[int
 
 def newcomers(ledger: Ledger, positions: Sequence[int]) -> list[tuple[int, bytes]]:
     """Return `(pos, payload)` of what jobs have told receivers that no event's plan names."""
-    found: list[tuple[int, bytes]] = []
+    query = (
+        "SELECT no, pos, payload FROM command "
+        "WHERE kind = 'resend' AND result = 'queued' AND payload IS NOT NULL AND pos"
+    )
     with ledger.read() as connection:
-        for part in parts(positions):
-            query = (
-                sa.select(command.c.pos, command.c.payload)
-                .where(command.c.pos.in_(part), command.c.kind == "resend", command.c.result == "queued")
-                .where(command.c.payload.is_not(None))
-                .order_by(command.c.no)
-            )
-            found += [(row.pos, bytes(row.payload)) for row in connection.execute(query)]
+        rows = sorted(select_in(connection, ledger.sqlite, query, list(positions)), key=lambda row: row[0])
+    return [(row[1], bytes(row[2])) for row in rows]
+
+
+def heard(ledger: Ledger, receivers: Collection[int], positions: Sequence[int]) -> set[tuple[int, int]]:
+    """Return `(receiver, pos)` of what has ended at these receivers or waits there, but for what was suppressed."""
+    found: set[tuple[int, int]] = set()
+    with ledger.read() as connection:
+        for number in sorted(receivers):
+            ended = f"SELECT pos FROM outcome WHERE receiver = {number} AND status NOT IN {_SUPPRESSED} AND pos"
+            waits = f"SELECT pos FROM pending WHERE receiver = {number} AND pos"
+            for query in (ended, waits):
+                rows = select_in(connection, ledger.sqlite, query, list(positions))
+                found |= {(number, row[0]) for row in rows}
     return found
 
 
-def parts(values: Sequence[T]) -> Iterable[Sequence[T]]:
-    """Cut into pieces that every database takes as one list."""
-    for start in range(0, len(values), _PART):
-        yield values[start : start + _PART]
+def parts(values: Sequence[T], size: int = _PART) -> Iterable[Sequence[T]]:
+    """Cut into pieces; by default such that every database takes one as a list."""
+    for start in range(0, len(values), size):
+        yield values[start : start + size]

@@ -8,7 +8,7 @@ the same transaction go through.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,9 +17,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.ledger.engine import Ledger, storable
-from hub.ledger.log import EventLog, Logged
-from hub.ledger.status import ANSWERS, BREAKER, CONFIRMED, DEAD_REJECTED, EARLIER_WAITING, REPLACEABLE, UNANSWERED
-from hub.ledger.tables import position, receiver
+from hub.ledger.log import EventLog, Logged, select_in
+from hub.ledger.places import OFFSET_BITS
+from hub.ledger.states import answers_over
+from hub.ledger.status import ANSWERS, BREAKER, CONFIRMED, EARLIER_WAITING, REPLACEABLE, UNANSWERED, WARNING
+from hub.ledger.tables import outcome, position, receiver
 
 LEASE = 10_000  # milliseconds
 _FOLLOWING = frozenset({EARLIER_WAITING, BREAKER})
@@ -42,6 +44,11 @@ class Hold:
     put_by: int | None = None  # the job that put it here, or that tries it again
 
     @property
+    def answered(self) -> bool:
+        """Tell whether it is delivered, and kept only until its system has answered (`order_until: confirmed`)."""
+        return self.status in UNANSWERED
+
+    @property
     def follows(self) -> bool:
         """Tell whether it waits only for an earlier one or for its receiver, not for a person or a time."""
         return self.due is None and self.status in _FOLLOWING
@@ -62,7 +69,11 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """Deliveries that ended alike at one moment: positions and their `no`s, side by side."""
+    """Deliveries that ended alike at one moment: positions and their `no`s, side by side.
+
+    `first` says that none of them can have ended before: they came from the log and never waited.
+    `answer`: the system, or a person for it, says this of what was delivered; nothing else may replace that.
+    """
 
     status: int
     job: int
@@ -70,6 +81,8 @@ class Finished:
     batch: int
     positions: Sequence[int]
     numbers: Sequence[int]
+    first: bool = False
+    answer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +239,13 @@ class Desk:
         """Return events by their positions."""
         return EventLog(self.ledger).fetch(positions)
 
+    def sizes(self, positions: Sequence[int]) -> dict[int, int]:
+        """Return how many bytes events have, by their positions."""
+        query = "SELECT pos, length(body) FROM event WHERE pos"
+        with self.ledger.read() as connection:
+            rows = select_in(connection, self.ledger.sqlite, query, list(positions))
+            return {row[0]: row[1] for row in rows}
+
     # --- what waits --------------------------------------------------------------------------------------------
 
     def holds(self, number: int) -> list[Hold]:
@@ -239,6 +259,18 @@ class Desk:
                 {"no": number},
             )
             return [hold_of(row) for row in rows]
+
+    def ahead(self, number: int, cursor: Mapping[int, int]) -> set[int]:
+        """Return the events that a receiver has not read and whose delivery has ended all the same."""
+        found: set[int] = set()
+        streams = sa.select(position.c.stream)
+        with self.ledger.read() as connection:
+            for stream in connection.execute(streams).scalars().all():
+                first = cursor.get(stream, (stream << OFFSET_BITS) - 1) + 1
+                unread = outcome.c.pos.between(first, (stream + 1 << OFFSET_BITS) - 1)
+                query = sa.select(outcome.c.pos).where(outcome.c.receiver == number, unread, outcome.c.job == 0)
+                found.update(connection.execute(query).scalars())
+        return found
 
     # --- settling ----------------------------------------------------------------------------------------------
 
@@ -275,7 +307,8 @@ def _lease(row: Any) -> Lease:
     intent = None
     if row.intent_batch is not None:
         kept = orjson.loads(bytes(row.intent_token))
-        intent = Intent(row.intent_batch, kept["token"], orjson.loads(bytes(row.intent_members)), kept["date"])
+        members = [each[:4] for each in orjson.loads(bytes(row.intent_members))]  # a newer hub may say more
+        intent = Intent(row.intent_batch, kept["token"], members, kept["date"])
     cursor = {int(stream): pos for stream, pos in orjson.loads(row.cursor).items()}
     return Lease(row.no, row.key, row.epoch, cursor, row.next_no, row.next_batch, intent, row.state)
 
@@ -286,7 +319,8 @@ _INTENT = ", intent_batch = ?, intent_token = ?, intent_members = ?"
 _PENDING = (
     "INSERT INTO pending(receiver, pos, job, subject, status, detail, since, due, attempts, no, payload, put_by) "
     "VALUES (?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (receiver, pos, job) DO UPDATE SET status = excluded.status, "
-    "detail = excluded.detail, due = excluded.due, attempts = excluded.attempts, no = excluded.no, "
+    "detail = excluded.detail, since = excluded.since, due = excluded.due, attempts = excluded.attempts, "
+    "no = excluded.no, "
     "payload = excluded.payload, put_by = excluded.put_by"
 )
 _RELEASE = "DELETE FROM pending WHERE receiver = ? AND pos = ? AND job = ?"
@@ -306,15 +340,27 @@ _PAUSE = (
 _NOTED = (
     "INSERT INTO command(job, receiver, kind, pos, target, payload, at, done_at, result) VALUES (?,?,?,?,?,?,?,?,?)"
 )
-# Only an ending that a person may take back, or that the system answers, is replaced; meeting any other is a fault that
-# must not pass unseen. What is confirmed keeps when and in which batch it was delivered.
-_KEPT = f"CASE WHEN excluded.status = {CONFIRMED} THEN outcome.{{0}} ELSE excluded.{{0}} END"
+# Only an ending that a person may take back is replaced, or by an answer what was delivered (`hub.ledger.states`);
+# meeting any other is a fault that must not pass unseen. What was taken keeps when and in which batch it was delivered.
+_TAKEN = f"excluded.status IN ({CONFIRMED}, {WARNING})"
+_KEPT = f"CASE WHEN {_TAKEN} THEN outcome.{{0}} ELSE excluded.{{0}} END"
+_BACK = ",".join(map(str, sorted(REPLACEABLE)))
 _REPLACE = (
     " ON CONFLICT (receiver, pos, job) DO UPDATE SET status = excluded.status, "
-    f"at = {_KEPT.format('at')}, batch = {_KEPT.format('batch')}, no = excluded.no "
-    f"WHERE outcome.status IN ({','.join(map(str, sorted(REPLACEABLE)))}) "
-    f"OR (outcome.status IN ({','.join(map(str, UNANSWERED))}) AND excluded.status IN ({','.join(map(str, ANSWERS))})) "
-    f"OR (outcome.status = {CONFIRMED} AND excluded.status = {DEAD_REJECTED})"
+    "at = excluded.at, batch = excluded.batch, no = excluded.no "
+    f"WHERE outcome.status IN ({_BACK})"
+)
+_ANSWER = {
+    code: " ON CONFLICT (receiver, pos, job) DO UPDATE SET status = excluded.status, "
+    f"at = {_KEPT.format('at')}, batch = {_KEPT.format('batch')} "
+    f"WHERE outcome.status IN ({','.join(map(str, answers_over(code)))})"
+    for code in ANSWERS
+}
+# What waits has not ended, or may be tried again; what is delivered and waits for its answer is there as delivered.
+_OWED = f"o.status = t.status AND o.status IN ({','.join(map(str, UNANSWERED))})"
+_ENDED = (
+    " AS t JOIN outcome AS o ON o.receiver = {0} AND o.pos = t.pos AND o.job = t.job "
+    f"WHERE o.status NOT IN ({_BACK}) AND NOT ({_OWED})"
 )
 
 
@@ -331,6 +377,9 @@ class _Writer:
         raise NotImplementedError
 
     def finished(self, number: int, done: Finished) -> None:
+        raise NotImplementedError
+
+    def ended(self, number: int, holds: Sequence[Hold]) -> int:
         raise NotImplementedError
 
     def head(self, one: Settlement) -> bool:
@@ -362,6 +411,8 @@ class _Writer:
                     for h in one.holds
                 ],
             )
+            if count := self.ended(number, one.holds):
+                raise RuntimeError(f"{count} of {len(one.holds)} deliveries that are to wait had ended before")
         if one.failures:
             self.many(
                 _FAILURE,
@@ -388,10 +439,16 @@ class _SqliteWriter(_Writer):
         pairs = orjson.dumps(list(zip(done.positions, done.numbers, strict=True))).decode()
         cursor = self.raw.execute(
             "INSERT INTO outcome(receiver, pos, job, status, at, batch, no) "
-            "SELECT ?, value ->> 0, ?, ?, ?, ?, value ->> 1 FROM json_each(?) WHERE true" + _REPLACE,
+            "SELECT ?, value ->> 0, ?, ?, ?, ?, value ->> 1 FROM json_each(?) WHERE true" + _over(done),
             (number, done.job, done.status, done.at, done.batch, pairs),
         )
         _all_written(cursor.rowcount, done)
+
+    def ended(self, number: int, holds: Sequence[Hold]) -> int:
+        rows = orjson.dumps([(hold.pos, hold.job, hold.status) for hold in holds]).decode()
+        each = "SELECT value ->> 0 AS pos, value ->> 1 AS job, value ->> 2 AS status FROM json_each(?)"
+        query = f"SELECT count(*) FROM ({each})" + _ENDED.format("?")
+        return int(self.raw.execute(query, (rows, number)).fetchone()[0])
 
 
 class _PostgresWriter(_Writer):
@@ -405,10 +462,23 @@ class _PostgresWriter(_Writer):
     def finished(self, number: int, done: Finished) -> None:
         cursor = self.raw.execute(
             "INSERT INTO outcome(receiver, pos, job, status, at, batch, no) "
-            "SELECT %b, pos, %b, %b, %b, %b, no FROM unnest(%b::bigint[], %b::bigint[]) AS t(pos, no)" + _REPLACE,
+            "SELECT %b, pos, %b, %b, %b, %b, no FROM unnest(%b::bigint[], %b::bigint[]) AS t(pos, no)" + _over(done),
             (number, done.job, done.status, done.at, done.batch, list(done.positions), list(done.numbers)),
         )
         _all_written(cursor.rowcount, done)
+
+    def ended(self, number: int, holds: Sequence[Hold]) -> int:
+        each = "SELECT * FROM unnest(%b::bigint[], %b::int[], %b::int[]) AS u(pos, job, status)"
+        query = f"SELECT count(*) FROM ({each})" + _ENDED.format("%b")
+        columns = ([h.pos for h in holds], [h.job for h in holds], [h.status for h in holds])
+        return int(self.raw.execute(query, (*columns, number)).fetchone()[0])
+
+
+def _over(done: Finished) -> str:
+    """Return the clause that replaces an ending; where there can be none the database need not be ready for one."""
+    if done.first:
+        return ""
+    return _ANSWER[done.status] if done.answer else _REPLACE
 
 
 def _all_written(count: int, done: Finished) -> None:

@@ -25,9 +25,12 @@ _SQLITE_PRAGMAS = (
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
     "PRAGMA cache_size=-65536",
-    "PRAGMA wal_autocheckpoint=8000",
     "PRAGMA temp_store=MEMORY",
 )
+# Pages after which SQLite's log is written back. A page that is written again before that is written back once: this
+# counts in a large database, where a resident's rows lie on as many pages as there are residents. In a small one the
+# longer log only costs.
+_WRITE_BACK = ((100_000, 32_000), (0, 8_000))  # pages of the database at least, pages of the log
 
 
 # A server that vanished without a word is missed after some 20 seconds.
@@ -66,10 +69,10 @@ class Ledger:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
                 yield connection
+                connection.exec_driver_sql("COMMIT")
             except BaseException:
-                connection.exec_driver_sql("ROLLBACK")
+                _roll_back(connection)
                 raise
-            connection.exec_driver_sql("COMMIT")
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
@@ -109,7 +112,12 @@ def _engine(url: str, lock_timeout: float) -> Engine:
         if parsed.drivername == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
         engine = sa.create_engine(
-            parsed, pool_size=10, max_overflow=10, pool_pre_ping=True, connect_args={"connect_timeout": 5, **_ALIVE}
+            parsed,
+            pool_size=10,
+            max_overflow=10,
+            pool_pre_ping=True,
+            hide_parameters=True,  # residents' data, which an error would quote
+            connect_args={"connect_timeout": 5, **_ALIVE},
         )
         sa_event.listen(engine, "connect", partial(_prepare_postgres, lock_timeout))
         return engine
@@ -126,9 +134,18 @@ def _engine(url: str, lock_timeout: float) -> Engine:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with contextlib.suppress(OSError):  # SQLite says what is wrong
             path.touch(mode=0o600)  # residents' data; SQLite gives its other files the same rights
-    engine = sa.create_engine(parsed, connect_args={"timeout": lock_timeout, "check_same_thread": False})
+    engine = sa.create_engine(
+        parsed, hide_parameters=True, connect_args={"timeout": lock_timeout, "check_same_thread": False}
+    )
     sa_event.listen(engine, "connect", partial(_prepare_sqlite, lock_timeout))
     return engine
+
+
+def _roll_back(connection: Connection) -> None:
+    """End a transaction of SQLite, which ends it by itself when the disk is full or fails."""
+    raw: Any = connection.connection.driver_connection
+    if raw.in_transaction:
+        connection.exec_driver_sql("ROLLBACK")
 
 
 def _prepare_postgres(lock_timeout: float, connection: Any, _record: Any) -> None:
@@ -143,6 +160,8 @@ def _prepare_sqlite(lock_timeout: float, connection: Any, _record: Any) -> None:
     _write_ahead(connection, lock_timeout)
     for pragma in _SQLITE_PRAGMAS:
         connection.execute(pragma)
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA wal_autocheckpoint={next(log for least, log in _WRITE_BACK if pages >= least)}")
 
 
 def _write_ahead(connection: Any, lock_timeout: float) -> None:

@@ -68,6 +68,7 @@ class FactBook:
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._nobody = empty()
         self._homes = Homes()  # of the running batch: subject → household, head
+        self._members: dict[str, list[tuple[str, int]]] = {}  # of households, as the ledger has them
 
     def load(self, subjects: set[str]) -> None:
         """Bring in the rows of residents that are not remembered."""
@@ -82,6 +83,7 @@ class FactBook:
     def trim(self) -> None:
         """End a batch that is written: forget the residents not met for longest."""
         self._homes.clear()
+        self._members.clear()
         while len(self._known) > self._keep:
             self._known.popitem(last=False)
 
@@ -94,10 +96,11 @@ class FactBook:
         """Add what an event of the running batch says; `place` orders it among others of the same date."""
         self._known.setdefault(subject, _Known()).add((valid_from, place, pos, delta))
 
-    def moved_since(self, subject: str, valid_from: str, place: int) -> bool:
-        """Say whether something of a later date is known of where a resident lives."""
+    def moved_since(self, subject: str, valid_from: str, place: int, today: str) -> bool:
+        """Say whether something of a later date, which has come, is known of where a resident lives."""
         known = self._known.get(subject)
-        later = (row[3] for row in known.rows if row[:2] > (valid_from, place)) if known is not None else ()
+        rows = known.rows if known is not None else ()
+        later = (row[3] for row in rows if row[:2] > (valid_from, place) and row[0] <= today)
         return any(_HOME.intersection(said.get("resident") or ()) for said in later)
 
     def void(self, subject: str, positions: Collection[int]) -> None:
@@ -110,6 +113,7 @@ class FactBook:
         """Forget everything: the batch failed, or partitions have moved."""
         self._known.clear()
         self._homes.clear()
+        self._members.clear()
 
     def settle(self, homes: Iterable[tuple[str, str, int]]) -> None:
         """Note who lives where after an event of the running batch: `(subject, household or "", is head)`."""
@@ -124,11 +128,25 @@ class FactBook:
         number = after["resident"].get("household_no")
         return known, {**after, "household": self.household(number, homes(name, subject, data))}
 
+    def load_households(self, numbers: Collection[str]) -> None:
+        """Bring in the members of households, in one question; they are remembered until the batch ends."""
+        if len(self._members) > self._keep:
+            self._members.clear()
+        missing = [number for number in numbers if number not in self._members]
+        for number in missing:
+            self._members[number] = []
+        for number, subject, head in self._log.households(missing) if missing else ():
+            self._members[number].append((subject, head))
+
+    def _members_of(self, number: str) -> list[tuple[str, int]]:
+        self.load_households([number])
+        return self._members[number]
+
     def household(self, number: str | None, moves: Iterable[tuple[str, str, int]] = ()) -> dict[str, Any]:
         """Return `facts.household`: as of now, not of the event's date; `moves` are those of the event itself."""
         if not number:
             return {}
-        members = {subject: head for subject, head in self._log.household(number) if subject not in self._homes}
+        members = {subject: head for subject, head in self._members_of(number) if subject not in self._homes}
         moved = {subject: head for subject, (no, head) in self._homes.items() if no == number}
         if any(moved.values()):  # a household has one head: the last who was named
             members = dict.fromkeys(members, 0)

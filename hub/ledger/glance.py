@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from hub.ledger.faults import unavailable
-from hub.ledger.revision import HEAD
+from hub.ledger.revision import OLDEST, fits
 from hub.ledger.status import DEAD, DEATHS
 
 Ask = Callable[[str], Sequence[Sequence[Any]]]
@@ -35,7 +35,7 @@ OPEN_DEAD = (  # dead letters that nobody has sent again or dropped, by receiver
 )
 SOURCES = "SELECT system, source, read_at, state FROM source_position ORDER BY system, source"
 QUARANTINED = "SELECT count(*) FROM quarantine WHERE status = 'open'"
-REVISION = "SELECT version_num FROM alembic_version"
+REVISION = f"SELECT version_num, (SELECT value FROM meta WHERE key = '{OLDEST}') FROM alembic_version"
 
 
 def _file(url: str) -> Path:
@@ -49,7 +49,7 @@ def absent(url: str) -> bool:
 
 @contextlib.contextmanager
 def asking(url: str) -> Iterator[Ask | None]:
-    """Give a way to ask the ledger through its driver; None when it has no tables of this revision.
+    """Give a way to ask the ledger through its driver; None when it has no tables this program works with.
 
     Raises LedgerUnavailable.
     """
@@ -83,7 +83,7 @@ def _asks(connection: Any, faults: type[Exception]) -> Ask | None:
         return found
 
     try:
-        return ask if ask(REVISION) == [(HEAD,)] else None
+        return ask if any(fits(*found) for found in ask(REVISION)) else None
     except faults as error:
         if _no_table(error):
             return None

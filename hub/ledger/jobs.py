@@ -21,7 +21,7 @@ from sqlalchemy.engine import Connection
 from hub.errors import NotFound, UsageError
 from hub.ledger.commands import STEERING
 from hub.ledger.engine import Ledger
-from hub.ledger.status import delivery_words
+from hub.ledger.status import UNANSWERED, delivery_words
 from hub.ledger.tables import command, event, job, meta, name, outcome, pending, receiver
 
 STATUSES = ("approval", "running", "paused", "cancelled", "done")
@@ -136,6 +136,12 @@ def get(ledger: Ledger, number: int) -> Job:
         return _job(connection, row)
 
 
+def is_running(ledger: Ledger, number: int) -> bool:
+    """Say whether a job is neither paused nor cancelled, without counting how far it is."""
+    with ledger.read() as connection:
+        return connection.execute(sa.select(job.c.status).where(job.c.no == number)).scalar() == "running"
+
+
 def listing(ledger: Ledger, *, limit: int = 50, before: int | None = None) -> list[Job]:
     """Return jobs, the newest first."""
     query = sa.select(job).order_by(job.c.no.desc()).limit(limit)
@@ -184,7 +190,8 @@ def _delivered(connection: Connection, number: int) -> dict[str, int]:
         .select_from(command)
         .join(outcome, ended)
         .outerjoin(pending, waits)
-        .where(command.c.job == number, command.c.result == "queued", pending.c.pos.is_(None))
+        .where(command.c.job == number, command.c.result == "queued")
+        .where(sa.or_(pending.c.pos.is_(None), pending.c.status.in_(UNANSWERED)))
         .group_by(outcome.c.status)
     )
     found: dict[str, int] = {}

@@ -48,6 +48,7 @@ class DispatchBatch:
     protection: dict[str, list[tuple[str, str, str, int]]] = field(
         default_factory=dict
     )  # declarer → subject, declarer, kind, active: all that the declarer's events say
+    day: str = ""  # up to which, inclusive, dated changes of households are taken in with this batch
     arrived: list[tuple[str]] = field(default_factory=list)  # reports of protections that dispatch has now
     households: list[tuple[str, str, int]] = field(default_factory=list)  # subject, no, head
 
@@ -76,6 +77,8 @@ class EventLog:
         Raises ConfigurationError naming `hub kafka adopt` when the ledger knows the topic under another UUID.
         """
         with self.ledger.write() as connection:
+            if not self.ledger.sqlite:  # two processes may meet a new topic at the same moment
+                connection.exec_driver_sql("LOCK TABLE generation IN SHARE ROW EXCLUSIVE MODE")
             known = connection.execute(sa.select(generation).order_by(generation.c.no.desc())).all()
             for row in known:
                 if row.uuid == uuid:
@@ -161,16 +164,18 @@ class EventLog:
                 select_in(connection, self.ledger.sqlite, "SELECT pos, source FROM event WHERE pos", list(positions))
             )
 
-    def of_resident(self, subject: str) -> tuple[list[Any], list[tuple[int, int, str]]]:
-        """Return a resident's events `(pos, source, ruleset, plan, body)` and their relations `(pos, target, kind)`."""
+    def of_residents(self, subjects: Sequence[str]) -> tuple[list[Any], list[tuple[int, int, str]]]:
+        """Return residents' events `(pos, source, ruleset, plan, body, subject)`, each resident's in order.
+
+        And the relations `(pos, target, kind)` to them.
+        """
+        query = "SELECT pos, source, ruleset, plan, body, subject FROM event WHERE subject"
         with self.ledger.read() as connection:
-            events = connection.execute(
-                sa.text("SELECT pos, source, ruleset, plan, body FROM event WHERE subject = :subject ORDER BY pos"),
-                {"subject": subject},
-            ).all()
+            events = select_in(connection, self.ledger.sqlite, query, list(subjects))
+            positions = [row[0] for row in events]
             query = "SELECT pos, target, kind FROM relation WHERE target"
-            links = select_in(connection, self.ledger.sqlite, query, [row[0] for row in events])
-        return list(events), links
+            links = select_in(connection, self.ledger.sqlite, query, positions)
+        return sorted(events, key=lambda row: row[0]), links
 
     def tombstones(self) -> dict[tuple[str, str], int]:
         """Return the cancellations that have not met their target: `(subject, target)` → position."""
@@ -178,13 +183,25 @@ class EventLog:
             rows = connection.execute(sa.text("SELECT subject, target, pos FROM tombstone"))
             return {(row[0], row[1]): row[2] for row in rows}
 
-    def household(self, number: str) -> list[tuple[str, int]]:
-        """Return `(subject, is head)` of a household's members."""
+    def households(self, numbers: Sequence[str]) -> list[tuple[str, str, int]]:
+        """Return `(household, subject, is head)` of the members of households, by resident."""
+        query = "SELECT no, subject, head FROM household WHERE no"
         with self.ledger.read() as connection:
-            rows = connection.execute(
-                sa.text("SELECT subject, head FROM household WHERE no = :no ORDER BY subject"), {"no": number}
-            )
-            return [(row[0], row[1]) for row in rows]
+            return sorted(select_in(connection, self.ledger.sqlite, query, list(numbers)))
+
+    def households_day(self) -> str:
+        """Return the day up to which dated changes of households are taken in; empty before the first."""
+        with self.ledger.read() as connection:
+            query = sa.text("SELECT value FROM meta WHERE key = :key")
+            return str(connection.execute(query, {"key": _HOUSEHOLDS}).scalar() or "")
+
+    def dated(self, after: str, upto: str) -> list[str]:
+        """Return the residents of whom something stands that holds from a day on, `after < day <= upto`."""
+        query = sa.text(
+            "SELECT DISTINCT subject FROM fact WHERE voided_by IS NULL AND valid_from > :after AND valid_from <= :upto"
+        )
+        with self.ledger.read() as connection:
+            return sorted(connection.execute(query, {"after": after, "upto": upto}).scalars())
 
     def commit(self, batch: DispatchBatch, beside: Callable[[Connection], None] | None = None) -> None:
         """Write one poll in one transaction, with what `beside` writes in it.
@@ -193,6 +210,8 @@ class EventLog:
         """
         with self.ledger.write() as connection:
             self._move(connection, batch.positions)
+            if batch.day:
+                connection.execute(_DAY, {"key": _HOUSEHOLDS, "value": batch.day})
             raw: Any = connection.connection.driver_connection
             try:
                 if self.ledger.sqlite:
@@ -342,6 +361,10 @@ _STANDING = (
     "ON CONFLICT (subject, kind) DO UPDATE SET pos = excluded.pos, sequence = excluded.sequence"
 )
 _PROTECTION = "INSERT INTO protection(subject, declarer, kind, active) VALUES (?,?,?,?)"
+_HOUSEHOLDS = "households-day"
+_DAY = sa.text(
+    "INSERT INTO meta(key, value) VALUES (:key, :value) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+)
 _NO_HEAD = "UPDATE household SET head = 0 WHERE no = ? AND subject <> ?"
 _HOUSEHOLD = (
     "INSERT INTO household(subject, no, head) VALUES (?,?,?) "

@@ -13,7 +13,7 @@ from hub.ledger import commands
 from hub.ledger.desk import now_ms
 from hub.ledger.engine import Ledger
 from hub.ledger.places import OFFSET_BITS
-from hub.ledger.status import DEATHS, PERSONAL, SCHEDULED, delivery_code, delivery_words
+from hub.ledger.status import DEATHS, PERSONAL, SCHEDULED, UNANSWERED, delivery_code, delivery_words
 from hub.ledger.tables import attempt, local_id, pending, position, receiver
 
 _ID_UNKNOWN = delivery_code("held", "id-unknown")
@@ -30,7 +30,7 @@ class Backlog:
     next_due: int | None
     shut: frozenset[str]  # of those behind: paused, in maintenance, or outside their window
     follows: bool  # something waits only for an earlier one of its lane, or for its receiver
-    person: bool  # something waits for a person
+    person: bool  # something waits for a person, or to be fetched
 
     @property
     def clear(self) -> bool:
@@ -71,6 +71,8 @@ def backlog(ledger: Ledger, keys: Sequence[str], is_shut: Callable[[str], object
     waiting: dict[str, int] = {}
     for status, count, _ in counts:
         word = delivery_words(status)[0]
+        if status in UNANSWERED:  # done, as far as it is the hub's to do
+            continue
         waiting[word] = waiting.get(word, 0) + count
     commanded = sum(asked.get(row.no, 0) for row in rows)
     if commanded:
@@ -79,8 +81,11 @@ def backlog(ledger: Ledger, keys: Sequence[str], is_shut: Callable[[str], object
     if learned:
         dues.append(now_ms())
     follows = any(delivery_words(status)[1] in {"earlier-waiting", "breaker"} for status, _, _ in counts)
-    person = any(
-        delivery_words(status)[1] in PERSONAL or delivery_words(status)[0] == "unknown" for status, _, _ in counts
+    person = any(  # or for a system's answer or fetch, for which people wait as long
+        delivery_words(status)[1] in PERSONAL
+        or delivery_words(status)[0] in {"unknown", "sending"}
+        or (status in UNANSWERED and due is None)
+        for status, _, due in counts
     )
     next_due = min(dues, default=None)
     return Backlog(positions, tuple(behind), total, waiting, next_due, frozenset(shut), follows, person)

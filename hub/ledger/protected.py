@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
+import orjson
 import sqlalchemy as sa
 
 from hub.ledger import sources
 from hub.ledger.engine import Ledger
 from hub.ledger.log import select_in
-from hub.ledger.tables import protection, protection_early
+from hub.ledger.tables import meta
 
 
 def protect_early(ledger: Ledger, marks: Iterable[tuple[str, str]]) -> None:
@@ -30,6 +32,17 @@ def protect_early(ledger: Ledger, marks: Iterable[tuple[str, str]]) -> None:
                 ),
                 rows,
             )
+
+
+def declared_by(ledger: Ledger, subjects: Iterable[str]) -> dict[str, set[str]]:
+    """Return whom the reports of these residents protect or once protected, by resident; nobody for the others."""
+    with ledger.read() as connection:
+        query = "SELECT declarer, subject FROM protection WHERE declarer"
+        rows = select_in(connection, ledger.sqlite, query, list(set(subjects)))
+    found: dict[str, set[str]] = {}
+    for declarer, subject in rows:
+        found.setdefault(declarer, set()).add(subject)
+    return found
 
 
 class Register:
@@ -68,9 +81,63 @@ class ProtectionList:
         system, _, source = self.source.partition(".")
         return sources.load(self.ledger, system, source).read_at
 
+    def is_stale(self, read_at: int, now: int) -> bool:
+        """Say whether a list read then is too old now (milliseconds)."""
+        return read_at + self.max_age * 1000 < now
+
+
+class Discretion:
+    """Whose location is not shown: who is protected and, where a list is expected, whom it does not name.
+
+    While the list is too old that is everybody: what is shown to people counts like what is sent.
+    """
+
+    def __init__(self, ledger: Ledger, listed: ProtectionList | None = None) -> None:
+        self._ledger = ledger
+        self._listed = listed
+        self._register = Register(ledger, listed=listed is not None)
+
+    def __call__(self, subjects: Iterable[str]) -> dict[str, bool]:
+        """Return who is protected (True), or may be (False); everybody else is absent."""
+        asked = set(subjects)
+        found = self._register(asked)
+        if self._listed is None:
+            return found
+        with self._ledger.read() as connection:
+            now = self._ledger.now(connection)
+        return dict.fromkeys(asked, False) | found if self._listed.is_stale(self._listed.read_at(), now) else found
+
+
+# --- whom the last list named ---------------------------------------------------------------------------------------
+
+
+def last_list(ledger: Ledger, source: str) -> set[str]:
+    """Return whom the last list of a source, `system.source`, named that was believed; nobody before the first."""
+    with ledger.read() as connection:
+        value = connection.execute(sa.select(meta.c.value).where(meta.c.key == _LIST + source)).scalar()
+    return set() if value is None else set(orjson.loads(value))
+
+
+def believe(connection: sa.Connection, source: str, named: Iterable[str]) -> None:
+    """Remember in the caller's transaction whom a list that is believed names: the next one is held to it."""
+    connection.execute(
+        sa.text(
+            "INSERT INTO meta(key, value) VALUES (:key, :value) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+        ),
+        {"key": _LIST + source, "value": orjson.dumps(sorted(named)).decode()},
+    )
+
+
+_LIST = "protection-list:"
+
 
 _EARLY = "SELECT subject FROM protection_early WHERE subject"
 
 
+_ANYBODY = "SELECT 1 WHERE EXISTS (SELECT 1 FROM protection) OR EXISTS (SELECT 1 FROM protection_early)"
+
+
 def _anybody(connection: sa.Connection) -> bool:
-    return any(connection.execute(sa.select(t.c.subject).limit(1)).first() for t in (protection, protection_early))
+    """Say whether anybody is protected at all: asked before every call, so of the driver itself."""
+    raw: Any = connection.connection.driver_connection
+    return raw.execute(_ANYBODY).fetchone() is not None

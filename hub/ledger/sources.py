@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from hub.errors import HubError
-from hub.ledger.engine import Ledger
+from hub.ledger.engine import Ledger, storable
 from hub.ledger.tables import source_position
 
 
@@ -59,6 +59,7 @@ class SourceState:
     read_at: int = 0
     fault: dict[str, Any] | None = None
     tally: Tally = Tally()
+    rewound: dict[str, Any] | None = None  # the last time a person set it back: at, by, reason
 
 
 def load(ledger: Ledger, system: str, source: str) -> SourceState:
@@ -74,10 +75,11 @@ def listing(ledger: Ledger) -> list[SourceState]:
         return [_read(row) for row in connection.execute(query).mappings()]
 
 
-def save(ledger: Ledger, system: str, source: str, position: dict[str, Any] | None) -> None:
+def save(ledger: Ledger, system: str, source: str, position: dict[str, Any] | None, *, by: str, reason: str) -> None:
     """Set the position alone: a rewind (None: from the start). What was counted stays."""
     with ledger.write() as connection:
-        _store(connection, replace(_state(connection, system, source), position=position))
+        rewound = {"at": ledger.now(connection), "by": storable(by), "reason": storable(reason)}
+        _store(connection, replace(_state(connection, system, source), position=position, rewound=rewound))
 
 
 def advance(
@@ -86,6 +88,12 @@ def advance(
     """Record in the caller's transaction that everything up to the position is durable; a fault is over with it."""
     state = _state(connection, system, source)
     _store(connection, replace(state, position=position, read_at=at, fault=None, tally=state.tally + tally))
+
+
+def refresh(connection: Connection, system: str, source: str, at: int) -> None:
+    """Note in the caller's transaction that a source was read (milliseconds) and nothing of it is new."""
+    state = _state(connection, system, source)
+    _store(connection, replace(state, read_at=at))
 
 
 def set_fault(ledger: Ledger, system: str, source: str, error: HubError | None) -> None:
@@ -121,6 +129,7 @@ def _read(row: Any) -> SourceState:
         row["read_at"],
         state.get("fault"),
         Tally(**state.get("tally", {})),
+        state.get("rewound"),
     )
 
 
@@ -131,7 +140,7 @@ def _store(connection: Connection, state: SourceState) -> None:
         source=state.source,
         position=orjson.dumps(state.position).decode(),
         read_at=state.read_at,
-        state=orjson.dumps({"fault": state.fault, "tally": state.tally}).decode(),
+        state=orjson.dumps({"fault": state.fault, "tally": state.tally, "rewound": state.rewound}).decode(),
     )
     excluded = statement.excluded
     connection.execute(

@@ -1,6 +1,7 @@
 """What may become of a delivery: the state machine of its statuses, every transition with who makes it and why.
 
-Tests hold every settlement they see to `MOVES`. `python -m hub.ledger.states` prints the page of it for people.
+The desk refuses what an ending may not replace by `MOVES` (`answers_over`), and tests hold every settlement they see to
+it. `python -m hub.ledger.states` prints the page of it for people.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import sys
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from hub.ledger.status import DELIVERY, REASONS
+from hub.ledger.status import ALTERED, CONFIRMED, DELIVERED, DELIVERY, REASONS, delivery_words
 
 OWNER, PERSON, SYSTEM = "owner", "person", "system"
 BY = {
@@ -29,12 +30,13 @@ class Move(NamedTuple):
 
 
 _OPEN = ("planned", "scheduled", "sending", "waiting", "held", "unknown")
+_ANSWERED = {"delivered": DELIVERED, "warning": ALTERED, "confirmed": CONFIRMED}  # what an answer may be about
 _UNTRIED = ("planned", "scheduled", "waiting", "held")
 
 MOVES: tuple[Move, ...] = (
     Move(("planned",), "scheduled", OWNER, ("its effective date is still to come", "効力発生日がまだ来ていない")),
     Move(
-        ("planned", "waiting", "held"),
+        ("planned", "scheduled", "waiting", "held"),
         "sending",
         OWNER,
         (
@@ -52,7 +54,7 @@ MOVES: tuple[Move, ...] = (
         ),
     ),
     Move(
-        ("planned", "sending", "waiting", "held"),
+        ("planned", "scheduled", "sending", "waiting", "held"),
         "waiting",
         OWNER,
         (
@@ -61,19 +63,19 @@ MOVES: tuple[Move, ...] = (
         ),
     ),
     Move(
-        ("planned", "sending", "waiting", "held"),
+        ("planned", "scheduled", "sending", "waiting", "held"),
         "unknown",
         OWNER,
         ("the call ended without an answer: it may have taken effect", "応答がなく、届いたかどうか分からない"),
     ),
     Move(
-        ("planned", "sending", "waiting", "held", "unknown"),
+        ("planned", "scheduled", "sending", "waiting", "held", "unknown"),
         "delivered",
         OWNER,
         ("the system has it", "相手のシステムに届いた"),
     ),
     Move(
-        ("planned", "sending", "waiting", "held", "unknown"),
+        ("planned", "scheduled", "sending", "waiting", "held", "unknown"),
         "warning",
         OWNER,
         (
@@ -82,7 +84,7 @@ MOVES: tuple[Move, ...] = (
         ),
     ),
     Move(
-        ("planned", "sending", "waiting", "held", "unknown"),
+        ("planned", "scheduled", "sending", "waiting", "held", "unknown"),
         "dead",
         OWNER,
         (
@@ -91,16 +93,85 @@ MOVES: tuple[Move, ...] = (
         ),
     ),
     Move(
-        ("delivered", "warning"),
+        ("planned", "scheduled", "waiting", "held"),
+        "sending",
+        OWNER,
+        ("on offer to a system that fetches (`pull`)", "相手が取りに来るのを待っている（`pull`）"),
+    ),
+    Move(
+        ("sending",),
+        "delivered",
+        SYSTEM,
+        ("it has fetched and acknowledged it", "相手が取りに来て、受け取ったと答えた"),
+    ),
+    Move(
+        ("sending",),
+        "dead",
+        SYSTEM,
+        ("it has fetched and refused it", "相手が取りに来て、受け取れないと答えた"),
+    ),
+    Move(
+        ("sending",),
+        "suppressed",
+        OWNER,
+        (
+            "the resident became protected while it was on offer, and nothing may go",
+            "取りに来るのを待つ間に住民が保護対象者になり、送れない",
+        ),
+    ),
+    Move(
+        ("delivered",),
         "confirmed",
         SYSTEM,
         ("its acknowledgement says, or lets it be, that it was taken", "受領の回答で取込みが確かめられた"),
     ),
     Move(
+        ("delivered",),
+        "confirmed",
+        OWNER,
+        ("asked afterwards, the system has it for good", "後から照会し、取込み済みと確かめられた"),
+    ),
+    Move(
+        ("warning",),
+        "warning",
+        SYSTEM,
+        (
+            "its acknowledgement says that what did not arrive as it was (`altered`) was taken",
+            "そのままではない形で届いたもの（`altered`）が、受領の回答で取込み済みとされた",
+        ),
+    ),
+    Move(
+        ("warning",),
+        "warning",
+        OWNER,
+        (
+            "asked afterwards, the system has for good what did not arrive as it was (`altered`)",
+            "後から照会し、そのままではない形（`altered`）で取込み済みと確かめられた",
+        ),
+    ),
+    Move(
+        ("delivered", "confirmed"),
+        "warning",
+        SYSTEM,
+        ("its acknowledgement says that it was taken with a remark", "受領の回答で注意付きの取込みとされた"),
+    ),
+    Move(
         ("delivered", "warning", "confirmed"),
         "dead",
         SYSTEM,
-        ("its acknowledgement lists it as refused", "受領の回答で取込み不可とされた"),
+        (
+            "its acknowledgement lists it as refused, be it after silence was read as consent",
+            "受領の回答で取込み不可とされた（無回答を取込みとみなした後でも）",
+        ),
+    ),
+    Move(
+        ("delivered", "warning"),
+        "dead",
+        OWNER,
+        (
+            "no answer came by its time (`unanswered: dead`), or the system, asked afterwards, refuses it",
+            "期限までに回答がなかった（`unanswered: dead`）、または後からの照会で拒否された",
+        ),
     ),
     Move(
         _UNTRIED,
@@ -140,6 +211,24 @@ MOVES: tuple[Move, ...] = (
         "delivered",
         PERSON,
         ("a person knows that it took effect (`hub deliveries confirm`)", "担当者が届いていることを確認した"),
+    ),
+    Move(
+        ("delivered",),
+        "confirmed",
+        PERSON,
+        (
+            "a person knows that it was taken though no answer says so (`hub deliveries confirm`)",
+            "回答はないが、担当者が取込み済みと確認した",
+        ),
+    ),
+    Move(
+        ("warning",),
+        "warning",
+        PERSON,
+        (
+            "a person knows that what did not arrive as it was (`altered`) was taken (`hub deliveries confirm`)",
+            "そのままではない形（`altered`）で取込み済みと、担当者が確認した",
+        ),
     ),
     Move(
         ("waiting", "held", "unknown", "dead", "superseded", "suppressed"),
@@ -198,6 +287,18 @@ MOVES: tuple[Move, ...] = (
 def may(start: str, to: str) -> bool:
     """Say whether a delivery may go from one status to another."""
     return any(start in move.start and to == move.to for move in MOVES)
+
+
+def answers_over(code: int) -> tuple[int, ...]:
+    """Return the endings (codes) that an answer may replace by another one (code): what was delivered before it.
+
+    That no answer has come (`unconfirmed`) is less than an answer, and is the owner's to say.
+    Of warnings, only one from the delivery itself (`altered`) waits for an answer; one that an answer made is final.
+    """
+    to, reason = delivery_words(code)
+    who = OWNER if reason == "unconfirmed" else SYSTEM
+    starts = {start for move in MOVES if (move.to, move.by) == (to, who) for start in move.start}
+    return tuple(sorted(code for status, code in _ANSWERED.items() if status in starts))
 
 
 def page() -> str:

@@ -13,6 +13,7 @@ DELIVERY = (
 REASONS: dict[str, tuple[str, ...]] = {
     "dead": ("rejected", "expired", "exhausted", "unconfirmed"),
     "cancelled": ("died",),
+    "warning": ("altered",),
     "suppressed": ("disabled", "protected", "covered"),
     "held": (
         "earlier-waiting", "window", "maintenance", "paused", "breaker", "id-unknown",
@@ -22,8 +23,9 @@ REASONS: dict[str, tuple[str, ...]] = {
 
 DEATHS = ("rejected", "expired", "exhausted", "unconfirmed")  # kinds of attempt after which a delivery is dead
 UNREACHED = "unreached"  # of an attempt that did not reach the system, or met an open breaker: it has no number
+ANSWER = "answer"  # of an entry among the attempts: an answer that contradicts how the delivery stands
 WARNED, NOTED = "warning", "note"  # of a delivery that took effect, but not all as it was; people are told of the first
-UNCOUNTED = frozenset({UNREACHED, "decision", WARNED, NOTED})  # kinds of attempt that are none
+UNCOUNTED = frozenset({UNREACHED, "decision", ANSWER, WARNED, NOTED})  # kinds of attempt that are none
 PERSONAL = frozenset({"ask", "incomplete", "approval", "id-unknown"})  # held reasons that no time mends
 
 
@@ -38,22 +40,33 @@ def delivery_code(status: str, reason: str | None = None) -> int:
     return DELIVERY.index(status) * 16 + (reasons.index(reason) + 1 if reason else 0)
 
 
+def event_word(code: int) -> str:
+    """Return the word of an event status; of one that a newer hub has stored, a made one."""
+    return EVENT[code] if code < len(EVENT) else f"status-{code}"
+
+
 def delivery_words(code: int) -> tuple[str, str | None]:
-    """Return `(status, reason)` of a stored code."""
-    status = DELIVERY[code >> 4]
-    return status, REASONS[status][(code & 15) - 1] if code & 15 else None
+    """Return `(status, reason)` of a stored code; of one that a newer hub has stored, made words."""
+    number, reason = code >> 4, code & 15
+    status = DELIVERY[number] if number < len(DELIVERY) else f"status-{number}"
+    reasons = REASONS.get(status, ())
+    if not reason:
+        return status, None
+    return status, reasons[reason - 1] if reason <= len(reasons) else f"reason-{reason}"
 
 
 DELIVERED = delivery_code("delivered")
 WARNING = delivery_code("warning")
 CONFIRMED = delivery_code("confirmed")
-ARRIVED = (DELIVERED, CONFIRMED, WARNING)
-UNANSWERED = (DELIVERED, WARNING)  # what a system's acknowledgement may still be about
+ALTERED = delivery_code("warning", "altered")  # it arrived, but not all as it was; no answer has come
+ARRIVED = (DELIVERED, CONFIRMED, WARNING, ALTERED)
+UNANSWERED = (DELIVERED, ALTERED)  # what a system's acknowledgement may still be about
 DEAD = tuple(delivery_code("dead", reason) for reason in (None, *REASONS["dead"]))
 DIED = delivery_code("cancelled", "died")  # was scheduled for a resident who died before its day
 REPLACEABLE = frozenset(  # by a retry; of the dead, when the report of the death was cancelled
     (*DEAD, DIED, delivery_code("superseded"), delivery_code("suppressed", "disabled"))
 )
+SENDING = delivery_code("sending")  # in `pending`: on offer to a system that fetches
 WAITING = delivery_code("waiting")
 EARLIER_WAITING = delivery_code("held", "earlier-waiting")
 BREAKER = delivery_code("held", "breaker")
@@ -63,4 +76,5 @@ SUPERSEDED = delivery_code("superseded")
 CANCELLED = delivery_code("cancelled")
 DEAD_EXHAUSTED = delivery_code("dead", "exhausted")
 DEAD_REJECTED = delivery_code("dead", "rejected")
-ANSWERS = (CONFIRMED, DEAD_REJECTED)  # what a system's acknowledgement makes of what is delivered
+DEAD_UNCONFIRMED = delivery_code("dead", "unconfirmed")
+ANSWERS = (CONFIRMED, WARNING, DEAD_REJECTED, DEAD_UNCONFIRMED)  # what an answer makes of what is delivered

@@ -334,6 +334,18 @@ notice = Table(
 )
 Index("notice_by_due", notice.c.due)
 
+# Calls of systems that were taken, until they would be too old to be taken anyway: none is taken twice.
+call = Table(
+    "call",
+    metadata,
+    Column("source", Text, primary_key=True),  # system.source
+    Column("id", Text, primary_key=True),
+    Column("digest", LargeBinary, nullable=False),  # of the body
+    Column("until", BigInteger, nullable=False),  # milliseconds
+    sqlite_with_rowid=False,
+)
+Index("call_by_until", call.c.until)
+
 # What arrived together: a file, a query's rows, a published stream, a batch over HTTP; or, `missing`, what did not.
 batch = Table(
     "batch",
@@ -395,6 +407,58 @@ Index("command_by_pos", command.c.pos)
 _open = text("done_at IS NULL")
 Index("command_open", command.c.receiver, command.c.no, sqlite_where=_open, postgresql_where=_open)
 
+
+# A source in `mode: snapshot`: what its last full extract was, and the shapes of the marks of its rows.
+extract = Table(
+    "extract",
+    metadata,
+    Column("no", Integer, primary_key=True, autoincrement=True),
+    Column("system", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("state", Text, nullable=False),  # JSON, as `hub.ledger.extracts.State`
+    UniqueConstraint("system", "source"),
+)
+
+# What is known of each row of a full extract: keyed hashes, and in plain text only what expressions name.
+known_row = Table(
+    "known_row",
+    metadata,
+    Column("extract", Integer, primary_key=True, autoincrement=False),
+    Column("key", LargeBinary, primary_key=True),
+    Column("mark", LargeBinary, nullable=False),  # empty: nobody knows what the row holds now
+    Column("plain", LargeBinary, nullable=False),  # JSON {column: value}
+    Column("as_of", Text, nullable=False),  # digits of a time, as long as it is exact
+    Column("sequence", BigInteger),
+    Column("revision", Integer, nullable=False),  # how often it has changed
+    Column("flags", SmallInteger, nullable=False),
+    Column("shown", LargeBinary),  # the digest of a content that people were shown and that is not known yet
+    sqlite_with_rowid=False,
+)
+
+# What waits for a person, whoever put it there; `standing` keeps one open item of one thing.
+review = Table(
+    "review",
+    metadata,
+    Column("no", Integer, primary_key=True, autoincrement=True),
+    Column("standing", Text, unique=True),  # <kind>:<what it is about> while the item is open; no personal data
+    Column("kind", Text, nullable=False),  # who put it there and knows what accepting means: snapshot …
+    Column("system", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("batch_id", Text, nullable=False),
+    Column("subject", Text, nullable=False),  # empty where nobody knows
+    Column("summary", Text, nullable=False),  # no personal data
+    Column("payload", LargeBinary, nullable=False),  # JSON; `events` are CloudEvents as texts
+    Column("events", Integer, nullable=False),  # how many events accepting it publishes
+    Column("at", BigInteger, nullable=False),
+    Column("status", Text, nullable=False),  # waiting | reported | accepted | rejected | gone
+    Column("decided_at", BigInteger),
+    Column("decided_by", Text),
+    Column("note", Text),  # of who decided
+    Column("published_at", BigInteger),
+)
+Index("review_by_status", review.c.status, review.c.no)
+_due = text("status = 'accepted' AND events > 0 AND published_at IS NULL")
+Index("review_to_publish", review.c.no, sqlite_where=_due, postgresql_where=_due)
 # The systems' own numbers of residents. A resident may have had several in a system: the highest `no` is the newest.
 local_id = Table(
     "local_id",

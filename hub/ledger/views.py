@@ -13,10 +13,10 @@ from sqlalchemy.engine import Connection
 from hub.errors import AmbiguousId, NotFound
 from hub.events.wire import system_of
 from hub.ledger import glance
-from hub.ledger.commands import payloads
+from hub.ledger.commands import parts, payloads
 from hub.ledger.desk import Hold, hold_of
 from hub.ledger.engine import Ledger
-from hub.ledger.status import DEATHS
+from hub.ledger.status import DEATHS, EARLIER_WAITING, UNANSWERED
 from hub.ledger.tables import attempt, dedup, event, fact, generation, name, outcome, pending, receiver, relation
 
 EventRow = Any
@@ -58,6 +58,7 @@ class States:
     doing: dict[int, dict[str, Any]]  # why a receiver stands still, by its number
     payloads: dict[At, bytes]  # what was sent in the place of what was planned
     jobs: dict[int, set[tuple[int, int]]]  # what jobs have sent besides what was planned: pos → receiver, job
+    awaited: dict[tuple[int, str], str]  # receiver, resident → the first event whose delivery is not confirmed
 
 
 class Views:
@@ -196,13 +197,31 @@ class Views:
                         {"n": row.n, "at": row.at, "kind": row.kind, "code": row.code, "message": row.message}
                     )
                 instead |= payloads(connection, part)
+            following = {hold.subject for hold in holds.values() if hold.status == EARLIER_WAITING}
+            awaited = self._awaited(connection, sorted(following)) if following else {}
             said = connection.execute(sa.select(receiver.c.no, receiver.c.state).where(receiver.c.state != "{}"))
             doing = {row.no: orjson.loads(row.state) for row in said}
         jobs: dict[int, set[tuple[int, int]]] = {}
         for number, pos, job in (*ended, *holds):
             if job:
                 jobs.setdefault(pos, set()).add((number, job))
-        return States(ended, holds, failures, sending, doing, instead, jobs)
+        return States(ended, holds, failures, sending, doing, instead, jobs, awaited)
+
+    @staticmethod
+    def _awaited(connection: Connection, subjects: Sequence[str]) -> dict[tuple[int, str], str]:
+        """Return `<source system>/<id>` of the first event of each resident that a receiver has not confirmed."""
+        found: dict[tuple[int, str], str] = {}
+        for part in parts(subjects):
+            query = (
+                sa.select(pending.c.receiver, pending.c.subject, event.c.id, name.c.name)
+                .join(event, event.c.pos == pending.c.pos)
+                .join(name, name.c.no == event.c.source)
+                .where(pending.c.status.in_(UNANSWERED), pending.c.subject.in_(part))
+                .order_by(pending.c.pos.desc())
+            )
+            for row in connection.execute(query):
+                found[row.receiver, row.subject] = f"{system_of(row.name)}/{row.id}"
+        return found
 
     def pending_positions(
         self, statuses: Sequence[int], receivers: Sequence[int], limit: int, before: int

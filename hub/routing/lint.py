@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from hub.events.catalogue import TYPES
-from hub.routing import lint_identity, lint_reserved
+from hub.routing import lint_extracts, lint_identity
 from hub.routing.lint_expressions import Notes, Text
 from hub.routing.lint_mappings import EXPRESSIONS, MappingLint
 from hub.routing.lint_rules import RuleLint
@@ -42,8 +42,8 @@ def check(city: City) -> list[Problem]:
     for system in city.systems.values():
         MappingLint(notes, system).check()
         RuleLint(notes, system, published).check()
+        lint_extracts.check(notes, system)
         lint_identity.check(notes, system)
-        lint_reserved.check(notes, system)
         if not system.publishes and not system.subscribes and not _brings_protection(city, system.system):
             message = f"the system `{system.system}` neither publishes nor subscribes"
             notes.warning(system.place, message, "write `publishes:` or `subscribes:`, or remove the file", "idle")
@@ -57,8 +57,13 @@ def _check_answers(notes: Notes, system: System) -> None:
     for receiver in system.receives.values():
         if receiver.acknowledged is not None:
             _secrets_in(notes, receiver.acknowledged, {"from": receiver.acknowledged.from_})
-            for key, text in receiver.acknowledged.match.items():
-                notes.compiled(Text(text, receiver.acknowledged.place_of("match", key), "`match`"), {"row"})
+            said = receiver.acknowledged
+            for key, text in said.match.items():
+                notes.compiled(Text(text, said.place_of("match", key), "`match`"), {"row"})
+            others = (("error", said.error, "row"), ("warning", said.warning, "row"), ("about", said.about, "file"))
+            for key, of, root in others:
+                if of is not None:
+                    notes.compiled(Text(of, said.place_of(key), f"`{key}`"), {root})
 
 
 def _brings_protection(city: City, system: str) -> bool:
@@ -90,9 +95,11 @@ def _check_list(notes: Notes, city: City) -> None:
         mend = meant(listed, sources) or "name a source as system.source"
         notes.error(place, f"there is no source `{listed}`", mend, "source-unknown")
     elif sources[listed].mode == "snapshot":
-        message = f"the list of protected residents, `{listed}`, is a `mode: snapshot` source, which is not read yet"
+        message = (
+            f"the list of protected residents, `{listed}`, is a `mode: snapshot` source: it tells differences alone"
+        )
         mend = "name a source with `mode: changes`; without one leave `list` out, and events alone protect"
-        notes.error(place, message, mend, "not-yet")
+        notes.error(place, message, mend, "snapshot")
 
 
 def _check_secrets(notes: Notes, city: City, name: str) -> None:

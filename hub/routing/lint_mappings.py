@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from hub.events.catalogue import TYPES
 from hub.routing.lint_expressions import Notes, Text
+from hub.routing.mapping import ROOTS, roots_of
 from hub.routing.projection import sent
 from hub.routing.shapes import meant
 
 if TYPE_CHECKING:
     from hub.settings.models import Case, Publication, Receiver, Source, System
 
-ROW = frozenset({"row"})
 DELIVERED = frozenset({"event", "data", "subject", "delivery", "batch"})
 EXPRESSIONS = ("columns", "key", "on_cancel")  # options of sinks that map a column to an expression
 TARGETS = ({"event_id"}, {"sequence"}, {"subject", "sequence"}, {"identity"}, {"source", "identity"})
@@ -37,16 +37,19 @@ class MappingLint:
         for receiver in self.system.receives.values():
             self._receiver(receiver)
 
-    def _row(self, text: str | None, place: str, what: str) -> None:
+    def _row(self, text: str | None, place: str, what: str, roots: frozenset[str] = ROOTS) -> None:
         if text is None or text == "":
             return
         expression = Text(text, place, what)
-        if self.notes.compiled(expression, ROW) is not None:
+        if self.notes.compiled(expression, roots) is not None:
             self.notes.sized_texts(expression)
 
     def _source(self, source: Source) -> None:
-        self._row(source.identity, source.place_of("identity"), "`identity`")
+        self._row(source.identity, source.place_of("identity"), "`identity`", roots_of(source))
         self._row(source.key, source.place_of("key"), "`key`")
+        for name, text in source.reconcile.items():
+            self.notes.compiled(Text(text, source.place_of("reconcile", name), f"`reconcile: {name}`"), DELIVERED)
+        self._row(source.as_of, source.place_of("as_of"), "`as_of`", ROOTS | {"batch"})
         if source.guard is not None:
             for type_ in source.guard.per_event:
                 self._type(type_, source.guard.place_of("per_event", type_))
@@ -71,26 +74,28 @@ class MappingLint:
             mend = meant(publication.source, self.system.sources)
             place = publication.place_of("from")
             self.notes.error(place, f"there is no source `{publication.source}`", mend, "source-unknown")
+        source = self.system.sources.get(publication.source)
+        roots = ROOTS if source is None else roots_of(source)
         for key in ("subject", "id", "sequence", "local_id"):
-            self._row(getattr(publication, key), publication.place_of(key), f"`{key}`")
+            self._row(getattr(publication, key), publication.place_of(key), f"`{key}`", roots)
         types = [case.event for case in publication.cases if case.event in TYPES]
         open_ended = any(case.event == "event.corrected" for case in publication.cases)
         for name, text in publication.defaults.items():
             place = publication.place_of("defaults", name)
-            self._row(text, place, f"`defaults: {name}`")
+            self._row(text, place, f"`defaults: {name}`", roots)
             if types and not open_ended and not any(name in TYPES[type_].fields for type_ in types if type_):
                 mend = meant(name, {field for type_ in types if type_ for field in TYPES[type_].fields})
                 self.notes.error(place, f"no event type of these cases has a field `{name}`", mend, "field-unknown")
         for case in publication.cases:
-            self._case(case, publication)
+            self._case(case, publication, roots)
 
-    def _case(self, case: Case, publication: Publication) -> None:
-        self._row(case.when, case.place_of("when"), "`when`")
+    def _case(self, case: Case, publication: Publication, roots: frozenset[str]) -> None:
+        self._row(case.when, case.place_of("when"), "`when`", roots)
         for name, text in case.map.items():
-            self._row(text, case.place_of("map", name), f"`map: {name}`")
+            self._row(text, case.place_of("map", name), f"`map: {name}`", roots)
         for key, target in (("cancels", case.cancels), ("corrects", case.corrects)):
             for name, text in (target or {}).items():
-                self._row(text, case.place_of(key, name), f"`{key}: {name}`")
+                self._row(text, case.place_of(key, name), f"`{key}: {name}`", roots)
         if case.event is None or not self._type(case.event, case.place_of("event")):
             return
         self._target(case)

@@ -7,7 +7,7 @@ its field absent. Texts stay as received; `subject` and `id` become texts, `sequ
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -19,10 +19,28 @@ from hub.events.envelope import Event, event_from, identity
 from hub.routing.expressions import Compiled, Environment, ExpressionFault, Missing, compile_expression
 from hub.routing.identity import AGREES, PROVISIONAL, Known, Unidentified, checked, is_provisional, refused
 from hub.routing.tokens import did_you_mean
-from hub.routing.values import plain
+from hub.routing.values import Path, plain
 from hub.settings.models import Case, Publication, Source, System, Verify
 
 ROOTS = frozenset({"row"})
+DIFFERENCE_ROOTS = ROOTS | {"was", "changed", "change", "batch"}  # of a row that was compared with what was known
+
+
+def roots_of(source: Source) -> frozenset[str]:
+    """Return the names that a source's mappings may use."""
+    return DIFFERENCE_ROOTS if source.mode == "snapshot" else ROOTS
+
+
+class Difference(dict[str, Any]):
+    """A row of a full extract that differs from what was known, with what mappings may use `beside` it.
+
+    `identity` is what its event's id is made of where neither the source nor the publication says.
+    """
+
+    def __init__(self, row: Mapping[str, Any], beside: Mapping[str, Any], identity: list[Any]) -> None:
+        super().__init__(row)
+        self.beside = beside
+        self.identity = identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +50,29 @@ class Ignored:
     reason: str
 
 
+def kept_columns(key: Expression, mappers: Iterable[Mapper], *, missing: bool) -> frozenset[str] | None:
+    """Return the columns of a full extract that are kept in plain text, None for all.
+
+    They are those of the key, and those that mappings name as `was`; with `missing` also those they name as `row`,
+    which is all that is left of a row that is missing.
+    """
+    roots = {"was", "row"} if missing else {"was"}
+    paths = [path for mapper in mappers for path in mapper.paths if path[0] in roots]
+    if any(len(path) == 1 for path in paths):
+        return None
+    return frozenset(path[1] for path in (*paths, *key.paths) if len(path) > 1)
+
+
 class Expression:
     """One expression of a mapping; whatever goes wrong in it is Malformed, with its place."""
 
-    def __init__(self, text: str, env: Environment, place: str) -> None:
-        self._compiled: Compiled = compile_expression(text, roots=ROOTS, env=env, place=place)
+    def __init__(self, text: str, env: Environment, place: str, roots: frozenset[str] = ROOTS) -> None:
+        self._compiled: Compiled = compile_expression(text, roots=roots, env=env, place=place)
+
+    @property
+    def paths(self) -> frozenset[Path]:
+        """Return the static paths it reads."""
+        return self._compiled.paths
 
     def value(self, row: Mapping[str, Any], today: Callable[[], str]) -> Any:
         """Return the value, None when it is unknown. Raises Malformed: `column`, `expression`, or a function's name."""
@@ -57,7 +93,7 @@ class Expression:
 
     def _evaluated(self, row: Mapping[str, Any], today: Callable[[], str]) -> Any:
         try:
-            return self._compiled.evaluate({"row": row}, today=today)
+            return self._compiled.evaluate({"row": row, **getattr(row, "beside", {})}, today=today)
         except Missing as missing:
             if len(missing.path) > 1 and missing.path[0] == "row" and missing.path[1] not in row:
                 raise self._no_column(missing.path[1], row) from None
@@ -82,25 +118,39 @@ class Expression:
 class CaseMapper:
     """One kind of change: when it applies, and the data it makes."""
 
-    def __init__(self, case: Case, publication: Publication, env: Environment, source: str) -> None:
+    def __init__(
+        self, case: Case, publication: Publication, env: Environment, source: str, roots: frozenset[str] = ROOTS
+    ) -> None:
         self.event = case.event
         self.ignore = case.ignore
         self._source = source
-        self._when = Expression(case.when, env, case.place_of("when")) if case.when else None
+        self._when = Expression(case.when, env, case.place_of("when"), roots) if case.when else None
         type_ = TYPES.get(case.event or "")
         fields = type_.fields if type_ is not None else {}
         # A default stands for the types that have the field: one list serves cases of different types.
         written = {name: (text, publication) for name, text in publication.defaults.items()}
         kept = {name: pair for name, pair in written.items() if case.event == "event.corrected" or name in fields}
         self._data = {
-            name: Expression(text, env, model.place_of(key, name))
+            name: Expression(text, env, model.place_of(key, name), roots)
             for key, part in (("defaults", kept), ("map", {name: (text, case) for name, text in case.map.items()}))
             for name, (text, model) in part.items()
         }
         self._parted = {name for name, field in fields.items() if field.kind == "address"}
         key, target = ("corrects", case.corrects) if case.corrects is not None else ("cancels", case.cancels)
         self._corrects = key == "corrects"
-        self._target = {name: Expression(text, env, case.place_of(key, name)) for name, text in (target or {}).items()}
+        aimed = (target or {}).items()
+        self._target = {name: Expression(text, env, case.place_of(key, name), roots) for name, text in aimed}
+
+    @property
+    def knows_missing(self) -> bool:
+        """Say whether its test asks for `change`, and so may mean a row that is missing from a full extract."""
+        return self._when is not None and ("change",) in self._when.paths
+
+    @property
+    def paths(self) -> frozenset[Path]:
+        """Return the static paths its expressions read."""
+        own = [*self._data.values(), *self._target.values(), *([self._when] if self._when else [])]
+        return frozenset(path for expression in own for path in expression.paths)
 
     def applies(self, row: Mapping[str, Any], today: Callable[[], str]) -> bool:
         """Say whether the row is of this kind; a test that is unknown says no. Raises Malformed."""
@@ -172,6 +222,12 @@ class Asking:
             name: Expression(text, env, said.place_of("verify", name)) for name, text in said.verify.items()
         }
 
+    @property
+    def paths(self) -> frozenset[Path]:
+        """Return the static paths its expressions read."""
+        asked = [*self._verify.values(), *filter(None, (self._id,))]
+        return frozenset(path for expression in asked for path in expression.paths)
+
     def ask(self, row: Mapping[str, Any], today: Callable[[], str]) -> Answer:
         """Return the answer; raises Malformed where the city sends what cannot be told to quarantine."""
         given = self._id.value(row, today) if self._id is not None else None
@@ -219,16 +275,26 @@ class Mapper:
         self._city = city
         self._zone = ZoneInfo(timezone)
         self._publication = publication
-        self._subject = _optional(publication, "subject", env)
-        self._id = _optional(publication, "id", env)
-        self._sequence = _optional(publication, "sequence", env)
-        self._identity = _optional(source, "identity", env)
-        self._local_id = _optional(publication, "local_id", env)
+        roots = roots_of(source)
+        self._subject = _optional(publication, "subject", env, roots)
+        self._id = _optional(publication, "id", env, roots)
+        self._sequence = _optional(publication, "sequence", env, roots)
+        self._identity = _optional(source, "identity", env, roots)
+        self._local_id = _optional(publication, "local_id", env, roots)
         self._local_form = re.compile(system.ids.pattern) if system.ids is not None and system.ids.pattern else None
         self._asking = Asking(source.identify, env, known) if source.identify is not None else None
-        self._cases = [CaseMapper(case, publication, env, f"/systems/{system.system}") for case in publication.cases]
+        me = f"/systems/{system.system}"
+        self._cases = [CaseMapper(case, publication, env, me, roots) for case in publication.cases]
         types = {case.event for other in system.publishes if other.source == publication.source for case in other.cases}
         self._many_types = len(types - {None}) > 1
+
+    @property
+    def paths(self) -> frozenset[Path]:
+        """Return the static paths its expressions read."""
+        own = (self._subject, self._id, self._sequence, self._identity, self._local_id)
+        found = {path for expression in own if expression is not None for path in expression.paths}
+        asked = self._asking.paths if self._asking is not None else frozenset()
+        return frozenset(found.union(asked, *(case.paths for case in self._cases)))
 
     @property
     def asks(self) -> bool:
@@ -264,9 +330,12 @@ class Mapper:
         Raises Malformed: `column`, `empty`, `no-case`, `expression`, a function's name, or as `event_from`.
         """
         today = self._day(as_of_time)
-        case = next((each for each in self._cases if each.applies(row, today)), None)
+        cases, beside = self._cases, getattr(row, "beside", {})
+        if beside.get("change") == "missing":  # a missing row is no move-out, unless a case says what it is
+            cases = [each for each in cases if each.knows_missing]
+        case = next((each for each in cases if each.applies(row, today)), None)
         if case is None:
-            return self._otherwise()
+            return self._otherwise() if cases else Ignored("no case names `change`, so none is for missing rows")
         if case.event is None:
             return Ignored(case.ignore or "")
         return self._event(case.event, case, row, as_of_time, today)
@@ -320,7 +389,7 @@ class Mapper:
         """Return the event's id: its own, or made of what makes the report the same report (contract.md, Ids)."""
         if self._id is not None:
             return _text(self._id.needed(row, today, "the id"), self._id)
-        values: Any = _whole_row(row)
+        values: Any = row.identity if isinstance(row, Difference) else _whole_row(row)
         if self._identity is not None:
             values = self._identity.needed(row, today, "the identity")
             values = values if isinstance(values, list) else [values]
@@ -329,9 +398,9 @@ class Mapper:
         return identity(self._system, values)
 
 
-def _optional(model: Publication | Source, key: str, env: Environment) -> Expression | None:
+def _optional(model: Publication | Source, key: str, env: Environment, roots: frozenset[str]) -> Expression | None:
     text = getattr(model, key)
-    return Expression(text, env, model.place_of(key)) if text else None
+    return Expression(text, env, model.place_of(key), roots) if text else None
 
 
 def _whole_row(row: dict[str, Any]) -> dict[str, Any]:

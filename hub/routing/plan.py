@@ -97,7 +97,8 @@ class Router:
 
     def uses_household(self, type_: str) -> bool:
         """Say whether a rule on this type reads anything of the household."""
-        return any(path[:1] in {(), ("household",)} for path in self.fact_paths_of(type_))
+        kind = self._kinds.get(type_)
+        return kind is not None and kind.uses_household
 
     def uses_after(self, type_: str) -> bool:
         """Say whether a rule on this type reads `after`; where none does, `plan` may be given None."""
@@ -330,6 +331,7 @@ class _Kind:
         paths = {path for each in compiled for path in each.paths}
         self.roots = frozenset(path[0] for path in paths)
         self.fact_paths = frozenset(path[1:] for path in paths if path[0] in {"facts", "after"})
+        self.uses_household = any(path[:1] in {(), ("household",)} for path in self.fact_paths)
         self._dated = not all(each.pure for each in compiled)
         self._ready = frozenset(id(each) for each in self.ready)
         self._settled: dict[tuple[Claim, ...], tuple[Planned, ...]] = {}  # what claims come to, whatever the event

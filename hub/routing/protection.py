@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hub.events.catalogue import TYPES
 from hub.routing.expressions import Environment, compile_expression
 from hub.routing.projection import sent
-from hub.routing.shapes import LOCATING_FACTS, is_locating
+from hub.routing.shapes import DATA, FACTS, LOCATING_FACTS, Unknown, is_locating, look_up
 
 if TYPE_CHECKING:
     from hub.routing.rules import Rule, RuleSet
@@ -43,26 +44,79 @@ class Cut:
         return {**kept, "restored": self.apply(restored)} if isinstance(restored, dict) else kept
 
 
-def cut_of(ruleset: RuleSet, number: int) -> Cut:
-    """Return what a rule leaves out about a protected resident, by its own `protected:` or its system's."""
+MODES = ("full", "without-location", "flag-only", "none")  # each tells less than the one before
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """What a rule may tell about a protected resident: `protected:` of settings."""
+
+    mode: str = "without-location"
+    send_flag: bool = False
+
+    @classmethod
+    def of(cls, rule: Rule) -> Permission:
+        """Return a rule's own, or its system's."""
+        return cls(rule.protected.get("mode", "without-location"), bool(rule.protected.get("send_flag")))
+
+    def __and__(self, other: Permission) -> Permission:
+        """Return what both permit; the flag travels if either says so."""
+        return Permission(max(self.mode, other.mode, key=MODES.index), self.send_flag or other.send_flag)
+
+
+def cut_of(ruleset: RuleSet, number: int, today: Permission | None = None) -> Cut:
+    """Return what a rule leaves out about a protected resident, by its own `protected:` or its system's.
+
+    `today` is what the rule of that name permits now, where that is another rule set: what was withdrawn is not told.
+    """
     rule = ruleset.rules[number]
-    mode = rule.protected.get("mode", "without-location")
+    permission = Permission.of(rule) if today is None else Permission.of(rule) & today
+    mode = permission.mode
     names = frozenset(_locating(rule, Environment(ruleset.tables))) if mode == "without-location" else frozenset()
-    flags = bool(rule.protected.get("send_flag")) or mode == "flag-only"
+    flags = permission.send_flag or mode == "flag-only"
     return Cut(suppressed=mode == "none", names=names, everything=mode in {"flag-only", "none"}, flags=flags)
+
+
+def permissions(ruleset: RuleSet) -> dict[str, Permission]:
+    """Return what each rule permits, by its name."""
+    return {rule.name: Permission.of(rule) for rule in ruleset.rules}
+
+
+def without_location(type_: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an event's data without the fields that locate a person, as it is shown."""
+    return {name: value for name, value in data.items() if not _locates(type_, name)}
+
+
+def _locates(type_: str, name: str) -> bool:
+    known = TYPES[type_].fields.get(name) if type_ in TYPES else None
+    if known is None or known.locating or any(part.locating for part in known.fields.values()):
+        return True
+    return name == "identity"  # of a target named by its row's values, which may be the whole row
 
 
 def _locating(rule: Rule, env: Environment) -> list[str]:
     found = []
     for item in sent(rule.send):
         if item.field is not None:
-            locates = any(is_locating(type_, item.field) for type_ in (*rule.on, *_ANY))
+            known = any(is_locating(type_, item.field) for type_ in (*rule.on, *_ANY))
+            locates = known or _is_foreign(rule.on, item.field)
         else:
             paths = compile_expression(item.expression or "", roots=ROOTS, env=env, place=rule.name).paths
-            locates = any(locates_person(rule.on, path) for path in paths)
+            locates = any(locates_person(rule.on, path) or _is_foreign_path(rule.on, path) for path in paths)
         if locates:
             found.append(item.out[0])
     return found
+
+
+def _is_foreign(types: tuple[str, ...], field: tuple[str, ...]) -> bool:
+    """Say whether no type here has a field: a newer hub's rule names it, and nobody here knows what it tells."""
+    return all(isinstance(look_up(DATA.get(type_, {}), field), Unknown) for type_ in types)
+
+
+def _is_foreign_path(types: tuple[str, ...], path: tuple[str, ...]) -> bool:
+    if path[0] == "data":
+        return len(path) > 1 and _is_foreign(types, path[1:])
+    return path[0] in {"facts", "after"} and isinstance(look_up(FACTS, path[1:]), Unknown)
 
 
 _ANY = ("resident.moved",)  # names such as `postal_code` locate whatever the type

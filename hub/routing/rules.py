@@ -69,7 +69,7 @@ class _Contents(msgspec.Struct, frozen=True, omit_defaults=True):
     systems: tuple[str, ...] = ()
     receivers: tuple[ReceiverEntry, ...] = ()
     rules: tuple[Rule, ...] = ()
-    tables: dict[str, tuple[tuple[str, str, str, str], ...]] = {}  # as in _COLUMNS
+    tables: dict[str, tuple[tuple[str, ...], ...]] = {}  # as in _COLUMNS; a newer hub may append more
 
 
 class RuleSet:
@@ -87,7 +87,7 @@ class RuleSet:
         self.receiver_entries = contents.receivers
         self.receivers: tuple[str, ...] = tuple(entry.key for entry in contents.receivers)
         self.tables: dict[str, tuple[TableRow, ...]] = {
-            name: tuple(TableRow.model_validate(dict(zip(_COLUMNS, row, strict=True))) for row in rows)
+            name: tuple(TableRow.model_validate(dict(zip(_COLUMNS, row, strict=False))) for row in rows)
             for name, rows in contents.tables.items()
         }
         self.places = places or tuple(rule.name for rule in contents.rules)

@@ -10,9 +10,9 @@ import orjson
 from fastapi import APIRouter, FastAPI, Request, Response
 
 import hub
-from hub.errors import BrokerUnavailable
+from hub.errors import BrokerUnavailable, Rejected
 from hub.events.text import parse
-from hub.server import metrics, openapi, reserved
+from hub.server import feeds, metrics, openapi, reserved
 from hub.server.closed import SecurityHeaders
 from hub.server.cloudevents import documents
 from hub.server.guard import Caller, Doorman, body_of
@@ -78,8 +78,33 @@ def _version_1(ports: ServerPorts, limits: Limits) -> APIRouter:
     async def job(number: str, caller: Caller) -> Response:
         return _json(await asyncio.to_thread(ports.job, caller, number))
 
+    _hooks(router, ports, limits)
+    feeds.add(router, ports, limits)
     reserved.add(router)
     return router
+
+
+def _hooks(router: APIRouter, ports: ServerPorts, limits: Limits) -> None:
+    @router.post("/hooks/{system}/{source}", status_code=202, summary="Report by a webhook", responses=openapi.HOOK)
+    async def hook(system: str, source: str, request: Request) -> Response:
+        """Take a signed call of a source with `webhook`; answer once all of it is in Kafka or quarantine.
+
+        No token is needed: the signature proves who calls. A repeat within the window is taken once.
+        """
+        body = await body_of(request, limits)
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.headers.raw}
+        try:
+            async with asyncio.timeout(limits.publish_seconds):
+                taken = await ports.hook(system, source, headers, body)
+        except TimeoutError:
+            raise BrokerUnavailable("Kafka has not confirmed the events in time") from None
+        except Rejected as error:
+            status = HTTPStatus.CONFLICT if error.code == "replayed" else HTTPStatus.UNAUTHORIZED
+            raise Problem(status, error.message, more={"code": error.code}) from None
+        found = {"accepted": taken.accepted, "quarantined": taken.quarantined, "repeated": taken.repeated}
+        if taken.waiting:
+            found["waiting"] = taken.waiting
+        return _json(found, HTTPStatus.ACCEPTED)
 
 
 def _health(ports: ServerPorts) -> APIRouter:

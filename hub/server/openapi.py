@@ -55,6 +55,87 @@ EVENTS_BODY: dict[str, Any] = {
 }
 
 
+HOOK: dict[int | str, dict[str, Any]] = {
+    202: {
+        "description": "All of it is safe. `quarantined` rows could not become events and wait for a person; "
+        "of `waiting` ones (absent: none) a person says who they are about",
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "accepted": _IDS,
+                        "quarantined": {"type": "integer"},
+                        "repeated": {"type": "boolean"},
+                        "waiting": {"type": "integer"},
+                    },
+                }
+            }
+        },
+    },
+    401: {
+        "description": "The signature does not prove who calls, or its time is too far from ours",
+        "content": _PROBLEM,
+    },
+    404: {"description": "No source of that name is called", "content": _PROBLEM},
+    409: {"description": "Another call had this id", "content": _PROBLEM},
+}
+
+FEED: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Deliveries in order; `closed` says why nothing is handed out now",
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "items": {"type": "array", "items": _CLOUDEVENT},
+                        "next": {"type": "integer", "description": "for `after`, and for `cursor` of `…/ack`"},
+                        "closed": {"type": "object"},
+                    },
+                }
+            }
+        },
+    },
+    403: {"description": "The token is another system's", "content": _PROBLEM},
+    404: {"description": "The system has no feed", "content": _PROBLEM},
+}
+ACK_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "What was taken, up to a place of the feed or by delivery keys, and what is refused for good.",
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "cursor": {"type": "integer", "description": "the `next` of an answer"},
+                        "keys": _IDS,
+                        "refused": {
+                            "type": "array",
+                            "items": {
+                                "type": "object",
+                                "required": ["key"],
+                                "properties": {name: {"type": "string"} for name in ("key", "code", "message")},
+                            },
+                        },
+                        "receiver": {"type": "string"},
+                    },
+                    "additionalProperties": False,
+                }
+            }
+        },
+    },
+    "responses": {
+        "200": {
+            "description": "How many were delivered, refused, or had been before; keys that the feed does not know;"
+            " `settled`: what comes next for the same residents is on offer",
+        },
+        "403": {"description": "The token is another system's", "content": _PROBLEM},
+        "404": {"description": "The system has no feed", "content": _PROBLEM},
+    },
+}
+
 REPLAY_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from hub.server.metrics import Metric
+from hub.stages.calls import Taken
 from hub.stages.receive import Receipt
 
 Json = dict[str, Any]
@@ -33,6 +34,32 @@ class Receive(Protocol):
         ...
 
 
+class Hook(Protocol):
+    """`hub.stages.calls.Calls.receive`."""
+
+    def __call__(self, system: str, name: str, headers: Mapping[str, str], body: bytes) -> Awaitable[Taken]:
+        """Take a system's call; raises `Rejected`, `NotFound`, `Malformed`, `Unavailable`."""
+        ...
+
+
+class FeedPort(Protocol):
+    """`hub.stages.feeds.Feeds`; raises `NotFound`, `UsageError`, `Unavailable`."""
+
+    def items(self, system: str, after: int, limit: int, *, receiver: str | None) -> Json:
+        """Return what is on offer."""
+        ...
+
+    def acknowledge(
+        self, system: str, *, cursor: int | None, keys: Sequence[str], refused: Mapping[str, str], receiver: str | None
+    ) -> Json:
+        """Take a system's word of what it has taken and what it refuses."""
+        ...
+
+    def settled(self, job: int) -> bool:
+        """Say whether the receiver's owner has done all of an acknowledgement."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ServerPorts:
     """What the routes call.
@@ -44,6 +71,8 @@ class ServerPorts:
 
     system_of: Callable[[str], str | None]
     receive: Receive
+    hook: Hook
+    feeds: FeedPort
     event: Callable[[str], Json]
     deliveries: Callable[[Mapping[str, str]], Json]
     replay: Callable[[str, Mapping[str, Any]], Json]

@@ -14,8 +14,6 @@ CALLS = (
     ("POST", "/jobs/{system}/claim", "Take work from a robot's queue"),
     ("POST", "/jobs/{system}/{job}/complete", "Say that a robot's work is done"),
     ("POST", "/jobs/{system}/{job}/fail", "Say that a robot's work failed"),
-    ("GET", "/feeds/{system}", "Pull what a system is told"),
-    ("POST", "/feeds/{system}/ack", "Say what a system has taken"),
     ("GET", "/prefill/{form}", "What the city already knows for a form"),
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,11 +13,13 @@ from hub.ledger import schema, tokens
 from hub.ledger.batches import Arrival
 from hub.ledger.engine import Ledger
 from hub.server.metrics import Metric
-from hub.server.ports import Check, Json, Receive, ServerPorts
+from hub.server.ports import Check, FeedPort, Json, Receive, ServerPorts
 from hub.server.replays import Replays
 from hub.settings.models import City
 from hub.stages import times
 from hub.stages.arrivals import keep
+from hub.stages.calls import Calls, Taken
+from hub.stages.feeds import ADAPTER as FEED
 from hub.stages.foreman import Foreman
 from hub.stages.inquiry import DeliveryFilter, Inquiry
 from hub.stages.known import Known
@@ -36,6 +39,8 @@ class Parts:
     inquiry: Inquiry
     topic: str
     producer: Producer | None
+    calls: Calls | None
+    feeds: FeedPort | None  # None in a process without delivery
     checks: Callable[[], Sequence[Check]]
     foreman: Callable[[], Foreman]
 
@@ -56,7 +61,9 @@ def ports_of(parts: Parts) -> ServerPorts:
     return ServerPorts(
         system_of=system_of,
         receive=_receiver(parts),
-        event=parts.inquiry.event,
+        hook=parts.calls.receive if parts.calls is not None else _no_hook,
+        feeds=parts.feeds or _NoFeeds(),
+        event=partial(parts.inquiry.event, whole=True),  # the caller's own
         deliveries=deliveries,
         replay=replays.begin,
         job=replays.show,
@@ -66,8 +73,8 @@ def ports_of(parts: Parts) -> ServerPorts:
 
 
 def reported_over_http(city: City, ledger: Ledger) -> bool:
-    """Tell whether a system of the city reports over HTTP: a source says `adapter: http`, or it has a valid token."""
-    if any(source.adapter == "http" for system in city.systems.values() for source in system.sources.values()):
+    """Tell whether a system of the city reports over HTTP: a source is called (`webhook`), or it has a valid token."""
+    if any("webhook" in source.options for system in city.systems.values() for source in system.sources.values()):
         return True
     schema.ready(ledger)
     return any(each.revoked_at is None and each.system in city.systems for each in tokens.listing(ledger))
@@ -85,6 +92,24 @@ def _receiver(parts: Parts) -> Receive:
 
 async def _no_intake(documents: Sequence[Any], system: str, *, batch: bool) -> Receipt:  # noqa: ARG001 - a port's shape
     raise Unavailable("this process takes no events: it runs without intake", mend="report to one that does")
+
+
+def fetched_from_feeds(city: City) -> bool:
+    """Tell whether a system of the city fetches what it is told: a receiver has `adapter: pull`."""
+    return any(receiver.adapter == FEED and receiver.enabled for receiver in city.receivers())
+
+
+class _NoFeeds:
+    """The feeds of a process that has none: every call is safe to repeat elsewhere."""
+
+    def items(self, *_: Any, **__: Any) -> Any:
+        raise Unavailable("this process has no feeds: it runs without delivery", mend="ask one that does")
+
+    acknowledge = settled = items
+
+
+async def _no_hook(system: str, name: str, headers: Mapping[str, str], body: bytes) -> Taken:  # noqa: ARG001
+    raise Unavailable("this process takes no calls: it runs without intake", mend="call one that does")
 
 
 def delivery_query(filters: Mapping[str, str], zone: ZoneInfo) -> tuple[DeliveryFilter, int, str | None]:

@@ -64,7 +64,6 @@ RESERVED_ADAPTERS = frozenset(
         "mail",
         "online_application",
         "print",
-        "pull",
         "rpa",
     }
 )
@@ -175,6 +174,7 @@ class Source(Model):
     on_change: Literal["report", "publish", "review"] = "report"
     on_new: Literal["report", "publish", "review"] = "report"
     on_missing: Literal["report", "publish", "review"] = "review"
+    reconcile: dict[str, Expression] = {}
     guard: Guard | None = None
     identify: Verify | None = None
     typed: bool | None = None
@@ -248,14 +248,22 @@ class AnswerBy(Model):
 
     at: Clock
     calendar: str | None = None
+    unanswered: Literal["wait", "dead"] = "wait"  # what becomes of it then
 
 
 class Acknowledged(Model):
-    """How a receiver's answer comes back: a source whose rows name deliveries by their `key` or their `no`."""
+    """How a receiver's answer comes back: a source whose rows name deliveries by their `key` or their `no`.
+
+    `error` and `warning` say of a row (`row`) that it is a refusal, or taken with a remark; `about` says of a file, by
+    its name (`file`), which batch it answers.
+    """
 
     from_: dict[str, Any] = Field(alias="from")
     match: dict[str, Expression] = {}
     lists: Literal["errors", "all"] = "errors"
+    error: Expression | None = None
+    warning: Expression | None = None
+    about: Expression | None = None
     by: AnswerBy | None = None
 
 

@@ -24,6 +24,7 @@ SOURCE_SHAPES: dict[str, Shape] = {
     "compare": one_or_more(word),
     "shares_state_with": word,
     "as_of": expression,
+    "reconcile": mapped(expression),
     "typed": truth,
 }
 GUARD_SHAPES: dict[str, Shape] = {"rows": count_range, "change": percent}

@@ -126,6 +126,9 @@ class ReceivingReader:
         answers: dict[str, Shape] = {
             "from": self.reader.options,
             "match": mapped(expression),
+            "error": expression,
+            "warning": expression,
+            "about": expression,
             "by": lambda part: nested(AnswerBy, part, {"calendar": word}, "at"),
         }
         apart = {

@@ -8,11 +8,33 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from hub.settings.yaml import Node
 
 Shape = Callable[[Node], Any]
+S = TypeVar("S", bound=Shape)
+
+Schema = dict[str, Any]
+_SCHEMAS: dict[Shape, Schema] = {}  # what each shape takes, as JSON Schema
+WORD: Schema = {"type": "string"}
+SCALAR: Schema = {"type": ["string", "number", "boolean"]}
+
+
+def says(schema: Schema) -> Callable[[S], S]:
+    """Return a decorator that notes what a shape takes, for the schema that editors use."""
+
+    def note(shape: S) -> S:
+        _SCHEMAS[shape] = schema
+        return shape
+
+    return note
+
+
+def schema_of(shape: Shape) -> Schema:
+    """Return what a shape takes, as JSON Schema (draft 7); {} where that is not said."""
+    return _SCHEMAS.get(shape, {})
+
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 PERCENT = re.compile(r"[0-9]+(\.[0-9]+)?%", re.ASCII)
@@ -38,6 +60,7 @@ def seconds_of(text: str) -> float:
     return float(match[1]) * SECONDS[match[2]]
 
 
+@says({"type": "string", "pattern": r"^\s*(every\s+)?[0-9]+(\.[0-9]+)?\s*[smhd]\s*$"})
 def duration(node: Node) -> float:
     """Return the seconds of a duration; a bare number is refused, since nobody could tell its unit."""
     if not isinstance(node.value, str):
@@ -48,6 +71,7 @@ def duration(node: Node) -> float:
         raise Wrong(node, f"`{node.value}` is not a duration", DURATION_MEND) from None
 
 
+@says({"type": "string", "pattern": r"^\s*(every\s+)?[0-9]+(\.[0-9]+)?\s*[smhd]\s*$"})
 def days(node: Node) -> int:
     """Return the whole days of a duration such as `14d`."""
     whole, rest = divmod(duration(node), SECONDS["d"])
@@ -56,11 +80,13 @@ def days(node: Node) -> int:
     return int(whole)
 
 
+@says({"type": ["number", "string"]})
 def seconds(node: Node) -> Any:
     """Return seconds written as a number, or as a duration."""
     return node.value if type(node.value) in (int, float) else duration(node)
 
 
+@says({"type": "boolean"})
 def truth(node: Node) -> bool:
     """Return true or false; `yes`, `no`, `on`, `off` are text in YAML 1.2."""
     if not isinstance(node.value, bool):
@@ -76,7 +102,7 @@ def listed(of: Shape) -> Shape:
             raise Wrong(node, "this must be a list", f"write it in brackets: [{json_of(node.value)}]")
         return tuple(each(of, node).values())
 
-    return shape
+    return says({"type": "array", "items": schema_of(of)})(shape)
 
 
 def one_or_more(of: Shape) -> Shape:
@@ -85,7 +111,7 @@ def one_or_more(of: Shape) -> Shape:
     def shape(node: Node) -> tuple[Any, ...]:
         return listed(of)(node) if isinstance(node.value, list) else (of(node),)
 
-    return shape
+    return says({"anyOf": [schema_of(of), {"type": "array", "items": schema_of(of)}]})(shape)
 
 
 def mapped(of: Shape) -> Shape:
@@ -96,7 +122,7 @@ def mapped(of: Shape) -> Shape:
             raise Wrong(node, "this must be a mapping", "write `name: value` lines, or {name: value}")
         return each(of, node)
 
-    return shape
+    return says({"type": "object", "additionalProperties": schema_of(of)})(shape)
 
 
 def each(of: Shape, node: Node) -> dict[str, Any]:
@@ -114,6 +140,7 @@ def each(of: Shape, node: Node) -> dict[str, Any]:
     return made
 
 
+@says(WORD)
 def word(node: Node) -> str:
     """Return a text; numbers and truth values are refused with the mend."""
     if not isinstance(node.value, str):
@@ -122,6 +149,7 @@ def word(node: Node) -> str:
     return node.value
 
 
+@says(SCALAR)
 def expression(node: Node) -> str:
     """Return an expression as text; a plain number or truth value is the expression of itself."""
     if isinstance(node.value, str) and not node.value.strip():
@@ -134,11 +162,13 @@ def expression(node: Node) -> str:
     return json_of(node.value)
 
 
+@says({"anyOf": [WORD, {"type": "object", "additionalProperties": SCALAR}]})
 def send_item(node: Node) -> str | dict[str, str]:
     """Return an item of `send`: a field's name, a dotted name, or {name: expression}."""
     return mapped(expression)(node) if isinstance(node.value, dict) else word(node)
 
 
+@says({"anyOf": [WORD, {"type": "object", "additionalProperties": WORD}]})
 def title(node: Node) -> dict[str, str]:
     """Return a title by language; a plain text is the Japanese one."""
     if isinstance(node.value, str):
@@ -147,6 +177,7 @@ def title(node: Node) -> dict[str, str]:
     return titles
 
 
+@says({"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?%$"})
 def percent(node: Node) -> str:
     """Return a share such as "5%"."""
     if not isinstance(node.value, str) or not PERCENT.fullmatch(node.value):
@@ -154,6 +185,7 @@ def percent(node: Node) -> str:
     return node.value
 
 
+@says({"anyOf": [{"const": "never"}, {"type": "integer", "minimum": 1}]})
 def attempts(node: Node) -> Any:
     """Return after how many attempts to give up, or `never`."""
     if node.value != "never" and not (type(node.value) is int and node.value > 0):
@@ -161,6 +193,7 @@ def attempts(node: Node) -> Any:
     return node.value
 
 
+@says({"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2})
 def count_range(node: Node) -> tuple[Any, ...]:
     """Return a pair [least, most]."""
     pair = tuple(node.value) if isinstance(node.value, list) else ()

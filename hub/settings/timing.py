@@ -19,7 +19,7 @@ from hub.settings.calendars import (
     is_yearly,
 )
 from hub.settings.reader import Reader, meant, written
-from hub.settings.shapes import Shape, Wrong, duration, one_or_more, title, word
+from hub.settings.shapes import WORD, Shape, Wrong, duration, one_or_more, says, title, word
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -143,6 +143,7 @@ def _end(until: str) -> str:
     return until if " " in until else f"{until} 24:00"
 
 
+@says({"enum": list(WEEKDAYS)})
 def weekday(node: Node) -> str:
     """Return a day of the week."""
     if node.value not in WEEKDAYS:
@@ -150,6 +151,7 @@ def weekday(node: Node) -> str:
     return str(node.value)
 
 
+@says({"anyOf": [{"const": "last"}, {"type": "integer", "minimum": 1, "maximum": LAST_MONTH_DAY}]})
 def month_day(node: Node) -> int | str:
     """Return a day of the month, or `last`."""
     if node.value != "last" and not (type(node.value) is int and 1 <= node.value <= LAST_MONTH_DAY):
@@ -168,6 +170,7 @@ def day(node: Node) -> str:
     return str(node.value)
 
 
+@says({"type": ["string", "object"]})
 def day_range(node: Node) -> DayRange:
     """Return days: one, or {from: …, until: …}."""
     if isinstance(node.value, dict):
@@ -185,6 +188,7 @@ def day_range(node: Node) -> DayRange:
         raise Wrong(node, str(error.errors()[0]["ctx"]["error"]), DAY_MEND) from None
 
 
+@says(WORD)
 def clock(node: Node) -> str:
     """Return a time of day."""
     match = MOMENT.fullmatch(f"01-01 {node.value}")
@@ -193,6 +197,7 @@ def clock(node: Node) -> str:
     return str(node.value)
 
 
+@says(WORD)
 def moment(node: Node) -> str:
     """Return a day with or without a time, `YYYY-MM-DD HH:MM`."""
     match = MOMENT.fullmatch(word(node))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -15,16 +15,16 @@ import orjson
 from hub.errors import UsageError
 from hub.events.envelope import Event, event_from, identity
 from hub.events.wire import type_of
-from hub.ledger import jobs
+from hub.ledger import commands, jobs
 from hub.ledger.engine import Ledger
 from hub.ledger.facts import FactBook
 from hub.ledger.jobs import PUBLISHER, Order, Task
 from hub.ledger.log import EventLog
-from hub.ledger.protected import Register
+from hub.ledger.protected import Discretion
 from hub.routing.plan import View
 from hub.settings.models import City
 from hub.stages.entries import ActiveRules
-from hub.stages.history import AMENDMENTS, History, Past, stored
+from hub.stages.history import AMENDMENTS, Archive, History, Past, households_of
 from hub.stages.jobs import Plan
 from hub.stages.ports import Producer
 from hub.stages.records import REPLACES, publish_sound, record_of
@@ -36,30 +36,55 @@ from hub.stages.times import moment
 Json = dict[str, Any]
 Claim = Callable[[], Awaitable[bool]]
 HIDDEN = "…"  # a value of a protected resident's event in a preview
-AT_ONCE = 500  # events published before the ledger notes it
+AT_ONCE = 500  # events published before the ledger notes it, and whose residents are held in memory at one time
+
+
+class _Row(NamedTuple):
+    pos: int
+    subject: str
 
 
 class Amender:
     """Plans cancellations and corrections of events by their rows."""
 
-    def __init__(self, log: EventLog, book: RuleBook, rules: ActiveRules, city: City) -> None:
+    def __init__(
+        self, log: EventLog, book: RuleBook, rules: ActiveRules, city: City, discretion: Discretion | None = None
+    ) -> None:
+        """Plan by the city's rules as they are; `discretion` says whose location a preview does not show."""
+        self._discretion = discretion or Discretion(log.ledger)
         self._log = log
         self._book = book
         self._city = city
         self._rules = rules
         self._facts = FactBook(log)
         self._retelling = Retelling(rules, book, self._facts, ZoneInfo(city.timezone))
+        self._archive = Archive(log, book)
+        self._with_households = any(path[:1] in {(), ("household",)} for path in rules.router.fact_paths)
         self._histories: dict[str, History] = {}
+        self._taken: set[int] = set()  # what this plan takes back
 
     def cancel(self, plan: Plan, rows: Iterable[Any]) -> None:
         """Add a cancellation of each event; corrections and what is cancelled already are left out."""
-        for row in sorted(rows, key=lambda each: each.pos):
-            past = self._standing(plan, row)
-            if past is not None:
-                was = past.occurrence.data
-                past.taken_back = True
-                told = self._told(past, was)
-                self._add(plan, "cancel", past, told, {"effective_on": past.said["effective_on"]})
+        chosen = sorted((_Row(row.pos, row.subject) for row in rows), key=lambda each: each.pos)
+        for part in commands.parts(chosen, AT_ONCE):
+            self._histories.clear()
+            self._archive.forget()
+            self._archive.load(row.subject for row in part)
+            if self._with_households:
+                histories = [self._history(row.subject) for row in part]
+                self._facts.load_households(households_of(past for each in histories for past in each.events))
+            for row in part:
+                self._cancel(plan, row)
+
+    def _cancel(self, plan: Plan, row: Any) -> None:
+        past = self._standing(plan, row)
+        if past is None:
+            return
+        was = past.occurrence.data
+        past.taken_back = True
+        self._taken.add(past.pos)
+        told = self._told(past, was)
+        self._add(plan, "cancel", past, told, {"effective_on": past.said["effective_on"]})
 
     def correct(self, plan: Plan, row: Any, right: Mapping[str, Any]) -> None:
         """Add a correction of an event; raises Malformed when these cannot be its values."""
@@ -77,7 +102,7 @@ class Amender:
             past.how, _ = weigh(past, self._city.authority)
         told = self._told(past, was, everyone=past.of is None)
         data = {"effective_on": right["effective_on"], "data": dict(right)}
-        if Register(self._log.ledger)({wire.subject}):
+        if self._discretion({wire.subject}):
             changes = {name: [HIDDEN, HIDDEN] for name in changes}
         self._add(plan, "correct", past, told, data, changes=changes)
 
@@ -125,7 +150,9 @@ class Amender:
     def _history(self, subject: str) -> History:
         found = self._histories.get(subject)
         if found is None:
-            found = self._histories[subject] = History(*stored(self._log, self._book, subject))
+            found = self._histories[subject] = History(*self._archive.of(subject))
+            for past in found.events:
+                past.taken_back = past.taken_back or past.pos in self._taken
         return found
 
     def _told(self, past: Past, was: Mapping[str, Any], *, everyone: bool = False) -> list[str]:

@@ -9,60 +9,70 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from typing import Any
+from typing import Any, NamedTuple
 
-from hub.events.facts import restated
-from hub.ledger.commands import parts
+from hub.events.facts import delta, merge, restated
+from hub.ledger import commands
 from hub.ledger.facts import FactBook
 from hub.ledger.jobs import Order
 from hub.ledger.log import EventLog
-from hub.ledger.status import delivery_words
-from hub.ledger.views import Views
-from hub.stages.entries import ActiveRules, Item, pack_made, unpack_plan
-from hub.stages.history import History, Past, stored
+from hub.stages.entries import ActiveRules, Item, pack_made
+from hub.stages.history import Archive, History, Past, households_of
 from hub.stages.jobs import Plan
 from hub.stages.judgement import kind_of
 from hub.stages.rulebook import RuleBook
 from hub.stages.scene import Scene, due_on, projected
 
 Facts = dict[str, Any]
+AT_ONCE = 500  # residents whose events are held in memory at one time
+
+
+class _Found(NamedTuple):
+    """What a receiver is told of an event; `payload` None: what is suppressed, and why."""
+
+    pos: int
+    receiver: int
+    name: str
+    type: str
+    payload: bytes | None
+    suppressed: str = ""
 
 
 class Newcomer:
     """Plans what some receivers, by their numbers, are told of what the ledger knows."""
 
     def __init__(self, log: EventLog, book: RuleBook, rules: ActiveRules, receivers: AbstractSet[int]) -> None:
-        self._log = log
-        self._views = Views(log.ledger)
-        self._book = book
+        self._ledger = log.ledger
+        self._archive = Archive(log, book)
         self._rules = rules
         self._receivers = receivers
         self._households = FactBook(log)
+        self._with_households = any(path[:1] in {(), ("household",)} for path in rules.router.fact_paths)
 
     # --- history -----------------------------------------------------------------------------------------------
 
     def history(self, plan: Plan, positions: Mapping[str, set[int]], timezone: dt.tzinfo) -> None:
         """Add what the receivers would have been told of these events, by resident, had they been there."""
-        found: list[tuple[int, Past, Item]] = []
-        for past, history in self._each(positions):
-            if past.pos not in positions[past.wire.subject] or past.wire.hubfactsonly:
-                continue
-            effective = str(past.data.get("effective_on") or past.wire.time[:10])
-            items = self._planned(past, history.facts(before=past), past.data)
-            for number, item in items:
-                item.made = {"action": "new", "data": projected(self._rules, item.rule, item.values, past.data)}
-                item.due = due_on(self._rules.ruleset, item, effective, timezone)
-                item.detail = item.detail or (kind_of(past.type, past.data) if item.due else "")
-                found.append((number, past, item))
+        found: list[_Found] = []
+        for history in self._each(positions):
+            for past in history.standing:
+                if past.pos not in positions[past.wire.subject] or past.wire.hubfactsonly:
+                    continue
+                effective = str(past.data.get("effective_on") or past.wire.time[:10])
+                items = self._planned(past, history.facts(before=past), past.data)
+                for number, item in items:
+                    item.made = {"action": "new", "data": projected(self._rules, item.rule, item.values, past.data)}
+                    item.due = due_on(self._rules.ruleset, item, effective, timezone)
+                    item.detail = item.detail or (kind_of(past.type, past.data) if item.due else "")
+                    found.append(self._found(number, past, item))
         self._add(plan, "backfill", found)
 
     # --- state -------------------------------------------------------------------------------------------------
 
     def state(self, plan: Plan, subjects: Iterable[str]) -> None:
         """Add the present state of these residents: by rule the newest event it speaks of, with today's values."""
-        found: list[tuple[int, Past, Item]] = []
-        for subject in subjects:
-            history = self._history(subject)
+        found: list[_Found] = []
+        for history in self._each(subjects):
             facts, told = history.facts(), set()
             for past in reversed(history.standing):
                 data = {**past.data, **restated(past.type, facts, past.data)}
@@ -70,46 +80,46 @@ class Newcomer:
                     if (number, item.rule) not in told:
                         told.add((number, item.rule))
                         item.made = {"action": "seed", "data": projected(self._rules, item.rule, item.values, data)}
-                        found.append((number, past, item))
+                        found.append(self._found(number, past, item))
         self._add(plan, "seed", found)
 
     # --- one event ---------------------------------------------------------------------------------------------
 
-    def _each(self, subjects: Iterable[str]) -> Iterator[tuple[Past, History]]:
-        for subject in subjects:
-            history = self._history(subject)
-            for past in history.standing:
-                yield past, history
-
-    def _history(self, subject: str) -> History:
-        return History(*stored(self._log, self._book, subject))
+    def _each(self, subjects: Iterable[str]) -> Iterator[History]:
+        """Yield residents' histories, a part of them in memory at a time."""
+        for part in commands.parts(list(subjects), AT_ONCE):
+            self._archive.load(part)
+            histories = [History(*self._archive.of(subject)) for subject in part]
+            self._archive.forget()
+            if self._with_households:
+                self._households.load_households(households_of(past for each in histories for past in each.events))
+            yield from histories
 
     def _planned(self, past: Past, facts: Facts, data: Facts) -> list[tuple[int, Item]]:
         numbers = self._rules.numbers
-        items = Scene.before(past, data, facts, self._households).plan(self._rules)
+        if self._rules.router.uses_household(past.type):
+            scene = Scene.before(past, data, facts, self._households)
+        else:
+            scene = Scene(past, data, facts, merge(facts, delta(past.type, data)))
+        items = scene.plan(self._rules)
         return [(numbers[i.receiver], i) for i in items if numbers[i.receiver] in self._receivers]
 
-    def _add(self, plan: Plan, what: str, found: list[tuple[int, Past, Item]]) -> None:
+    def _found(self, number: int, past: Past, item: Item) -> _Found:
+        """Return it as it is kept until all is found; what the event's own plan says this receiver was told is."""
+        told = {past.rules.numbers[each.receiver] for each in past.items if each.suppressed is None}
+        why = f"suppressed: {item.suppressed}" if item.suppressed is not None else ""
+        why = why or ("told before" if number in told else "")
+        payload = None if why else pack_made(self._rules.no, item)
+        return _Found(past.pos, number, past.name, past.type, payload, why)
+
+    def _add(self, plan: Plan, what: str, found: list[_Found]) -> None:
         """Add what is new to its receiver, in event order."""
-        heard = self._heard({past.pos for _, past, _ in found})
-        for number, past, item in sorted(found, key=lambda each: (each[1].pos, each[0])):
-            if item.suppressed is not None:
-                plan.left_out[f"suppressed: {item.suppressed}"] += 1
-            elif (number, past.pos) in heard:
+        heard = commands.heard(self._ledger, self._receivers, sorted({each.pos for each in found if each.payload}))
+        for one in sorted(found, key=lambda each: each[:2]):
+            if one.payload is None:
+                plan.left_out[one.suppressed] += 1
+            elif (one.receiver, one.pos) in heard:
                 plan.left_out["told before"] += 1
             else:
-                order = Order(number, "resend", past.pos, 0, pack_made(self._rules.no, item))
-                plan.add(what, order, {"event": past.name, "type": past.type}, self._rules.keys[number])
-
-    def _heard(self, positions: set[int]) -> set[tuple[int, int]]:
-        """Return `(receiver, event)` of what was planned for a receiver or sent to it by a job."""
-        heard: set[tuple[int, int]] = set()
-        for part in parts(sorted(positions)):
-            for row in self._views.by_position(part):
-                numbers = self._book[row.ruleset].numbers
-                items = unpack_plan(bytes(row.plan))
-                heard |= {(numbers[item.receiver], row.pos) for item in items if item.suppressed is None}
-            states = self._views.states(part)
-            ended = (at for at, each in states.ended.items() if delivery_words(each.status)[0] != "suppressed")
-            heard |= {(number, pos) for number, pos, _ in (*ended, *states.holds)}
-        return heard
+                order = Order(one.receiver, "resend", one.pos, 0, one.payload)
+                plan.add(what, order, {"event": one.name, "type": one.type}, self._rules.keys[one.receiver])

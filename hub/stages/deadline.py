@@ -15,7 +15,8 @@ _LAST = "23:59"  # a deadline at the end of the day is still on that day
 class Deadline:
     """The deadline of one source: on every open day, in the city's time zone.
 
-    `is_open` is its own calendar before the city's; `awaited(midnight)` says whether anything is expected on a day.
+    `is_open` is its own calendar before the city's; `awaited(midnight)` says whether anything is expected on a day;
+    `missed(midnight)` is told that the time is over, once the source could be read.
     """
 
     def __init__(
@@ -26,6 +27,7 @@ class Deadline:
         services: Services,
         is_open: Callable[[date], bool] | None = None,
         awaited: Callable[[int], bool] = lambda _midnight: True,
+        missed: Callable[[int], None] | None = None,
     ) -> None:
         self._system = system
         self._source = source
@@ -33,6 +35,7 @@ class Deadline:
         self._services = services
         self._is_open = is_open or services.is_open
         self._awaited = awaited
+        self._missed = missed
         self._settled: date | None = None
 
     def check(self, fault: HubError | None) -> None:
@@ -49,4 +52,8 @@ class Deadline:
             batches.miss(
                 services.ledger, self._system, self._source, day=today.isoformat(), reason=reason, at=services.now
             )
+        if self._missed is not None:
+            if fault is not None:  # an answer may lie there and could not be read: nobody is silent yet
+                return
+            self._missed(since)
         self._settled = today

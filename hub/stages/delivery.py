@@ -19,8 +19,10 @@ from dataclasses import dataclass
 from hub.errors import HubError
 from hub.ledger import commands
 from hub.ledger.desk import LEASE, Desk, Lease
+from hub.ledger.revision import HEAD
 from hub.stages.entries import ActiveRules
 from hub.stages.log import LogReader
+from hub.stages.offering import Offering
 from hub.stages.receiver import ReceiverPort, Worker
 from hub.stages.writer import Writer
 
@@ -47,7 +49,8 @@ class Delivery:
         rules: Callable[[int], ActiveRules],
         refresh: Callable[[], None] = lambda: None,
     ) -> None:
-        self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        # `hub db upgrade --post` sees by the revision that an older process is still at work
+        self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}@{HEAD}"
         self._desk = desk
         self._reader = reader
         self._rules = rules
@@ -109,7 +112,9 @@ class Delivery:
                 self._start(restarted, asked)
 
     def _start(self, lease: Lease, asked: float) -> None:
-        worker = Worker(self._ports[lease.no], lease, self.owner, self._desk, self._writer, self._reader, self._rules)
+        port = self._ports[lease.no]
+        kind = Offering if port.features.pulled else Worker
+        worker = kind(port, lease, self.owner, self._desk, self._writer, self._reader, self._rules)
         worker.valid_until = asked + LEASE / 1000
         self._running[lease.no] = _Running(worker, asyncio.create_task(worker.run(), name=lease.key))
 

@@ -211,8 +211,6 @@ class Dispatcher:
         fresh: list[tuple[int, Wire, int, bytes]] = []
         seen: dict[tuple[str, int], int] = {}
         for record, wire in decoded:
-            if STARTED in wire.type:
-                poll.batch.arrived.append((report_of(wire),))
             source = numbers[wire.source]
             key = (wire.id, source)
             digest = _digest(wire, record.value or b"")
@@ -230,8 +228,22 @@ class Dispatcher:
         poll.batch.repeats = [(times, event_id, source) for (event_id, source), times in seen.items()]
         news = [New(pos, wire, source, body, *type_of(wire.type), Lazy(wire.data)) for pos, wire, source, body in fresh]
         self._planner.load(news)
+        self._planner.dawn(poll.batch)
         for new in news:
             self._plan_one(new, poll)
+        poll.batch.arrived = self._arrived(decoded, {each.raw for each in poll.refused})
+
+    @staticmethod
+    def _arrived(decoded: list[tuple[Record, Wire]], refused: set[bytes]) -> list[tuple[str]]:
+        """Return the reports whose early marks end; a start that was refused keeps its own until a person has looked.
+
+        A correction's ends in any case: what it came to is known now.
+        """
+        return [
+            (report_of(wire),)
+            for record, wire in decoded
+            if ".event.c" in wire.type or (STARTED in wire.type and (record.value or b"") not in refused)
+        ]
 
     def _same(self, wire: Wire, earlier: tuple[int, bytes, Wire | None]) -> bool:
         """Compare by value what differs in bytes (key order, spacing)."""

@@ -15,7 +15,7 @@ from hub.events.wire import Wire, decode, head, source_of, system_of, type_of
 from hub.routing.expressions import Environment
 from hub.routing.plan import Planned, Router
 from hub.routing.projection import Projection
-from hub.routing.protection import Cut, cut_of
+from hub.routing.protection import Cut, Permission, cut_of
 from hub.routing.rules import RuleSet
 
 KEY_LIMIT = 200
@@ -23,6 +23,7 @@ DIGEST = 32  # characters of an event in the key of one whose id is too long
 VITAL = frozenset({"resident.died", "event.cancelled"})
 _NEW = b'","action":"new","data":'
 PACKED = 10_000  # packed plans remembered
+FIELDS = 8  # of a packed item; a newer hub may append more, which an older one passes over
 
 
 def is_dated(rules: RuleSet, one: Planned) -> bool:
@@ -33,9 +34,20 @@ def is_dated(rules: RuleSet, one: Planned) -> bool:
 class ActiveRules:
     """A rule set as it runs: its number in the ledger, its router and projections, its receivers' numbers."""
 
-    def __init__(self, no: int, ruleset: RuleSet, numbers: Mapping[str, int], env: Environment | None = None) -> None:
-        """Compile a rule set; `env` lends who is who in which system."""
+    def __init__(
+        self,
+        no: int,
+        ruleset: RuleSet,
+        numbers: Mapping[str, int],
+        today: Mapping[str, Permission] | None = None,
+        env: Environment | None = None,
+    ) -> None:
+        """Compile a rule set; `today` is what the city's rules permit now about protected residents, by name.
+
+        `env` lends who is who in which system.
+        """
         self.no = no
+        self._today = today or {}
         self.ruleset = ruleset
         self.router = Router(ruleset, env)
         self.projections = tuple(Projection(rule) for rule in ruleset.rules)
@@ -43,7 +55,7 @@ class ActiveRules:
         self.keys = {numbers[key]: key for key in ruleset.receivers}
         self.ends = tuple((f"{key}:0", f"{key}:0".encode()) for key in ruleset.receivers)  # of delivery keys
         self.longest = max((len(end) for end, _ in self.ends), default=0)
-        self._cuts: dict[int, Cut] = {}
+        self._cuts: dict[tuple[int, Permission | None], Cut] = {}
         self._alike = {id(one): Item.of(one) for one in self.router.ready if not is_dated(ruleset, one)}
         self._shared = frozenset(self._alike.values())
         self._packed: dict[tuple[Item, ...], bytes] = {}
@@ -62,11 +74,12 @@ class ActiveRules:
                 self._packed[key] = found
         return found
 
-    def cut(self, rule: int) -> Cut:
-        """Return what the rule leaves out about a protected resident."""
-        found = self._cuts.get(rule)
+    def cut(self, rule: int, *, then: bool = False) -> Cut:
+        """Return what the rule leaves out about a protected resident; `then`: by what was permitted then alone."""
+        today = None if then else self._today.get(self.ruleset.rules[rule].name)
+        found = self._cuts.get((rule, today))
         if found is None:
-            found = self._cuts[rule] = cut_of(self.ruleset, rule)
+            found = self._cuts[rule, today] = cut_of(self.ruleset, rule, today)
         return found
 
 
@@ -104,7 +117,7 @@ class Item:
 class Entry:
     """One event in the log with the rules it was planned by."""
 
-    __slots__ = ("_head", "_is_long", "_prefix", "_start", "_tails", "pos", "rules", "type", "wire")
+    __slots__ = ("_head", "_is_long", "_prefix", "_start", "_tails", "pos", "rules", "size", "type", "wire")
 
     def __init__(self, pos: int, wire: Wire, rules: ActiveRules) -> None:
         self.pos = pos
@@ -116,11 +129,14 @@ class Entry:
         self._prefix = ""
         self._is_long = False
         self._tails: dict[str, bytes] = {}
+        self.size = 0  # bytes of the event
 
     @classmethod
     def of(cls, pos: int, body: bytes, rules: ActiveRules) -> Entry:
         """Return the entry of a stored event."""
-        return cls(pos, decode(body), rules)
+        entry = cls(pos, decode(body), rules)
+        entry.size = len(body)
+        return entry
 
     def _open(self) -> bytes:
         self._prefix = f"{_system_in_key(self.wire.source)}/{self.wire.id}:"
@@ -180,12 +196,15 @@ class Entry:
         return made["action"], b"".join((*parts, b',"data":', orjson.dumps(data), b"}"))
 
 
-def cut_for(entry: Entry, item: Item, rules: Callable[[int], ActiveRules]) -> Cut:
-    """Return what a delivery leaves out about a protected resident: by its rule, and by the one that projected it."""
-    cut = entry.rules.cut(item.rule)
+def cut_for(entry: Entry, item: Item, rules: Callable[[int], ActiveRules], *, then: bool = False) -> Cut:
+    """Return what a delivery leaves out about a protected resident: by its rule, and by the one that projected it.
+
+    Both are held to what the city permits now, unless it is about what was made `then`.
+    """
+    cut = entry.rules.cut(item.rule, then=then)
     if item.made is not None and "by" in item.made:
         ruleset, rule = item.made["by"]
-        cut |= rules(ruleset).cut(rule)
+        cut |= rules(ruleset).cut(rule, then=then)
     return cut
 
 
@@ -229,6 +248,7 @@ class Chunk:
         """Add an event's plan; `size` is that of its body."""
         numbers = entry.rules.numbers
         planned = self.planned
+        entry.size = size
         for item in items:
             planned[numbers[item.receiver]].append((entry, item))
         if entry.type in VITAL:
@@ -251,7 +271,7 @@ def _packed(item: Item) -> tuple[Any, ...]:
 
 def unpack_plan(plan: bytes) -> list[Item]:
     """Return the planned deliveries of a stored plan."""
-    return [Item(*fields) for fields in orjson.loads(plan)]
+    return [Item(*fields[:FIELDS]) for fields in orjson.loads(plan)]
 
 
 def pack_made(rules: int, item: Item) -> bytes:
@@ -264,5 +284,5 @@ def pack_made(rules: int, item: Item) -> bytes:
 
 def unpack_made(payload: bytes) -> tuple[int, Item]:
     """Return the number of the rule set and the delivery."""
-    rules, fields = orjson.loads(payload)
-    return rules, Item(*fields)
+    rules, fields, *_ = orjson.loads(payload)
+    return rules, Item(*fields[:FIELDS])

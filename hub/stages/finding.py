@@ -9,7 +9,7 @@ from typing import Any
 
 from hub.errors import NotFound, UsageError
 from hub.events.wire import type_of
-from hub.ledger.protected import Register
+from hub.ledger.protected import Discretion
 from hub.ledger.status import DELIVERY, REASONS, delivery_code
 from hub.ledger.views import EventFilter, Views
 from hub.stages.entries import DIGEST, KEY_LIMIT, digest_of, source_in_key
@@ -38,10 +38,11 @@ class DeliveryFilter:
 class Finder:
     """Looks through one ledger."""
 
-    def __init__(self, views: Views, book: RuleBook) -> None:
+    def __init__(self, views: Views, book: RuleBook, discretion: Discretion | None = None) -> None:
+        """Open one ledger; `discretion` says whose location is not shown."""
         self._views = views
         self._book = book
-        self._register = Register(views.ledger)
+        self._register = discretion or Discretion(views.ledger)
 
     def deliveries(self, wanted: DeliveryFilter) -> Iterator[Told]:
         """Yield deliveries that fit, the newest event first; raises UsageError for a status that is none."""

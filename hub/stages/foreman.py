@@ -12,6 +12,7 @@ from hub.errors import UsageError
 from hub.ledger import commands, jobs
 from hub.ledger.engine import Ledger
 from hub.ledger.log import EventLog
+from hub.ledger.protected import Discretion
 from hub.ledger.views import EventFilter, Views
 from hub.settings.models import City, Limit
 from hub.stages import replay
@@ -24,6 +25,7 @@ from hub.stages.jobs import Plan
 from hub.stages.remaking import Edit, Today
 from hub.stages.replay import Choice
 from hub.stages.rulebook import RuleBook
+from hub.stages.shutters import list_of
 from hub.stages.told import Told
 
 
@@ -37,7 +39,8 @@ class Foreman:
         self._log = EventLog(ledger)
         self._book = book
         self._views = Views(ledger)
-        self._finder = Finder(self._views, book)
+        self._discretion = Discretion(ledger, list_of(ledger, city.protection))
+        self._finder = Finder(self._views, book, self._discretion)
 
     # --- deliveries --------------------------------------------------------------------------------------------
 
@@ -59,7 +62,9 @@ class Foreman:
         if not keys and wanted == DeliveryFilter():
             raise UsageError("which deliveries?", mend="name delivery keys, or filters such as --system and --status")
         found: Iterable[Told] = (
-            [self._finder.delivery(key) for key in keys] if keys else self._finder.deliveries(wanted)
+            sorted((self._finder.delivery(key) for key in keys), key=lambda told: told.entry.pos)
+            if keys
+            else self._finder.deliveries(wanted)
         )
         remakes: list[replay.Remake] = []
         if now:
@@ -122,7 +127,7 @@ class Foreman:
         return [self._views.event(self._views.find(reference)) for reference in references]
 
     def _amender(self) -> Amender:
-        return Amender(self._log, self._book, self._rules, self._city)
+        return Amender(self._log, self._book, self._rules, self._city, self._discretion)
 
     @staticmethod
     def _limited(plan: Plan, limit: Limit | None, events: int | None = None) -> Plan:
@@ -155,11 +160,11 @@ class Foreman:
         """Plan to send a system again what it took since a moment (milliseconds), which its restored data lacks."""
         plan = Plan("restore", {"system": system, "to": to, "even_if_stale": True, **options})
         for key, number in self._receivers(system, plan).items():
-            taken = commands.arrived_since(self._ledger, number, to)
+            taken = commands.count_arrived_since(self._ledger, number, to)
             if taken:
                 plan.orders.append(jobs.Order(number, "restore"))
-                plan.counts["resend"] += len(taken)
-                plan.receivers[key] += len(taken)
+                plan.counts["resend"] += taken
+                plan.receivers[key] += taken
         return plan
 
     def _newcomer(self, system: str, plan: Plan) -> Newcomer:

@@ -10,20 +10,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hub.adapters.contract import SourceBatch
 from hub.ledger import batches, quarantine, sources
 from hub.ledger.batches import Arrival
-from hub.ledger.protected import protect_early
+from hub.ledger.protected import believe, last_list, protect_early
 from hub.ledger.quarantine import Entry
 from hub.ledger.sources import Tally
 from hub.settings.models import Guard, Protection
 from hub.stages import residue, spool
 from hub.stages.clock import new_batch_id
-from hub.stages.guards import EARLIER, breaches, list_breaches
-from hub.stages.protecting import protected_in
+from hub.stages.guards import EARLIER, Listed, breaches, list_breaches
+from hub.stages.protecting import marks_in
 from hub.stages.records import Origin, Prepared, fault, publish_sound, wording
 from hub.stages.services import Services
 from hub.stages.spool import Spool
@@ -40,9 +40,11 @@ class _Unit:
     ignored: int = 0
     waiting: int = 0
     sealed: bool = False
+    named: set[str] = field(default_factory=set)  # residents
 
     def add(self, prepared: Prepared) -> None:
         self.spool.add(prepared.records)
+        self.named.update(key.decode() for key, _ in prepared.records)
         self.arrival.rows += prepared.rows
         self.arrival.events.update(prepared.types)
         self.arrival.quarantined += len(prepared.entries)
@@ -59,14 +61,27 @@ class Gate:
     """The gate of one source; it takes one batch of rows after the other."""
 
     def __init__(
-        self, system: str, source: str, guard: Guard, services: Services, protection: Protection | None = None
+        self,
+        system: str,
+        source: str,
+        guard: Guard,
+        services: Services,
+        protection: Protection | None = None,
+        *,
+        by_changes: bool = False,
     ) -> None:
+        """Open the gate of a source; `protection` is set for the one that brings the list of protected residents.
+
+        `by_changes` says that what comes is not the whole list: `ListWatch` looks at that.
+        """
         if services.held is None:
             raise ValueError("a guarded source needs a folder for held batches")
         self._system = system
         self._source = source
         self._guard = guard
         self._protection = protection
+        self._by_changes = by_changes
+        self._key = f"{system}.{source}"
         self._services = services
         self._folder = services.held
         self._unit: _Unit | None = None
@@ -102,7 +117,7 @@ class Gate:
             return self._unit
         await self.abandon(steps)
         id_ = batch.batch_id or new_batch_id(self._source, self._services.clock())
-        made = await steps.once(spool.create, self._folder, f"{self._system}.{self._source}")
+        made = await steps.once(spool.create, self._folder, self._key)
         self._unit = _Unit(batch.batch_id, Arrival(self._system, self._source, id_, batch.label), made)
         return self._unit
 
@@ -115,8 +130,10 @@ class Gate:
             await self.abandon(steps)
             return None
         reasons = breaches(self._guard, unit.arrival, earlier)
-        if self._protection is not None:
-            reasons += list_breaches(self._protection, unit.arrival.rows, earlier)
+        if self._protection is not None and not self._by_changes:
+            last = await steps.lasting(last_list, self._services.ledger, self._key)
+            found = Listed(unit.arrival.rows, unit.named, last, earlier, unit.arrival.quarantined)
+            reasons += list_breaches(self._protection, found)
         if reasons:
             return await self._hold(unit, position, "; ".join(reasons), steps)
         return await self._let_through(unit, position, steps)
@@ -130,7 +147,8 @@ class Gate:
         return waiting not in (None, arrival.id), known is not None and known.status != "open", earlier
 
     async def _hold(self, unit: _Unit, position: dict[str, Any], reason: str, steps: Steps) -> Tally:
-        token = await steps.once(unit.spool.seal)
+        whole = {} if self._protection is None else {"list": not self._by_changes}
+        token = {**await steps.once(unit.spool.seal), **whole}
         unit.sealed = True
         await steps.lasting(self._protect, unit)
         mine = await steps.lasting(self._keep_held, unit, position, reason, token)
@@ -141,7 +159,7 @@ class Gate:
     def _protect(self, unit: _Unit) -> None:
         """Protect at once whom a held batch protects: a person may take days, and nothing may be told meanwhile."""
         for chunk in unit.spool.chunks():
-            protect_early(self._services.ledger, protected_in(chunk))
+            protect_early(self._services.ledger, marks_in(chunk))
 
     def _keep_held(self, unit: _Unit, position: dict[str, Any], reason: str, token: Mapping[str, Any]) -> bool:
         services = self._services
@@ -160,6 +178,7 @@ class Gate:
 
     def _keep_published(self, unit: _Unit, position: dict[str, Any], refused: Counter[str]) -> None:
         services, arrival = self._services, unit.arrival
+        read_at = sources.load(services.ledger, self._system, self._source).read_at
         count = refused.total()
         counted = Arrival(
             arrival.system,
@@ -173,7 +192,12 @@ class Gate:
         )
         with services.ledger.write() as connection:
             batches.record(connection, [counted], services.now)
-            self._advance(connection, position, unit.tally(count), services.ledger.now(connection))
+            in_part = self._protection is not None and self._by_changes
+            if self._protection is not None and not in_part:
+                believe(connection, self._key, unit.named)
+            self._advance(
+                connection, position, unit.tally(count), read_at if in_part else services.ledger.now(connection)
+            )
 
     def _advance(self, connection: Any, position: dict[str, Any], tally: Tally, at: int) -> None:
         sources.advance(connection, self._system, self._source, position=position, tally=tally, at=at)

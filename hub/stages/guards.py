@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from decimal import Decimal
 from statistics import median
 
@@ -20,19 +22,45 @@ def breaches(guard: Guard, arrival: Arrival, earlier: Sequence[int]) -> list[str
     return [*_rows(guard, arrival.rows), *_change(guard, arrival.rows, earlier), *_per_event(guard, arrival)]
 
 
-def list_breaches(protection: Protection, rows: int, earlier: Sequence[int]) -> list[str]:
-    """Return in words why a list of protected residents is not believed: it is empty, or too much has vanished.
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A list of protected residents as read: whom it `named`, whom the `last` one named that was believed.
 
-    `earlier` are the sizes of the last lists, the newest first.
+    `sizes` are the rows of the last lists, the newest first; `unreadable` counts rows that could not be read.
     """
-    if not rows:
+
+    rows: int
+    named: AbstractSet[str]
+    last: AbstractSet[str]
+    sizes: Sequence[int] = ()
+    unreadable: int = 0
+
+
+def list_breaches(protection: Protection, found: Listed) -> list[str]:
+    """Return in words why a list of protected residents is not believed.
+
+    It is empty, rows of it cannot be read, it has shrunk, or too many whom the last one named are not in it, whoever
+    else may be.
+    """
+    if not found.rows:
         return ["the list of protected residents is empty"] if protection.empty == "refuse" else []
-    last = earlier[0] if earlier else 0
-    if (last - rows) * 100 <= last * Decimal(protection.max_drop.removesuffix("%")):
-        return []
-    return [
-        f"{_many(rows)}, more than {protection.max_drop} fewer than in the last list of protected residents ({last})"
-    ]
+    reasons = []
+    if found.unreadable:
+        reasons.append(f"{_many(found.unreadable)} of the list of protected residents cannot be read")
+    most = Decimal(protection.max_drop.removesuffix("%"))
+    last = found.sizes[0] if found.sizes else 0
+    vanished = len(found.last - found.named)
+    if (last - found.rows) * 100 > last * most:
+        reasons.append(
+            f"{_many(found.rows)}, more than {protection.max_drop} fewer than in the last list of protected residents"
+            f" ({last})"
+        )
+    elif vanished * 100 > len(found.last) * most:
+        reasons.append(
+            f"{vanished} of {len(found.last)} residents whom the last list of protected residents named are not in it,"
+            f" more than {protection.max_drop}"
+        )
+    return reasons
 
 
 def _rows(guard: Guard, rows: int) -> list[str]:

@@ -26,9 +26,15 @@ Json = dict[str, Any]
 class HeldEvents:
     """The held events whose spools lie in a folder of this machine."""
 
+    end = END
+
     def __init__(self, ledger: Ledger, folder: Path) -> None:
         self._ledger = ledger
         self._folder = folder
+
+    def owns(self, cursor: str) -> bool:
+        """Tell whether a cursor goes on among held events."""
+        return _CURSOR.fullmatch(cursor) is not None
 
     def page(self, wanted: EventFilter, *, limit: int, cursor: str | None = None) -> tuple[list[Json], str | None]:
         """Return events as lists show them, batch by batch in their order, and the cursor of what follows."""
@@ -69,11 +75,6 @@ class HeldEvents:
             for line in lines:
                 yield offset, decode(line)
                 offset += len(line)
-
-
-def is_cursor(cursor: str) -> bool:
-    """Tell whether a cursor goes on among held events."""
-    return _CURSOR.fullmatch(cursor) is not None
 
 
 def _fits(wire: Wire, wanted: EventFilter) -> bool:

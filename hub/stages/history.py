@@ -77,6 +77,8 @@ class Past:
 
     def without(self, report: Past | None) -> dict[str, Any]:
         """Return the values as they would stand if one report had not come."""
+        if not self.reports:
+            return dict(self.said)
         heard = self.heard(report)
         values = dict(heard[0].said)
         for each in heard[1:]:
@@ -203,26 +205,66 @@ class History:
         return max(found, key=_number, default=None)
 
 
+def households_of(events: Iterable[Past]) -> set[str]:
+    """Return the numbers of the households that events name."""
+    named = (event.said.get(name) for event in events for name in ("household_no", "to_household"))
+    return {str(number) for number in named if number}
+
+
 def effective(event: Past) -> str:
     """Return an event's effective date."""
     return str(event.data.get("effective_on", ""))
 
 
-def stored(log: EventLog, book: RuleBook, subject: str) -> tuple[list[Past], list[Link]]:
-    """Return a resident's events as the ledger has them, and their relations."""
-    rows, links = log.of_resident(subject)
-    events = {row[0]: past_of(row[0], bytes(row[4]), row[1], book[row[2]], unpack_plan(bytes(row[3]))) for row in rows}
-    for pos, payload in commands.newcomers(log.ledger, list(events)):
-        ruleset, item = unpack_made(payload)
-        events[pos].also.append((item, book[ruleset]))
-    return list(events.values()), [Link(*link) for link in links]
+class Archive:
+    """The residents' events as the ledger has them, with their relations: read for many at once, and kept until told.
+
+    Each asking makes them anew: a history changes what it is given.
+    """
+
+    def __init__(self, log: EventLog, book: RuleBook) -> None:
+        self._log = log
+        self._book = book
+        self._rows: dict[str, list[Any]] = {}
+        self._links: dict[str, list[Link]] = {}
+        self._also: dict[int, list[bytes]] = {}
+
+    def load(self, subjects: Iterable[str]) -> None:
+        """Bring in residents that are not here."""
+        missing = [subject for subject in dict.fromkeys(subjects) if subject not in self._rows]
+        if not missing:
+            return
+        self._rows.update((subject, []) for subject in missing)
+        self._links.update((subject, []) for subject in missing)
+        rows, links = self._log.of_residents(missing)
+        whose = {}
+        for row in rows:
+            self._rows[row[5]].append((row[0], decode(bytes(row[4])), *row[1:4]))
+            whose[row[0]] = row[5]
+        for link in links:
+            self._links[whose[link[1]]].append(Link(*link))
+        for pos, payload in commands.newcomers(self._log.ledger, list(whose)):
+            self._also.setdefault(pos, []).append(payload)
+
+    def of(self, subject: str) -> tuple[list[Past], list[Link]]:
+        """Return a resident's events and their relations."""
+        self.load((subject,))
+        return [self._past(*row) for row in self._rows[subject]], list(self._links[subject])
+
+    def _past(self, pos: int, wire: Wire, source: int, ruleset: int, plan: bytes) -> Past:
+        past = Past(pos, wire, source, self._book[ruleset], unpack_plan(bytes(plan)))
+        for payload in self._also.get(pos, ()):
+            number, item = unpack_made(payload)
+            past.also.append((item, self._book[number]))
+        return past
+
+    def forget(self) -> None:
+        """Let go of all of them: what is in the ledger has changed, or they are no longer needed."""
+        self._rows.clear()
+        self._links.clear()
+        self._also.clear()
 
 
 def _number(event: Past) -> tuple[int, int, str]:
     text = str(event.wire.sequence)
     return (1, int(text), "") if text.lstrip("-").isdecimal() else (0, 0, text)
-
-
-def past_of(pos: int, body: bytes, source: int, rules: ActiveRules, items: list[Item]) -> Past:
-    """Return a stored event."""
-    return Past(pos, decode(body), source, rules, items)

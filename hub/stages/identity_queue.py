@@ -5,6 +5,7 @@ Of a resident who is protected, also if only perhaps, nothing is shown that tell
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import orjson
@@ -13,7 +14,7 @@ from hub.events.wire import Lazy, decode, system_of
 from hub.ledger import identities
 from hub.ledger.engine import Ledger
 from hub.ledger.identities import Item
-from hub.ledger.protected import Register
+from hub.ledger.protected import Discretion
 from hub.ledger.status import event_code
 from hub.ledger.views import EventFilter
 from hub.routing.protection import locates_person
@@ -22,7 +23,9 @@ from hub.stages.times import moment
 Json = dict[str, Any]
 HIDDEN = "＊"
 STATUS = "awaiting-identity"
-CURSOR = "identity-"
+PREFIX = "identity-"
+END = "identity-0"  # the cursor after the last one
+_CURSOR = re.compile(r"identity-[0-9]+")
 
 
 def masked(type_: str, data: Json) -> Json:
@@ -51,11 +54,14 @@ def summary(item: Item) -> Json:
     }
 
 
-def whole(ledger: Ledger, no: int) -> Json:
-    """Return an entry with its event and what was decided; raises `NotFound`."""
+def whole(ledger: Ledger, no: int, discretion: Discretion | None = None) -> Json:
+    """Return an entry with its event and what was decided; raises `NotFound`.
+
+    `discretion` says whose location is not shown; without it, that of residents known to be protected.
+    """
     item = identities.show(ledger, no)
     event = orjson.loads(item.body)
-    hidden = bool(Register(ledger)(each for each in (item.found, item.subject) if each))
+    hidden = bool((discretion or Discretion(ledger))(each for each in (item.found, item.subject) if each))
     deeds = [
         {
             "at": moment(deed.at),
@@ -72,33 +78,42 @@ def whole(ledger: Ledger, no: int) -> Json:
     return {**summary(item), "protected": hidden, "data": data, "deeds": deeds}
 
 
-class Waiting:
+class Unlinked:
     """Reports that wait to be linked and are nowhere else, as lists of events show them."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    end = END
+
+    def __init__(self, ledger: Ledger, discretion: Discretion) -> None:
         self._ledger = ledger
+        self._discretion = discretion
+
+    def owns(self, cursor: str) -> bool:
+        """Tell whether a cursor goes on among these reports."""
+        return _CURSOR.fullmatch(cursor) is not None
 
     def page(self, wanted: EventFilter, *, limit: int, cursor: str | None = None) -> tuple[list[Json], str | None]:
         """Return events, the newest first, and the cursor of what follows."""
-        if wanted.statuses and event_code(STATUS) not in wanted.statuses:
-            return [], None
-        if wanted.batch is not None:
+        asked = not wanted.statuses or event_code(STATUS) in wanted.statuses
+        if not asked or wanted.batch is not None or cursor == END:
             return [], None
         items: list[Json] = []
-        after = cursor.removeprefix(CURSOR) if cursor else None
+        after = cursor.removeprefix(PREFIX) if cursor else None
         while True:
             found, after = identities.listing(self._ledger, limit=200, cursor=after)
             for item in found:
                 if item.provisional or not _fits(item, wanted):
                     continue
                 if len(items) == limit:
-                    return items, f"{CURSOR}{items[-1]['identity']}"
+                    return items, f"{PREFIX}{items[-1]['identity']}"
                 items.append(self._listed(item))
             if after is None:
                 return items, None
 
-    def event(self, reference: str) -> Json | None:
-        """Return the one report that waits under an id, `<id>` or `<source system>/<id>`; None when there is none."""
+    def event(self, reference: str, *, whole: bool = False) -> Json | None:
+        """Return the one report that waits under an id, `<id>` or `<source system>/<id>`; None when there is none.
+
+        The `whole` event is shown to the system that reported it.
+        """
         found = identities.by_event(self._ledger, None, reference)
         for at, letter in enumerate(reference):
             if letter == "/" and not found:
@@ -112,7 +127,7 @@ class Waiting:
         for name in ("status", "batch", "deliveries", "identity"):
             del shown[name]
         data = dict(Lazy(decode(item.body).data))
-        hidden = bool(item.found and Register(self._ledger)([item.found]))
+        hidden = not whole and bool(item.found and self._discretion([item.found]))
         return {
             "event": {**shown, "data": masked(item.type, data) if hidden else data},
             "status": STATUS,

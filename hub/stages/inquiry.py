@@ -20,20 +20,22 @@ from hub.ledger import kept_bytes
 from hub.ledger.engine import Ledger
 from hub.ledger.facts import FactBook
 from hub.ledger.log import EventLog
-from hub.ledger.protected import Register
-from hub.ledger.status import EVENT, event_code
+from hub.ledger.protected import Discretion
+from hub.ledger.status import event_code, event_word
 from hub.ledger.views import EventFilter, Views
 from hub.routing.plan import View
+from hub.routing.protection import without_location
 from hub.stages.entries import Entry, Item, unpack_plan
 from hub.stages.finding import DeliveryFilter, Finder, concerns, events_of, matches
-from hub.stages.held import END, STATUS, HeldEvents, is_cursor
-from hub.stages.identity_queue import CURSOR, Waiting
+from hub.stages.held import STATUS, HeldEvents
+from hub.stages.identity_queue import Unlinked
 from hub.stages.overview import overview
 from hub.stages.rulebook import RuleBook
 from hub.stages.scene import attributes
 from hub.stages.silence import Silence
 from hub.stages.times import moment
 from hub.stages.told import told_of
+from hub.stages.waiting import WaitingEvents
 
 __all__ = ["DeliveryFilter", "Inquiry"]
 
@@ -48,32 +50,50 @@ CHANGING = frozenset({"cancels", "corrects", "enriches", "contradicts"})  # of r
 class Inquiry:
     """Answers from one ledger."""
 
-    def __init__(self, ledger: Ledger, book: RuleBook, held: Path | None = None) -> None:
-        """Open the ledger's books; `held` is the folder of held batches on this machine."""
-        self._held = HeldEvents(ledger, held) if held is not None else None
+    def __init__(
+        self, ledger: Ledger, book: RuleBook, held: Path | None = None, discretion: Discretion | None = None
+    ) -> None:
+        """Open the ledger's books; `held` is the folder of held batches on this machine.
+
+        `discretion` says whose location is not shown; without it, that of residents known to be protected.
+        """
+        self._discretion = discretion or Discretion(ledger)
+        self._unlinked = Unlinked(ledger, self._discretion)
+        self._unlogged: list[HeldEvents | WaitingEvents | Unlinked] = [WaitingEvents(ledger), self._unlinked]
+        if held is not None:
+            self._unlogged.insert(0, HeldEvents(ledger, held))
         self._ledger = ledger
-        self._waiting = Waiting(ledger)
         self._views = Views(ledger)
         self._book = book
-        self._finder = Finder(self._views, book)
+        self._finder = Finder(self._views, book, self._discretion)
         self._silence = Silence(self._views, book)
 
     # --- events ------------------------------------------------------------------------------------------------
 
-    def event(self, reference: str, *, lang: str = "ja") -> Json:
-        """Return one event as `hub events show` tells it; raises NotFound and AmbiguousId."""
+    def event(self, reference: str, *, lang: str = "ja", whole: bool = False) -> Json:
+        """Return one event as `hub events show` tells it; raises NotFound and AmbiguousId.
+
+        Of a protected resident, what locates them is left out and named in `withheld`, unless the `whole` event is
+        shown to the system that reported it.
+        """
         try:
             row = self._views.event(self._views.find(reference))
         except NotFound:
-            waiting = self._waiting.event(reference)
+            waiting = self._unlinked.event(reference, whole=whole)
             if waiting is None:
                 raise
             return {**waiting, **NO_RELATIONS, "deliveries": [], "not_told": []}
         entry, _ = self._entry(row)
         states = self._views.states([row.pos])
+        event, withheld = _cloud_event(entry), []
+        if not whole and self._protected([row]):
+            data = event["data"]
+            event["data"] = without_location(entry.type, data)
+            withheld = [name for name in data if name not in event["data"]]
         return {
-            "event": _cloud_event(entry),
-            "status": EVENT[row.status],
+            "event": event,
+            **({"withheld": withheld} if withheld else {}),
+            "status": event_word(row.status),
             "seen": row.seen,
             "recorded_at": moment(row.recorded_at),
             **self._kept_bytes(entry),
@@ -130,24 +150,20 @@ class Inquiry:
     def events(self, wanted: EventFilter, *, limit: int = 50, cursor: str | None = None) -> Json:
         """Return a page of events: `{"items": […], "next": cursor or null}`.
 
-        Reports that wait to be linked come first, then those of held batches, then the log, the newest first.
+        Those of held batches come first, batch by batch, then those that wait for a person, in the review queue or to
+        be linked; then what is in the log, the newest first.
         """
-        if cursor is not None and not cursor.startswith(CURSOR):
-            return self._stored(wanted, limit, cursor)
-        items, following = self._waiting.page(wanted, limit=limit, cursor=cursor)
-        if following is not None or len(items) == limit:
-            return {"items": items, "next": following or f"{CURSOR}0"}
-        rest = self._stored(wanted, limit - len(items), None)
-        return {"items": items + rest["items"], "next": rest["next"]}
-
-    def _stored(self, wanted: EventFilter, limit: int, cursor: str | None) -> Json:
-        if self._held is None or not (cursor is None or is_cursor(cursor)):
+        owner = next((part for part in self._unlogged if cursor is not None and part.owns(cursor)), None)
+        if cursor is not None and owner is None:
             return self._logged(wanted, limit, cursor)
-        items, following = self._held.page(wanted, limit=limit, cursor=cursor)
-        if following is not None:
-            return {"items": items, "next": following}
-        if items and len(items) == limit:
-            return {"items": items, "next": END}
+        items: list[Json] = []
+        for part in self._unlogged[self._unlogged.index(owner) if owner is not None else 0 :]:
+            found, following = part.page(wanted, limit=limit - len(items), cursor=cursor if part is owner else None)
+            items += found
+            if following is not None:
+                return {"items": items, "next": following}
+            if len(items) >= limit:
+                return {"items": items, "next": part.end}
         if wanted.statuses == (event_code(STATUS),):
             return {"items": items, "next": None}
         rest = self._logged(wanted, limit - len(items), None)
@@ -158,7 +174,7 @@ class Inquiry:
         items = [
             {
                 **_cloud_event(entry, data=False),
-                "status": EVENT[row.status],
+                "status": event_word(row.status),
                 "recorded_at": moment(row.recorded_at),
                 "batch": row.batch_id,
                 "deliveries": len(plan),
@@ -230,7 +246,7 @@ class Inquiry:
 
     def _protected(self, rows: Sequence[Any]) -> dict[str, bool]:
         """Return the residents whose payloads are shown without what locates them."""
-        return Register(self._ledger)(row.subject for row in rows)
+        return self._discretion(row.subject for row in rows)
 
     # --- the state of all --------------------------------------------------------------------------------------
 

@@ -35,6 +35,10 @@ class Intake:
 
     def __init__(self, runners: list[SourceRunner], services: Services) -> None:
         self._readers = [Reader(runner, services) for runner in runners]
+        by_key = {reader.key: reader for reader in self._readers}
+        for runner, reader in zip(runners, self._readers, strict=True):
+            if runner.extract is not None and runner.extract.after is not None:
+                reader.first = by_key.get(f"{runner.system}.{runner.extract.after}")
         self._releaser = Releaser(services, services.held) if services.held is not None else None
 
     async def run(self, stop: asyncio.Event) -> None:

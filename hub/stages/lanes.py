@@ -77,7 +77,8 @@ class Lanes:
 
         `besides` are deliveries that will not do.
         """
-        may = (lane[0] for lane in self._lanes.values() if lane[0].due is not None or lane[0].follows)
+        heads = (lane[0] for lane in self._lanes.values())
+        may = (head for head in heads if not head.answered and (head.due is not None or head.follows))
         heads = (head for head in may if (head.pos, head.job) not in besides)
         return min(heads, key=_order, default=None)
 

@@ -84,10 +84,7 @@ class Loader:
         tally = Tally(**said["tally"])
         units = await asyncio.to_thread(lambda: iter(source.read(said["position"])))
         while (batch := await asyncio.to_thread(_next, units)) is not None:
-            if (
-                not await self.mine()
-                or await asyncio.to_thread(lambda: jobs.get(self.ledger, task.job).status) != "running"
-            ):
+            if not await self.mine() or not await asyncio.to_thread(jobs.is_running, self.ledger, task.job):
                 return  # paused or cancelled: it is gone on with from here, or not at all
             prepared = await asyncio.to_thread(_prepared, batch, marked, origin, said["as_of"])
             refused = await publish_sound(self.producer, self.topic, prepared.records)

@@ -7,9 +7,9 @@ from typing import Any
 
 import orjson
 
-from hub.ledger import alerts, batches, identities, quarantine, sources
+from hub.ledger import alerts, batches, identities, quarantine, reviews, sources
 from hub.ledger.engine import Ledger
-from hub.ledger.status import EVENT, PERSONAL, delivery_words, event_code
+from hub.ledger.status import PERSONAL, delivery_words, event_code, event_word
 from hub.ledger.views import EventFilter, Views
 from hub.stages.times import moment
 
@@ -21,8 +21,8 @@ def morning(ledger: Ledger) -> list[Json]:
     """Return what needs a person, the oldest first.
 
     Each is `{"kind", "system", "name", "count", "since", "why", "do"}`: `kind` is dead, unknown, held, stands-still,
-    source, quarantine, batch, review, identity or text; `name` is a receiver, a source, a batch or an event; `do`
-    is a command.
+    source, quarantine, batch, review, waiting or reported (both in `hub review`), identity or text; `name` is a
+    receiver, a source, a batch or an event; `do` is a command.
     """
     found = [
         *_deliveries(ledger), *_receivers(ledger), *_intake(ledger), *_reviews(ledger), *_identities(ledger),
@@ -84,9 +84,13 @@ def _intake(ledger: Ledger) -> Iterator[Json]:
 
 
 def _reviews(ledger: Ledger) -> Iterator[Json]:
+    for kind, system, source, status, count, since in reviews.waiting(ledger):
+        do = f"hub review list --system {system} --status {status}"
+        name = ".".join(filter(None, (system, source)))
+        yield _item("waiting" if status == "waiting" else "reported", name, count, since, kind, do)
     wanted = EventFilter(statuses=(event_code("awaiting-review"),))
     for row in Views(ledger).events(wanted, PAGE):
-        yield _item("review", "", 1, row.recorded_at, EVENT[row.status], f"hub events show {row.id}")
+        yield _item("review", "", 1, row.recorded_at, event_word(row.status), f"hub events show {row.id}")
 
 
 def _identities(ledger: Ledger) -> Iterator[Json]:

@@ -16,14 +16,18 @@ from hub.ledger.commands import Command, Known
 from hub.ledger.desk import Failure, Hold, Noted, now_ms
 from hub.ledger.engine import Ledger
 from hub.ledger.status import (
+    ALTERED,
     CANCELLED,
+    CONFIRMED,
     DEAD,
     DELIVERED,
     REPLACEABLE,
     SCHEDULED,
     SUPERSEDED,
+    UNANSWERED,
     UNKNOWN,
     WAITING,
+    WARNING,
     delivery_code,
     delivery_words,
 )
@@ -33,6 +37,8 @@ from hub.stages.lanes import Lanes, Scheduled
 
 AT_ONCE = 2_000  # commands carried out in one settlement
 QUEUED = "queued"
+BEFORE = "queued before"
+_JUDGED = frozenset({"retry", "resend", "restore"})  # what may be overtaken
 PAUSED = delivery_code("held", "paused")
 DECIDED = frozenset(delivery_code("held", reason) for reason in ("ask", "approval", "incomplete"))  # by a person
 
@@ -45,19 +51,30 @@ class Record(Protocol):
     failures: list[Failure]
     obeyed: list[tuple[int, str]]
     noted: list[Noted]
+    pause: str
 
     def finish(self, status: int, job: int, pos: int, no: int) -> None:
         """Note an ending."""
 
+    def answer(self, status: int, job: int, pos: int, no: int) -> None:
+        """Note what is said of a delivery that has arrived."""
+
 
 @dataclass(slots=True)
 class Waiting:
-    """What waits at the receiver, and how the owner ends one of them: `end(hold, status)`."""
+    """What waits at the receiver, and how the owner ends one of them: `end(hold, status)`.
+
+    `end_unread(pos)` ends what is planned and lies unread in the log, and says whether it did; `stops`: a dead letter
+    stops the receiver; `answers`: its system answers for what it was delivered.
+    """
 
     lanes: Lanes
     scheduled: Scheduled
     record: Record
     end: Callable[[Hold, int], None]
+    end_unread: Callable[[int], bool] = lambda _: False
+    stops: bool = False
+    answers: bool = False
 
     def find(self, subject: str, pos: int, job: int) -> Hold | None:
         """Return what waits of a delivery."""
@@ -75,6 +92,12 @@ class Waiting:
         self.lanes.remove(hold.subject, hold.pos, hold.job)
         self.record.holds[:] = [each for each in self.record.holds if (each.pos, each.job) != (hold.pos, hold.job)]
         self.record.released.append((hold.pos, hold.job))
+
+    def let_go(self, subject: str, pos: int, job: int | None = None) -> None:
+        """Let go of what is delivered and was held until its answer: under one job number, or under any."""
+        for hold in self.lanes.of(subject):
+            if hold.answered and hold.pos == pos and job in (None, hold.job):
+                self.take_back(hold)
 
     def of_job(self, job: int) -> list[Hold]:
         """Return what a job put here."""
@@ -98,7 +121,7 @@ class Orders:
     def __init__(self, receiver: int, ledger: Ledger) -> None:
         self._receiver = receiver
         self._ledger = ledger
-        self._deeds: dict[str, Callable[[Command, Asked, Waiting], str]] = {
+        self._deeds: dict[str, Callable[[Command, Asked, Waiting], str | None]] = {
             "retry": self._retry,
             "resend": self._resend,
             "restore": self._restore,
@@ -109,25 +132,32 @@ class Orders:
             "resume": self._resume,
             "cancel": self._cancel,
             "accept": answers.accept,
+            "warn": answers.warn,
             "refuse": answers.refuse,
+            "give_up": answers.give_up,
+            "take": answers.take,
+            "decline": answers.decline,
+            "reconsider": answers.reconsider,
         }
         self._pace: dict[int, float] = {}  # job → when its last delivery is due, in milliseconds
+        self._restored: dict[int, tuple[int, int]] = {}  # command → how far a restore has come, how many that were
 
     def look(self) -> Asked | None:
         """Return what there is to do now, None when nothing is; reads the ledger."""
-        found = commands.next_of(self._ledger, self._receiver, AT_ONCE)
+        found = commands.next_of(self._ledger, self._receiver, AT_ONCE, list(self._deeds))
         if not found:
             return None
-        arrived = {
-            each.no: commands.arrived_since(self._ledger, self._receiver, each.args["to"])
-            for each in found
-            if each.kind == "restore"
-        }
+        arrived = {each.no: self._arrived(each) for each in found if each.kind == "restore"}
         positions = {each.pos for each in found} | {pos for taken in arrived.values() for pos, _, _ in taken}
         cancelled = [each for each in found if each.kind == "cancel"]
         return Asked(
             found,
-            commands.known(self._ledger, self._receiver, positions),
+            commands.known(
+                self._ledger,
+                self._receiver,
+                positions,
+                judged=any(each.kind in _JUDGED and not each.args.get("even_if_stale") for each in found),
+            ),
             arrived,
             {each.no: commands.open_of(self._ledger, each.job, self._receiver) for each in cancelled},
             {each.no: commands.tried_again(self._ledger, each.job, self._receiver) for each in cancelled},
@@ -137,7 +167,13 @@ class Orders:
         """Change what waits as asked, and note each command's result."""
         for command in asked.commands:
             result = self._deeds[command.kind](command, asked, waiting)
-            waiting.record.obeyed.append((command.no, result))
+            if result is not None:
+                waiting.record.obeyed.append((command.no, result))
+
+    def _arrived(self, command: Command) -> list[tuple[int, int, bytes | None]]:
+        """Return the next of what a restored system has forgotten."""
+        after, _ = self._restored.get(command.no, (-1, 0))
+        return commands.arrived_since(self._ledger, self._receiver, command.args["to"], after=after, limit=AT_ONCE)
 
     def _due(self, command: Command, waiting: Waiting) -> int:
         """Return when a job's next delivery is due, by its rate (deliveries a second)."""
@@ -158,7 +194,7 @@ class Orders:
         known, key = asked.known, (command.pos, command.target)
         subject = known.subjects[command.pos]
         hold = waiting.find(subject, *key)
-        if hold is not None:
+        if hold is not None and not hold.answered:
             return self._sooner(command, hold, waiting)
         if key not in known.ended:
             return "planned"
@@ -193,9 +229,10 @@ class Orders:
         known, key = asked.known, (command.pos, command.job)
         subject = known.subjects[command.pos]
         if key in known.ended or waiting.find(subject, *key) is not None:
-            return "queued before"
+            return BEFORE
         if command.pos in known.overtaken and not command.args.get("even_if_stale"):
             return self._supersede(key, 0, known, waiting)
+        waiting.let_go(subject, command.pos)  # the answer that counts is to what is sent now
         item = unpack_made(command.payload)[1] if command.payload is not None else None
         status, detail, due = self._beginning(command, item, waiting)
         waiting.keep(Hold(*key, subject, status, detail, now_ms(), due, 0, 0, command.payload, command.job))
@@ -208,14 +245,23 @@ class Orders:
             return SCHEDULED, item.detail, item.due
         return WAITING, "", self._due(command, waiting)
 
-    def _restore(self, command: Command, asked: Asked, waiting: Waiting) -> str:
-        """Send again, in order, everything the receiver took since a moment: its system has forgotten it."""
+    def _restore(self, command: Command, asked: Asked, waiting: Waiting) -> str | None:
+        """Send again, in order, everything the receiver took since a moment: its system has forgotten it.
+
+        A part of it in one settlement; None while there is more.
+        """
         taken = asked.arrived[command.no]
         for pos, target, payload in taken:
             one = replace(command, kind="resend", pos=pos, target=target, payload=payload)
             now, result = now_ms(), self._resend(one, asked, waiting)
-            waiting.record.noted.append(Noted(command.job, "resend", pos, target, payload, now, result))
-        return str(len(taken))
+            if result != BEFORE:  # else it is noted already: the hub ended in the middle of this
+                waiting.record.noted.append(Noted(command.job, "resend", pos, target, payload, now, result))
+        count = self._restored.get(command.no, (-1, 0))[1] + len(taken)
+        if len(taken) < AT_ONCE:
+            self._restored.pop(command.no, None)
+            return str(count)
+        self._restored[command.no] = taken[-1][0], count
+        return None
 
     def _release(self, command: Command, asked: Asked, waiting: Waiting) -> str:
         hold = waiting.find(asked.known.subjects[command.pos], command.pos, command.target)
@@ -228,19 +274,28 @@ class Orders:
         """End what was not delivered; nobody will hear of it."""
         key = (command.pos, command.target)
         hold = waiting.find(asked.known.subjects[command.pos], *key)
-        if hold is not None:
+        if hold is not None and not hold.answered:
             waiting.end(hold, CANCELLED)
         elif asked.known.ended.get(key, (0, 0))[0] in DEAD:
             waiting.record.finish(CANCELLED, key[1], key[0], asked.known.ended[key][1])
-        else:
+        elif key in asked.known.ended or command.target or not waiting.end_unread(command.pos):
             return _as_it_is(command, asked, hold)
         self._say(command, asked, waiting)
         asked.known.ended[key] = CANCELLED, 0
         return "cancelled"
 
     def _confirm(self, command: Command, asked: Asked, waiting: Waiting) -> str:
-        """Take a person's word that a delivery whose outcome is unknown took effect."""
-        hold = waiting.find(asked.known.subjects[command.pos], command.pos, command.target)
+        """Take a person's word that a delivery whose outcome is unknown took effect, or that it needs no answer."""
+        subject, key = asked.known.subjects[command.pos], (command.pos, command.target)
+        hold = waiting.find(subject, *key)
+        stood, no = asked.known.ended.get(key, (0, 0))
+        if stood in UNANSWERED and (waiting.answers or hold is not None):
+            status = WARNING if stood == ALTERED else CONFIRMED
+            waiting.record.answer(status, key[1], key[0], no)
+            waiting.let_go(subject, *key)
+            self._say(command, asked, waiting)
+            asked.known.ended[key] = status, no
+            return "confirmed"
         if hold is None or hold.status != UNKNOWN:
             return _as_it_is(command, asked, hold)
         waiting.end(hold, DELIVERED)

@@ -27,7 +27,7 @@ from hub.routing.identity import is_provisional
 from hub.routing.plan import View
 from hub.stages import amend, retelling
 from hub.stages.entries import ActiveRules, Item
-from hub.stages.history import AMENDMENTS, History, Link, Past, stored
+from hub.stages.history import AMENDMENTS, Archive, History, Link, Past, effective
 from hub.stages.judgement import NEW, Judgement, family_of, judge, kind_of, newer
 from hub.stages.once import covered, told_before
 from hub.stages.retelling import Retelling, contest, weigh
@@ -41,6 +41,8 @@ ECHO = event_code("echo")
 CONFLICT = event_code("conflict")
 REVIEW = event_code("awaiting-review")
 IDENTITY = event_code("awaiting-identity")
+_NEVER = "9999-12-31"  # as facts stand at the end of all that is known
+_HOUSEMATES = 100  # histories looked at when a household is put right
 _KEEP = 50_000  # residents whose newest events are remembered
 
 
@@ -86,6 +88,7 @@ class Planner:
         self._policy = policy
         self._sources = Names(log.ledger, "source")
         self._facts = FactBook(log)
+        self._archive = Archive(log, book)  # of the running poll
         self._paths = kept_paths(rules.router.fact_paths | policy.kept)
         self._kept = Kept(self._paths)
         self._households = any(path[0] == "household" for path in self._paths)
@@ -95,6 +98,8 @@ class Planner:
         self._mine: dict[str, list[tuple[New, Planned]]] = {}  # of the running poll: residents' new events
         self._tombstones: dict[tuple[str, str], int] | None = None
         self._links: list[Link] = []  # of the running poll
+        self._day = self._today  # of the running poll
+        self._dawned = self._dawning = ""  # the day whose dated moves are taken in, or will be with this poll
 
     def forget(self) -> None:
         """Forget everything: the poll failed, or partitions have moved."""
@@ -105,6 +110,7 @@ class Planner:
 
     def settle(self) -> None:
         """End a poll that is written."""
+        self._dawned = self._dawning
         self._facts.trim()
         while len(self._standing) > _KEEP:
             self._standing.popitem(last=False)
@@ -112,11 +118,13 @@ class Planner:
 
     def _end(self) -> None:
         self._mine.clear()
+        self._archive.forget()
         self._source_of.clear()
         self._links.clear()
 
     def load(self, news: Sequence[New]) -> None:
         """Bring in what is known of the residents of a poll."""
+        self._day = self._today
         subjects = {new.wire.subject for new in news}
         if self._paths:
             self._facts.load(subjects)
@@ -135,6 +143,16 @@ class Planner:
         self._source_of.update(self._log.sources(wanted))
         if self._tombstones is None:
             self._tombstones = self._log.tombstones()
+        self._archive.load(new.wire.subject for new in news if new.type in AMENDMENTS or new.type in PROTECTING)
+        if self._households:
+            self._load_households(news)
+
+    def _load_households(self, news: Sequence[New]) -> None:
+        """Bring in the households that rules may ask for, where the residents of a poll live and where they go."""
+        numbers = {new.data.get(field) for new in news for field in ("household_no", "to_household")}
+        for subject in {new.wire.subject for new in news}:
+            numbers.add(self._facts.at(subject, _NEVER)["resident"].get("household_no"))
+        self._facts.load_households([str(number) for number in numbers if number])
 
     # --- one event ---------------------------------------------------------------------------------------------
 
@@ -187,15 +205,13 @@ class Planner:
         """
         history = self._history(subject)
         reports = [e for e in history.events if e.type in PROTECTING]
-        today = dt.datetime.now(self._policy.timezone).date().isoformat()
+        today = self._day
         found: dict[tuple[str, str], int] = {}
-        for event in sorted(reports, key=history.place):
-            if event.cancelled or event.of is not None:
-                continue
+        for event in sorted(reports, key=lambda each: history.place(each.occurrence)):
             kind = str(event.data.get("kind", ""))
             if event.type == STARTED:
-                found.update(((each, kind), 1) for each in protected_by(subject, event.data))
-            elif str(event.data.get("effective_on", "")) <= today:
+                found.update(((each, kind), 1) for said in _says(event) for each in protected_by(subject, said))
+            elif event.of is None and not event.cancelled and str(event.data.get("effective_on", "")) <= today:
                 found.setdefault((subject, kind), 0)
                 found.update((key, 0) for key in found if key[1] == kind)
         if reports:
@@ -263,7 +279,8 @@ class Planner:
             return
         effective = data.get("effective_on") or new.wire.time[:10]
         self._note(new, name, data, place, batch)
-        if self._households and not self._facts.moved_since(subject, effective, place):
+        day = self._day
+        if self._households and effective <= day and not self._facts.moved_since(subject, effective, place, day):
             self._house(homes(name, subject, data), batch)
 
     def _note(self, new: New, name: str, data: Mapping[str, Any], place: int, batch: DispatchBatch) -> None:
@@ -277,7 +294,7 @@ class Planner:
         self._facts.settle(moved)
         batch.households += moved
 
-    def _relearn(self, new: New, target: Past, history: History, batch: DispatchBatch) -> None:
+    def _relearn(self, new: New, target: Past, was: Mapping[str, Any], history: History, batch: DispatchBatch) -> None:
         """Replace what an event said by what stands of it, in its place; nothing, once it is cancelled."""
         if not self._paths:
             return
@@ -288,9 +305,52 @@ class Planner:
         if not target.cancelled:
             self._note(new, target.type, target.data, history.place(target), batch)
         if self._households:
-            moves = (homes(event.type, subject, event.data) for event in history.standing)
-            home = Homes().move(move for found in moves for move in found if move[0] == subject)
-            self._house([(subject, *home.get(subject, ("", 0)))], batch)
+            self._rehouse(target, was, history, batch)
+
+    def _rehouse(self, target: Past, was: Mapping[str, Any], history: History, batch: DispatchBatch) -> None:
+        """Say anew who lives where and who is head, of all whom an event named that says something else now.
+
+        By what stands of them and of those they live with; these may be heads again, and stay where they are.
+        """
+        subject = target.wire.subject
+        moved = [move for data in (was, target.data) for move in homes(target.type, subject, data)]
+        named = {subject, *(who for who, _, _ in moved)}
+        numbers = {number for _, number, _ in moved if number}
+        here = {who: no for no in numbers for who in self._facts.household(no).get("members", ())}
+        others = [self._history(who) for who in sorted({*named, *here} - {subject})[:_HOUSEMATES]]
+        home = self._homes((history, *others))
+        found = {who: home.get(who, ("", 0)) for who in {*named, *here}}
+        again = [(who, *at) for who, at in sorted(found.items()) if who in named or at[0] == here[who]]
+        self._house(sorted(again, key=lambda each: each[2]), batch)
+
+    def _homes(self, histories: Sequence[History]) -> Homes:
+        """Return who lives where today by what stands of these residents."""
+        standing = [(effective(e), h.place(e), e.pos, e) for h in histories for e in h.standing]
+        return Homes().move(
+            move
+            for date, *_, event in sorted(standing, key=lambda each: each[:3])
+            if date <= self._day
+            for move in homes(event.type, event.wire.subject, event.data)
+        )
+
+    def dawn(self, batch: DispatchBatch) -> None:
+        """Once a day: let those move whose day has come since, though it was reported before."""
+        today = self._day
+        if not self._households or self._dawned == today:
+            return
+        since = self._log.households_day()
+        subjects = self._log.dated(since, today) if since and since < today else []
+        self._archive.load(subjects)
+        for subject in subjects:
+            home = self._homes([self._history(subject)])
+            self._house([(who, *at) for who, at in home.items() if who == subject], batch)
+        if since < today:
+            batch.day = today
+        self._dawning = today
+
+    @property
+    def _today(self) -> str:
+        return dt.datetime.now(self._policy.timezone).date().isoformat()
 
     def _stand(self, subject: str, kind: str, value: tuple[int, str | None], batch: DispatchBatch) -> None:
         self._standing[subject][kind] = value
@@ -398,7 +458,7 @@ class Planner:
         past = history[target.pos]
         now = past.occurrence
         if now.cancelled or now.data != was:
-            self._relearn(new, now, history, batch)
+            self._relearn(new, now, was, history, batch)
         self._restand(past, {kind_of(now.type, was), kind_of(now.type, now.data)}, history, batch)
         items, rules = self._retelling.items(was, now, history, everyone=everyone)
         return Planned(status, items, rules)
@@ -469,7 +529,7 @@ class Planner:
 
     def _history(self, subject: str, *, extra: New | None = None) -> History:
         """Return a resident's events, those of the running poll included."""
-        events, links = stored(self._log, self._book, subject)
+        events, links = self._archive.of(subject)
         mine = [
             Past(new.pos, new.wire, new.source, planned.rules or self._rules, planned.items)
             for new, planned in self._mine.get(subject, [])
@@ -491,6 +551,15 @@ def report_of(wire: Wire) -> str:
 def protected_by(subject: str, data: Mapping[str, Any]) -> list[str]:
     """Return the residents a protection is about: the subject and those protected together."""
     return [subject, *(str(each) for each in data.get("together_with") or ())]
+
+
+def _says(event: Past) -> list[Mapping[str, Any]]:
+    """Return what a report of a protection says that stands: the occurrence's values, and its own.
+
+    Also one that another system's report outweighs protects whom it names: too many rather than too few.
+    """
+    own: list[Mapping[str, Any]] = [] if event.taken_back or event.how == "echoes" else [event.said]
+    return own if event.of is not None or event.cancelled else [event.data, *own]
 
 
 def _check(right: Mapping[str, Any], target: Past, city: str) -> None:

@@ -8,7 +8,7 @@ import datetime as dt
 import logging
 import random
 from bisect import bisect_right
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -29,9 +29,12 @@ from hub.events.wire import Lazy, type_of
 from hub.ledger import deaths
 from hub.ledger.desk import Desk, Failure, Finished, Hold, Intent, Lease, Noted, Settlement, now_ms
 from hub.ledger.log import Logged
+from hub.ledger.places import OFFSET_BITS
 from hub.ledger.status import (
+    ALTERED,
     BREAKER,
     CANCELLED,
+    CONFIRMED,
     DEAD_EXHAUSTED,
     DEAD_REJECTED,
     DEATHS,
@@ -49,10 +52,12 @@ from hub.ledger.status import (
     delivery_code,
 )
 from hub.settings.models import Receiver
-from hub.stages.entries import ActiveRules, Entry, Item, cut_for, pack_made, unpack_made, unpack_plan
+from hub.stages.answers import STOPPED
+from hub.stages.entries import ActiveRules, Chunk, Entry, Item, cut_for, pack_made, unpack_made, unpack_plan
 from hub.stages.judgement import kind_of
 from hub.stages.lanes import Lanes, Scheduled
-from hub.stages.log import LogReader
+from hub.stages.log import COMMON, LogReader
+from hub.stages.masking import mask, masked, named
 from hub.stages.numbering import ID_UNKNOWN, REFUSED, Numbering
 from hub.stages.orders import QUEUED, Orders, Waiting
 from hub.stages.retry import Schedule
@@ -70,9 +75,13 @@ NUMBERS_AGAIN = 0.5  # seconds between looks for numbers that are waited for
 UNKNOWN_AGAIN = 60_000  # milliseconds until a resident not known to the protection list is looked for again
 LANE_ROWS = 256  # deliveries taken at once for a sink that takes them one by one
 BATCH_ROWS = 4_000  # for a sink that takes batches, unless it says less
+BATCH_BYTES = 32 << 20  # of events in a batch, after which it ends; one event it may always have
+LARGEST = 256 << 10  # bytes of an event, at most
+KEPT = 0.5  # seconds until a ledger that is away is asked again to take outcomes
 STANDS = (5.0, 15.0, 60.0, 300.0)  # seconds that a receiver stands still after faults in a row
 MEND = "see the hub's log; mend the adapter or its settings: it is tried again by itself, and nothing is sent meanwhile"
-STOPPED = "dead letter (on_dead: stop)"
+ASKED_FIRST = 5_000  # milliseconds until a system is asked whether it has what it took
+ASKED_LAST = 14_400_000  # and at most between two times that it is asked of the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +143,8 @@ class _Record:
 
     batch: int = 0
     finished: dict[tuple[int, int], tuple[list[int], list[int]]] = field(default_factory=dict)
+    arrived: tuple[list[int], list[int]] = field(default_factory=lambda: ([], []))  # at once, from the log
+    answered: dict[tuple[int, int], tuple[list[int], list[int]]] = field(default_factory=dict)
     holds: list[Hold] = field(default_factory=list)
     released: list[tuple[int, int]] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
@@ -143,7 +154,7 @@ class _Record:
 
     def any(self) -> bool:
         """Say whether there is anything to settle."""
-        return bool(self.finished or self.holds or self.released or self.failures)
+        return bool(self.finished or self.arrived[0] or self.answered or self.holds or self.released or self.failures)
 
     def finish(self, status: int, job: int, pos: int, no: int) -> None:
         """Note an ending."""
@@ -151,8 +162,25 @@ class _Record:
         positions.append(pos)
         numbers.append(no)
 
+    def answer(self, status: int, job: int, pos: int, no: int) -> None:
+        """Note what is said of a delivery that has arrived."""
+        positions, numbers = self.answered.setdefault((status, job), ([], []))
+        positions.append(pos)
+        numbers.append(no)
+
     def __len__(self) -> int:
-        return len(self.holds) + sum(len(positions) for positions, _ in self.finished.values())
+        return len(self.holds) + sum(len(positions) for positions, _ in (*self.finished.values(), self.arrived))
+
+    def endings(self, now: int) -> list[Finished]:
+        """Return what ended, as it is settled."""
+        ended = [
+            Finished(status, job, now, self.batch, positions, numbers, answer=answer)
+            for found, answer in ((self.finished, False), (self.answered, True))
+            for (status, job), (positions, numbers) in found.items()
+        ]
+        if self.arrived[0]:
+            ended.append(Finished(DELIVERED, 0, now, self.batch, *self.arrived, first=True))
+        return ended
 
 
 class Worker:
@@ -204,7 +232,11 @@ class Worker:
         self._takes = 0  # rounds in which the sink took something
         self._suspects: dict[tuple[int, int], int] = {}  # what a sink could not take alone → its takes until then
         self._asked_numbers = 0.0  # when numbers that are waited for were last asked for
-        self._watch = Watch(port.protection, ())  # of those whose deliveries are in hand
+        self._watch = Watch(port.protection)  # of those whose deliveries are in hand
+        self._until_confirmed = port.settings.order_until == "confirmed"
+        self._weight = 0  # bytes of events gathered from the log
+        self._ahead: set[int] = set()  # events behind the cursor whose delivery has ended before it was read
+        self._in_hand: set[str] = set()  # with `order_until: confirmed`: whose delivery is gathered, one at a time
 
     def ask(self) -> None:
         """Say that there are commands for this receiver."""
@@ -227,7 +259,7 @@ class Worker:
                     await self._stand(error, 1.0 if isinstance(error, LedgerUnavailable) else 5.0)
                 except Exception as error:
                     log.exception("%s: a fault of the hub; starting again from the ledger", self.key)
-                    await self._stand(HubError(f"{type(error).__name__}: {error} ({MEND})"), self._longer())
+                    await self._stand(HubError(f"{named(error)} ({MEND})"), self._longer())
         finally:
             await self._close()
 
@@ -311,8 +343,23 @@ class Worker:
         self._asked = False
         while (asked := await asyncio.to_thread(self._orders.look)) is not None:
             self.busy = True
-            self._orders.carry_out(asked, Waiting(self._lanes, self._scheduled, self._carry, self._end_untried))
+            self._orders.carry_out(asked, self._waiting())
             await self._settle(_Record())
+
+    def _waiting(self) -> Waiting:
+        """Return what commands may change."""
+        settings = self.port.settings
+        stops, answers = settings.on_dead == "stop", settings.acknowledged is not None
+        how = (self._end_untried, self._end_unread, stops, answers)
+        return Waiting(self._lanes, self._scheduled, self._carry, *how)
+
+    def _end_unread(self, pos: int) -> bool:
+        """End a planned delivery that the log still holds before this receiver; False when it has been read."""
+        if pos <= self._cursor.get(pos >> OFFSET_BITS, -1) or pos in self._ahead:
+            return False
+        self._ahead.add(pos)
+        self._carry.finish(CANCELLED, 0, pos, 0)
+        return True
 
     # --- taking over -------------------------------------------------------------------------------------------
 
@@ -323,7 +370,12 @@ class Worker:
         self._next_no, self._next_batch = lease.next_no, lease.next_batch
         self._carry, self._breaker = _Record(), None
         self.fault, self._shut = "", None
+        self._ahead = await asyncio.to_thread(self._desk.ahead, self.port.no, self._cursor)
+        self._orders = Orders(self.port.no, self._desk.ledger)  # what it remembers may never have been settled
         holds = await asyncio.to_thread(self._desk.holds, self.port.no)
+        if not self._until_confirmed:  # nor did it always: what waited for an answer holds nobody any more
+            self._carry.released += [(hold.pos, hold.job) for hold in holds if hold.answered]
+            holds = [hold for hold in holds if not hold.answered]
         self._scheduled = Scheduled(hold for hold in holds if hold.status == SCHEDULED)
         # What waits for a number is tried again from the start: the number may be known, or not be needed any more.
         now = now_ms()
@@ -347,14 +399,19 @@ class Worker:
     async def _finish_intent(self, intent: Intent) -> None:
         """Finish what a former owner was in the middle of when it ended."""
         works = await self._rebuild(intent.members)
-        batch = self._batch(works, intent.batch, intent.date)
+        batch = self._batch(works, intent.batch, intent.date, then=True)  # byte for byte as it was prepared
         if intent.token is not None:
-            if await self._protection_changed(works) and await self._withdraw(batch, intent.token):
+            # Of protected residents less may be permitted by now than then.
+            doubtful = any(work.cut for work in works) or await self._protection_changed(works)
+            if doubtful and await self._withdraw(batch, intent.token):
                 await self._release_intent(works)
                 return
             outcomes = await _whole(self._sink.recover(batch, intent.token))
         elif self._features.confirms:
-            answers = await self._confirmed(batch)
+            flags = await self._flags(works)
+            for work in works:  # it asks for what it sent before, and tells nothing that it may not tell by now
+                work.cut = work.cut or work.subject in flags
+            answers = await self._confirmed(self._batch(works, intent.batch, intent.date))
             outcomes = [answer or _unknown(each) for answer, each in zip(answers, batch.deliveries, strict=True)]
         else:
             outcomes = [_unknown(each) for each in batch.deliveries]
@@ -408,6 +465,8 @@ class Worker:
         self._come_due()
         await self._look_for_numbers()
         works = await self._due(limit)
+        self._weight = sum(work.entry.size for work in works)
+        self._in_hand = {work.subject for work in works} if self._until_confirmed else self._in_hand
         breaker = self._breaker
         if breaker is None or breaker.all_passed:
             for stream in self._reader.behind(self._cursor):
@@ -420,10 +479,24 @@ class Worker:
 
     async def _due(self, limit: int) -> list[Work]:
         holds = self._lanes.take(now_ms(), limit) if self._breaker is None else self._probe(self._breaker)
+        if len(holds) > BATCH_BYTES // LARGEST:
+            holds = await self._as_many_as_fit(holds)
         if not holds:
             return []
         found = await self._entries([hold.pos for hold in holds], holds)
         return [Work(entry, item, hold.job, hold.no, hold) for (entry, item), hold in zip(found, holds, strict=True)]
+
+    async def _as_many_as_fit(self, holds: list[Hold]) -> list[Hold]:
+        """Return the first of what is due, as far as a batch holds it; the rest stays due."""
+        sizes = await asyncio.to_thread(self._desk.sizes, [hold.pos for hold in holds])
+        total = 0
+        for at, hold in enumerate(holds):
+            total += sizes.get(hold.pos, 0)
+            if at and total > BATCH_BYTES:
+                for left in holds[at:]:
+                    self._lanes.add(left)
+                return holds[:at]
+        return holds
 
     def _probe(self, breaker: _Breaker) -> list[Hold]:
         if now_ms() < breaker.next:
@@ -435,21 +508,37 @@ class Worker:
         return [] if head is None else [head]
 
     async def _from_log(self, stream: int, works: list[Work], limit: int) -> None:
-        while len(works) < limit and len(self._carry) < limit:
+        while len(works) < limit and len(self._carry) < limit and self._weight <= BATCH_BYTES:
             after = self._cursor.get(stream, -1)
             chunk = await self._reader.next(stream, after)
             if chunk is None:
                 return
             planned = chunk.planned.get(self.port.no, ())
             start = bisect_right(planned, after, key=_position) if planned and after > chunk.after else 0
-            stop = min(len(planned), start + limit - len(works))
+            stop = self._fitting(chunk, planned, start, min(len(planned), start + limit - len(works)))
+            if stop == start < len(planned):
+                return
             self._take_all(planned[start:stop], works)
             reached = self._cursor[stream] = chunk.upto if stop == len(planned) else planned[stop - 1][0].pos
             if chunk.vital and await self._mind_deaths([each for each in chunk.vital if after < each.pos <= reached]):
                 return
 
+    def _fitting(self, chunk: Chunk, planned: Sequence[tuple[Entry, Item]], start: int, stop: int) -> int:
+        """Return how far a batch goes on in a stretch of the log: it is bounded in bytes, too."""
+        if chunk.size <= (stop - start) * COMMON:  # the commonest: none is worth a look
+            self._weight += chunk.size
+            return stop
+        for at in range(start, stop):
+            before, self._weight = self._weight, self._weight + planned[at][0].size
+            if before and self._weight > BATCH_BYTES:
+                return at
+        return stop
+
     def _take_all(self, planned: Sequence[tuple[Entry, Item]], works: list[Work]) -> None:
-        if self._lanes.empty and not self._scheduled and all(_is_plain(item) for _, item in planned):
+        if self._ahead:
+            planned = [one for one in planned if one[0].pos not in self._ahead]
+        idle = self._lanes.empty and not self._scheduled and not self._until_confirmed
+        if idle and all(_is_plain(item) for _, item in planned):
             works += [Work(entry, item, 0, 0) for entry, item in planned]  # nothing waits: no question for each
             return
         for entry, item in planned:
@@ -469,10 +558,12 @@ class Worker:
             hold = Hold(entry.pos, 0, subject, SCHEDULED, _kind(entry, item), now, item.due, 0, 0)
             self._scheduled.add(hold)
             self._carry.holds.append(hold)
-        elif subject in self._lanes:
+        elif subject in self._lanes or subject in self._in_hand:
             self._hold(entry, EARLIER_WAITING, _about((item.made or {}).get("target")))
         else:
             works.append(Work(entry, item, 0, 0))
+            if self._until_confirmed:
+                self._in_hand.add(subject)
 
     def _hold(self, entry: Entry, status: int, detail: str) -> None:
         hold = Hold(entry.pos, 0, entry.wire.subject, status, detail, now_ms(), None, 0, 0)
@@ -562,8 +653,7 @@ class Worker:
 
     async def _protect(self, works: list[Work]) -> list[Work]:
         """Mark the protected residents' deliveries, and hold or end those that may not go out."""
-        self._watch = Watch(self.port.protection, (work.subject for work in works))
-        flags = await self._watch.flags()
+        flags = await self._flags(works)
         if not flags:
             return works
         going = []
@@ -581,14 +671,12 @@ class Worker:
         return going
 
     async def _protection_changed(self, works: list[Work]) -> bool:
-        """Say whether somebody in a batch has become protected since it was made."""
-        self._watch = Watch(self.port.protection, (work.subject for work in works))
-        return await self._exposes(works)
-
-    async def _exposes(self, works: list[Work]) -> bool:
-        """Say whether deliveries hold what a resident, protected meanwhile, must not have told."""
-        flags = await self._watch.flags()
+        """Say whether deliveries hold what a resident, protected since they were made, must not have told."""
+        flags = await self._flags(works)
         return bool(flags) and any(work.subject in flags and not work.cut for work in works)
+
+    async def _flags(self, works: list[Work]) -> Mapping[str, bool]:
+        return await self._watch.flags([work.subject for work in works])
 
     def _keep(self, work: Work, status: int, due: int | None, detail: str = "") -> None:
         hold = replace(work.waiting(now_ms()), status=status, detail=detail, due=due)
@@ -605,7 +693,7 @@ class Worker:
         for at, status in [(at, ID_UNKNOWN) for at in found.held] + [(at, EARLIER_WAITING) for at in found.following]:
             self._keep(works[at], status, None)
         for at, why in found.faulty.items():
-            self._keep(works[at], delivery_code("held", "ask"), None, why)
+            self._keep(works[at], delivery_code("held", "ask"), None, masked(why, [self._made_of(works[at])]))
         for at in found.refused:
             self._carry.failures.append(_failure(works[at], "rejected", REFUSED, now_ms()))
             self._end(works[at], DEAD_REJECTED, self._carry)
@@ -635,22 +723,32 @@ class Worker:
             for subject in await asyncio.to_thread(self.port.numbering.known, lacking):
                 self._lanes.add(replace(lacking[subject], due=now_ms()))
 
+    @staticmethod
+    def _nothing() -> _Record:
+        """Return a record of nothing but what is carried."""
+        return _Record()
+
     # --- delivering --------------------------------------------------------------------------------------------
 
-    def _batch(self, works: list[Work], number: int, date: str = "") -> Batch:
+    def _batch(self, works: list[Work], number: int, date: str = "", *, then: bool = False) -> Batch:
         date = date or dt.datetime.now(self.port.timezone).date().isoformat()
         deliveries, following = [], self._next_no
         for work in works:
             if not work.no:
                 work.no = following
                 following += 1
-            cut = cut_for(work.entry, work.item, self._rules) if work.cut else None
-            deliveries.append(work.entry.delivery(work.item, work.no, work.job, cut))
+            made = self._made_of(work, then=then) if work.cut else work.entry.delivery(work.item, work.no, work.job)
+            deliveries.append(made)
         self._next_no = following
         return Batch(self.key, number, date, deliveries)
 
+    def _made_of(self, work: Work, *, then: bool = False) -> Delivery:
+        """Return what is sent; of a protected resident without what the receiver may not be told, now or `then`."""
+        cut = cut_for(work.entry, work.item, self._rules, then=then) if work.cut else None
+        return work.entry.delivery(work.item, work.no, work.job, cut)
+
     async def _deliver(self, works: list[Work]) -> None:
-        works = await self._doubted(await self._numbered(await self._protect(works)))
+        works = await self._doubted(await self._numbered(await self._protect(await self._unconfirmed(works))))
         if not works:
             await self._settle(_Record())
             return
@@ -674,6 +772,40 @@ class Worker:
         if outcomes is not None:
             await self._record(works, outcomes, batch.no)
 
+    async def _unconfirmed(self, works: list[Work]) -> list[Work]:
+        """Ask a system that can be asked for what it took and holds its residents' next until it has it for good."""
+        asked = [work for work in works if work.hold is not None and work.hold.answered]
+        if not asked:
+            return works
+        for work in asked:
+            work.cut = True  # a question needs nothing that locates anybody
+        answers: Sequence[Outcome | None]
+        batch = self._batch(asked, 0)
+        try:
+            answers = await _named(self._sink.confirm(batch), batch)
+        except (HubError, _Fault) as error:
+            log.warning("%s cannot be asked what it has: %s", self.key, error)
+            answers = [None] * len(asked)
+        for work, answer in zip(asked, answers, strict=True):
+            self._hear(work, answer, now_ms())
+        return [work for work in works if work not in asked]
+
+    def _hear(self, work: Work, answer: Outcome | None, now: int) -> None:
+        """Confirm or refuse what a system was asked for, or keep it to ask again, less often the longer it lasts."""
+        error = answer.error if answer is not None else OutcomeUnknown("nothing is known of it")
+        waited = work.waiting(now)
+        if error is None or isinstance(error, Rejected | Malformed):
+            taken = WARNING if waited.status == ALTERED else CONFIRMED
+            self._carry.answer(taken if error is None else DEAD_REJECTED, work.job, work.entry.pos, work.no)
+            self._carry.released.append((work.entry.pos, work.job))
+            self._lanes.remove(work.subject, work.entry.pos, work.job)
+            if error is not None:
+                self._carry.failures.append(_failure(work, "rejected", error, now))
+                self._carry.pause = STOPPED if self.port.settings.on_dead == "stop" else ""
+            return
+        due = now + min(max(ASKED_FIRST, now - waited.since), ASKED_LAST)
+        self._lanes.add(replace(waited, due=due))  # when it is asked next need not outlive the process
+
     async def _doubted(self, works: list[Work]) -> list[Work]:
         """Ask the system about what a person lets go again after a call; what it took then is not sent twice."""
         again = [work for work in works if work.hold and work.hold.put_by is not None and work.hold.attempts]
@@ -681,7 +813,7 @@ class Worker:
             return works
         batch = self._batch(again, 0)
         try:
-            answers = await _named(self._sink.confirm(batch))
+            answers = await _named(self._sink.confirm(batch), batch)
         except (Transient, Rejected, Malformed, OutcomeUnknown, _Fault) as error:
             # All of the round is put back: the cursor has passed what it took from the log.
             waits = error if isinstance(error, Transient) else Transient(str(error), reached=True, code="confirm")
@@ -693,9 +825,10 @@ class Worker:
             await self._record(works, outcomes, 0)
             return []
         now, taken = now_ms(), []
+        self._mask(again, [answer or _unknown(each) for answer, each in zip(answers, batch.deliveries, strict=True)])
         for work, answer in zip(again, answers, strict=True):
             if answer and answer.error is None:
-                self._arrive(work, answer, self._carry, now)
+                self._end(work, _remarked(work, answer, self._carry, now), self._carry)
                 taken.append(work)
         return [work for work in works if work not in taken]
 
@@ -718,7 +851,7 @@ class Worker:
 
     async def _prepared(self, works: list[Work], batch: Batch) -> Sequence[Outcome] | None:
         """Deliver in two steps; None when somebody became protected between them, and it begins anew."""
-        token = await _whole(_named(self._sink.prepare(batch)))
+        token = await _whole(_named(self._sink.prepare(batch), batch))
         await self._settle(_Record(), intent=self._intent(works, batch, token))
         if await self._protection_changed(works) and await self._withdraw(batch, token):
             await self._release_intent(works)
@@ -738,7 +871,7 @@ class Worker:
             return await self._call_lanes(works, batch)
         if not await self._may_go(works):
             return [Outcome(delivery.key, _NotTried("")) for delivery in batch.deliveries]
-        return list(await _named(self._sink.deliver(batch)))
+        return list(await _named(self._sink.deliver(batch), batch))
 
     async def _ask_again(self, batch: Batch, outcomes: list[Outcome]) -> list[Outcome]:
         """Ask the system about what it may or may not have done, where it can be asked."""
@@ -756,7 +889,7 @@ class Worker:
     async def _confirmed(self, batch: Batch) -> Sequence[Outcome | None]:
         """Ask a system what it has; when its adapter breaks over that, nothing is known and a person decides."""
         try:
-            return await _named(self._sink.confirm(batch))
+            return await _named(self._sink.confirm(batch), batch)
         except _Fault as fault:
             log.exception("%s: a fault of the adapter, asked what its system has", self.key)
             doubt = OutcomeUnknown(f"it cannot be asked: {fault.message}", code="confirm")
@@ -792,7 +925,7 @@ class Worker:
     async def _may_go(self, works: list[Work]) -> bool:
         """Ask just before a call who is protected by now; what may not go is made anew."""
         try:
-            return not await self._exposes(works)
+            return not await self._protection_changed(works)
         except LedgerUnavailable:
             return False
 
@@ -809,7 +942,7 @@ class Worker:
             return Outcome(delivery.key, error)
         except Exception as error:
             log.exception("%s: a fault of the adapter", self.key)
-            text = f"{type(error).__name__}: {error}"
+            text = masked(f"{type(error).__name__}: {error}", [delivery])
             if self._features.idempotent:
                 return Outcome(delivery.key, Transient(text, reached=True, code="fault"))
             return Outcome(delivery.key, OutcomeUnknown(text, code="fault"))
@@ -840,15 +973,16 @@ class Worker:
         tried: list[Outcome] = []  # a resident's later ones say nothing of the system: they follow their head's fate
         blocked: set[str] = set()
         if isinstance(outcomes, Delivered) or all(each.error is None and not each.detail for each in outcomes):
-            self._all_well(works, record)
+            self._all_well(works, record, now)
             works, tried = [], list(outcomes[:1])
+        self._mask(works, outcomes)
         for work, outcome in zip(works, outcomes, strict=False):
             if work.subject not in blocked:
                 tried.append(outcome)
-            if outcome.error is None and work.subject not in blocked:
-                self._arrive(work, outcome, record, now)
-            elif isinstance(outcome.error, _NotTried) or work.subject in blocked:
+            if not _went_out(outcome.error, behind=work.subject in blocked):
                 untried.append(work)
+            elif outcome.error is None:
+                self._arrive(work, record, now, outcome)
             elif isinstance(outcome.error, Rejected | Malformed):
                 self._end(work, DEAD_REJECTED, record)
                 record.failures.append(_failure(work, "rejected", outcome.error, now))
@@ -864,29 +998,51 @@ class Worker:
         await self._settle(record, intent=False if self._intent_open else None)
         if was_open and self._breaker is None:
             self._lanes.wake(now_ms())
-        if stops:
-            await asyncio.to_thread(self.port.halt, self.key, STOPPED)
 
-    def _arrive(self, work: Work, outcome: Outcome, record: _Record, now: int) -> None:
-        """Note that a delivery took effect, and what of it did not arrive as it was."""
-        self._end(work, WARNING if outcome.detail else DELIVERED, record)
-        if outcome.detail:
-            record.failures.append(_warning(work, outcome, now))
+    def _mask(self, works: Sequence[Work], outcomes: Sequence[Outcome]) -> None:
+        """Take out of errors and remarks what was sent: they are kept, listed and logged."""
+        for work, outcome in zip(works, outcomes, strict=False):
+            if outcome.error is not None and not isinstance(outcome.error, _NotTried):
+                mask(outcome.error, [self._made_of(work)])
+            elif outcome.detail:
+                outcome.detail = masked(outcome.detail, [self._made_of(work)])
 
-    def _all_well(self, works: Sequence[Work], record: _Record) -> None:
+    def _all_well(self, works: Sequence[Work], record: _Record, now: int) -> None:
         """Note the commonest ending, without a question for each."""
+        if self._until_confirmed:
+            for work in works:
+                self._arrive(work, record, now)
+            return
         first = [work for work in works if work.hold is None]
-        record.finished[DELIVERED, 0] = ([work.entry.pos for work in first], [work.no for work in first])
+        record.arrived = ([work.entry.pos for work in first], [work.no for work in first])
         if len(first) < len(works):
             for work in works:
                 if work.hold is not None:
                     self._end(work, DELIVERED, record)
+
+    def _arrive(self, work: Work, record: _Record, now: int, outcome: Outcome | None = None) -> None:
+        """Note that the system has it, and what of it is not as it was.
+
+        With `order_until: confirmed` it holds its resident's next until the answer.
+        """
+        status = _remarked(work, outcome, record, now)
+        if not self._until_confirmed:
+            self._end(work, status, record)
+            return
+        record.finish(status, work.job, work.entry.pos, work.no)
+        self._suspects.pop((work.entry.pos, work.job), None)
+        asks = self._features.confirms and self.port.settings.acknowledged is None
+        due = now + ASKED_FIRST if asks else None
+        hold = replace(work.waiting(now), status=status, detail="", since=now, due=due, put_by=None)
+        self._lanes.add(hold)
+        record.holds.append(hold)
 
     def _end(self, work: Work, status: int, record: _Record) -> None:
         record.finish(status, work.job, work.entry.pos, work.no)
         if work.hold is not None:
             record.released.append((work.entry.pos, work.job))
             self._suspects.pop((work.entry.pos, work.job), None)
+        if work.hold is not None or self._until_confirmed:  # what followed it from the same round waits in its lane
             self._lanes.remove(work.subject, work.entry.pos, work.job)
 
     def _wait(self, work: Work, error: HubError | None, record: _Record, now: int) -> None:
@@ -962,7 +1118,7 @@ class Worker:
         """Write what happened; afterwards the ledger's cursor stands where ours does."""
         carry, self._carry = self._carry, _Record()
         now = now_ms()
-        cursor = dict(self._cursor)
+        cursor, pause = dict(self._cursor), record.pause or carry.pause
         settlement = Settlement(
             receiver=self.port.no,
             owner=self._owner,
@@ -972,26 +1128,53 @@ class Worker:
             next_batch=self._next_batch,
             state=self._state(),
             intent=intent,
-            finished=[
-                Finished(status, job, now, one.batch, positions, numbers)
-                for one in (carry, record)
-                for (status, job), (positions, numbers) in one.finished.items()
-            ],
+            finished=[*carry.endings(now), *record.endings(now)],
             holds=[*carry.holds, *record.holds],
             released=[*carry.released, *record.released],
             failures=[*carry.failures, *record.failures],
             obeyed=carry.obeyed,
             noted=carry.noted,
-            pause=record.pause or carry.pause,
+            pause=pause,
         )
-        if not await self._writer.settle(settlement):
+        if not await self._write(settlement):
             raise Fenced(f"{self.key} has another owner")
-        if carry.pause:
-            await asyncio.to_thread(self.port.halt, self.key, carry.pause)
         self._saved = cursor
         self._stood = 0
         if intent is not None:
             self._lease.intent = intent if isinstance(intent, Intent) else None
+        if pause:
+            await asyncio.to_thread(self.port.halt, self.key, pause)
+
+    async def _write(self, settlement: Settlement) -> bool:
+        """Write a settlement; what became of calls that nobody can be asked about is kept until the ledger takes it.
+
+        Answers False when the lease has moved.
+        """
+        while True:
+            try:
+                return await self._writer.settle(settlement)
+            except LedgerUnavailable as error:
+                if settlement.intent is not False or not self._unrepeatable or self._stopping:
+                    raise
+                log.warning("%s keeps what became of its calls: %s", self.key, error)
+            found = await self._lease_again()
+            if found is None or found.intent is None:  # taken over; or it was written, and only the answer was lost
+                return found is not None
+
+    @property
+    def _unrepeatable(self) -> bool:
+        """Say whether what is under way would be in doubt if it were forgotten."""
+        return self._lease.intent is not None and self._lease.intent.token is None
+
+    async def _lease_again(self) -> Lease | None:
+        """Wait until the ledger answers, and return the lease as it stands there, None when it has moved."""
+        while True:
+            await self._pause(KEPT)
+            try:
+                return await asyncio.to_thread(self._desk.lease, self.port.no, self._owner, self.epoch)
+            except LedgerUnavailable:
+                if self._stopping:
+                    raise
 
     def _state(self) -> str:
         found: dict[str, Any] = {}
@@ -1044,14 +1227,15 @@ class _Fault(HubError):  # noqa: N818 - named for what happened, as the rest of 
     """The sink failed with an error that is none of an adapter's: it may be one delivery that it cannot take."""
 
 
-async def _named(step: Coroutine[Any, Any, T]) -> T:
-    """Give what a sink raises a name; raises _Fault."""
+async def _named(step: Coroutine[Any, Any, T], batch: Batch) -> T:
+    """Give what a sink raises a name, without what was sent; raises _Fault."""
     try:
         return await step
-    except HubError:
+    except HubError as error:
+        mask(error, batch.deliveries)
         raise
     except Exception as error:
-        raise _Fault(f"{type(error).__name__}: {error}", code="fault") from error
+        raise _Fault(masked(f"{type(error).__name__}: {error}", batch.deliveries), code="fault") from error
 
 
 async def _whole(step: Coroutine[Any, Any, T]) -> T:
@@ -1064,12 +1248,27 @@ async def _whole(step: Coroutine[Any, Any, T]) -> T:
         raise
 
 
+def _went_out(error: HubError | None, *, behind: bool) -> bool:
+    """Say whether a delivery went out, or may have: `behind` a failed one of its resident, only if the sink says so."""
+    if behind:
+        return error is None or isinstance(error, OutcomeUnknown)
+    return not isinstance(error, _NotTried)
+
+
 def _position(planned: tuple[Entry, Item]) -> int:
     return planned[0].pos
 
 
 def _unknown(delivery: Delivery) -> Outcome:
     return Outcome(delivery.key, OutcomeUnknown("the hub ended while this was being sent", code="sending"))
+
+
+def _remarked(work: Work, outcome: Outcome | None, record: _Record, now: int) -> int:
+    """Return how a delivery that took effect stands, and note in the record what of it did not arrive as it was."""
+    if outcome is None or not outcome.detail:
+        return DELIVERED
+    record.failures.append(_warning(work, outcome, now))
+    return ALTERED
 
 
 def _warning(work: Work, outcome: Outcome, now: int) -> Failure:

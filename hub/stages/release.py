@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from hub.errors import HubError, Transient, Unavailable
 from hub.ledger import batches, sources
 from hub.ledger.batches import Arrival, Item
+from hub.ledger.protected import believe
 from hub.ledger.sources import Tally
 from hub.stages import spool
 from hub.stages.gate import publish_spool
@@ -104,23 +105,34 @@ class Releaser:
     async def _publish_open(self, item: Item, held: Spool, steps: Steps) -> None:
         arrival = Arrival(item.system, item.source, item.id, item.label)
         refused = await publish_spool(held, arrival, self._services, steps)
-        await steps.lasting(self._keep_published, item, refused)
+        named = await steps.once(_named, held) if (item.spool or {}).get("list") else None
+        await steps.lasting(self._keep_published, item, refused, named)
         held.path.unlink(missing_ok=True)
 
-    def _keep_published(self, item: Item, refused: Counter[str]) -> None:
-        """Store that the batch is in Kafka, and that its source is read as far as it stands."""
+    def _keep_published(self, item: Item, refused: Counter[str], named: set[str] | None) -> None:
+        """Store that the batch is in Kafka, and that its source is read as far as it stands.
+
+        `named` are the residents of a list of protected ones that a person believes.
+        """
         ledger = self._services.ledger
-        position = sources.load(ledger, item.system, item.source).position
+        state = sources.load(ledger, item.system, item.source)
+        in_part = (item.spool or {}).get("list") is False  # changes of a list of protected residents
         with ledger.write() as connection:
-            if batches.published(connection, item.no, refused=refused) and position is not None:
-                at = ledger.now(connection)
-                sources.advance(connection, item.system, item.source, position=position, tally=Tally(), at=at)
+            if batches.published(connection, item.no, refused=refused) and state.position is not None:
+                at = state.read_at if in_part else ledger.now(connection)
+                sources.advance(connection, item.system, item.source, position=state.position, tally=Tally(), at=at)
+                if named is not None:
+                    believe(connection, f"{item.system}.{item.source}", named)
 
     def _note(self, item: Item, error: Exception) -> None:
         named = error if isinstance(error, HubError) else Transient(f"{type(error).__name__}: {error}", code="fault")
         if str(self.faults.get(item.id)) != str(named):
             _log.warning("the released batch %s cannot be published: %s", item.id, named)
         self.faults[item.id] = named
+
+
+def _named(held: Spool) -> set[str]:
+    return {key.decode() for chunk in held.chunks() for key, _ in chunk}
 
 
 async def _threaded(call: Callable[..., T], *arguments: Any) -> T:

@@ -7,9 +7,10 @@ Nobody but the chosen receivers gets anything. What a later delivery of the same
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from itertools import groupby
+from typing import Any, NamedTuple, Protocol
 
 from hub.ledger import commands
 from hub.ledger.engine import Ledger
@@ -18,6 +19,7 @@ from hub.stages.entries import ActiveRules, Item, pack_made
 from hub.stages.jobs import Plan
 from hub.stages.told import ARRIVED, Told
 
+AT_ONCE = 500  # deliveries held in memory at one time
 _DECIDED = frozenset({"ask", "approval", "incomplete"})
 
 
@@ -41,21 +43,54 @@ class Choice:
     rate: float | None = None
 
 
+class _Line(NamedTuple):
+    """One item of the plan, as it is kept until all are found."""
+
+    pos: int
+    job: int
+    receiver: int
+    what: str
+    order: Order
+    shown: dict[str, Any]
+    key: str
+
+
 def plan(ledger: Ledger, found: Iterable[Told], choice: Choice, remakes: Iterable[Remake] = ()) -> Plan:
-    """Return what a replay of these deliveries does."""
+    """Return what a replay of these deliveries does; an event's deliveries come one after the other."""
     made = Plan("replay", {"even_if_stale": choice.even_if_stale, "rate": choice.rate})
     makers = list(remakes)
-    chosen: list[tuple[str, Told]] = []
-    for told in _once(found):
-        what = _what(told, choice)
-        if what in {"retry", "resend"}:
-            chosen.append((what, told))
-        else:
-            made.left_out[what] += 1
-    stale = set() if choice.even_if_stale else _overtaken(ledger, [told for _, told in chosen if told.hold is None])
-    for what, told in sorted(chosen, key=lambda pair: (pair[1].entry.pos, pair[1].job)):
-        _add(made, what, told, makers, superseded=(told.receiver, told.entry.pos) in stale and told.hold is None)
+    lines: list[_Line] = []
+    for part in _parts(found):
+        chosen: list[tuple[str, Told]] = []
+        for told in _once(part):
+            what = _what(told, choice)
+            if what in {"retry", "resend"}:
+                chosen.append((what, told))
+            else:
+                made.left_out[what] += 1
+        stale = set() if choice.even_if_stale else _overtaken(ledger, [told for _, told in chosen if told.hold is None])
+        for what, told in chosen:
+            superseded = (told.receiver, told.entry.pos) in stale and told.hold is None
+            line = _line(what, told, makers, superseded=superseded)
+            if isinstance(line, str):
+                made.left_out[line] += 1
+            else:
+                lines.append(line)
+    for line in sorted(lines, key=lambda each: each[:3]):
+        made.add(line.what, line.order, line.shown, line.key)
     return made
+
+
+def _parts(found: Iterable[Told]) -> Iterator[list[Told]]:
+    """Yield the deliveries of some events at a time: all of them at once would not fit into memory."""
+    part: list[Told] = []
+    for _, group in groupby(found, key=lambda told: told.entry.pos):
+        part += group
+        if len(part) >= AT_ONCE:
+            yield part
+            part = []
+    if part:
+        yield part
 
 
 def _once(found: Iterable[Told]) -> list[Told]:
@@ -108,20 +143,21 @@ def _overtaken(ledger: Ledger, found: Iterable[Told]) -> set[tuple[int, int]]:
     return stale
 
 
-def _add(made: Plan, what: str, told: Told, makers: list[Remake], *, superseded: bool) -> None:
+def _line(what: str, told: Told, makers: list[Remake], *, superseded: bool) -> _Line | str:
+    """Return an item of the plan, or why there is nothing to send."""
     payload, rules, item = told.payload, told.entry.rules, told.item
-    shown: dict[str, Any] = {"id": told.delivery.key, "status": told.state[0]}
+    shown: dict[str, Any] = {"id": told.entry.key(told.receiver, told.job), "status": told.state[0]}
     for maker in makers:
         answer = maker(told, rules, item)
         if isinstance(answer, str):
-            made.left_out[answer] += 1
-            return
+            return answer
         rules, item = answer
         payload = pack_made(rules.no, item)
     if makers and (changes := _changes(told, rules, item)):
         shown["changes"] = changes
     order = Order(told.receiver, what, told.entry.pos, told.job, payload)
-    made.add("superseded" if superseded else what, order, shown, told.key)
+    counted = "superseded" if superseded else what
+    return _Line(told.entry.pos, told.job, told.receiver, counted, order, shown, told.key)
 
 
 def _changes(told: Told, rules: ActiveRules, item: Item) -> dict[str, list[Any]]:

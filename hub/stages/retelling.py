@@ -105,9 +105,12 @@ class Retelling:
         return Scene.now(past, restated(past.type, facts, data), facts, self._households)
 
     def _cancellation(self, was: Mapping[str, Any], now: Past, history: History, rules: ActiveRules) -> list[Item]:
+        before = told(now)
+        if not before:
+            return []
         present = self._present(now, was, history)
         items = []
-        for key, (item, planned_by) in told(now).items():
+        for key, (item, planned_by) in before.items():
             restored, faults = present.fields(planned_by, item.rule)
             data = {**_said(planned_by, item, was), "restored": restored}
             items.append(_ask(self._amending("cancel", now, rules, planned_by, key, item, data), faults))

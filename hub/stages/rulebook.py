@@ -7,6 +7,7 @@ from hub.ledger.desk import Desk
 from hub.ledger.engine import Ledger
 from hub.ledger.numbers import Numbers
 from hub.routing.expressions import Environment
+from hub.routing.protection import Permission, permissions
 from hub.routing.rules import RuleSet
 from hub.stages.entries import ActiveRules
 
@@ -21,11 +22,20 @@ class RuleBook:
         self._env = Environment(resident=numbers.resident, local_id=numbers.local_id)
         self._known: dict[int, ActiveRules] = {}
         self._whole: dict[tuple[int, int], ActiveRules] = {}
+        self._today: dict[str, Permission] = {}
+
+    def permit(self, rules: RuleSet) -> None:
+        """Hold every rule set, older ones too, to what the city's rules permit now about protected residents."""
+        self._today.update(permissions(rules))
 
     def activate(self, rules: RuleSet) -> ActiveRules:
         """Record the city's rules and its receivers, and return them as they run."""
+        self.permit(rules)
+        return self._recorded(rules)
+
+    def _recorded(self, rules: RuleSet) -> ActiveRules:
         number = rulesets.activate(self._ledger, rules.hash, rules.dump())
-        active = ActiveRules(number, rules, self._desk.register(rules.receivers), self._env)
+        active = ActiveRules(number, rules, self._desk.register(rules.receivers), self._today, self._env)
         self._known[number] = active
         return active
 
@@ -34,7 +44,8 @@ class RuleBook:
         found = self._known.get(number)
         if found is None:
             rules = RuleSet.load(rulesets.load(self._ledger, number))
-            found = self._known[number] = ActiveRules(number, rules, self._desk.register(rules.receivers), self._env)
+            numbers = self._desk.register(rules.receivers)
+            found = self._known[number] = ActiveRules(number, rules, numbers, self._today, self._env)
         return found
 
     def keeping(self, rules: ActiveRules, older: ActiveRules) -> ActiveRules:
@@ -42,6 +53,6 @@ class RuleBook:
         found = self._whole.get((rules.no, older.no))
         if found is None:
             whole = rules.ruleset.keeping(older.ruleset)
-            found = rules if whole is rules.ruleset else self.activate(whole)
+            found = rules if whole is rules.ruleset else self._recorded(whole)
             self._whole[rules.no, older.no] = found
         return found

@@ -12,7 +12,7 @@ from hub.ledger.desk import now_ms
 from hub.ledger.engine import Ledger
 from hub.ledger.pauses import Pause
 from hub.ledger.protected import ProtectionList
-from hub.settings.models import City
+from hub.settings.models import City, Protection
 from hub.stages.hours import Closed, Hours
 
 
@@ -26,6 +26,13 @@ class Shut:
     reason: str
     until: int | None
     note: str = ""
+
+
+def list_of(ledger: Ledger, protection: Protection | None) -> ProtectionList | None:
+    """Return the list of protected residents that the settings expect, if they expect one."""
+    if protection is None or protection.list_ is None:
+        return None
+    return ProtectionList(ledger, protection.list_, protection.max_age)
 
 
 class Shutters:
@@ -54,10 +61,7 @@ class Shutters:
     def of(cls, city: City, ledger: Ledger, *, closing: bool = False) -> Shutters:
         """Return those of a city's receivers."""
         hours = {each.key: Hours.of(each, city) for each in city.receivers()}
-        protection, listed = city.protection, None
-        if protection is not None and protection.list_ is not None:
-            listed = ProtectionList(ledger, protection.list_, protection.max_age)
-        return cls(ledger, hours, closing=closing, listed=listed)
+        return cls(ledger, hours, closing=closing, listed=list_of(ledger, city.protection))
 
     def refresh(self) -> None:
         """Read the pauses, and when the list was read; raises LedgerUnavailable."""
@@ -77,7 +81,7 @@ class Shutters:
         pause = self._paused.get(key)
         if pause is not None and (pause.until is None or pause.until > now.timestamp() * 1000):
             return Shut("paused", pause.until, pause.reason)
-        if self._listed is not None and self._list_read + self._listed.max_age * 1000 < now.timestamp() * 1000:
+        if self._listed is not None and self._listed.is_stale(self._list_read, int(now.timestamp() * 1000)):
             return Shut("protection-unknown", None, self._stale(self._listed))
         hours = self._hours.get(key)
         if hours is None or hours.always:

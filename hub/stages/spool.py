@@ -71,6 +71,13 @@ class Spool:
         self._records += len(records)
         self._bytes += len(data)
 
+    def clear(self) -> None:
+        """Take out what was added, to begin anew."""
+        with _named(self.path):
+            os.ftruncate(self._descriptor, 0)
+        self._digest = hashlib.sha256()
+        self._records = self._bytes = 0
+
     def seal(self) -> dict[str, Any]:
         """Make it durable and return what the ledger is to remember of it."""
         with _named(self.path):
@@ -154,7 +161,7 @@ def open_sealed(folder: Path, token: dict[str, Any]) -> Spool | None:
 
 def is_here(folder: Path, token: dict[str, Any]) -> bool:
     """Tell whether a spool was sealed in this folder, and not in that of another machine."""
-    return bool(token["folder"] == _identity(folder))
+    return bool(token.get("folder") == _identity(folder))
 
 
 def sweep(folder: Path, named: Callable[[], set[str]]) -> list[Path]:

@@ -13,8 +13,8 @@ from hub.events.wire import Lazy, system_of, type_of
 from hub.ledger import identities
 from hub.ledger.engine import Ledger
 from hub.ledger.numbers import Numbers
-from hub.ledger.protected import Register
-from hub.ledger.status import EVENT
+from hub.ledger.protected import Discretion
+from hub.ledger.status import event_word
 from hub.ledger.views import EventFilter, Views
 from hub.settings.models import City
 from hub.stages.entries import Entry
@@ -30,7 +30,9 @@ PAGE = 500
 class Timeline:
     """What the ledger has of one resident."""
 
-    def __init__(self, ledger: Ledger, book: RuleBook, city: City) -> None:
+    def __init__(self, ledger: Ledger, book: RuleBook, city: City, discretion: Discretion | None = None) -> None:
+        """Open the ledger's books; `discretion` says whose location is not shown: else that of the known protected."""
+        self._discretion = discretion or Discretion(ledger)
         self._ledger = ledger
         self._views = Views(ledger)
         self._book = book
@@ -38,7 +40,7 @@ class Timeline:
 
     def of(self, subject: str) -> Json:
         """Return the timeline, the oldest first; raises `NotFound` for a resident of whom there is nothing."""
-        flags = Register(self._ledger)([subject])
+        flags = self._discretion([subject])
         events = [self._event(row, flags) for row in self._rows(subject)]
         linked, _ = identities.listing(self._ledger, statuses=(), subject=subject, limit=PAGE)
         if not events and not linked:
@@ -64,7 +66,7 @@ class Timeline:
         rows = self._rows(subject)
         if not rows:
             raise NotFound(f"there is nothing of a resident {subject}")
-        flags = Register(self._ledger)([subject])
+        flags = self._discretion([subject])
         for told in self._told(rows, flags):
             if told.state[0] not in ARRIVED:
                 continue
@@ -128,7 +130,7 @@ class Timeline:
             "effective_on": data.get("effective_on"),
             "notified_on": data.get("notified_on"),
             "recorded_at": moment(row.recorded_at),
-            "status": EVENT[row.status],
+            "status": event_word(row.status),
             "data": masked(short, data) if flags else data,
             "relations": [{"kind": kind, "event": other, "acting": acting} for kind, other, acting in relations],
             "deliveries": [_delivery(each) for each in told],

@@ -37,6 +37,7 @@ class Told:
     doing: Json  # why the receiver stands still
     payload: bytes | None  # what is sent in the place of what was planned
     cut: Cut | None = None  # of a resident who is protected, or not known to the list
+    awaited: str = ""  # the resident's earlier event whose delivery the system has not confirmed
 
     @cached_property
     def key(self) -> str:
@@ -64,12 +65,17 @@ class Told:
         return ("held", "breaker") if "breaker" in self.doing else ("planned", None)
 
     @property
+    def _waits(self) -> Hold | None:
+        """Return what waits to be sent; what is delivered and waits for its answer is none."""
+        return None if self.hold is None or self.hold.answered else self.hold
+
+    @property
     def attempts(self) -> int:
         """Return how many attempts reached the system."""
-        if self.hold is not None:
-            return self.hold.attempts
+        if self._waits:
+            return self._waits.attempts
         failed = sum(each["kind"] not in UNCOUNTED for each in self.failures)
-        return failed + (self.state[0] in ARRIVED and not self._on_word)
+        return failed + (self.state[0] in ARRIVED and (not self._on_word or self.state[0] == "confirmed"))
 
     @property
     def _on_word(self) -> bool:
@@ -86,6 +92,9 @@ class Told:
             return {"code": last["code"], "message": last["message"], "at": moment(last["at"])}
         if self.hold is not None and (text := self.item.detail or _for_people(self.hold.detail)):
             return {"code": self.state[1] or "", "message": text, "at": moment(self.hold.since)}
+        if self.hold is not None and self.awaited:
+            text = f"it goes when the system has confirmed what it was told of {self.awaited}"
+            return _said(text, self.hold.since, code="earlier-unconfirmed")
         return None
 
     def as_dict(self) -> Json:
@@ -106,12 +115,16 @@ class Told:
             "rule": self.entry.rules.ruleset.rules[self.item.rule].id,
             "action": made.action,
             "attempts": self.attempts,
-            "next_attempt_at": moment(hold.due) if hold and hold.due else None,
+            "next_attempt_at": moment(hold.due) if hold and hold.due and not hold.answered else None,
             "planned_at": moment(self.recorded_at),
             "delivered_at": moment(ended.at) if ended is not None and status in ARRIVED else None,
             "payload": made.event,
             "error": self.error,
         }
+
+
+def _said(text: str, at: int, *, code: str) -> Json:
+    return {"code": code, "message": text, "at": moment(at)}
 
 
 def _for_people(detail: str) -> str:
@@ -140,7 +153,8 @@ def told_of(
             state = (states.ended.get(at), states.holds.get(at), states.failures.get(at, []), at in states.sending)
             told = (mine, item, number, job, row.recorded_at, row.batch_id)
             cut = cut_for(mine, item, rules) if row.subject in flags else None
-            found.append(Told(*told, *state, states.doing.get(number, {}), payload, cut))
+            awaited = states.awaited.get((number, row.subject), "")
+            found.append(Told(*told, *state, states.doing.get(number, {}), payload, cut, awaited))
     return found
 
 

@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from tests.acceptance.crash.service import Service
+
+ROOT = Path(__file__).parents[2]
 HUB = [sys.executable, "-m", "hub.cli.main"]
 
 
@@ -40,17 +43,36 @@ class Shell:
         assert done.returncode == code, f"hub {' '.join(words)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return json.loads(done.stdout)
 
-    def begin(self, *words: str) -> subprocess.Popen[str]:
+    def begin(self, *words: str, stderr: Any = subprocess.PIPE) -> subprocess.Popen[str]:
         """Start a command, in a process group of its own, and leave it running; it is ended with the test."""
         process = subprocess.Popen(
             [*HUB, *words],
             cwd=self.folder,
             env=self.environ,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             text=True,
             process_group=0,
         )
+        self.started.append(process)
+        return process
+
+    def serve(self, *words: str, log: Path, module: str = "hub.cli.main") -> subprocess.Popen[str]:
+        """Start a command as `begin` does; what it says goes into a file, however much that is.
+
+        `module` is another program of the tests that ends up in the command.
+        """
+        with log.open("a") as stream:
+            process = subprocess.Popen(
+                [sys.executable, "-m", module, *words],
+                cwd=self.folder,
+                env={**self.environ, "PYTHONPATH": str(ROOT)},
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                text=True,
+                process_group=0,
+            )
         self.started.append(process)
         return process
 
@@ -80,3 +102,11 @@ def new_shell(run_folder: Path) -> Iterator[Callable[..., Shell]]:
     yield make
     for shell in shells:
         shell.end()
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    """A real HTTP service on loopback that receivers call."""
+    service = Service()
+    yield service
+    service.stop()

@@ -1,7 +1,8 @@
 """Pages as a reader follows them: fenced blocks between `<!-- tour -->` and `<!-- /tour -->`, in their order.
 
 A block under a line that ends in a file's name, as in "`systems/a.yaml`:", is that file. A `bash` block is run in the
-folder where the one before it ended. A `text` block is what the last one printed, line by line.
+folder where the one before it ended, with the `HUB_` variables it exported. A `text` block is what the last one
+printed, line by line.
 """
 
 from __future__ import annotations
@@ -67,13 +68,15 @@ class Follower:
     def run(self, script: str) -> None:
         """Run a block; it must end well."""
         done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", f'{script}\npwd > "$AT"'],
+            ["bash", "-euo", "pipefail", "-c", f'{script}\npwd > "$AT"\nenv > "$AT.env"'],
             cwd=self.folder, env=self._environ, stdin=subprocess.DEVNULL, capture_output=True, text=True,
             encoding="utf-8", timeout=LIMIT, check=False,
         )  # fmt: skip
         self.said = done.stdout
         assert done.returncode == 0, f"exit {done.returncode} of:\n{script}\n{done.stdout}\n{done.stderr}"
         self.folder = Path(self._note.read_text().strip())
+        exported = (line.partition("=") for line in Path(f"{self._note}.env").read_text("utf-8").splitlines())
+        self._environ |= {name: value for name, _, value in exported if name.startswith("HUB_")}
 
     def _compare(self, text: str) -> None:
         said = [" ".join(line.split()) for line in self.said.splitlines()]

@@ -59,6 +59,14 @@ def test_the_tutorial_does_what_it_says(follower):
     assert [each["status"] for each in json.loads(follower.said)["items"]] in ([], ["resubmitted"])
 
 
+@pytest.mark.parametrize("follower", ["C.UTF-8"], indirect=True)
+def test_the_tutorial_of_a_transport_does_what_it_says(follower):
+    follower.follow(ROOT / "docs/tutorials/first-transport.md")
+
+    (told,) = (follower.folder / "out/mado").glob("*.txt")
+    assert json.loads(told.read_bytes())["data"] == {"name": "守口 太郎", "effective_on": "2026-11-16"}
+
+
 def test_both_languages_build_the_same_city():
     english, japanese = (
         [(each.file, each.text) for each in blocks(ROOT / page) if each.file != "tests/kokuho.yaml"]

@@ -1,6 +1,7 @@
-"""Broken files: whatever is in them, no crash, and every byte is in a row, in an error row, or left out by a rule.
+"""Broken files: whatever is in them, no crash, and every byte is in an event, ignored by a rule, or in quarantine.
 
-A few hundred files a format; `HUB_FUZZ=10000` for more.
+A few hundred files a format; `make fuzz N=10000` for more (`HUB_FUZZ`). `HUB_SEED` makes others, the same
+each time.
 """
 
 from __future__ import annotations
@@ -15,14 +16,31 @@ from typing import Any
 import pytest
 
 from hub.adapters import file_source, registry
-from hub.adapters.contract import Row
+from hub.adapters.contract import Row, SourceBatch
 from hub.adapters.csv_records import header
+from hub.app import mappers_of
+from hub.routing.expressions import Environment
+from hub.routing.mapping import Mapper
 from hub.settings.layouts import Layout, LayoutField
+from hub.settings.load import load_city
+from hub.stages.records import Origin, prepare
 from tests.conformance.files import FORMATS, IDO
 from tests.conformance.helpers import site
 
 FILES = int(os.environ.get("HUB_FUZZ", "300"))
+SEED = os.environ.get("HUB_SEED", "1")
+NOW = "2026-11-26T09:00:00+09:00"
+SYSTEM = """
+system: kokuho
+publishes:
+  - from: {adapter: jsonl, path: none}
+    subject: row.番号
+    cases:
+      - {ignore: some of them, when: 'row.番号 in ["1", "3", "0001", "0003"]'}
+      - {event: insurance.enrolled, map: {scheme: row.氏名, effective_on: '"2026-11-16"'}}
+"""
 PLAIN = Layout(newline="none", record=(LayoutField(name="番号", width=4), LayoutField(name="氏名", width=6)))
+ORIGIN = Origin("kokuho", "main", "example")
 LAYOUTS = {"ido": IDO, "plain": PLAIN}
 LEFT_OUT = b"\r\n\x1a \t\x0b\x0c"  # blank lines, and what may stand behind the last record
 TOKENS = [b'"', b'""', b",", b"\n", b"\r\n", b"\r", b"\0", b"\x1a", b"\xef\xbb\xbf", b"\xff", b"\x81", b"{", b"}", b"9"]
@@ -64,6 +82,28 @@ def mutated(content: bytes, chance: random.Random, *, long: int) -> bytes:
     return bytes(data)
 
 
+def mapper(folder: Path) -> Mapper:
+    """Return what makes events of the rows, or refuses or ignores them."""
+    (folder / "systems").mkdir()
+    (folder / "hub.yaml").write_text("")
+    (folder / "systems" / "kokuho.yaml").write_text(SYSTEM)
+    city = load_city(folder, environ={})
+    system = city.systems["kokuho"]
+    return mappers_of(city, system, system.sources["main"], Environment({}))[0]
+
+
+def settle(rows: list[Row], made: Mapper) -> list[str]:
+    """Return what becomes of each row at intake; a row that is nothing of these is a byte lost."""
+    fates = []
+    for row in rows:
+        prepared = prepare(SourceBatch([row], {}), [made], ORIGIN, now=NOW)
+        events, ignored, entries = prepared.records, prepared.ignored, prepared.entries
+        assert len(events) + ignored + len(entries) == 1
+        assert not entries or entries[0].raw == row.raw
+        fates.append("event" if events else "ignored" if ignored else "quarantine")
+    return fates
+
+
 def rows_of(opened: Any, after: Any = None) -> list[tuple[Row, Any]]:
     return [(row, found.position) for found in opened.read(after) for row in found.rows]
 
@@ -97,14 +137,20 @@ def is_left_out(kind: str, content: bytes, left: bytes) -> bool:
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_broken_file_crashes_and_no_byte_is_lost(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_source, "ROWS", 3)
-    files, chance = KINDS[kind], random.Random(kind)  # noqa: S311
+    files, chance = KINDS[kind], random.Random(kind + SEED)  # noqa: S311
     good = files.write([{"番号": str(no), "氏名": f'守口 "{no}", 番\n'[: -(no % 2) or None]} for no in range(8)])
+    whole = files.write([{"番号": str(no), "氏名": "守口　太郎"} for no in range(8)])
     path = tmp_path / "in" / "a"
     path.parent.mkdir()
     options = {"path": "in/*", "after": "keep", **files.source}
     where = replace(site(tmp_path), layouts=LAYOUTS)
-    for _ in range(FILES):
+    made, fates = mapper(tmp_path), set()
+    for number in range(FILES):
         content = mutated(good, chance, long=300 if kind == "fixed_width-none" else 70_000)
+        if number % 10 == 9:
+            content = chance.randbytes(chance.randint(0, 2000))
+        if number % 50 == 0:
+            content = whole  # one that is whole: counts and trailers refuse nearly all others
         path.write_bytes(content)
         found = rows_of(registry.open_source(files.name, options, where))
         rows = [row for row, _ in found]
@@ -115,8 +161,10 @@ def test_no_broken_file_crashes_and_no_byte_is_lost(kind: str, tmp_path: Path, m
             else:
                 left = account(content, rows, begin(kind, content))
                 assert is_left_out(kind, content, left), (content, left)
+        fates |= {*settle(rows, made)}
         if found:  # a new process goes on after any position with the rows that follow
             position = chance.choice(found)[1]
             done = sum(1 for _, each in found if each["offset"] <= position["offset"])
             rest = [row for row, _ in rows_of(registry.open_source(files.name, options, where), position)]
             assert [row.raw for row in rest] == [row.raw for row in rows[done:]]
+    assert fates == {"event", "ignored", "quarantine"}, "the files are of one kind: nothing is shown by them"

@@ -12,10 +12,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from hub.errors import ConfigurationError
-from hub.ledger import schema
+from hub.ledger import glance, jobs, schema
 from hub.ledger.engine import Ledger
-from hub.ledger.revision import HEAD
-from hub.ledger.tables import metadata
+from hub.ledger.jobs import Order
+from hub.ledger.revision import HEAD, OLDEST
+from hub.ledger.tables import meta, metadata
+from tests.integration.jobs.town import Town
+from tests.integration.jobs.victim import RULE
+from tests.integration.semantics.world import ADDRESS, OTHER
 
 
 @pytest.fixture
@@ -69,13 +73,42 @@ def test_a_database_that_another_program_is_just_making_is_waited_for(tmp_path):
         maker.close()
 
 
+def stand(ledger, found, oldest):
+    """Let a ledger be at another revision, and allow programs from `oldest` on."""
+    with ledger.write() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = :found"), {"found": found})
+        connection.execute(sa.update(meta).where(meta.c.key == OLDEST).values(value=oldest))
+
+
 @pytest.mark.parametrize(("found", "mend"), [("9999", "newer hub"), ("0000", "newer hub")])
 def test_a_ledger_of_another_revision_is_refused(ledger, found, mend):
     schema.ready(ledger)
-    with ledger.write() as connection:
-        connection.execute(sa.text("UPDATE alembic_version SET version_num = :found"), {"found": found})
+    stand(ledger, found, "9999")
     with pytest.raises(ConfigurationError, match=mend):
         schema.ready(ledger)
+    with glance.asking(ledger.url) as ask:
+        assert ask is None
+
+
+def test_a_ledger_that_a_newer_hub_has_only_added_to_is_worked_with(ledger):
+    made = schema.ready(ledger)
+    stand(ledger, "9999", HEAD)
+    assert schema.ready(ledger) == made
+    assert schema.upgrade(ledger) == ("9999", "9999")
+    with glance.asking(ledger.url) as ask:
+        assert ask is not None
+
+
+def test_what_a_newer_hub_asks_for_waits_for_an_owner_that_knows_it(tmp_path, ledger_url):
+    town = Town(tmp_path / "city", ledger_url, {"suido": RULE})
+    town.report(town.moved(ADDRESS))
+    town.deliver()
+    number = town.rules.numbers[0]
+    job = jobs.create(town.ledger, "recall", {}, [Order(number, "recall", 1)], by="tester")
+    town.report(town.moved(OTHER))
+    town.deliver(until=lambda: town.statuses("suido")[-1][1] == "delivered")
+    assert (town.job(job).open, town.desks["suido"].ids) == (1, ["e1", "e2"])
+    town.close()
 
 
 def test_a_position_is_the_row_itself_on_sqlite(sqlite_url):

@@ -20,15 +20,33 @@ def start_postgres(settings: str = "-c fsync=off -c max_connections=200") -> dic
     if account:
         os.chown(data, account.pw_uid, account.pw_gid)
     port = _free_port()
-    state = {"url": f"postgresql+psycopg://hub@127.0.0.1:{port}/postgres", "data": str(data), "bin": str(programs)}
+    url = f"postgresql+psycopg://hub@127.0.0.1:{port}/postgres"
+    options = f"-p {port} -h 127.0.0.1 -k {data} {settings}"
+    state = {"url": url, "data": str(data), "bin": str(programs), "options": options}
     try:
         _run(state, "initdb", "-D", f"{data}/db", "-U", "hub", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
-        options = f"-p {port} -h 127.0.0.1 -k {data} {settings}"
-        _run(state, "pg_ctl", "-D", f"{data}/db", "-w", "-t", "60", "-l", f"{data}/log", "-o", options, "start")
+        _start(state)
     except BaseException:
         shutil.rmtree(data, ignore_errors=True)
         raise
     return state
+
+
+def crash(state: dict[str, Any]) -> None:
+    """End the server at once: nothing is written or told, and what it had committed it finds in its log."""
+    _run(state, "pg_ctl", "-D", f"{state['data']}/db", "-m", "immediate", "-w", "stop")
+
+
+def start_again(state: dict[str, Any]) -> None:
+    """Start a server that has crashed, where it was."""
+    _start(state)
+
+
+def _start(state: dict[str, Any]) -> None:
+    folder = state["data"]
+    _run(
+        state, "pg_ctl", "-D", f"{folder}/db", "-w", "-t", "60", "-l", f"{folder}/log", "-o", state["options"], "start"
+    )
 
 
 def stop(state: dict[str, Any]) -> None:

@@ -21,6 +21,11 @@ class SourceCase(ABC):
     """A source under test, with a system of its own that begins empty."""
 
     adapter: type[Adapter]
+    secrets: tuple[str, ...] = ()  # texts in its settings that nobody may read in a log or an error
+    traced: bool = True  # its memory can be told from its system's: no server that needs much runs in this process
+
+    def close(self) -> None:  # noqa: B027 — most have nothing to end
+        """End what the case has started."""
 
     @abstractmethod
     def fill(self, count: int) -> list[dict[str, Any]]:
@@ -43,6 +48,10 @@ class SinkCase(ABC):
     """A sink under test, with a system of its own that begins empty."""
 
     adapter: type[Adapter]
+    secrets: tuple[str, ...] = ()  # texts in its settings that nobody may read in a log or an error
+
+    def close(self) -> None:  # noqa: B027 — most have nothing to end
+        """End what the case has started."""
 
     @abstractmethod
     def open(self) -> Sink | PreparedSink:
@@ -84,9 +93,10 @@ class PreparedCase(SinkCase):
         """Put something foreign where the prepared batch is to appear."""
 
 
-def deliveries(count: int, *, start: int = 0) -> list[Delivery]:
-    """Return sound deliveries about different residents."""
-    return [_delivery(number) for number in range(start, start + count)]
+def deliveries(count: int, *, start: int = 0, residents: int = 0) -> list[Delivery]:
+    """Return sound deliveries about different residents, or in turn about so many `residents`."""
+    numbers = range(start, start + count)
+    return [_delivery(number, number % residents if residents else number) for number in numbers]
 
 
 def batch(content: list[Delivery], *, no: int = 1) -> Batch:
@@ -94,8 +104,8 @@ def batch(content: list[Delivery], *, no: int = 1) -> Batch:
     return Batch("kokuho.main", no, "2026-04-01", content)
 
 
-def _delivery(number: int) -> Delivery:
-    event_id, subject = f"e{number:04d}", f"{1000 + number}"
+def _delivery(number: int, resident: int) -> Delivery:
+    event_id, subject = f"e{number:04d}", f"{1000 + resident}"
     body = {
         "specversion": "1.0",
         "id": event_id,

@@ -3,16 +3,21 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import orjson
 
 from hub.adapters.conformance.cases import Failure, SourceCase, expect
+from hub.adapters.conformance.hearing import Hearing
 from hub.adapters.contract import Row, Source
 from hub.errors import Malformed, Transient
 
 MANY = 4500  # records: several batches for every source here
+SEVERAL = 2100  # records: two batches
+BULK = 12_000  # records, of which only a share may be in memory at a time
+SHARE = 0.75
 
 
 def _read(source: Source, after: dict[str, Any] | None) -> tuple[list[Row], list[Any]]:
@@ -110,6 +115,84 @@ def an_absent_system_is_transient(case: SourceCase) -> None:
     expect(_values(rows) == wanted, "rows were lost while the system was away")
 
 
+def reading_may_be_broken_off(case: SourceCase) -> None:
+    """Reading that is stopped in the middle takes nothing: the next one, also of the same source, begins anew."""
+    wanted = case.fill(SEVERAL)
+    source = case.open()
+    reading = iter(source.read(None))
+    next(reading)
+    close = getattr(reading, "close", None)
+    if close is not None:
+        close()
+    for again in (source, case.open()):
+        rows, _ = _read(again, None)
+        expect(_values(rows) == wanted, "after reading was broken off, other rows came")
+
+
+def two_readers_lose_nothing(case: SourceCase) -> None:
+    """Two processes that read the same, as around a change of owners, both get all; to acknowledge twice is harmless.
+
+    One that comes when the other has taken a unit away may get less, with nothing lost.
+    """
+    wanted = case.fill(10)
+    first, second = case.open(), case.open()
+    rows, batches = _read(first, None)
+    others, again = _read(second, None)
+    expect(_values(rows) == wanted and _values(others) == wanted, "two readers hindered each other")
+    for source, found in ((first, batches), (second, again)):
+        for batch in found:
+            source.acknowledge(batch)
+    rest, _ = _read(case.open(), batches[-1].position)
+    expect(not rest, "what two readers had acknowledged was read again")
+    later = case.fill(3)
+    rows, _ = _read(case.open(), batches[-1].position)
+    expect(_values(rows) == later, "after two readers new records were not read")
+
+
+def reads_in_constant_memory(case: SourceCase) -> None:
+    """However long a unit is, only a few batches of it are in memory at a time."""
+    if not case.traced:
+        return
+    case.fill(3)
+    source = case.open()
+    _, batches = _read(source, None)  # what a connection needs once is no part of it
+    for found in batches:
+        source.acknowledge(found)
+    case.fill(BULK)
+    tracemalloc.start()
+    try:
+        begin = tracemalloc.get_traced_memory()[0]
+        whole, number = 0, 0
+        for found in source.read(batches[-1].position):
+            number += len(found.rows)
+            before = tracemalloc.get_traced_memory()[0]
+            found.rows.clear()
+            whole += before - tracemalloc.get_traced_memory()[0]
+        peak = tracemalloc.get_traced_memory()[1] - begin
+    finally:
+        tracemalloc.stop()
+    expect(number == BULK, "rows were lost")
+    expect(peak < SHARE * whole, f"{peak} bytes were held at once, where all rows together have {whole}")
+
+
+def nothing_secret_is_said(case: SourceCase) -> None:
+    """No secret of its settings stands in a log, an error or a `repr`, and no resident's name in a log."""
+    case.fill_broken()
+    with Hearing() as heard:
+        source = case.open()
+        heard.note(source)
+        rows, batches = _read(source, None)
+        heard.note(*(row.error for row in rows if row.error is not None))
+        with case.away():
+            try:
+                _read(case.open(), None)
+            except Transient as error:
+                heard.note(error)
+        for found in batches:
+            source.acknowledge(found)
+    heard.expect_silence(case.secrets)
+
+
 SOURCE_CHECKS: tuple[Callable[[SourceCase], None], ...] = (
     reads_every_row_in_order,
     resumes_after_every_position,
@@ -118,4 +201,8 @@ SOURCE_CHECKS: tuple[Callable[[SourceCase], None], ...] = (
     a_lost_acknowledge_is_made_up_for,
     a_broken_record_is_alone,
     an_absent_system_is_transient,
+    reading_may_be_broken_off,
+    two_readers_lose_nothing,
+    reads_in_constant_memory,
+    nothing_secret_is_said,
 )

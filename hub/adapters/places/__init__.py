@@ -25,13 +25,15 @@ class Gone(Exception):  # noqa: N818 — an answer about one file
 class Found:
     """A file: `label` is its path for people and positions, `mark` (plain JSON) what it looked like.
 
-    A file whose mark is the same has not been written to. `where` is the place's own.
+    A file whose mark is the same has not been written to. `where` is the place's own, `written` when the file was
+    written last by the place's clock (milliseconds since 1970), as far as it says.
     """
 
     name: str
     label: str
     mark: list[Any] = field(default_factory=list)
     where: Any = None
+    written: int | None = None
 
 
 class Inbox(Protocol):

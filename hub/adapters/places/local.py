@@ -51,7 +51,8 @@ class LocalInbox:
     def open(self, found: Found) -> Iterator[BinaryIO]:
         """Open the file itself."""
         with _found("read", found.where), found.where.open("rb") as stream:
-            found.mark = _mark(os.fstat(stream.fileno()))
+            stat = os.fstat(stream.fileno())
+            found.mark, found.written = _mark(stat), stat.st_mtime_ns // 1_000_000
             yield stream
 
     def mark(self, found: Found) -> list[Any] | None:

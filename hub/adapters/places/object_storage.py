@@ -131,6 +131,7 @@ class StorageInbox:
 
         def fill(stream: BinaryIO) -> None:
             answer = self._bucket.call("get_object", Key=found.where, IfMatch=found.mark[0])
+            found.written = int(answer["LastModified"].timestamp() * 1000) if "LastModified" in answer else None
             self._bucket.run(lambda _: shutil.copyfileobj(answer["Body"], stream, 1024 * 1024))
 
         return copy_of(self._site, fill)

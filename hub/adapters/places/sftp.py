@@ -182,6 +182,7 @@ class SftpInbox:
 
         def fill(stream: BinaryIO) -> None:
             found.mark = self.mark(found) or [0]
+            found.written = found.mark[1] * 1000 if len(found.mark) > 1 and found.mark[1] else None
             self._session.run(lambda client: _fetch(client, found.where, found.mark[0], stream))
             if self.mark(found) != found.mark:
                 raise Gone(found.label)

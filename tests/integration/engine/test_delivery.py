@@ -331,11 +331,31 @@ async def test_what_was_being_sent_at_a_crash_is_unknown_unless_the_system_can_s
     if confirms:
         assert sink.asked == [["1", "2"]]
         async with town.working(sink):
-            await until(lambda: sink.ids == ["2"])
+            await until(lambda: len(town.outcomes()) == 2)
+        assert sink.ids == ["2"]
         assert [status for status, _ in town.outcomes().values()] == [DELIVERED, DELIVERED]
     else:
         assert sink.calls == []
-        assert [hold.status for hold in town.holds()] == [UNKNOWN, EARLIER]
+        assert [hold.status for hold in town.holds()] == [UNKNOWN, UNKNOWN]  # both were in the call
+
+
+class Scripted(Shelf):
+    """A sink that answers as it is told, by event."""
+
+    async def deliver(self, batch):
+        return [Outcome(delivery.key, self.answer(delivery)) for delivery in batch.deliveries]
+
+
+@pytest.mark.parametrize("took", [OutcomeUnknown("no answer"), None])
+async def test_what_may_have_been_taken_behind_an_unknown_one_is_not_sent_again(town_of, took):
+    town = town_of()
+    town.dispatch(died(1, "a"), died(2, "a", n=2), died(3, "a", n=3))
+    answers = {"1": OutcomeUnknown("no answer"), "2": took, "3": Transient("an earlier one is not through yet")}
+    await town.deliver(Scripted(lambda delivery: answers[delivery.event_id], idempotent=False))
+    stands = UNKNOWN if took else DELIVERED
+    found = {hold.pos & 0xFF: hold.status for hold in town.holds()}
+    found |= {offset: status for offset, (status, _) in town.outcomes().items()}
+    assert found == {0: UNKNOWN, 1: stands, 2: EARLIER}
 
 
 async def test_nothing_is_sent_before_the_intent_is_recorded(town_of):
@@ -390,6 +410,38 @@ async def test_a_worker_never_starts_again_from_what_the_ledger_said_long_ago(to
         await until(lambda: not desk.fails)
         await until(lambda: len(told(town.folder, "jsonl")) >= 6 and not worker.busy)
     assert told(town.folder, "jsonl") == [str(number) for number in range(6)]
+
+
+class Forgetful(Desk):
+    """A desk whose ledger goes away while it is told what became of calls, before it has that or after."""
+
+    def __init__(self, ledger, *, written):
+        super().__init__(ledger)
+        self.written = written
+        self.faults = 3
+
+    def settle(self, settlements):
+        if self.faults and any(one.intent is False for one in settlements):
+            self.faults -= 1
+            if self.written and not self.faults:
+                super().settle(settlements)
+            raise LedgerUnavailable("gone")
+        return super().settle(settlements)
+
+
+@pytest.mark.parametrize("written", [False, True])
+async def test_what_became_of_calls_is_kept_while_the_ledger_is_away(town_of, monkeypatch, written):
+    monkeypatch.setattr(receiver_module, "KEPT", 0.01)
+    town = town_of()
+    town.dispatch(*pairs(5))
+    sink, desk = Shelf(**PLAIN), Forgetful(town.ledger, written=written)
+    async with town.working(sink, desk=desk) as worker:
+        await until(lambda: len(town.outcomes()) == 5 and not worker.busy)
+        town.dispatch(died(5))
+        await until(lambda: len(town.outcomes()) == 6)
+    assert desk.faults == 0
+    assert town.holds() == []
+    assert sorted(sink.ids) == [str(number) for number in range(6)]
 
 
 # --- how each error ends -------------------------------------------------------------------------------------------

@@ -1,15 +1,18 @@
 """Dispatch is exactly once: one poll, one transaction, whatever dies, repeats or is poisonous."""
 
 import threading
+import time
 
 import orjson
 import pytest
 import sqlalchemy as sa
 
 from hub.errors import Fenced, LedgerUnavailable
+from hub.ledger import log as log_module
 from hub.ledger import quarantine
+from hub.ledger.engine import Ledger
 from hub.ledger.log import DispatchBatch, EventLog, IdTaken
-from hub.ledger.tables import dedup, position, ruleset
+from hub.ledger.tables import dedup, metadata, position, ruleset
 from hub.ledger.tables import event as events
 from hub.stages.entries import unpack_plan
 
@@ -546,3 +549,30 @@ def test_facts_only_plans_nothing_and_teaches(town_of):
     town = town_of(listens("kokuho", KOKUHO))
     town.dispatch({**enrolled(1), "hubfactsonly": True}, {**died(2), "hubfactsonly": True}, died(3, note=3))
     assert told(town) == {"1": 0, "2": 0, "3": 1}
+
+
+def test_two_processes_that_meet_a_new_topic_at_once_open_one_generation(postgres_url, monkeypatch):
+    ledgers = [Ledger(postgres_url), Ledger(postgres_url)]
+    metadata.create_all(ledgers[0].engine)
+    begin, opened = log_module._begin, []
+    other = threading.Thread(target=lambda: opened.append(EventLog(ledgers[1]).open_generation("t", "u", 6)))
+
+    def waits():
+        with ledgers[0].read() as connection:
+            return connection.exec_driver_sql("SELECT count(*) FROM pg_locks WHERE NOT granted").scalar_one()
+
+    def joined(*arguments):
+        monkeypatch.setattr(log_module, "_begin", begin)
+        other.start()
+        end = time.monotonic() + 30
+        while other.is_alive() and not waits() and time.monotonic() < end:
+            time.sleep(0.01)
+        return begin(*arguments)
+
+    monkeypatch.setattr(log_module, "_begin", joined)
+    opened.append(EventLog(ledgers[0]).open_generation("t", "u", 6))
+    other.join()
+    assert opened == [1, 1]
+    assert len(EventLog(ledgers[0]).positions()) == 6
+    for ledger in ledgers:
+        ledger.close()

@@ -1,8 +1,15 @@
-"""The ledger gives large events a few at a time, and every one of them."""
+"""Large events are read and sent a few at a time, and every one of them."""
 
+import pytest
+import sqlalchemy as sa
+
+from hub.errors import Transient
 from hub.ledger.places import OFFSET_BITS, stream_of
+from hub.ledger.tables import pending
+from hub.settings.models import Retry
+from hub.stages import receiver
 
-from .town import died
+from .town import Shelf, died, listens, rule
 
 
 def test_a_reading_ends_after_so_many_bytes(town_of):
@@ -14,3 +21,22 @@ def test_a_reading_ends_after_so_many_bytes(town_of):
         parts.append(len(rows))
         after = rows[-1].pos
     assert parts == [4, 4, 2]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_batch_ends_after_so_many_bytes(town_of, monkeypatch, fails):
+    monkeypatch.setattr(receiver, "BATCH_BYTES", 100_000)
+    monkeypatch.setattr(receiver, "LARGEST", 50_000)
+    monkeypatch.setattr(receiver, "OPEN_AFTER", 1_000_000)
+    later = Retry(delays=(3600.0,), then=3600.0)
+    town = town_of(listens("kaigo", rule("kaigo", send=("name",)), retry=later))
+    town.dispatch(*(died(n, str(n), note="守" * (10_000 if n % 2 else 1)) for n in range(60)))
+    shelf = Shelf(batch=500)
+    if fails:  # all of them have waited and are due at once
+        await town.deliver(Shelf(lambda _: Transient("later", reached=True), batch=500))
+        with town.ledger.write() as connection:
+            assert connection.execute(sa.update(pending).values(due=0)).rowcount == 60
+    await town.deliver(shelf)
+    assert max(sum(30_000 for number in call if int(number) % 2) for call in shelf.calls) <= 100_000
+    assert max(map(len, shelf.calls)) > 1
+    assert sorted(map(int, shelf.ids)) == list(range(60))

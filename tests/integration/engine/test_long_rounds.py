@@ -1,14 +1,16 @@
 """A round may be hundreds of calls and last for minutes: what changes meanwhile counts from the next call on."""
 
+import asyncio
+import threading
 from dataclasses import replace
 
 import pytest
 
-from hub.errors import Transient
+from hub.errors import LedgerUnavailable, Transient
 from hub.ledger.protected import Register, protect_early
 from hub.stages import receiver as receiver_module
-from hub.stages import watch
 from hub.stages.shutters import Shut
+from hub.stages.watch import Watch
 
 from .town import Shelf, died, listens, rule, until
 
@@ -23,8 +25,7 @@ def town(town_of):
 
 
 @pytest.mark.parametrize("features", [{"batch": 1}, {"batch": 1, "idempotent": False}])
-async def test_who_becomes_protected_during_a_round_is_not_located_by_it(town, monkeypatch, features):
-    monkeypatch.setattr(watch, "SERVES", 0.0)
+async def test_who_becomes_protected_during_a_round_is_not_located_by_it(town, features):
     sink = Shelf(lambda _: protect_early(town.ledger, [("2", "/systems/juki/x")]), **features)
     port = replace(town.port(sink), protection=Register(town.ledger))
     async with town.working(port=port) as worker:
@@ -34,13 +35,43 @@ async def test_who_becomes_protected_during_a_round_is_not_located_by_it(town, m
     assert town.holds() == []
 
 
-async def test_an_answer_serves_for_a_second(town):
-    asked = []
-    sink = Shelf(batch=1)
-    port = replace(town.port(sink), protection=lambda subjects: asked.append(sorted(subjects)) or {})
-    async with town.working(port=port) as worker:
-        await until(lambda: len(sink.taken) == 3 and not worker.busy)
-    assert asked == [["0", "1", "2"]]
+async def test_an_answer_serves_only_those_who_asked_before_it_was_put():
+    going, asked = threading.Event(), []
+
+    def ask(subjects):
+        asked.append(sorted(subjects))
+        going.wait(10)
+        return {}
+
+    watch = Watch(ask)
+    first = asyncio.create_task(watch.flags(["1"]))
+    await until(lambda: asked)
+    later = [asyncio.create_task(watch.flags([subject])) for subject in ("2", "3")]
+    await asyncio.sleep(0)
+    going.set()
+    await asyncio.gather(first, *later)
+    assert asked == [["1"], ["2", "3"]]
+
+
+async def test_whoever_waited_for_an_answer_that_failed_asks_anew():
+    going, asked = threading.Event(), []
+
+    def ask(subjects):
+        asked.append(sorted(subjects))
+        going.wait(10)
+        if len(asked) == 2:
+            raise LedgerUnavailable("away")
+        return dict.fromkeys(subjects, True)
+
+    watch = Watch(ask)
+    first = asyncio.create_task(watch.flags(["1"]))
+    await until(lambda: asked)
+    later = [asyncio.create_task(watch.flags([subject])) for subject in ("2", "3")]
+    await asyncio.sleep(0)
+    going.set()
+    await first
+    assert isinstance((await asyncio.gather(*later, return_exceptions=True))[0], LedgerUnavailable)
+    assert later[1].result()["3"]
 
 
 async def test_a_pause_counts_from_the_next_call_on(town):

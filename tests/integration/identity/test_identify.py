@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from hub.app import Hub
 from hub.errors import NotFound, UsageError
 from hub.ledger import identities, quarantine
 from hub.stages import linking
 from hub.stages.identity_queue import whole
 from tests.integration.identity.city import Living
+from tests.integration.kafka.until import until
 
 JUKI = """publishes:
   - event: resident.moved-in
@@ -207,7 +210,8 @@ def test_a_decision_is_of_what_waits_and_of_residents_there_are(lone):
         link(town, no, "1000001")
 
 
-def test_a_decision_that_kafka_did_not_get_is_told_by_the_next_run(lone, monkeypatch):
+@pytest.mark.parametrize("step", ["done", "undone"])
+def test_a_decision_that_was_not_told_is_told_by_the_next_drain(lone, monkeypatch, step):
     town = begun(lone, "review")
     town.drop("shinsei", HEAD, "A1,1000002,モリグチタロウ,S25.1.2,x,2026-11-20")
     town.drain()
@@ -217,10 +221,36 @@ def test_a_decision_that_kafka_did_not_get_is_told_by_the_next_run(lone, monkeyp
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(identities, "done", crashes)  # after Kafka has it, before the ledger says so
+        patched.setattr(identities, step, crashes)  # after Kafka has it and before the ledger says so, or before Kafka
         with pytest.raises(KeyboardInterrupt):
             link(town, no, "1000001")
+        assert told(town, "hoken") == []
     town.drain()
+    assert told(town, "hoken") == [("new", "1000001", "A1")]
+    assert town.with_hub(lambda hub: identities.undone(hub.ledger)) == []
+
+
+def test_a_decision_is_told_while_the_hub_runs(lone):
+    town = begun(lone, "review")
+    town.drop("shinsei", HEAD, "A1,1000002,モリグチタロウ,S25.1.2,x,2026-11-20")
+    town.drain()
+    no = queue(town)[0].no
+
+    async def runs(hub: Hub) -> None:
+        stop, ready = asyncio.Event(), asyncio.Event()
+        running = asyncio.create_task(
+            hub.run(stop, only=("intake", "dispatch", "delivery"), ready=lambda _: ready.set())
+        )
+        try:
+            async with asyncio.timeout(30):
+                await ready.wait()
+            linking.link(hub.ledger, no, "1000001", by="甲", reason="本人に確認")  # by another process, say
+            await until(lambda: town.told("hoken"), 60)
+        finally:
+            stop.set()
+            await running
+
+    town.with_hub(lambda hub: asyncio.run(runs(hub)))
     assert told(town, "hoken") == [("new", "1000001", "A1")]
     assert town.with_hub(lambda hub: identities.undone(hub.ledger)) == []
 

@@ -2,34 +2,18 @@
 
 import asyncio
 import datetime as dt
+import time
 from types import SimpleNamespace
 
 import pytest
 
-from hub.adapters import registry
-from hub.adapters.contract import Site
 from hub.app import Hub
-from hub.errors import Malformed
-from hub.ledger import batches, quarantine
+from hub.ledger import batches, jobs, quarantine
 from hub.stages.acknowledging import Acknowledging
-from hub.stages.clock import utc_now
-from hub.stages.intake import Intake, Services, SourceRunner
-from hub.stages.services import Answers
+from tests.integration.jobs.answering import NoKafka, answer, read
 from tests.integration.jobs.town import Town
 from tests.integration.jobs.victim import RULE
 from tests.integration.semantics.world import ADDRESS, ZONE
-
-
-class NoKafka:
-    async def publish(self, _topic, records, _headers=()):
-        assert not records, "an acknowledgement is no event"
-
-
-def number(row):
-    try:
-        return int(row["連番"])
-    except ValueError:
-        raise Malformed("連番 is no number", code="expression") from None
 
 
 @pytest.fixture
@@ -41,23 +25,6 @@ def town(tmp_path, ledger_url):
     made.close()
 
 
-def answer(town, *values, column="連番", name="ERR_1.csv", **how):
-    path = town.folder / "in" / name
-    path.parent.mkdir(exist_ok=True)
-    path.write_text("\n".join([column, *map(str, values), ""]))
-    read(town, **how)
-
-
-def read(town, *, lists="errors", by="no", value=number, due=None, is_open=None, now=None):
-    site = Site(town.folder, ZONE, "suido", "main.acknowledged")
-    files = registry.open_source("csv", {"path": "in/*.csv", "encoding": "utf-8", "after": "move"}, site)
-    no = town.rules.numbers[town.rules.ruleset.receivers.index("suido.main")]
-    runner = SourceRunner("suido", "main.acknowledged", files, (), answers=Answers(no, by, value, lists, due, is_open))
-    clock = (lambda: now) if now else utc_now
-    services = Services(NoKafka(), town.ledger, "hub.events", "moriguchi", clock, timezone=ZONE)
-    asyncio.run(Intake([runner], services).drain())
-
-
 def ends(town):
     return [(status, reason) for _, status, reason in town.statuses("suido")]
 
@@ -67,6 +34,7 @@ def codes(town):
 
 
 CONFIRMED, REFUSED, DELIVERED = ("confirmed", None), ("dead", "rejected"), ("delivered", None)
+WARNED, UNCONFIRMED = ("warning", None), ("dead", "unconfirmed")
 
 
 def test_who_is_not_listed_among_the_errors_is_confirmed(town):
@@ -105,6 +73,101 @@ def test_a_refusal_that_comes_after_silence_is_a_refusal(town):
     answer(town, 2, name="ERR_2.csv")
     town.deliver()
     assert ends(town) == [CONFIRMED, REFUSED, CONFIRMED]
+
+
+def test_a_remark_is_a_warning_and_the_worst_line_of_a_delivery_counts(town):
+    lines = ("1,W", "2,W", "2,E", "2,W")
+    before = town.inquiry.delivery("juki/e1:suido.main:0")
+    answer(town, *lines, column="連番,種別", warning=lambda row: row["種別"] == "W")
+    town.deliver()
+    assert ends(town) == [WARNED, REFUSED, CONFIRMED]
+    after = town.inquiry.delivery("juki/e1:suido.main:0")
+    assert (after["delivered_at"], after["batch"]) == (before["delivered_at"], before["batch"])
+
+
+def test_a_list_of_all_says_line_by_line_what_was_refused(town):
+    lines, said = ("1,OK", "2,NG"), {"lists": "all", "error": lambda row: row["種別"] == "NG"}
+    answer(town, *lines, column="連番,種別", **said)
+    town.deliver()
+    assert ends(town) == [CONFIRMED, REFUSED, DELIVERED]
+
+
+def test_a_line_that_does_not_say_whether_it_is_an_error_waits_in_quarantine(town):
+    answer(town, "1,?", column="連番,種別", error=lambda row: row["種別"] == "NG" or None)
+    town.deliver()
+    assert (ends(town), codes(town)) == ([DELIVERED] * 3, ["expression"])
+
+
+def test_silence_confirms_nothing_that_was_delivered_after_the_answer_was_written(town):
+    answer(town, written=time.time() - 60)  # a file of a minute ago that is read only now
+    town.deliver()
+    assert ends(town) == [DELIVERED] * 3
+
+
+def test_silence_confirms_no_later_batch_than_the_last_that_is_named(town):
+    town.report(town.moved(ADDRESS, "9"))
+    town.deliver()
+    assert town.inquiry.delivery("juki/e4:suido.main:0")["batch"] == 2
+    answer(town, 2)  # written before its system looked at the second batch
+    town.deliver()
+    assert ends(town) == [CONFIRMED, REFUSED, CONFIRMED, DELIVERED]
+    answer(town, name="ERR_2.csv")
+    town.deliver()
+    assert ends(town) == [CONFIRMED, REFUSED, CONFIRMED, CONFIRMED]
+
+
+def test_silence_confirms_the_batch_that_the_file_names(town):
+    town.report(town.moved(ADDRESS, "9"))
+    town.deliver()
+    about = {"about": lambda name: int(name[4:-4])}
+    answer(town, name="ERR_2.csv", **about)
+    town.deliver()
+    assert ends(town) == [DELIVERED, DELIVERED, DELIVERED, CONFIRMED]
+    answer(town, name="ERR_x.csv", **about)
+    town.deliver()
+    assert (ends(town), codes(town)) == ([DELIVERED] * 3 + [CONFIRMED], ["fault"])
+
+
+def test_an_answer_that_contradicts_changes_nothing_and_is_listed(town):
+    answer(town, 2)
+    town.deliver()
+    said = {"lists": "all", "error": lambda row: row["種別"] == "NG"}
+    for name in ("ERR_2.csv", "ERR_3.csv"):
+        answer(town, "2,OK", "1,NG", column="連番,種別", name=name, **said)
+        town.deliver()
+    assert ends(town) == [REFUSED, REFUSED, CONFIRMED]
+    found = town.inquiry.delivery("juki/e2:suido.main:0")
+    assert [each["code"] for each in found["log"]] == ["acknowledged", "answer-contradicts", "answer-contradicts"]
+    assert "ERR_2.csv:2" in found["log"][1]["message"]
+    last = town.job(jobs.listing(town.ledger)[0].no)
+    assert last.results == {"dead": 2}  # the line that contradicts, and the one that was heard before
+
+
+def test_who_gives_no_answer_by_its_time_may_be_dead(town):
+    day = dt.datetime(2030, 4, 1, 9, 1, tzinfo=ZONE)
+    read(town, due="09:00", now=day)
+    town.deliver()
+    assert ends(town) == [DELIVERED] * 3  # unless it says otherwise, a person hears of it
+    answer(town, 1, due="09:00", now=day.replace(hour=8), gives_up=True, lists="all")
+    read(town, due="09:00", now=day + dt.timedelta(days=1), gives_up=True)
+    town.deliver()
+    assert ends(town) == [CONFIRMED, UNCONFIRMED, UNCONFIRMED]
+    town.do(town.replay(statuses=("dead",)))
+    town.deliver()
+    assert ends(town) == [CONFIRMED, DELIVERED, DELIVERED]
+
+
+def test_nobody_is_silent_while_the_answers_cannot_be_read(town):
+    day = dt.datetime(2030, 4, 1, 9, 1, tzinfo=ZONE)
+    (town.folder / "in").mkdir(exist_ok=True)
+    (town.folder / "in" / "ERR_1.csv").mkdir()  # it is there, and cannot be read
+    read(town, due="09:00", now=day, gives_up=True)
+    town.deliver()
+    assert ends(town) == [DELIVERED] * 3
+    (town.folder / "in" / "ERR_1.csv").rmdir()
+    read(town, due="09:00", now=day, gives_up=True)
+    town.deliver()
+    assert ends(town) == [UNCONFIRMED] * 3
 
 
 def test_an_answer_that_does_not_come_is_missed_once_and_comes_later(town):

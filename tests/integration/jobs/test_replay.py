@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -260,6 +259,20 @@ def test_decisions_are_carried_out_while_the_receiver_is_shut(tmp_path, ledger_u
     town.close()
 
 
+def test_what_a_shut_receiver_has_not_read_yet_can_be_dropped(town):
+    pauses.pause(town.ledger, "suido", reason="入替作業", by="tester")
+    town.report(town.moved(ADDRESS, "1"), town.moved(ADDRESS, "2"), town.moved(ADDRESS, "1"))
+    number = town.do(town.foreman.decide("drop", ["juki/e1:suido.main:0"]))
+    town.deliver(until=lambda: town.job(number).status == "done")
+    assert [status for _, status, _ in town.statuses("suido")] == ["cancelled", "held", "held"]
+    again = town.do(town.foreman.decide("drop", ["juki/e1:suido.main:0"]))
+    town.deliver(until=lambda: town.job(again).results == {"cancelled": 1})  # by another owner, and nothing more
+    pauses.resume(town.ledger, "suido")
+    town.deliver()
+    assert town.desks["suido"].ids == ["e2", "e3"]
+    assert [status for _, status, _ in town.statuses("suido")] == ["cancelled", "delivered", "delivered"]
+
+
 def test_dead_is_what_nobody_has_sent_again_or_dropped(town):
     def dead() -> tuple[int, int]:
         (shown,) = (each["dead"] for each in town.inquiry.status()["receivers"] if each["system"] == "suido")
@@ -299,11 +312,10 @@ def test_ten_thousand_dead_letters(town):
         town.report(*(town.moved(ADDRESS, str(n)) for n in range(start, start + 1000)))
     town.deliver()
     town.desks["suido"].error = None
-    begun = time.monotonic()
     plan = town.replay(systems=("suido",), statuses=("dead",))
     number = town.do(plan)
+    assert town.job(number).open == 10_000
     town.deliver()
-    assert time.monotonic() - begun < 20
     job = town.job(number)
     assert plan.counts == {"retry": 10_000}
     assert (job.status, job.delivered) == ("done", {"delivered": 10_000})

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from hub.errors import BrokerUnavailable
-from hub.kafka import local, process, topics
+from hub.kafka import formatting, local, process, topics
 from hub.kafka.asking import serves
 from hub.kafka.bus import Consumer, Producer
 from hub.kafka.jars import jar_folder
@@ -268,6 +268,20 @@ def test_a_broker_that_hangs_again_is_given_up_and_ended(broker, hanging, monkey
     assert not broker.status().running
 
 
+def test_a_broker_that_ends_while_it_is_asked_for_is_started_anew(broker, monkeypatch):
+    first = broker.start().pid
+
+    def asked(bootstrap):
+        if _command_line(first):
+            os.kill(first, signal.SIGKILL)
+            return False
+        return serves(bootstrap)
+
+    monkeypatch.setattr(local, "serves", asked)
+    assert broker.start().serving
+    assert broker.status().pid != first
+
+
 def test_a_log_that_cannot_be_read_is_told_with_what_the_broker_said(broker):
     broker.start()
     broker.stop()
@@ -276,3 +290,25 @@ def test_a_log_that_cannot_be_read_is_told_with_what_the_broker_said(broker):
         broker.start()
     assert "node" in str(caught.value)
     assert not broker.status().running
+
+
+def test_a_second_city_needs_no_storage_tool_and_has_ids_of_its_own(tmp_path, monkeypatch):
+    first, second = (LocalBroker(tmp_path / name, say=lambda _: None) for name in ("first", "second"))
+    try:
+        first.start()
+
+        def refuse(*_, **__):
+            raise AssertionError("the storage tool was called again")
+
+        monkeypatch.setattr(formatting, "_format", refuse)
+        assert second.start().serving
+        ids = [ids_of(broker.folder / "data" / "meta.properties") for broker in (first, second)]
+        assert [sorted(each) for each in ids] == [["cluster.id", "directory.id", "node.id", "version"]] * 2
+        assert not set(ids[0].items()) & set(ids[1].items()) - {("node.id", "1"), ("version", "1")}
+    finally:
+        first.stop()
+        second.stop()
+
+
+def ids_of(path):
+    return dict(line.split("=", 1) for line in path.read_text().splitlines() if not line.startswith("#"))

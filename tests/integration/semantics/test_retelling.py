@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from hub.events.envelope import identity
+from hub.stages.planning import Planner
 from tests.integration.semantics.world import ADDRESS, OTHER, World
 
 RULE = "subscribes:\n  - {{id: {}, on: resident.moved, {}because: 試験}}"
@@ -139,7 +140,39 @@ def test_the_household_after_is_the_one_moved_to(world):
 def test_a_move_of_long_ago_leaves_the_household_of_today(world):
     world.report(world.moved(ADDRESS, household_no="8"))
     world.report(world.moved(OTHER, household_no="7", effective_on="2001-01-01"))
-    assert [subject for subject, _ in world.log.household("8")] == ["1"]
+    assert [subject for _, subject, _ in world.log.households(["8"])] == ["1"]
     cancelled = world.moved(OTHER, household_no="9")
     world.report(cancelled, world.event("event.cancelled", event_id=cancelled["id"]))
-    assert [subject for subject, _ in world.log.household("8")] == ["1"]
+    assert [subject for _, subject, _ in world.log.households(["8"])] == ["1"]
+
+
+def test_a_cancelled_change_of_the_head_gives_the_household_its_head_back(world):
+    live = {"household_no": "7", "relationship": "世帯主"}
+    world.report(world.moved(ADDRESS, "1", **live), world.moved(ADDRESS, "2", household_no="7"))
+    changed = world.event("household.changed", "2", kind="head", to_household="7", old_head="1", new_head="2")
+    world.report(changed)
+    assert world.log.households(["7"]) == [("7", "1", 0), ("7", "2", 1)]
+    world.report(world.event("event.cancelled", "2", event_id=changed["id"]))
+    assert world.log.households(["7"]) == [("7", "1", 1), ("7", "2", 0)]
+
+
+def test_whom_a_wrong_change_brought_into_a_household_is_where_they_were(world):
+    world.report(world.moved(ADDRESS, "1", household_no="7"), world.moved(ADDRESS, "2", household_no="8"))
+    changed = world.event("household.changed", "1", kind="merge", to_household="9", new_head="2", old_head="3")
+    world.report(changed)
+    assert world.log.households(["9"]) == [("9", "1", 0), ("9", "2", 1), ("9", "3", 0)]
+    right = {**changed["data"], "new_head": "1"}
+    del right["old_head"]
+    world.report(world.event("event.corrected", "1", event_id=changed["id"], data=right))
+    assert world.log.households(["7", "8", "9"]) == [("8", "2", 0), ("9", "1", 1)]
+
+
+def test_who_will_move_lives_where_they_live_until_that_day(world, monkeypatch):
+    world.report(world.moved(ADDRESS, "1", household_no="7"))
+    world.report(world.moved(OTHER, "1", household_no="8", effective_on="2999-04-01"))
+    assert world.log.households(["7", "8"]) == [("7", "1", 0)]
+    world.report(world.moved(OTHER, "1", household_no="6"))
+    assert world.log.households(["6", "7", "8"]) == [("6", "1", 0)], "what is to come does not outdo what is"
+    monkeypatch.setattr(Planner, "_today", "2999-04-02")
+    world.report(world.moved(ADDRESS, "2", household_no="8", effective_on="2999-04-02"))
+    assert world.log.households(["6", "7", "8"]) == [("8", "1", 0), ("8", "2", 0)]

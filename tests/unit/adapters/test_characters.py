@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from hub.adapters.characters import Characters, changed
+from hub.adapters.text import writing
 from hub.errors import Malformed
 from hub.settings.gaiji import Glyphs, character, glyphs, private_use
 from hub.settings.models import Characters as Said
-from hub.settings.models import TableRow
+from hub.settings.models import City, System, TableRow
 
 
 def tables(**named: dict[str, str]) -> dict[str, tuple[TableRow, ...]]:
@@ -128,3 +129,11 @@ def test_names_are_never_normalised():
 def test_texts_are_changed_wherever_they_stand():
     value = {"a": ["x", {"b": "y"}], "n": 1, "none": None}
     assert changed(value, str.upper) == {"a": ["X", {"b": "Y"}], "n": 1, "none": None}
+
+
+def test_a_feed_is_written_in_the_systems_own_characters_and_of_no_other():
+    own = System(system="poor", text=Said(encoding="cp932", gaiji="gaiji"))
+    city = City(city="m", systems={"poor": own, "rich": System(system="rich")}, tables=tables(gaiji={"F040": "𠮷"}))
+    written = writing(city)
+    assert written("poor", {"name": "𠮷野", "at": [{"text": "髙"}]}) == {"name": "\ue000野", "at": [{"text": "髙"}]}
+    assert written("rich", {"name": "𠮷野"}) == {"name": "𠮷野"}

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from hub.adapters import database_source, registry
-from hub.errors import Transient
+from hub.errors import Transient, UsageError
 from tests.conformance.helpers import site
 
 
@@ -118,3 +118,31 @@ def test_a_missing_file_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(Transient, match="no database file"):
         list(source(tmp_path).read(None))
     assert not (tmp_path / "juki.db").exists()
+
+
+def test_a_table_that_ends_before_what_was_read_stands_still_until_a_person_sets_it_back(
+    tmp_path: Path, table: sqlite3.Connection
+) -> None:
+    table.executemany("INSERT INTO ido VALUES (?, ?)", [(no, f"n{no}") for no in range(1, 11)])
+    opened = source(tmp_path)
+    (batch,) = opened.read(None)
+    table.execute("DELETE FROM ido WHERE no > 5")  # restored
+    table.execute("INSERT INTO ido VALUES (6, 'other')")
+    with pytest.raises(Transient, match="ends at no=6, but was read up to 10") as raised:
+        list(opened.read(batch.position))
+    assert raised.value.code == "set-back"
+    (again,) = opened.read(opened.rewound(batch.position, "5"))
+    assert [row.values["name"] for row in again.rows] == ["other"]
+    for wrong in ("10", "x"):
+        with pytest.raises(UsageError):
+            opened.rewound(batch.position, wrong)
+    with pytest.raises(UsageError, match="never read"):
+        opened.rewound(None, "5")
+
+
+def test_an_emptied_table_says_nothing_of_a_restore(tmp_path: Path, table: sqlite3.Connection) -> None:
+    table.execute("INSERT INTO ido VALUES (7, 'a')")
+    opened = source(tmp_path)
+    (batch,) = opened.read(None)
+    table.execute("DELETE FROM ido")  # as an outbox is
+    assert list(opened.read(batch.position)) == []

@@ -214,3 +214,18 @@ def test_a_row_of_a_workbook_is_taken_up_as_it_was_handed_out(tmp_path: Path) ->
     for raw in (b"[1]", b"x", b'{"a": 1}'):
         with pytest.raises(UsageError, match="neither a workbook nor"):
             again(tmp_path, "excel", raw)
+
+
+# --- set back by a person --------------------------------------------------------------------------------------------
+
+
+def test_kept_files_are_read_again_from_a_name_on(tmp_path: Path) -> None:
+    opened = source(tmp_path, after="keep")
+    for name in ("a.csv", "b.csv", "c.csv"):
+        drop(tmp_path, name, f"a\n{name}\n")
+    *_, last = list(opened.read(None))
+    assert read(opened, last.position) == []
+    assert read(opened, opened.rewound(last.position, "b.csv")) == ["b.csv", "c.csv"]
+    assert opened.rewound(last.position, "a.csv") is None
+    with pytest.raises(UsageError, match="put the file back"):
+        source(tmp_path).rewound(last.position, "b.csv")

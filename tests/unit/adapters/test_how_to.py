@@ -1,4 +1,4 @@
-"""The how-to pages about files: every block of YAML is a city's, with nothing to mend."""
+"""The how-to pages about adapters: every block of YAML is a city's, with nothing to mend."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from hub.settings.models import City
 from tests.conformance.helpers import site
 from tests.unit.adapters.expressions import REAL
 
+SECRETS = ("KOKUHO_SFTP", "S3_ACCESS", "S3_SECRET", "JUKI_SECRET", "SHINSEI_HOOK", "SUIDO_PASSWORD")
 PAGES = Path(hub.__file__).parents[1] / "docs" / "how-to"
 
 
@@ -39,10 +40,12 @@ def written(folder: Path, page: str) -> City:
     for name in ("files.pub", "id_ed25519"):
         (folder / "secrets").mkdir(exist_ok=True)
         (folder / "secrets" / name).write_text("ssh-ed25519 AAAA")
-    return load_city(folder, environ=dict.fromkeys(("KOKUHO_SFTP", "S3_ACCESS", "S3_SECRET"), "x"))
+    return load_city(folder, environ=dict.fromkeys(SECRETS, "0123456789abcdef"))
 
 
-@pytest.mark.parametrize("page", ["fixed-width.md", "sftp.md", "object-storage.md"])
+@pytest.mark.parametrize(
+    "page", ["fixed-width.md", "sftp.md", "object-storage.md", "http.md", "pull.md", "kafka.md", "databases.md"]
+)
 def test_a_page_leaves_nothing_to_mend(page: str, tmp_path: Path) -> None:
     city = written(tmp_path, page)
     assert city.systems

@@ -4,12 +4,15 @@ from pathlib import Path
 
 from hub.adapters import reference, registry
 
-PAGE = Path(__file__).parents[3] / "docs" / "reference" / "adapters.md"
+PAGES = Path(__file__).parents[3] / "docs" / "reference"
 
 
-def test_the_page_is_what_the_classes_say() -> None:
-    written = PAGE.read_text("utf-8")
-    assert written == reference.render(), "mend: python -m hub.adapters.reference > docs/reference/adapters.md"
+def test_the_pages_are_what_the_classes_say() -> None:
+    found = {path.relative_to(PAGES).as_posix() for path in (PAGES / "adapters").glob("*.md")}
+    made = reference.pages()
+    assert found | {"adapters.md"} == set(made), "mend: python -m hub.adapters.reference docs/reference"
+    for name, text in made.items():
+        assert (PAGES / name).read_text("utf-8") == text, "mend: python -m hub.adapters.reference docs/reference"
 
 
 def test_every_setting_is_described() -> None:

@@ -50,13 +50,14 @@ def test_a_value_that_fits_no_form_is_one_problem() -> None:
     options = {"url": "sqlite:///x.db", "table": "t", "key": {"a": "x"}, "on_cancel": "x"}
     (problem,) = problems(lambda: registry.settings("database", "sink", options))
     assert (
-        problem.message == "`on_cancel`: Input should be 'restore' or 'delete'; or: Input should be a valid dictionary"
+        problem.message
+        == "`on_cancel`: Input should be 'restore', 'delete' or 'call'; or: Input should be a valid dictionary"
     )
 
 
 def test_a_side_that_a_transport_lacks_is_refused(tmp_path: Path) -> None:
-    (problem,) = problems(lambda: registry.open_source("http", {}, site(tmp_path)))
-    assert problem.message == "the adapter `http` has no source"
+    (problem,) = problems(lambda: registry.open_source("pull", {}, site(tmp_path)))
+    assert problem.message == "the adapter `pull` has no source"
     assert problem.place == "kokuho.main"
 
 

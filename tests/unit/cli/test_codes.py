@@ -9,6 +9,7 @@ import pytest
 
 import hub
 from hub import errors
+from hub.adapters.http_answers import NAMED
 from hub.cli.codes import CODES, in_words, meaning
 from hub.errors import HubError
 from hub.ledger import quarantine, schema
@@ -18,7 +19,7 @@ from hub.routing.functions import functions_of
 from hub.settings.load import load_city
 
 ROOM = Path(hub.__file__).parent
-COMPUTED = {"http", "mail", "layout-count", "layout-total", "layout-header", "layout-trailer", "kinds", "shape"}
+COMPUTED = {"http", "mail", "layout-count", "layout-total", "layout-header", "layout-trailer", "kinds", "shape", *NAMED}
 ON_THE_COMMAND_LINE = {"usage", "not-yet", "unexpected"}
 
 

@@ -7,16 +7,14 @@ import pytest
 from hub.errors import AmbiguousId, NotFound, UsageError
 from hub.ledger import batches
 from hub.ledger.batches import Arrival
-from hub.ledger.engine import Ledger
-from hub.ledger.tables import metadata
+from tests.services.blank import blank_ledger
 
 TOKEN = {"folder": "f", "file": "a.jsonl"}
 
 
 @pytest.fixture
 def ledger(tmp_path):
-    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
-    metadata.create_all(ledger.engine)
+    ledger = blank_ledger(tmp_path)
     yield ledger
     ledger.close()
 

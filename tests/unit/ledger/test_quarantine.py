@@ -5,16 +5,14 @@ import sqlalchemy as sa
 
 from hub.errors import NotFound, UsageError
 from hub.ledger import quarantine, tokens
-from hub.ledger.engine import Ledger
 from hub.ledger.quarantine import RAW_LIMIT, Entry
-from hub.ledger.tables import metadata
 from hub.ledger.tables import token as token_table
+from tests.services.blank import blank_ledger
 
 
 @pytest.fixture
 def ledger(tmp_path):
-    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
-    metadata.create_all(ledger.engine)
+    ledger = blank_ledger(tmp_path)
     yield ledger
     ledger.close()
 

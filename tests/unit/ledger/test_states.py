@@ -29,7 +29,7 @@ def test_every_move_is_between_statuses_of_the_hub_and_has_a_reason_in_both_lang
 def test_only_an_answer_moves_what_is_delivered_and_only_a_death_that_was_none_what_is_cancelled(
     to,
 ):
-    assert states.may("delivered", to) == (to in {"confirmed", "dead"})
+    assert states.may("delivered", to) == (to in {"confirmed", "warning", "dead"})
     assert states.may("cancelled", to) == (to == "scheduled")
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from hub.errors import ConfigurationError
 from hub.routing.lint import check
 from hub.settings.load import load_city
 
@@ -270,12 +271,12 @@ def test_names_in_hub_yaml(lint):
     ]
 
 
-def test_a_list_of_protected_residents_that_is_not_read_yet(lint):
+def test_a_list_of_protected_residents_cannot_be_a_full_extract(lint):
     hub = "city: test\nprotection: {list: idle.shien}\n"
     idle = "system: idle\nsources: {shien: {adapter: csv, path: x, mode: snapshot, key: row.a}}\n"
     found = [problem for problem in lint(hub=hub, idle=idle) if problem.place.startswith("hub.yaml")]
     assert [(problem.place, problem.code, problem.level) for problem in found] == [
-        ("hub.yaml:2:20", "not-yet", "error")
+        ("hub.yaml:2:20", "snapshot", "error")
     ]
 
 
@@ -371,10 +372,49 @@ def test_settings_without_effect_say_not_yet(lint):
         "system: kaigo\n"
         "ids: {name: 被保険者番号}\n"
         "sources:\n"
-        "  zenken: {adapter: csv, path: in/*.csv, mode: snapshot, key: row.宛名番号}\n"
+        "  zenken: {adapter: csv, path: in/*.csv, mode: snapshot, key: row.宛名番号, compare: 氏名}\n"
         "subscribes:\n"
         "  - {id: death, on: resident.died, send: [name], because: 資格, unidentified: true}\n"
-        "receives: {adapter: csv, path: out/, order_until: confirmed}\n"
+        "receives: {adapter: csv, path: out/}\n"
     )
     found = warnings(lint(kaigo=kaigo))
-    assert [place.split(":")[1] for place, code in found if code == "not-yet"] == ["4", "7"]
+    assert [place for place, code in found if code == "not-yet"] == []
+
+
+SNAPSHOT = """system: juki
+sources:
+  zenken: {{adapter: csv, path: in/*.csv, mode: snapshot, {settings}}}
+publishes:
+  - from: zenken
+    event: insurance.enrolled
+    subject: row.宛名番号
+    map: {{scheme: {scheme}, effective_on: batch.date}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("key: row.宛名番号", "needs `compare`"),
+        ("compare: 氏名", "needs `key`"),
+        ("key: row.宛名番号, compare: [氏名, 氏名]", "names 氏名 twice"),
+        ("key: row.宛名番号, compare: 氏名, on_missing: publish", "no case says what a missing row means"),
+        ("key: row.宛名番号, compare: 氏名, shares_state_with: zenken", "no other source"),
+        ("key: row.宛名番号, compare: 氏名, as_of: was.a", "was"),
+        ("key: row.宛名番号, compare: 氏名, reconcile: {氏名: row.氏名}", "row"),
+    ],
+)
+def test_a_full_extract_that_cannot_be_compared(lint, settings, message):
+    try:
+        found = lint(juki=SNAPSHOT.format(settings=settings, scheme="was.保険"))
+    except ConfigurationError as error:
+        found = error.problems
+    assert [message in problem.message for problem in found if problem.level == "error"] == [True]
+
+
+def test_what_is_to_be_published_needs_a_mapping_and_differences_see_what_was(lint):
+    settings = "key: row.宛名番号, compare: 氏名, on_change: publish"
+    sound = lint(juki=SNAPSHOT.format(settings=settings, scheme="'change + was.保険 + changed[0]'"))
+    assert [problem for problem in sound if problem.level == "error"] == []
+    bare = SNAPSHOT.format(settings=settings, scheme="x").partition("publishes:")[0]
+    assert [problem.code for problem in lint(juki=bare) if problem.level == "error"] == ["snapshot"]

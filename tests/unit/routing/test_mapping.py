@@ -7,7 +7,7 @@ import pytest
 from hub.errors import Malformed
 from hub.events.envelope import Event, identity
 from hub.routing.expressions import Environment, ExpressionError
-from hub.routing.mapping import Ignored, Mapper
+from hub.routing.mapping import Difference, Ignored, Mapper
 from hub.settings.models import Case, Publication, Source, System, TableRow
 
 READ_AT = "2026-11-20T09:30:00+09:00"
@@ -262,3 +262,21 @@ def test_a_resident_another_system_does_not_know() -> None:
     made = Mapper(system, publication, source, env, "moriguchi")
     assert event_of(made, {**MOVE, "被保険者番号": "K-7"}).subject == "1000001"
     assert "kaigo knows nobody as K-8" in refused(made, {**MOVE, "被保険者番号": "K-8"}).message
+
+
+def test_a_row_missing_from_a_full_extract_is_an_event_only_where_a_case_names_it() -> None:
+    source = Source(name="zenken", adapter="csv", mode="snapshot", key="row.宛名番号", compare=("氏名",))
+    data = {"name": "row.氏名", "old_name": "was.氏名", "effective_on": '"2026-11-20"'}
+    gone = {"name": "row.氏名", "effective_on": '"2026-11-20"', "died_on": '"2026-11-20"'}
+    renamed = Case(event="resident.name-changed", map=data)
+    died = Case(event="resident.died", when='change == "missing"', map=gone)
+    row = {"宛名番号": "1", "氏名": "守口 太郎"}
+
+    def made(change: str, *cases: Case) -> Any:
+        publication = Publication(source="zenken", subject="row.宛名番号", cases=cases)
+        beside = {"was": row, "changed": ["氏名"], "change": change, "batch": {}}
+        return mapper(publication, source=source).map(Difference(row, beside, ["1"]), as_of_time="2026-11-20T00:00:00Z")
+
+    assert isinstance(made("changed", renamed), Event)
+    assert isinstance(made("missing", renamed), Ignored)
+    assert made("missing", renamed, died).type == "resident.died"

@@ -9,13 +9,15 @@ from typing import Any
 import httpx
 import orjson
 import pytest
+import pytest_asyncio
 
-from hub.errors import BrokerUnavailable, LedgerUnavailable, NotFound, UsageError
+from hub.errors import BrokerUnavailable, LedgerUnavailable, NotFound, Rejected, UsageError
 from hub.server import reserved
 from hub.server.app import create_app
 from hub.server.metrics import Metric
 from hub.server.ports import Check, Limits, ServerPorts
 from hub.server.serve import address_of, bind, serve
+from hub.stages.calls import Taken
 from hub.stages.receive import Reception
 
 JUKI = {"Authorization": "Bearer secret"}
@@ -32,6 +34,7 @@ class City:
         self.broker_away = False
         self.ledger_away = False
         self.filters: dict[str, str] = {}
+        self.looks = 0
 
     async def publish(self, _topic: str, records: Sequence[tuple[bytes, bytes]], _headers: Any = ()) -> None:
         if self.broker_away:
@@ -49,6 +52,28 @@ class City:
     def ids(self, _system: str, ids: Sequence[str]) -> set[str]:
         self._ledger()
         return self.known & set(ids)
+
+    async def hook(self, system: str, name: str, headers: Any, body: bytes) -> Taken:
+        self._ledger()
+        if (system, name) != ("shinsei", "main"):
+            raise NotFound("no source is called")
+        if body == b"twice":
+            raise Rejected("another call had this id", code="replayed")
+        if headers.get("x-signature") != "good":
+            raise Rejected("the signature does not prove who called", code="signature")
+        return Taken([body.decode()], 1)
+
+    def items(self, system: str, after: int, limit: int, *, receiver: str | None) -> dict[str, Any]:
+        self.looks += 1
+        found = [{"id": "e1"}] if self.looks > 2 else []
+        return {"items": found, "next": after, "asked": [system, after, limit, receiver]}
+
+    def settled(self, job: int) -> bool:
+        self.looks += 1
+        return self.looks > job
+
+    def acknowledge(self, _system: str, **said: Any) -> dict[str, Any]:
+        return {"said": said, "job": 2}
 
     def event(self, event_id: str) -> dict[str, Any]:
         self._ledger()
@@ -76,6 +101,8 @@ class City:
         return ServerPorts(
             system_of=self.system_of,
             receive=Reception(self, "hub.events", "moriguchi", self.ids).receive,
+            hook=self.hook,
+            feeds=self,  # type: ignore[arg-type]
             event=self.event,
             deliveries=self.deliveries,
             replay=self.replay,
@@ -93,6 +120,9 @@ DELIVERIES = [
 ]
 
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
 @pytest.fixture
 def city() -> City:
     return City()
@@ -108,10 +138,28 @@ async def running(city: City, limits: Limits | None = None):
     await asyncio.wait_for(serving, 5)
 
 
-@pytest.fixture
-async def http(city):
-    async with running(city) as client:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared():
+    """One server for the tests of this file, each with an app of its own: to end one takes a fifth of a second."""
+    apps: list[Any] = []
+
+    async def app(scope, receive, send):
+        await apps[-1](scope, receive, send)
+
+    listening, stop = bind("127.0.0.1", 0), asyncio.Event()
+    serving = asyncio.create_task(serve(app, listening, stop))
+    yield apps, address_of(listening)
+    stop.set()
+    await asyncio.wait_for(serving, 5)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def http(city, shared):
+    apps, address = shared
+    apps.append(create_app(city.ports()))
+    async with httpx.AsyncClient(base_url=address, timeout=10, trust_env=False) as client:
         yield client
+    apps.pop()
 
 
 def died(number: int = 1, **more: Any) -> dict[str, Any]:
@@ -300,7 +348,7 @@ async def test_openapi_describes_the_three_content_types(http):
     assert described["components"]["securitySchemes"]["HTTPBearer"]["scheme"] == "bearer"
 
 
-def test_a_taken_port_is_wrong_usage():
+async def test_a_taken_port_is_wrong_usage():
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(UsageError) as caught:
         bind("127.0.0.1", taken.getsockname()[1])
     assert caught.value.exit_code == 2
@@ -342,12 +390,70 @@ async def test_a_reserved_call_says_not_yet(http, method, path):
     assert "501" in described["responses"]
 
 
-def test_the_reserved_calls_are_the_contracts():
+async def test_the_reserved_calls_are_the_contracts():
     assert {f"{method} {path}" for method, path, _ in reserved.CALLS} == {
         "POST /jobs/{system}/claim",
         "POST /jobs/{system}/{job}/complete",
         "POST /jobs/{system}/{job}/fail",
-        "GET /feeds/{system}",
-        "POST /feeds/{system}/ack",
         "GET /prefill/{form}",
     }
+
+
+@pytest.mark.parametrize(
+    ("path", "signature", "body", "status"),
+    [
+        ("shinsei/main", "good", "a", 202),
+        ("shinsei/main", "bad", "a", 401),
+        ("shinsei/main", "good", "twice", 409),
+        ("shinsei/other", "good", "a", 404),
+    ],
+)
+async def test_a_call_of_a_system_is_answered_by_what_became_of_it(city, path, signature, body, status):
+    async with running(city) as client:
+        answer = await client.post(f"/v1/hooks/{path}", content=body, headers={"X-Signature": signature})
+        assert answer.status_code == status
+        if status == 202:
+            assert answer.json() == {"accepted": ["a"], "quarantined": 1, "repeated": False}
+        city.ledger_away = True
+        answer = await client.post(f"/v1/hooks/{path}", content=body, headers={"X-Signature": signature})
+        assert answer.status_code == 503
+        assert answer.headers["Retry-After"]
+
+
+async def test_a_system_fetches_its_own_feed_and_no_other(city):
+    async with running(city) as client:
+        answer = await client.get("/v1/feeds/juki?after=7&limit=2&wait=10", headers=JUKI)
+        assert (answer.status_code, answer.json()["asked"]) == (200, ["juki", 7, 2, None])
+        assert answer.json()["items"] == [{"id": "e1"}]  # waited for
+        assert (await client.get("/v1/feeds/kokuho", headers=JUKI)).status_code == 403
+        assert (await client.get("/v1/feeds/juki")).status_code == 401
+        for wrong in ("after=-1", "limit=0", "limit=1001", "wait=31", "after=x"):
+            assert (await client.get(f"/v1/feeds/juki?{wrong}", headers=JUKI)).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"cursor": 3}, {"cursor": 3, "keys": [], "refused": {}, "receiver": None}),
+        ({"keys": ["a"], "receiver": "b"}, {"cursor": None, "keys": ["a"], "refused": {}, "receiver": "b"}),
+        (
+            {"refused": [{"key": "a", "code": "E1", "message": "no\n such"}, {"key": "b"}]},
+            {"cursor": None, "keys": [], "refused": {"a": "E1: no such", "b": "refused"}, "receiver": None},
+        ),
+        ({}, None),
+        ([], None),
+        ({"cursor": "3"}, None),
+        ({"cursor": True}, None),
+        ({"cursor": 3, "x": 1}, None),
+        ({"keys": "a"}, None),
+        ({"keys": ["a"], "receiver": 1}, None),
+        ({"refused": ["a"]}, None),
+    ],
+)
+async def test_an_acknowledgement_is_read_strictly(city, body, said):
+    async with running(city) as client:
+        answer = await client.post("/v1/feeds/juki/ack", content=orjson.dumps(body), headers=JUKI)
+        assert answer.status_code == (200 if said else 400)
+        if said:
+            assert answer.json() == {"said": said, "settled": True}
+        assert (await client.post("/v1/feeds/kokuho/ack", json={"cursor": 1}, headers=JUKI)).status_code == 403

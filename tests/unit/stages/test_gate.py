@@ -15,15 +15,14 @@ from hub.adapters.contract import Row, SourceBatch
 from hub.errors import BrokerUnavailable, LedgerUnavailable, Malformed, Transient
 from hub.events.envelope import Event
 from hub.ledger import batches, quarantine, sources
-from hub.ledger.engine import Ledger
 from hub.ledger.protected import Register
 from hub.ledger.sources import Tally
-from hub.ledger.tables import metadata
 from hub.ledger.views import EventFilter
 from hub.routing.mapping import Ignored
 from hub.settings.models import Guard, Protection
 from hub.stages.held import HeldEvents
 from hub.stages.intake import Intake, Services, SourceRunner
+from tests.services.blank import blank_ledger
 
 SIZE = 2
 NOT_MORE_THAN_3 = Guard(rows=(0, 3))
@@ -133,8 +132,7 @@ class City:
 
 @pytest.fixture
 def city(tmp_path):
-    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
-    metadata.create_all(ledger.engine)
+    ledger = blank_ledger(tmp_path)
     yield City(tmp_path, ledger)
     ledger.close()
 
@@ -556,3 +554,99 @@ async def test_a_list_of_which_too_much_has_vanished_is_held(city):
     assert city.statuses() == {"a@1": "done", "b@1": "done", "c@1": "held"}
     reason = "18 rows, more than 5% fewer than in the last list of protected residents (19)"
     assert batches.show(city.ledger, "c@1").reason == reason
+
+
+async def test_a_list_with_others_in_the_place_of_those_who_vanished_is_held(city):
+    await city.drain_list(Files(a=list("abcdefghijklmnopqrst")))
+    await city.drain_list(Files(b=list("abcdefghijklmnopqrs0")))
+    await city.drain_list(Files(c=list("abcdefghijklmnopq123")))
+    assert city.statuses() == {"a@1": "done", "b@1": "done", "c@1": "held"}
+    reason = "3 of 20 residents whom the last list of protected residents named are not in it, more than 5%"
+    assert batches.show(city.ledger, "c@1").reason == reason
+    city.decide("c@1")
+    await city.drain_list(Files(d=list("abcdefghijklmnopq123")))
+    assert city.statuses()["d@1"] == "done", "what a person has let go is what the next is held to"
+
+
+async def test_a_list_of_which_rows_cannot_be_read_is_held(city):
+    await city.drain_list(Files(a=["p1", "broken"]))
+    reason = "1 row of the list of protected residents cannot be read"
+    assert batches.show(city.ledger, "a@1").reason == reason
+
+
+class Table:
+    """A table with a growing column, of which the new rows are read."""
+
+    keeps_rows = True
+
+    def __init__(self, *texts: str) -> None:
+        self.texts = list(texts)
+
+    def read(self, after: dict[str, Any] | None) -> Iterator[SourceBatch]:
+        begin = after["read"] if after else 0
+        rows = [_row("list", number, text) for number, text in enumerate(self.texts)][begin:]
+        if rows:
+            yield SourceBatch(rows, {"read": begin + len(rows)}, "list", f"list@{begin}")
+
+    def acknowledge(self, batch: SourceBatch) -> None:
+        """Do nothing."""
+
+
+def read_at(city):
+    return sources.load(city.ledger, "juki", "sabun").read_at
+
+
+async def test_a_table_without_new_rows_is_read_all_the_same(city):
+    table = Table("p1", "q1")
+    await city.drain_list(table)
+    with city.ledger.write() as connection:
+        sources.refresh(connection, "juki", "sabun", 1)
+    await city.drain_list(table)
+    assert read_at(city) > 1
+    table.texts.append("r1")
+    await city.drain_list(table)
+    assert city.topic.ids == ["p1", "q1", "r1"], "few new rows are no list that has shrunk"
+
+
+async def test_a_table_whose_rows_are_gone_is_held_and_does_not_count_as_read(city):
+    table = Table(*"abcdefghij")
+    await city.drain_list(table)
+    with city.ledger.write() as connection:
+        sources.refresh(connection, "juki", "sabun", 1)
+    table.texts[8:] = ["x", "y"]  # as many others
+    await city.drain_list(table)
+    (held,) = [item for item in batches.listing(city.ledger)[0] if item.status == "held"]
+    assert held.reason.startswith("2 of 10 residents whom the last list")
+    assert read_at(city) == 1
+    city.decide(held.id)
+    await city.drain_list(table)
+    assert read_at(city) > 1
+    table.texts.clear()
+    await city.drain_list(table)
+    reasons = [item.reason for item in batches.listing(city.ledger)[0] if item.status == "held"]
+    assert reasons == ["the list of protected residents is empty"]
+
+
+async def test_whom_a_table_names_is_protected_although_a_batch_of_it_waits_for_a_person(city):
+    class Protecting(Mapper):
+        def map(self, row, *, as_of_time):
+            event = super().map(row, as_of_time=as_of_time)
+            event.type = "resident.protection-started"
+            event.data = {"effective_on": "2026-01-01", "kind": "dv"}
+            return event
+
+    table = Table("a", "b")
+
+    async def drain():
+        intake = city.intake(table, None, Protection(list="juki.sabun"))
+        intake._readers[0]._runner = replace(intake._readers[0]._runner, mappers=(Protecting(),))
+        intake._readers[0]._list._runner = intake._readers[0]._runner
+        await intake.drain(wait=5.0)
+
+    await drain()
+    table.texts[:] = ["c"]
+    await drain()
+    assert "held" in city.statuses().values()
+    table.texts.append("d")
+    await drain()
+    assert set(Register(city.ledger)("abcd")) >= {"c", "d"}

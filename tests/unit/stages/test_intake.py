@@ -13,11 +13,10 @@ from hub.adapters.contract import Row, SourceBatch
 from hub.errors import BrokerUnavailable, LedgerUnavailable, Malformed, Transient
 from hub.events.envelope import Event
 from hub.ledger import quarantine, sources
-from hub.ledger.engine import Ledger
 from hub.ledger.sources import Tally
-from hub.ledger.tables import metadata
 from hub.routing.mapping import Ignored
 from hub.stages.intake import Intake, Services, SourceRunner
+from tests.services.blank import blank_ledger
 
 
 class Lines:
@@ -101,8 +100,7 @@ def topic(journal):
 
 @pytest.fixture
 def ledger(tmp_path):
-    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
-    metadata.create_all(ledger.engine)
+    ledger = blank_ledger(tmp_path)
     yield ledger
     ledger.close()
 
@@ -203,7 +201,7 @@ async def test_a_crash_before_the_position_is_stored_only_reads_again(ledger, to
 
 
 async def test_a_position_is_resumed(ledger, topic, journal):
-    sources.save(ledger, "juki", "lines", {"read": 2})
+    sources.save(ledger, "juki", "lines", {"read": 2}, by="keiko", reason="again")
     await intake_of(ledger, topic, lines=Lines(["a1", "a2", "a3"], journal)).drain()
     assert topic.ids == ["a3"]
 

@@ -10,12 +10,12 @@ import pytest
 
 from hub.errors import BrokerUnavailable
 from hub.ledger import quarantine
-from hub.ledger.engine import Ledger
 from hub.ledger.names import Names
-from hub.ledger.tables import dedup, metadata
+from hub.ledger.tables import dedup
 from hub.stages import publish as publish_module
 from hub.stages.later import LaterProducer
 from hub.stages.publish import FACTS_ONLY, publish_stream
+from tests.services.blank import blank_ledger
 
 
 class Topic:
@@ -30,8 +30,7 @@ class Topic:
 
 @pytest.fixture
 def ledger(tmp_path):
-    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
-    metadata.create_all(ledger.engine)
+    ledger = blank_ledger(tmp_path)
     yield ledger
     ledger.close()
 

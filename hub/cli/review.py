@@ -1,0 +1,124 @@
+"""`hub review`: what waits for a person, or was listed for people to know, and what they decide."""
+
+from __future__ import annotations
+
+import getpass
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+
+from hub.cli import filters, loop, output
+from hub.cli.session import Session
+from hub.cli.words import word
+from hub.stages import times
+
+if TYPE_CHECKING:
+    from hub.ledger.reviews import Item
+
+STATES = {
+    "waiting": "review.waiting-state",
+    "reported": "review.reported-state",
+    "accepted": "review.accepted-state",
+    "rejected": "review.rejected-state",
+    "gone": "review.gone-state",
+}
+Number = Annotated[int, typer.Argument(metavar="NO", help=word("option.review"))]
+Reason = Annotated[str, typer.Option("--reason", help=word("option.reason"))]
+By = Annotated[str | None, typer.Option("--by", metavar="NAME", help=word("option.by"))]
+
+
+def listing(
+    session: Session,
+    system: Annotated[str | None, typer.Option("--system", metavar="SYSTEM", help=word("option.one-system"))] = None,
+    source: Annotated[str | None, typer.Option("--source", metavar="SOURCE", help=word("option.source"))] = None,
+    kind: Annotated[list[str] | None, typer.Option("--kind", metavar="KIND", help=word("option.kind"))] = None,
+    status: Annotated[list[str] | None, typer.Option("--status", help=word("option.review-status"))] = None,
+    resident: filters.Resident = None,
+    since: filters.Since = None,
+    until: filters.Until = None,
+    limit: filters.Limit = 50,
+    cursor: filters.Cursor = None,
+) -> None:
+    """List what is open, the newest first."""
+    from hub.ledger import reviews
+
+    zone = ZoneInfo(session.city().timezone)
+    with session.ledger() as ledger:
+        items, following = reviews.listing(
+            ledger,
+            kinds=kind or (),
+            system=system,
+            source=source,
+            statuses=status or reviews.OPEN,
+            subject=resident,
+            since=times.since(since, zone),
+            until=times.until(until, zone),
+            limit=limit,
+            cursor=cursor,
+        )
+    found = [told(item) for item in items]
+    session.answer({"items": found, "next": following}, lambda: _write_list(found, following))
+
+
+def show(session: Session, no: Number) -> None:
+    """Show one item with all that was put there."""
+    import json
+
+    from hub.ledger import reviews
+
+    with session.ledger() as ledger:
+        item = reviews.show(ledger, no)
+    payload = dict(item.payload or {})
+    events = [json.loads(text) for text in payload.pop("events", ())]
+    shown = {name: value for name, value in payload.items() if name not in {"known", "before", "extract"}}
+    found = {**told(item), **shown, "would_publish": events}
+    session.answer(found, lambda: output.fields(found))
+
+
+def accept(session: Session, no: Number, reason: Reason = "", by: By = None) -> None:
+    """Let it be so: publish its events, if it has any, once."""
+    with session.hub() as hub:
+        item = loop.run(hub.accept(no, who=by or getpass.getuser(), why=reason))
+    found = told(item)
+    session.answer(found, lambda: output.line(word("review.accepted", no=no, events=item.events)))
+
+
+def reject(session: Session, no: Number, reason: Reason, by: By = None) -> None:
+    """Publish nothing of it; the same thing is not put there again."""
+    from hub.stages import reviewing
+
+    with session.ledger() as ledger:
+        found = told(reviewing.reject(ledger, no, who=by or getpass.getuser(), why=reason))
+    session.answer(found, lambda: output.line(word("review.rejected", no=no)))
+
+
+def told(item: Item) -> dict[str, Any]:
+    """Return an item as JSON, without what it holds."""
+    from hub.stages.times import moment
+
+    found = {name: value for name, value in asdict(item).items() if name not in {"payload", "standing"}}
+    for name in ("at", "decided_at", "published_at"):
+        found[name] = moment(found[name]) if found[name] is not None else None
+    return found
+
+
+def _write_list(items: list[dict[str, Any]], following: str | None) -> None:
+    headers = ("no", "recorded", "source", "subject", "why", "events", "status")
+    output.listing(
+        [word(f"column.{name}") for name in headers],
+        [
+            (
+                item["no"],
+                item["at"],
+                ".".join(filter(None, (item["system"], item["source"]))),
+                item["subject"],
+                item["summary"],
+                item["events"],
+                word(STATES[item["status"]]),
+            )
+            for item in items
+        ],
+        following,
+    )

@@ -1,0 +1,71 @@
+"""What a person decides of an item in the review queue, and publishing what was accepted, once.
+
+The decision is one transaction; its events follow, under ids they have had since they were put there: a crash in
+between publishes them again as the same events. `hub run` and `hub drain` finish what a command has left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+from sqlalchemy.engine import Connection
+
+from hub.errors import UsageError
+from hub.events.codec import HEADERS
+from hub.ledger import extracts, reviews
+from hub.ledger.engine import Ledger
+from hub.ledger.reviews import Item
+from hub.stages.comparing import KIND, unpacked
+from hub.stages.ports import Producer
+
+Accept = Callable[[Connection, Mapping[str, Any]], bool]
+
+
+def take_as_known(connection: Connection, payload: Mapping[str, Any]) -> bool:
+    """Let a row be known as its extract had it; False when something else was learned of it meanwhile."""
+    known = unpacked(payload["known"])
+    return known.key in extracts.write(connection, payload["extract"], [(known, payload["before"])])
+
+
+ACCEPTING: dict[str, Accept] = {KIND: take_as_known}  # what accepting an item means besides its events, by kind
+
+
+def accept(ledger: Ledger, no: int, *, who: str, why: str) -> Item:
+    """Accept an item; its events are to be published then. Raises `NotFound`, and `UsageError` when it is not open."""
+    item = reviews.show(ledger, no)
+    with ledger.write() as connection:
+        _decide(connection, ledger, item, "accepted", who, why)
+        meaning = ACCEPTING.get(item.kind)
+        if meaning is not None and not meaning(connection, item.payload or {}):
+            message = f"what review {no} is about has changed since it was put there"
+            raise UsageError(message, mend="reject it: the next extract brings what is so now")
+    return reviews.show(ledger, no)
+
+
+def reject(ledger: Ledger, no: int, *, who: str, why: str) -> Item:
+    """Reject an item: nothing of it is published. Raises `NotFound`, and `UsageError` when it is not open."""
+    item = reviews.show(ledger, no)
+    with ledger.write() as connection:
+        _decide(connection, ledger, item, "rejected", who, why)
+    return reviews.show(ledger, no)
+
+
+def _decide(connection: Connection, ledger: Ledger, item: Item, status: str, who: str, why: str) -> None:
+    if not reviews.decide(connection, item, status, who=who, why=why, at=ledger.now(connection)):
+        raise UsageError(f"review {item.no} is not open any more", mend=f"hub review show {item.no}")
+
+
+async def publish_accepted(ledger: Ledger, producer: Producer, topic: str) -> int:
+    """Publish the events of accepted items that may not be in Kafka; return how many items. Raises `Unavailable`."""
+    count = 0
+    while items := await asyncio.to_thread(reviews.to_publish, ledger):
+        for item in items:
+            values = [text.encode() for text in (item.payload or {})["events"]]
+            records = [(str(orjson.loads(value)["subject"]).encode(), value) for value in values]
+            await producer.publish(topic, records, HEADERS)
+            await asyncio.to_thread(reviews.published, ledger, item.no)
+            count += 1
+    return count

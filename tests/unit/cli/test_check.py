@@ -1,0 +1,47 @@
+"""`hub check` of what could never come true."""
+
+import json
+
+import pytest
+
+SYSTEM = "system: kaigo\nreceives: {{adapter: {adapter}, order_until: confirmed{more}}}\n"
+ANSWER = (
+    ", acknowledged: {from: {adapter: csv, path: in/*.csv}, match: {no: int(row.no)}, "
+    "warning: 'row.kind == \"W\"', about: int(digits(file))}"
+)
+
+
+def check(hub, city, adapter, more):
+    (city / "systems" / "kaigo.yaml").write_text(SYSTEM.format(adapter=adapter, more=more))
+    done = hub("check", "--json", "--city", city)
+    found = [
+        each
+        for each in json.loads(done.stdout)["items"]
+        if each["code"] in ("never-confirmed", "silence", "expression")
+    ]
+    return done.exit_code, found
+
+
+def test_a_receiver_that_waits_for_what_cannot_come_is_refused(hub, city):
+    code, (found,) = check(hub, city, "jsonl, path: out/x.jsonl", "")
+    assert (code, found["code"]) == (2, "never-confirmed")
+    assert found["place"].startswith("systems/kaigo.yaml:2:")
+    assert "acknowledged" in found["mend"]
+    assert hub("run", "--city", city).exit_code == 2
+
+
+def test_a_table_of_errors_confirms_nobody_by_silence(hub, city):
+    table = "from: {adapter: database, url: 'sqlite:///x.db', table: answer, cursor: no}, match: {no: row.no}"
+    code, (found,) = check(hub, city, "jsonl, path: out/x.jsonl", f", acknowledged: {{{table}}}")
+    assert (code, found["code"]) == (2, "silence")
+    assert check(hub, city, "jsonl, path: out/x.jsonl", f", acknowledged: {{{table}, lists: all}}")[1] == []
+
+
+def test_an_answer_confirms(hub, city):
+    assert check(hub, city, "jsonl, path: out/x.jsonl", ANSWER)[1] == []
+
+
+@pytest.mark.parametrize(("key", "text"), [("warning", "line.kind"), ("error", "file == 'x'"), ("about", "row.no")])
+def test_expressions_of_answers_are_compiled(hub, city, key, text):
+    more = f", acknowledged: {{from: {{adapter: csv, path: in/*.csv}}, match: {{no: int(row.no)}}, {key}: {text}}}"
+    assert [each["code"] for each in check(hub, city, "jsonl, path: out/x.jsonl", more)[1]] == ["expression"]
