@@ -24,11 +24,13 @@ from sqlalchemy.engine import Connection
 from hub.adapters import registry
 from hub.adapters.alerting import channels
 from hub.adapters.contract import Batch, Called, Delivery, Expressions, Site, Source, Topics
+from hub.adapters.text import writing
 from hub.errors import HubError, LedgerUnavailable, Malformed, OutcomeUnknown, Transient, Unavailable, UsageError
-from hub.ledger import jobs, quarantine, reviews, schema
+from hub.ledger import identities, jobs, quarantine, reviews, schema
 from hub.ledger.desk import Desk, now_ms
 from hub.ledger.engine import Ledger
 from hub.ledger.log import EventLog
+from hub.ledger.numbers import Numbers
 from hub.ledger.places import stream_of
 from hub.ledger.progress import Backlog, backlog, deaths
 from hub.ledger.protected import Discretion, Register
@@ -38,10 +40,11 @@ from hub.ledger.views import Views
 from hub.ledger.work import Offer
 from hub.ledger.work import put as put_work
 from hub.routing.expressions import Environment, ExpressionFault, Missing, compile_expression
+from hub.routing.identity import Known
 from hub.routing.mapping import Expression, Mapper, kept_columns
 from hub.routing.plan import Router
 from hub.routing.projection import sent
-from hub.routing.rules import RuleSet
+from hub.routing.rules import RuleSet, numbers_needed
 from hub.settings import models as settings
 from hub.settings.calendars import CITY_CALENDAR
 from hub.settings.models import City, Receiver, System
@@ -61,24 +64,28 @@ from hub.stages.feeds import Feeds
 from hub.stages.finding import Finder
 from hub.stages.foreman import Foreman
 from hub.stages.hours import Hours
+from hub.stages.identifying import Residents, kept_for
 from hub.stages.inquiry import Inquiry
 from hub.stages.intake import Counts, Intake, Services, SourceRunner
 from hub.stages.later import LaterProducer
+from hub.stages.linking import publish_deeds
 from hub.stages.loading import Loader
 from hub.stages.log import LogReader
 from hub.stages.marks import load_key
+from hub.stages.numbering import Numbering
 from hub.stages.patience import pause
 from hub.stages.planning import Policy
 from hub.stages.protecting import ProtectingProducer
 from hub.stages.publish import PublishResult, publish_stream
 from hub.stages.receiver import ReceiverPort
 from hub.stages.reconciling import Reconciled, Reconciliation, reconcile
+from hub.stages.residue import learn_tables
 from hub.stages.resubmit import Resubmission, Resubmitter
 from hub.stages.robots import Robots
 from hub.stages.rulebook import RuleBook
 from hub.stages.services import Answers, Comparing, SourceStatus
 from hub.stages.shutters import Shutters, list_of
-from hub.stages.trial import Trial
+from hub.stages.trial import Trial, resident_in
 from hub.stages.whole import Whole
 
 if TYPE_CHECKING:
@@ -109,7 +116,8 @@ class Hub:
         self.log = EventLog(self.ledger)
         self.desk = Desk(self.ledger)
         self.book = RuleBook(self.ledger, self.desk)
-        self.environment = Environment(city.tables)
+        self.numbers = Numbers(self.ledger)
+        self.environment = Environment(city.tables, self.numbers.resident, self.numbers.local_id)
         self.topic = f"{city.prefix}.events"
         self.held = self.folder / "var" / "held"
         self.bootstrap = city.bootstrap or ""  # of the managed broker only while it serves
@@ -208,7 +216,7 @@ class Hub:
         mappers = self._mappers(self.city.systems[system], source)
         if "path" not in source.options:
             return None, mappers
-        site = self._site(system, name)
+        site = self._site(system, name, source)
         return registry.open_file(source.adapter, source.options, file, site, place=source.place_of), mappers
 
     async def accept(self, no: int, *, who: str, why: str) -> Item:
@@ -242,7 +250,7 @@ class Hub:
             raise UsageError(
                 f"{system}.{name} is no source whose rows become events", mend="one of: " + ", ".join(known)
             )
-        site = self._site(system, name)
+        site = self._site(system, name, source)
         return registry.open_source(source.adapter, source.options, site, place=source.place_of), mappers
 
     async def work_off(self, job: int) -> None:
@@ -254,6 +262,13 @@ class Hub:
                     raise faults[job]
                 await asyncio.sleep(0.1)
 
+    async def tell_deeds(self) -> None:
+        """Publish what was decided of reports that nobody was identified in; raises Unavailable."""
+        async with self.kafka() as bus:
+            while await asyncio.to_thread(identities.undone, self.ledger, 1):
+                await self._work_off(bus)
+                await asyncio.sleep(0.05)
+
     async def _work_off(self, bus: Bus) -> dict[int, HubError]:
         """Go on with jobs that publish, unless another process does; return why some cannot go on."""
         await reviewing.publish_accepted(self.ledger, bus.producer, self.topic)
@@ -262,15 +277,19 @@ class Hub:
         async def mine() -> bool:
             return await asyncio.to_thread(jobs.claim, self.ledger, owner)
 
-        if not await asyncio.to_thread(jobs.publishing, self.ledger) or not await mine():
+        if not await asyncio.to_thread(self._has_work) or not await mine():
             return {}
         try:
+            await publish_deeds(self.ledger, bus.producer, self.topic, self.city.city, mine)
             await publish_open(self.ledger, bus.producer, self.topic, self.city.city, mine)
             loader = Loader(self.ledger, bus.producer, self.topic, self.city.city, self.loading, mine)
             await loader.load_open()
         finally:
             await asyncio.to_thread(jobs.claim, self.ledger, owner, 0)
         return loader.faults
+
+    def _has_work(self) -> bool:
+        return bool(jobs.publishing(self.ledger) or identities.undone(self.ledger, 1))
 
     async def _keep_working(self, bus: Bus, stop: asyncio.Event) -> None:
         """Go on with jobs that publish, also those another process has begun and left."""
@@ -402,7 +421,7 @@ class Hub:
         inquiry = Inquiry(self.ledger, self.book, self.held, self._discretion())
         calls = self._calls(bus) if producer is not None else None
         delivers = work is not None and work.delivers
-        feeds = Feeds(self.city, self.ledger, self.book, self._protection()) if delivers else None
+        feeds = Feeds(self.city, self.ledger, self.book, self._protection(), writing(self.city)) if delivers else None
         robots = Robots(self.city, self.ledger, self.book, self._protection()) if delivers else None
         parts = Parts(self.city, self.ledger, inquiry, self.topic, producer, calls, feeds, robots, checks, self.foreman)
         await serve(create_app(ports_of(parts)), listening, stop)
@@ -604,7 +623,7 @@ class Hub:
 
     def _extracts_of(self, system: str, source: settings.Source, file: Path | None) -> Iterator[Source]:
         """Yield where an extract may lie: in a file that is named, where it comes, or where read files go."""
-        site = self._site(system, source.name)
+        site = self._site(system, source.name, source)
         if file is not None:
             yield registry.open_file(source.adapter, source.options, file, site, place=source.place_of)
             return
@@ -618,7 +637,8 @@ class Hub:
     def opened(self, system: str, source: settings.Source) -> Source:
         """Open a source as intake does."""
         options = {**source.options, "after": source.after}
-        return registry.open_source(source.adapter, options, self._site(system, source.name), place=source.place_of)
+        site = self._site(system, source.name, source)
+        return registry.open_source(source.adapter, options, site, place=source.place_of)
 
     async def baseline(self, system: str, name: str, *, dry_run: bool = False) -> SourceStatus:
         """Take the extract a source has now as known, without an event; needs no Kafka. Raises `UsageError`.
@@ -643,7 +663,7 @@ class Hub:
         return intake.status()[0]
 
     def _mappers(self, system: System, source: settings.Source) -> tuple[Mapper, ...]:
-        return mappers_of(self.city, system, source, self.environment)
+        return mappers_of(self.city, system, source, self.environment, Residents(self.log))
 
     @contextlib.asynccontextmanager
     async def _working(
@@ -651,13 +671,14 @@ class Hub:
     ) -> AsyncIterator[Work]:
         """Run dispatch and delivery while the block runs."""
         rules = await asyncio.to_thread(self.book.activate, RuleSet.of(self.city))
+        await asyncio.to_thread(learn_tables, self.ledger, self.city)
         reader = LogReader(self.log, self.book.__getitem__)
         dispatcher = Dispatcher(
             self.log,
             rules,
             bus.generation,
             book=self.book,
-            policy=Policy(self.city.city, self.timezone, self.city.authority),
+            policy=Policy(self.city.city, self.timezone, self.city.authority, kept_for(self.city)),
             quarantine=self._quarantine,
         )
         shutters = Shutters.of(self.city, self.ledger, closing=closing)
@@ -740,10 +761,21 @@ class Hub:
                 self._protection(),
                 shutters,
                 shutters.halt,
+                self._numbering(receiver),
             )
             for receiver in self.city.receivers()
             if receiver.enabled
         ]
+
+    def _numbering(self, receiver: Receiver) -> Numbering | None:
+        system = self.city.systems[receiver.system]
+        if system.ids is None or system.ids.missing == "blank":
+            return None
+        path = str(receiver.options.get("layout", ""))
+        layout = self.city.layouts.get(path.removeprefix("layouts/").removesuffix(".yaml"))
+        fields = [[each.value for each in layout.record], layout.columns_by] if layout is not None else []
+        missing = numbers_needed(system, [receiver.options, fields])
+        return Numbering(receiver.system, missing, self.numbers)
 
     def _protection(self) -> Register:
         settings = self.city.protection
@@ -776,8 +808,8 @@ class Hub:
 
         return value
 
-    def _site(self, system: str, name: str) -> Site:
-        return site_of(self.city, system, name, _Topics(lambda: self.bootstrap))
+    def _site(self, system: str, name: str, source: settings.Source | None = None) -> Site:
+        return site_of(self.city, system, name, _Topics(lambda: self.bootstrap), source)
 
 
 @dataclass(slots=True)
@@ -913,21 +945,41 @@ class _Publisher:
             raise OutcomeUnknown(error.message, mend=error.mend, code="no-answer") from error
 
 
-def mappers_of(city: City, system: System, source: settings.Source, environment: Environment) -> tuple[Mapper, ...]:
-    """Return what makes events of a source's rows: one mapper for each publication that names it."""
+def mappers_of(
+    city: City, system: System, source: settings.Source, environment: Environment, known: Known | None = None
+) -> tuple[Mapper, ...]:
+    """Return what makes events of a source's rows: one mapper for each publication that names it.
+
+    `known` says what is known of a resident, where the source asks who its rows are about; without it, nobody is.
+    """
     return tuple(
-        Mapper(system, publication, source, environment, city.city, timezone=city.timezone)
+        Mapper(system, publication, source, environment, city.city, timezone=city.timezone, known=known)
         for publication in system.publishes
         if publication.source == source.name
     )
 
 
-def site_of(city: City, system: str, name: str, topics: Topics | None = None) -> Site:
-    """Return where a source or receiver of the city works; `topics` is its way to Kafka, where there is one."""
-    rules = city.systems[system].subscribes
-    fields = tuple(dict.fromkeys(item.name for rule in rules for item in sent(rule.send)))
-    folder, zone = Path(city.folder), ZoneInfo(city.timezone)
-    return Site(folder, zone, system, name, city.city, fields, city.prefix, city.layouts, topics)
+def site_of(
+    city: City, system: str, name: str, topics: Topics | None = None, source: settings.Source | None = None
+) -> Site:
+    """Return where a source or receiver of the city works; `topics` is its way to Kafka, where there is one.
+
+    `source` is given where it may say itself how it writes characters (`text`).
+    """
+    owner = city.systems[system]
+    return Site(
+        Path(city.folder),
+        ZoneInfo(city.timezone),
+        system,
+        name,
+        city.city,
+        tuple(dict.fromkeys(item.name for rule in owner.subscribes for item in sent(rule.send))),
+        city.prefix,
+        city.layouts,
+        topics,
+        (source.text if source is not None else None) or owner.text,
+        city.tables,
+    )
 
 
 def on_trial(
@@ -939,13 +991,14 @@ def on_trial(
     other as JSON lines. Raises ConfigurationError when a rule or an expression does not compile.
     """
     environment = Environment(city.tables)
-    mappers = mappers_of(city, system, source, environment)
+    facts: dict[str, dict[str, Any]] = {}  # of what the sample has said so far
+    mappers = mappers_of(city, system, source, environment, partial(resident_in, facts))
     adapter, options = source.adapter, source.options
     if "path" not in options:
         adapter, options = ("csv" if sample.suffix.lower() == ".csv" else "jsonl"), {}
-    site = site_of(city, system.system, source.name)
+    site = site_of(city, system.system, source.name, source=source)
     opened = registry.open_file(adapter, options, sample, site, place=source.place_of)
-    return opened, Trial(Router(RuleSet.of(city), environment), mappers, city.city, now, lang)
+    return opened, Trial(Router(RuleSet.of(city), environment), mappers, city.city, now, lang, facts)
 
 
 def _opener(receiver: Receiver, site: Site, lent: Any) -> Callable[[], Any]:

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict
 
 from hub.errors import HubError, Malformed, UsageError
 from hub.settings.layouts import Layout
+from hub.settings.models import Characters, TableRow
 
 Expression = Annotated[str, "expression"]  # a setting that `Expressions.compile` takes
 
@@ -42,6 +43,7 @@ class Features:
     - `confirms`: the sink can be asked afterwards whether a delivery took effect.
     - `pulled`: the sink is never called; the system fetches what is on offer and acknowledges it (`pull`).
     - `batch`: the most deliveries one call takes (1 = one by one, in lanes); of a feed, the most on offer.
+    - `typed`: people type or scan what the source brings, so that it must ask who each record is about (`identify`).
     """
 
     source: bool = False
@@ -51,6 +53,7 @@ class Features:
     confirms: bool = False
     pulled: bool = False
     batch: int = 1
+    typed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,8 @@ class Site:
 
     `fields` are the names `send` gives this receiver over all its rules, in written order: file sinks keep their header
     stable by it. `prefix` is that of the Kafka topics. `layouts` are those of `layouts/*.yaml`, by file name. `topics`
-    reads Kafka topics, for the `kafka` source, where a Kafka was lent.
+    reads Kafka topics, for the `kafka` source, where a Kafka was lent. `text` says how the system writes characters,
+    `tables` are the city's: the registry minds both, not the adapter.
     """
 
     folder: Path
@@ -71,6 +75,8 @@ class Site:
     prefix: str = "hub"
     layouts: Mapping[str, Layout] = field(default_factory=dict)
     topics: Topics | None = None
+    text: Characters | None = None
+    tables: Mapping[str, tuple[TableRow, ...]] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -85,13 +91,15 @@ class Site:
 class Row:
     """One record of a source: its columns as decoded, the bytes it came in, and its place (`file:line`).
 
-    `error` is set when the record could not be read; `values` is then empty and `raw` holds what was there.
+    `error` is set when the record could not be read; `values` is then empty and `raw` holds what was there. `keep` says
+    that the bytes cannot be made again from the values, and are kept with the event.
     """
 
     values: dict[str, Any]
     place: str
     raw: bytes = b""
     error: Malformed | None = None
+    keep: bool = False
 
 
 @dataclass(slots=True)
@@ -224,11 +232,16 @@ class Batch:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of one delivery: `error` None means it took effect; else its class says what follows."""
+    """What became of one delivery: `error` None means it took effect; else its class says what follows.
+
+    What took effect with a `detail` is a `warning`: not all of it arrived as it was. `code` names that, as an error's;
+    code points (`U+9AD9,U+20BB7`) are characters the system does not have, and its department is told of them.
+    """
 
     key: str
     error: HubError | None = None
     detail: str = ""
+    code: str = ""
 
 
 class Delivered(Sequence[Outcome]):

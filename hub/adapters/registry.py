@@ -18,8 +18,11 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from hub.adapters import loose
+from hub.adapters.characters import Characters
 from hub.adapters.contract import Adapter, AdapterSettings, PreparedSink, Sink, Site, Source
+from hub.adapters.text import TextSink, text_source
 from hub.errors import ConfigurationError, Problem
+from hub.settings.gaiji import glyphs
 from hub.settings.layouts import Layout
 
 GROUP = "hub.adapters"
@@ -131,8 +134,13 @@ def reads_files(name: str) -> bool:
 
 def open_source(name: str, options: Mapping[str, Any], site: Site, *, place: Place = "") -> Source:
     """Open a source by its adapter's name and options (with `after`, what happens to a read file)."""
-    checked = settings(name, "source", options, place=place or site.key, layouts=site.layouts)
-    return find(name).source(checked, site)
+    given = _with_encoding(name, "source", options, site)
+    checked = settings(name, "source", given, place=place or site.key, layouts=site.layouts)
+    source = find(name).source(checked, site)
+    if site.text is None:
+        return source
+    encoding = encoding_of(checked, site)
+    return text_source(source, Characters(glyphs(site.text, site.tables), encoding), encoding)
 
 
 def open_file(name: str, options: Mapping[str, Any], file: Path, site: Site, *, place: Place = "") -> Source:
@@ -145,8 +153,39 @@ def open_sink(
     name: str, options: Mapping[str, Any], site: Site, port: Any = None, *, place: Place = ""
 ) -> Sink | PreparedSink:
     """Open a sink; `port` is an `Expressions`, or a `Publisher` for `kafka`."""
-    checked = settings(name, "sink", options, place=place or site.key, layouts=site.layouts)
-    return find(name).sink(checked, site, port)
+    given = _with_encoding(name, "sink", options, site)
+    checked = settings(name, "sink", given, place=place or site.key, layouts=site.layouts)
+    adapter = find(name)
+    sink = adapter.sink(checked, site, port)
+    if site.text is None:
+        return sink
+    rejects = site.text.unmappable == "reject"
+    show = None if site.text.unmappable == "reject" else site.text.unmappable.show
+    characters = Characters(glyphs(site.text, site.tables), encoding_of(checked, site), show)
+    return TextSink(sink, characters, adapter.features, rejects=rejects, notify=_notifies(site))
+
+
+def _notifies(site: Site) -> bool:
+    return site.text is not None and site.text.unmappable != "reject" and site.text.unmappable.notify
+
+
+def _with_encoding(name: str, side: str, options: Mapping[str, Any], site: Site) -> Mapping[str, Any]:
+    """Return options with the system's own encoding where the adapter has that setting and it is not written."""
+    adapter = find(name, place=site.key)
+    model = adapter.SourceSettings if side == "source" else adapter.SinkSettings
+    encoding = site.text.encoding if site.text is not None else None
+    if encoding is None or model is None or "encoding" not in model.model_fields or "encoding" in options:
+        return options
+    return {**options, "encoding": encoding}
+
+
+def encoding_of(checked: AdapterSettings, site: Site) -> str | None:
+    """Return the encoding a transport writes: its own setting, its layout's, else the system's."""
+    own: str | None = getattr(checked, "encoding", None)
+    path: str | None = getattr(checked, "layout", None)
+    if own is None and path is not None:
+        own = site.layouts[path.removeprefix("layouts/").removesuffix(".yaml")].encoding
+    return own or (site.text.encoding if site.text is not None else None)
 
 
 def _describe(

@@ -105,9 +105,22 @@ def adapter_problems(city: City) -> list[Problem]:
             continue
         if not isinstance(part, Receiver):
             problems += [_unguarded(part)] if _is_called(part) else []
+            problems += _unasked(part)
             continue
         problems += _unconfirmed(part, asks=registry.find(part.adapter).features.confirms)
     return problems
+
+
+def _unasked(source: Source) -> list[Problem]:
+    """Return the problem of a source that people type, and that asks nobody who its records are about."""
+    from hub.adapters import registry
+    from hub.routing import lint_identity
+
+    typed = registry.find(source.adapter).features.typed
+    if source.identify is not None or source.typed is not None or not typed:
+        return []
+    message = lint_identity.UNASKED.format(name=source.name)
+    return [Problem(source.place, message, lint_identity.MEND, code="identify-missing")]
 
 
 def _unconfirmed(receiver: Receiver, *, asks: bool) -> list[Problem]:

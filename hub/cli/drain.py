@@ -63,6 +63,7 @@ def told(report: DrainReport) -> dict[str, Any]:
             "ignored": report.read.tally.ignored,
             "quarantined": report.read.tally.quarantined,
         },
+        "awaiting_identity": report.read.tally.waiting,
         "events": counts.events,
         "duplicates": counts.duplicates,
         "unmatched": counts.unmatched,
@@ -83,6 +84,8 @@ def write(found: dict[str, Any]) -> None:
     """Tell a person what the drain did and what is left."""
     output.line(word("drain.read", **found["read"]))
     refused = found["quarantined"] - found["read"]["quarantined"]  # by dispatch alone
+    if found["awaiting_identity"]:
+        output.line(word("drain.identity", count=found["awaiting_identity"]))
     output.line(word("drain.dispatched", **{**found, "quarantined": refused}))
     if found["scheduled"]:
         output.line(word("drain.scheduled", count=found["scheduled"]))

@@ -26,6 +26,8 @@ RELATIONS = {
     "corrected_by": "events.corrected-by",
     "replaces": "events.replaces",
     "replaced_by": "events.replaced-by",
+    "identifies": "events.identifies",
+    "identified_by": "events.identified-by",
 }
 
 
@@ -113,6 +115,8 @@ def _write_event(found: dict[str, Any]) -> None:
     for name, key in RELATIONS.items():
         if found[name] is not None:
             output.line(word(key, event=found[name]))
+    if "identity" in found:
+        output.line(word("events.awaits-identity", no=found["identity"]))
     for name, value in event["data"].items():
         output.line(f"  {name}: {output.compact(value)}")
     for name in found.get("withheld", ()):

@@ -89,9 +89,14 @@ def approve(session: Session, no: Number, by: By = None) -> None:
     from hub.ledger import jobs
 
     with _opened(session) as hub:
-        jobs.approve(hub.ledger, no, by or getpass.getuser())
+        jobs.approve(hub.ledger, no, person(by))
         _work_off(hub, no)
         _answer(session, hub, no)
+
+
+def person(by: str | None) -> str:
+    """Return who decides: the one who is named, or this machine's user."""
+    return by or getpass.getuser()
 
 
 # --- for the commands that begin jobs ---------------------------------------------------------------------------------
@@ -108,7 +113,7 @@ def begin(session: Session, hub: Hub, plan: Plan, *, by: str | None, reason: str
         found = {**preview, "items": plan.items}
         session.answer(found, lambda: _write_preview(found))
         return 0
-    number = start(hub.ledger, plan, by=by or getpass.getuser(), reason=reason)
+    number = start(hub.ledger, plan, by=person(by), reason=reason)
     _work_off(hub, number)
     found = {**preview, **as_dict(jobs.get(hub.ledger, number)), "items": plan.items}
     session.answer(found, lambda: _write_begun(found))

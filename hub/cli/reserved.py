@@ -10,7 +10,7 @@ from hub.cli.output import say
 from hub.cli.words import word
 
 NAMES = (
-    "identity", "resident", "rules", "prefill", "report", "asyncapi", "audit", "user", "purge", "training",
+    "rules", "prefill", "report", "asyncapi", "audit", "user", "purge", "training",
 )  # fmt: skip
 NOT_YET = 2
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hub.kafka.local import LocalBroker
     from hub.ledger.engine import Ledger
     from hub.ledger.glance import Ask
+    from hub.ledger.protected import Discretion
     from hub.settings.models import City
     from hub.stages.inquiry import Inquiry
 
@@ -141,14 +142,18 @@ class Session:
     def inquiry(self) -> Iterator[Inquiry]:
         """Give answers from the city's ledger; needs no Kafka."""
         from hub.ledger.desk import Desk
-        from hub.ledger.protected import Discretion
         from hub.routing.rules import RuleSet
         from hub.stages.inquiry import Inquiry
         from hub.stages.rulebook import RuleBook
-        from hub.stages.shutters import list_of
 
         with self.ledger() as ledger:
             book = RuleBook(ledger, Desk(ledger))
             book.permit(RuleSet.of(self.city()))
-            discretion = Discretion(ledger, list_of(ledger, self.city().protection))
-            yield Inquiry(ledger, book, self.var / "held", discretion)
+            yield Inquiry(ledger, book, self.var / "held", self.discretion(ledger))
+
+    def discretion(self, ledger: Ledger) -> Discretion:
+        """Say whose location is not shown."""
+        from hub.ledger.protected import Discretion
+        from hub.stages.shutters import list_of
+
+        return Discretion(ledger, list_of(ledger, self.city().protection))

@@ -43,6 +43,7 @@ _KINDS: dict[str, type] = {
     "dataschema": str,
     "hubfactsonly": bool,
     "hubreplaces": str,
+    "hubidentifies": str,
 }
 
 

@@ -33,6 +33,7 @@ class Wire(msgspec.Struct, gc=False):
     batchid: str | None = None
     hubfactsonly: bool = False
     hubreplaces: str | None = None  # the id of an event of the same source, about another resident
+    hubidentifies: str | None = None  # the id of an event of the same source, about somebody not identified then
 
 
 _decoder = msgspec.json.Decoder(Wire)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from hub.errors import NotFound, UsageError
 from hub.ledger.commands import parts
 from hub.ledger.engine import Ledger
-from hub.ledger.status import DELIVERED
+from hub.ledger.status import UNANSWERED
 from hub.ledger.tables import outcome, receiver
 from hub.ledger.views import Views
 
@@ -46,7 +46,7 @@ def unanswered(ledger: Ledger, number: int, about: Silent) -> list[Delivered]:
     """Return what a receiver has been delivered and has not answered for, in event order."""
     query = (
         sa.select(outcome.c.pos, outcome.c.job)
-        .where(outcome.c.receiver == number, outcome.c.status == DELIVERED, *about.conditions)
+        .where(outcome.c.receiver == number, outcome.c.status.in_(UNANSWERED), *about.conditions)
         .order_by(outcome.c.pos, outcome.c.job)
     )
     with ledger.read() as connection:
@@ -66,7 +66,7 @@ def last_batch(ledger: Ledger, number: int, named: Collection[Delivered]) -> int
 
 def awaited(ledger: Ledger, number: int, before: int) -> bool:
     """Tell whether a receiver owes an answer to what was delivered before a moment (milliseconds)."""
-    late = sa.exists().where(outcome.c.receiver == number, outcome.c.status == DELIVERED, outcome.c.at < before)
+    late = sa.exists().where(outcome.c.receiver == number, outcome.c.status.in_(UNANSWERED), outcome.c.at < before)
     with ledger.read() as connection:
         return bool(connection.execute(sa.select(late)).scalar_one())
 

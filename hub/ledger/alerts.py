@@ -17,17 +17,21 @@ from sqlalchemy.engine import Connection, RowMapping
 from hub.ledger.deadletters import DEAD, public_code
 from hub.ledger.engine import Ledger
 from hub.ledger.places import OFFSET_BITS
-from hub.ledger.status import delivery_code
+from hub.ledger.status import ARRIVED, WARNED
 from hub.ledger.tables import alert, attempt, notice, outcome, position, receiver
 
 CLAIM = 120_000  # milliseconds a sender has before its message is another's
 AT_ONCE = 2_000  # dead letters taken note of in one transaction
-SUCCESS = tuple(delivery_code(status) for status in ("delivered", "confirmed", "warning"))
+SHOWN = 12  # characters named in one alert
+_WARNED = sa.text(f"kind = '{WARNED}'")
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """An alert: `kind` is `dead` or `breaker`, `receiver` its key, `class_` and `code` the error's. Times are in ms."""
+    """An alert: `kind` is `dead`, `breaker` or `text`, `receiver` its key, `class_` and `code` the error's.
+
+    Times are in milliseconds since 1970.
+    """
 
     no: int
     kind: str
@@ -64,19 +68,28 @@ class Stall:
 
 def note_deaths(ledger: Ledger, channels: Collection[str]) -> int:
     """Raise an alert for every receiver with new dead letters and none that stands; return how many there were."""
-    fresh = sa.select(sa.literal(1)).select_from(attempt).where(attempt.c.alerted_at.is_(None), DEAD).limit(1)
+    return _note_all(ledger, "dead", DEAD, channels)
+
+
+def note_warnings(ledger: Ledger, channels: Collection[str]) -> int:
+    """Raise one for every receiver that was told with characters it does not have; return how many deliveries."""
+    return _note_all(ledger, "text", _WARNED, channels)
+
+
+def _note_all(ledger: Ledger, kind: str, which: sa.TextClause, channels: Collection[str]) -> int:
+    fresh = sa.select(sa.literal(1)).select_from(attempt).where(attempt.c.alerted_at.is_(None), which).limit(1)
     total = 0
     while True:
         with ledger.read() as connection:
             if connection.execute(fresh).first() is None:
                 return total
         with ledger.write() as connection:
-            total += _note(connection, channels, ledger.now(connection))
+            total += _note(connection, kind, which, channels, ledger.now(connection))
 
 
-def _note(connection: Connection, channels: Collection[str], now: int) -> int:
+def _note(connection: Connection, kind: str, which: sa.TextClause, channels: Collection[str], now: int) -> int:
     key = (attempt.c.receiver, attempt.c.pos, attempt.c.job, attempt.c.n)
-    chosen = sa.select(*key).where(attempt.c.alerted_at.is_(None), DEAD).limit(AT_ONCE)
+    chosen = sa.select(*key).where(attempt.c.alerted_at.is_(None), which).limit(AT_ONCE)
     claimed = connection.execute(
         sa.update(attempt)
         .where(sa.tuple_(*key).in_(chosen), attempt.c.alerted_at.is_(None))
@@ -88,11 +101,11 @@ def _note(connection: Connection, channels: Collection[str], now: int) -> int:
         place = connection.execute(sa.select(receiver.c.key, receiver.c.cursor).where(receiver.c.no == number)).one()
         raised = _raise(
             connection,
-            "dead",
+            kind,
             place.key,
             channels,
             class_=rows[0].kind,
-            code=rows[0].code,
+            code=rows[0].code if kind == "dead" else _together(row.code for row in rows),
             count=len(rows),
             raised_at=rows[0].at,
             last_at=rows[-1].at,
@@ -102,10 +115,16 @@ def _note(connection: Connection, channels: Collection[str], now: int) -> int:
         if not raised:
             connection.execute(
                 sa.update(alert)
-                .where(alert.c.standing == f"dead:{place.key}")
+                .where(alert.c.standing == f"{kind}:{place.key}")
                 .values(count=alert.c.count + len(rows), last_at=rows[-1].at, cursor=place.cursor)
             )
     return len(claimed)
+
+
+def _together(codes: Iterable[str]) -> str:
+    """Return the code points that several deliveries lacked, each once, the first few of them."""
+    names = list(dict.fromkeys(name for code in codes for name in code.split(",") if name != "…"))
+    return ",".join([*names[:SHOWN], *(["…"] if len(names) > SHOWN else [])])
 
 
 def raise_stall(ledger: Ledger, stall: Stall, channels: Collection[str]) -> bool:
@@ -184,10 +203,18 @@ def recovered(ledger: Ledger, quiet: int) -> list[Alert]:
         return [_alert(row) for row in rows if _delivers(connection, row)]
 
 
+def quiet_texts(ledger: Ledger, quiet: int) -> list[Alert]:
+    """Return the standing alerts about characters of which none has been missed for `quiet` milliseconds."""
+    with ledger.read() as connection:
+        over = alert.c.last_at + quiet <= ledger.now(connection)
+        rows = connection.execute(sa.select(alert).where(alert.c.standing.like("text:%"), over)).mappings()
+        return [_alert(row) for row in rows]
+
+
 def _delivers(connection: Connection, row: RowMapping) -> bool:
     number = connection.execute(sa.select(receiver.c.no).where(receiver.c.key == row["receiver"])).scalar_one()
     cursor = {int(stream): pos for stream, pos in orjson.loads(row["cursor"]).items()}
-    well = sa.and_(outcome.c.receiver == number, outcome.c.status.in_(SUCCESS))
+    well = sa.and_(outcome.c.receiver == number, outcome.c.status.in_(ARRIVED))
     for stream in connection.execute(sa.select(position.c.stream)).scalars().all():
         first, end = stream << OFFSET_BITS, (stream + 1) << OFFSET_BITS
         later = sa.and_(outcome.c.pos > cursor.get(stream, first - 1), outcome.c.pos < end)

@@ -12,7 +12,7 @@ from hub.ledger.engine import Ledger
 from hub.ledger.status import DEATHS
 from hub.ledger.tables import attempt, outcome, receiver
 
-_CODE = re.compile(r"[A-Za-z][A-Za-z0-9._:-]{0,63}", re.ASCII)
+_CODE = re.compile(r"[A-Za-z][A-Za-z0-9._:-]{0,63}|U\+[0-9A-F]{4,6}(?:[.,](?:U\+[0-9A-F]{4,6}|…))*")  # or code points
 _NUMBER = re.compile(r"[0-9]{6}")
 DEAD = sa.text(f"kind IN ({', '.join(map(repr, DEATHS))})")  # written out, so that the partial indexes serve
 
@@ -78,4 +78,4 @@ def public_code(code: str) -> str:
 
     Adapters choose codes; nothing but this holds them to words such as `http-422`.
     """
-    return code if _CODE.fullmatch(code) and not _NUMBER.search(code) else "other"
+    return code if _CODE.fullmatch(code) and (code.startswith("U+") or not _NUMBER.search(code)) else "other"

@@ -20,7 +20,7 @@ from hub.ledger.engine import Ledger, storable
 from hub.ledger.log import EventLog, Logged, select_in
 from hub.ledger.places import OFFSET_BITS
 from hub.ledger.states import answers_over
-from hub.ledger.status import ANSWERS, BREAKER, CONFIRMED, DELIVERED, EARLIER_WAITING, REPLACEABLE, WARNING
+from hub.ledger.status import ANSWERS, BREAKER, CONFIRMED, EARLIER_WAITING, REPLACEABLE, UNANSWERED, WARNING
 from hub.ledger.tables import outcome, position, receiver
 
 LEASE = 10_000  # milliseconds
@@ -46,7 +46,7 @@ class Hold:
     @property
     def answered(self) -> bool:
         """Tell whether it is delivered, and kept only until its system has answered (`order_until: confirmed`)."""
-        return self.status == DELIVERED
+        return self.status in UNANSWERED
 
     @property
     def follows(self) -> bool:
@@ -357,9 +357,10 @@ _ANSWER = {
     for code in ANSWERS
 }
 # What waits has not ended, or may be tried again; what is delivered and waits for its answer is there as delivered.
+_OWED = f"o.status = t.status AND o.status IN ({','.join(map(str, UNANSWERED))})"
 _ENDED = (
     " AS t JOIN outcome AS o ON o.receiver = {0} AND o.pos = t.pos AND o.job = t.job "
-    f"WHERE o.status NOT IN ({_BACK}) AND NOT (o.status = {DELIVERED} AND t.status = {DELIVERED})"
+    f"WHERE o.status NOT IN ({_BACK}) AND NOT ({_OWED})"
 )
 
 

@@ -21,7 +21,7 @@ from sqlalchemy.engine import Connection
 from hub.errors import NotFound, UsageError
 from hub.ledger.commands import STEERING
 from hub.ledger.engine import Ledger
-from hub.ledger.status import DELIVERED, delivery_words
+from hub.ledger.status import UNANSWERED, delivery_words
 from hub.ledger.tables import command, event, job, meta, name, outcome, pending, receiver
 
 STATUSES = ("approval", "running", "paused", "cancelled", "done")
@@ -191,7 +191,7 @@ def _delivered(connection: Connection, number: int) -> dict[str, int]:
         .join(outcome, ended)
         .outerjoin(pending, waits)
         .where(command.c.job == number, command.c.result == "queued")
-        .where(sa.or_(pending.c.pos.is_(None), pending.c.status == DELIVERED))
+        .where(sa.or_(pending.c.pos.is_(None), pending.c.status.in_(UNANSWERED)))
         .group_by(outcome.c.status)
     )
     found: dict[str, int] = {}

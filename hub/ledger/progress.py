@@ -7,12 +7,16 @@ from dataclasses import dataclass
 
 import orjson
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from hub.ledger import commands
+from hub.ledger.desk import now_ms
 from hub.ledger.engine import Ledger
 from hub.ledger.places import OFFSET_BITS
-from hub.ledger.status import DEATHS, DELIVERED, PERSONAL, SCHEDULED, delivery_words
-from hub.ledger.tables import attempt, pending, position, receiver
+from hub.ledger.status import DEATHS, PERSONAL, SCHEDULED, UNANSWERED, delivery_code, delivery_words
+from hub.ledger.tables import attempt, local_id, pending, position, receiver
+
+_ID_UNKNOWN = delivery_code("held", "id-unknown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,8 @@ def backlog(ledger: Ledger, keys: Sequence[str], is_shut: Callable[[str], object
             .where(pending.c.receiver.in_([row.no for row in rows]))
             .group_by(pending.c.status)
         ).all()
+        lacking = any(status == _ID_UNKNOWN for status, _, _ in counts)
+        learned = lacking and _learned(connection, [row.no for row in rows])
     ends = {stream: (stream << OFFSET_BITS) + offset - 1 for stream, offset in positions.items() if offset}
     behind, shut, total = [], set(), 0
     for row in rows:
@@ -65,22 +71,37 @@ def backlog(ledger: Ledger, keys: Sequence[str], is_shut: Callable[[str], object
     waiting: dict[str, int] = {}
     for status, count, _ in counts:
         word = delivery_words(status)[0]
-        if status == DELIVERED:  # done, as far as it is the hub's to do
+        if status in UNANSWERED:  # done, as far as it is the hub's to do
             continue
         waiting[word] = waiting.get(word, 0) + count
     commanded = sum(asked.get(row.no, 0) for row in rows)
     if commanded:
         waiting["planned"] = commanded
     dues = [due for status, _, due in counts if due is not None and status != SCHEDULED]
+    if learned:
+        dues.append(now_ms())
     follows = any(delivery_words(status)[1] in {"earlier-waiting", "breaker"} for status, _, _ in counts)
     person = any(  # or for a system's answer or fetch, for which people wait as long
         delivery_words(status)[1] in PERSONAL
         or delivery_words(status)[0] in {"unknown", "sending"}
-        or (status == DELIVERED and due is None)
+        or (status in UNANSWERED and due is None)
         for status, _, due in counts
     )
     next_due = min(dues, default=None)
     return Backlog(positions, tuple(behind), total, waiting, next_due, frozenset(shut), follows, person)
+
+
+def _learned(connection: Connection, receivers: Sequence[int]) -> bool:
+    """Say whether something waits for a number that is known by now: its receiver will find that out."""
+    system = sa.func.substr(receiver.c.key, 1, sa.func.length(local_id.c.system) + 1)
+    mine = sa.and_(local_id.c.subject == pending.c.subject, system == local_id.c.system + ".")
+    query = (
+        sa.select(pending.c.pos)
+        .join(receiver, receiver.c.no == pending.c.receiver)
+        .join(local_id, mine)
+        .where(pending.c.status == _ID_UNKNOWN, pending.c.receiver.in_(receivers))
+    )
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def deaths(ledger: Ledger, since: int) -> int:

@@ -77,6 +77,8 @@ def add(ledger: Ledger, entries: Sequence[Entry]) -> list[int]:
 
 def record(connection: Connection, entries: Sequence[Entry], at: int) -> list[int]:
     """Store the entries in the caller's transaction and return their numbers, in order; `at` is in milliseconds."""
+    if not entries:
+        return []
     digests = [entry.digest for entry in entries]
     first: dict[bytes, dict[str, Any]] = {}
     for entry, digest in zip(entries, digests, strict=True):

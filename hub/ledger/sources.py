@@ -23,6 +23,7 @@ class Tally:
     events: int = 0
     ignored: int = 0
     quarantined: int = 0
+    waiting: int = 0  # for a person to say who they are about
 
     def __add__(self, other: Tally) -> Tally:
         """Return the sums."""
@@ -31,6 +32,7 @@ class Tally:
             self.events + other.events,
             self.ignored + other.ignored,
             self.quarantined + other.quarantined,
+            self.waiting + other.waiting,
         )
 
     def __sub__(self, other: Tally) -> Tally:
@@ -40,6 +42,7 @@ class Tally:
             self.events - other.events,
             self.ignored - other.ignored,
             self.quarantined - other.quarantined,
+            self.waiting - other.waiting,
         )
 
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from hub.ledger.status import DELIVERY, REASONS, delivery_code, delivery_words
+from hub.ledger.status import ALTERED, CONFIRMED, DELIVERED, DELIVERY, REASONS, delivery_words
 
 OWNER, PERSON, SYSTEM = "owner", "person", "system"
 BY = {
@@ -30,6 +30,7 @@ class Move(NamedTuple):
 
 
 _OPEN = ("planned", "scheduled", "sending", "waiting", "held", "unknown")
+_ANSWERED = {"delivered": DELIVERED, "warning": ALTERED, "confirmed": CONFIRMED}  # what an answer may be about
 _UNTRIED = ("planned", "scheduled", "waiting", "held")
 
 MOVES: tuple[Move, ...] = (
@@ -72,6 +73,15 @@ MOVES: tuple[Move, ...] = (
         "delivered",
         OWNER,
         ("the system has it", "相手のシステムに届いた"),
+    ),
+    Move(
+        ("planned", "scheduled", "sending", "waiting", "held", "unknown"),
+        "warning",
+        OWNER,
+        (
+            "the system has it, but not all as it was: a character it lacks, a text cut to its width",
+            "届いたが、そのままではない（相手にない文字、幅に合わせた切り詰め）",
+        ),
     ),
     Move(
         ("planned", "scheduled", "sending", "waiting", "held", "unknown"),
@@ -122,13 +132,31 @@ MOVES: tuple[Move, ...] = (
         ("asked afterwards, the system has it for good", "後から照会し、取込み済みと確かめられた"),
     ),
     Move(
+        ("warning",),
+        "warning",
+        SYSTEM,
+        (
+            "its acknowledgement says that what did not arrive as it was (`altered`) was taken",
+            "そのままではない形で届いたもの（`altered`）が、受領の回答で取込み済みとされた",
+        ),
+    ),
+    Move(
+        ("warning",),
+        "warning",
+        OWNER,
+        (
+            "asked afterwards, the system has for good what did not arrive as it was (`altered`)",
+            "後から照会し、そのままではない形（`altered`）で取込み済みと確かめられた",
+        ),
+    ),
+    Move(
         ("delivered", "confirmed"),
         "warning",
         SYSTEM,
         ("its acknowledgement says that it was taken with a remark", "受領の回答で注意付きの取込みとされた"),
     ),
     Move(
-        ("delivered", "confirmed"),
+        ("delivered", "warning", "confirmed"),
         "dead",
         SYSTEM,
         (
@@ -137,7 +165,7 @@ MOVES: tuple[Move, ...] = (
         ),
     ),
     Move(
-        ("delivered",),
+        ("delivered", "warning"),
         "dead",
         OWNER,
         (
@@ -200,6 +228,15 @@ MOVES: tuple[Move, ...] = (
         (
             "a person knows that it was taken though no answer says so (`hub deliveries confirm`)",
             "回答はないが、担当者が取込み済みと確認した",
+        ),
+    ),
+    Move(
+        ("warning",),
+        "warning",
+        PERSON,
+        (
+            "a person knows that what did not arrive as it was (`altered`) was taken (`hub deliveries confirm`)",
+            "そのままではない形（`altered`）で取込み済みと、担当者が確認した",
         ),
     ),
     Move(
@@ -266,11 +303,12 @@ def answers_over(code: int) -> tuple[int, ...]:
 
     That no answer has come (`unconfirmed`) is less than an answer, and is the owner's to say, as it is that work which
     lies ready for a robot may not go out any more (`protected`).
+    Of warnings, only one from the delivery itself (`altered`) waits for an answer; one that an answer made is final.
     """
     to, reason = delivery_words(code)
     who = OWNER if reason in {"unconfirmed", "protected"} else SYSTEM
     starts = {start for move in MOVES if (move.to, move.by) == (to, who) for start in move.start}
-    return tuple(sorted(delivery_code(status) for status in starts & {"delivered", "confirmed", "warning"}))
+    return tuple(sorted(code for status, code in _ANSWERED.items() if status in starts))
 
 
 def page() -> str:

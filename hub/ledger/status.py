@@ -13,6 +13,7 @@ DELIVERY = (
 REASONS: dict[str, tuple[str, ...]] = {
     "dead": ("rejected", "expired", "exhausted", "unconfirmed"),
     "cancelled": ("died",),
+    "warning": ("altered",),
     "suppressed": ("disabled", "protected", "covered"),
     "held": (
         "earlier-waiting", "window", "maintenance", "paused", "breaker", "id-unknown",
@@ -23,7 +24,8 @@ REASONS: dict[str, tuple[str, ...]] = {
 DEATHS = ("rejected", "expired", "exhausted", "unconfirmed")  # kinds of attempt after which a delivery is dead
 UNREACHED = "unreached"  # of an attempt that did not reach the system, or met an open breaker: it has no number
 ANSWER = "answer"  # of an entry among the attempts: an answer that contradicts how the delivery stands
-UNCOUNTED = frozenset({UNREACHED, "decision", ANSWER})  # kinds of attempt that are none
+WARNED, NOTED = "warning", "note"  # of a delivery that took effect, but not all as it was; people are told of the first
+UNCOUNTED = frozenset({UNREACHED, "decision", ANSWER, WARNED, NOTED})  # kinds of attempt that are none
 PERSONAL = frozenset({"ask", "incomplete", "approval", "id-unknown"})  # held reasons that no time mends
 
 
@@ -54,9 +56,11 @@ def delivery_words(code: int) -> tuple[str, str | None]:
 
 
 DELIVERED = delivery_code("delivered")
-CONFIRMED = delivery_code("confirmed")
 WARNING = delivery_code("warning")
-ARRIVED = (DELIVERED, CONFIRMED, WARNING)
+CONFIRMED = delivery_code("confirmed")
+ALTERED = delivery_code("warning", "altered")  # it arrived, but not all as it was; no answer has come
+ARRIVED = (DELIVERED, CONFIRMED, WARNING, ALTERED)
+UNANSWERED = (DELIVERED, ALTERED)  # what a system's acknowledgement may still be about
 DEAD = tuple(delivery_code("dead", reason) for reason in (None, *REASONS["dead"]))
 DIED = delivery_code("cancelled", "died")  # was scheduled for a resident who died before its day
 REPLACEABLE = frozenset(  # by a retry; of the dead, when the report of the death was cancelled

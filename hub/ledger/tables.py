@@ -25,7 +25,7 @@ from sqlalchemy import (
     text,
 )
 
-from hub.ledger.status import DEATHS
+from hub.ledger.status import DEATHS, WARNED
 
 metadata = MetaData()
 _POSITION = BigInteger().with_variant(Integer, "sqlite")  # there an INTEGER primary key is the row itself
@@ -229,7 +229,7 @@ attempt = Table(
     Column("job", Integer, primary_key=True, autoincrement=False),
     Column("n", Integer, primary_key=True, autoincrement=False),
     Column("at", BigInteger, nullable=False),
-    Column("kind", Text, nullable=False),  # transient | rejected | unknown, or another of DEATHS
+    Column("kind", Text, nullable=False),  # transient | rejected | unknown | warning, or another of DEATHS
     Column("code", Text, nullable=False),
     Column("message", Text, nullable=False),
     Column("announced_at", BigInteger),  # of a dead letter: when Kafka had it
@@ -246,6 +246,9 @@ for _told in ("announced_at", "alerted_at"):
         sqlite_where=_open,
         postgresql_where=_open,
     )
+
+_open = text(f"alerted_at IS NULL AND kind = '{WARNED}'")
+Index("attempt_to_be_warned", attempt.c.receiver, attempt.c.pos, sqlite_where=_open, postgresql_where=_open)
 
 quarantine = Table(
     "quarantine",
@@ -305,7 +308,7 @@ alert = Table(
     metadata,
     Column("no", Integer, primary_key=True, autoincrement=True),
     Column("standing", Text, unique=True),  # <kind>:<system.receiver> while it lasts, so that there is one at a time
-    Column("kind", Text, nullable=False),  # dead | breaker
+    Column("kind", Text, nullable=False),  # dead | breaker | text
     Column("receiver", Text, nullable=False),  # system.receiver
     Column("class", Text, nullable=False),
     Column("code", Text, nullable=False),
@@ -478,3 +481,73 @@ work = Table(
 )
 _undone = text("ended_at IS NULL")
 Index("work_open", work.c.receiver, work.c.pos, work.c.job, sqlite_where=_undone, postgresql_where=_undone)
+# The systems' own numbers of residents. A resident may have had several in a system: the highest `no` is the newest.
+local_id = Table(
+    "local_id",
+    metadata,
+    Column("no", Integer, primary_key=True, autoincrement=True),
+    Column("system", Text, nullable=False),
+    Column("number", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    UniqueConstraint("system", "number"),
+)
+Index("local_id_by_subject", local_id.c.subject, local_id.c.system)
+
+# What was reported of somebody whose number is unknown, or does not fit what is known. A provisional one is in Kafka
+# under `~<system>:<no>`; of the others only this row has the event.
+identity = Table(
+    "identity",
+    metadata,
+    Column("no", Integer, primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False),
+    Column("status", Text, nullable=False),  # open | linked | discarded
+    Column("system", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("type", Text, nullable=False),  # short
+    Column("reason", Text, nullable=False),  # mismatch | unknown
+    Column("given", Text, nullable=False),  # the number as it came
+    Column("found", Text, nullable=False),  # the resident who has that number; empty: nobody
+    Column("checked", Text, nullable=False),  # JSON {fact: agrees | differs | not-given | not-known}
+    Column("provisional", SmallInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # the event as it would stand in Kafka, its subject `~<system>`
+    Column("raw", LargeBinary, nullable=False),
+    Column("seen", Integer, nullable=False),
+    Column("subject", Text, nullable=False),  # whom it is linked to; empty: nobody
+    Column("links", Integer, nullable=False),  # how often it was linked
+    UniqueConstraint("system", "event_id"),
+)
+Index("identity_by_status", identity.c.status, identity.c.no)
+Index("identity_by_subject", identity.c.subject)
+
+# Who linked what, or took it back, and why: only added to.
+identity_deed = Table(
+    "identity_deed",
+    metadata,
+    Column("no", Integer, primary_key=True, autoincrement=True),
+    Column("entry", Integer, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("what", Text, nullable=False),  # link | unlink | discard
+    Column("subject", Text, nullable=False),
+    Column("event_id", Text, nullable=False),  # the event by which it was told
+    Column("by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("done_at", BigInteger),  # when Kafka had it
+)
+Index("identity_deed_by_entry", identity_deed.c.entry, identity_deed.c.no)
+_untold = text("done_at IS NULL")
+Index("identity_deed_open", identity_deed.c.no, sqlite_where=_untold, postgresql_where=_untold)
+
+# The bytes of rows that cannot be made again from their event: a system's own characters, codes that meet in Unicode.
+source_bytes = Table(
+    "source_bytes",
+    metadata,
+    Column("system", Text, primary_key=True),
+    Column("event_id", Text, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("raw", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)

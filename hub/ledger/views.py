@@ -16,7 +16,7 @@ from hub.ledger import glance
 from hub.ledger.commands import parts, payloads
 from hub.ledger.desk import Hold, hold_of
 from hub.ledger.engine import Ledger
-from hub.ledger.status import DEATHS, DELIVERED, EARLIER_WAITING
+from hub.ledger.status import DEATHS, EARLIER_WAITING, UNANSWERED
 from hub.ledger.tables import attempt, dedup, event, fact, generation, name, outcome, pending, receiver, relation
 
 EventRow = Any
@@ -216,7 +216,7 @@ class Views:
                 sa.select(pending.c.receiver, pending.c.subject, event.c.id, name.c.name)
                 .join(event, event.c.pos == pending.c.pos)
                 .join(name, name.c.no == event.c.source)
-                .where(pending.c.status == DELIVERED, pending.c.subject.in_(part))
+                .where(pending.c.status.in_(UNANSWERED), pending.c.subject.in_(part))
                 .order_by(pending.c.pos.desc())
             )
             for row in connection.execute(query):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 import orjson
 
 from hub.routing.conditions import Verdict, judge
+from hub.routing.identity import is_provisional
 from hub.routing.projection import sent
 from hub.routing.protection import locates_person
 from hub.routing.values import find
@@ -30,6 +31,7 @@ _WORDS = {
         "rule-disabled": "条件は成り立ちますが、ルールが無効にされています",
         "receiver-disabled": "条件は成り立ちますが、受け口 {receivers} が無効にされています",
         "no-receiver": "条件は成り立ちますが、受け口がありません",
+        "unidentified": "本人が確認されていない届出で、確認前に受けるルール（unidentified）ではありません",
         "own": "このシステム自身の報告です",
         "told": "すでに {event} で伝えています",
         "loses": "{event} と食い違い、そちらが採られています",
@@ -56,6 +58,7 @@ _WORDS = {
         "rule-disabled": "the condition holds, but the rule is disabled",
         "receiver-disabled": "the condition holds, but the receiver {receivers} is disabled",
         "no-receiver": "the condition holds, but no receiver takes it",
+        "unidentified": "nobody has identified the resident, and the rule is not for such (unidentified)",
         "own": "it reported this event itself",
         "told": "already told by {event}",
         "loses": "{event} contradicts it and stands",
@@ -219,6 +222,8 @@ class _Explainer:
         return judge(test.compiled, self.sources, self.today) if test else Verdict("true")
 
     def _speaks(self, number: int) -> bool:
+        if is_provisional(self.view.subject) and not self.rules.rules[number].unidentified:
+            return False
         test = self.router.tests[number]
         return test is None or test.claim(self._verdict(number)) is not None
 
@@ -250,6 +255,8 @@ class _Explainer:
         """Return why a rule on this type tells nobody: a short word, and words."""
         rule = self.rules.rules[number]
         verdict = self._verdict(number)
+        if is_provisional(self.view.subject) and not rule.unidentified:
+            return "unidentified", self.words["unidentified"]
         if not self._speaks(number):
             when = (rule.when or "").strip()
             return verdict.answer, self.words[verdict.answer].format(

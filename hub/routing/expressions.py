@@ -116,7 +116,8 @@ class Compiled:
         """Return the expression's value: a text, number, boolean, list, map or None.
 
         `scope` maps each root to its value; `today` (`YYYY-MM-DD`, or a function giving it) dates `lookup()`.
-        Raises Missing (unknown) or ExpressionFault, whose code is the function at fault, `kinds` or `expression`.
+        Raises Missing (unknown) or ExpressionFault, whose code is the function at fault, `kinds` or `expression`; and
+        Unavailable where who is who cannot be asked now.
         """
         if self._used:
             return self._with_functions(scope, today)
@@ -164,6 +165,8 @@ class Compiled:
             result = self._result(scope)
         except ExpressionFault as fault:
             failed = fault
+        if STATE.away is not None:
+            raise STATE.away
         if STATE.fault:
             raise self._fault(STATE.fault[1], STATE.fault[0])
         if STATE.unknown:

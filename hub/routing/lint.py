@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from hub.events.catalogue import TYPES
-from hub.routing import lint_extracts, lint_reserved
+from hub.routing import lint_extracts, lint_identity
 from hub.routing.lint_expressions import Notes, Text
 from hub.routing.lint_mappings import EXPRESSIONS, MappingLint
 from hub.routing.lint_rules import RuleLint
@@ -43,7 +43,7 @@ def check(city: City) -> list[Problem]:
         MappingLint(notes, system).check()
         RuleLint(notes, system, published).check()
         lint_extracts.check(notes, system)
-        lint_reserved.check(notes, system)
+        lint_identity.check(notes, system)
         if not system.publishes and not system.subscribes and not _brings_protection(city, system.system):
             message = f"the system `{system.system}` neither publishes nor subscribes"
             notes.warning(system.place, message, "write `publishes:` or `subscribes:`, or remove the file", "idle")
@@ -105,7 +105,6 @@ def _check_list(notes: Notes, city: City) -> None:
 
 def _check_secrets(notes: Notes, city: City, name: str) -> None:
     system = city.systems[name]
-    _secrets_in(notes, system, {"text": system.text})
     for source in system.sources.values():
         _secrets_in(notes, source, source.options)
     for receiver in system.receives.values():

@@ -41,8 +41,21 @@ def _check(notes: Notes, system: System, source: Source) -> None:
         message = "`on_missing: publish`, but no case says what a missing row means"
         mend = 'a missing row is no move-out: add a case with `when: change == "missing"`, or write `review`'
         notes.error(source.place_of("on_missing"), message, mend, "snapshot")
+    _told_by_nobody(notes, system, source)
     shared = system.sources.get(source.shares_state_with or "")
     if shared is not None and shared.mode == "snapshot":
         message = f"`{shared.name}` is a full extract itself"
         mend = "name the source of the differences"
         notes.error(source.place_of("shares_state_with"), message, mend, "snapshot")
+
+
+def _told_by_nobody(notes: Notes, system: System, source: Source) -> None:
+    """Note what a full extract cannot do: ask who a row is about, or teach the system's own numbers."""
+    if source.identify is not None:
+        message = "a full extract is what the system itself knows: it cannot ask who a row is about (`identify`)"
+        notes.error(source.place_of("identify"), message, "leave it out, and write `subject: row.…`", "snapshot")
+    for publication in system.publishes:
+        if publication.source == source.name and publication.local_id is not None:
+            message = "`local_id` is not learned from a full extract"
+            mend = "write it at a source of changes, load it once, or name a table: `ids: {table: tables/NAME.csv}`"
+            notes.error(publication.place_of("local_id"), message, mend, "snapshot")

@@ -77,7 +77,7 @@ class MappingLint:
             self.notes.error(place, f"there is no source `{publication.source}`", mend, "source-unknown")
         source = self.system.sources.get(publication.source)
         roots = ROOTS if source is None else roots_of(source)
-        for key in ("subject", "id", "sequence"):
+        for key in ("subject", "id", "sequence", "local_id"):
             self._row(getattr(publication, key), publication.place_of(key), f"`{key}`", roots)
         types = [case.event for case in publication.cases if case.event in TYPES]
         open_ended = any(case.event == "event.corrected" for case in publication.cases)

@@ -6,8 +6,9 @@ its field absent. Texts stay as received; `subject` and `id` become texts, `sequ
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,9 +17,10 @@ from hub.errors import Malformed
 from hub.events.catalogue import TYPES
 from hub.events.envelope import Event, event_from, identity
 from hub.routing.expressions import Compiled, Environment, ExpressionFault, Missing, compile_expression
+from hub.routing.identity import AGREES, PROVISIONAL, Known, Unidentified, checked, is_provisional, refused
 from hub.routing.tokens import did_you_mean
 from hub.routing.values import Path, plain
-from hub.settings.models import Case, Publication, Source, System
+from hub.settings.models import Case, Publication, Source, System, Verify
 
 ROOTS = frozenset({"row"})
 DIFFERENCE_ROOTS = ROOTS | {"was", "changed", "change", "batch"}  # of a row that was compared with what was known
@@ -192,6 +194,65 @@ class CaseMapper:
         return aim
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Who a row is about: `subject`, or None with why and what becomes of the row."""
+
+    subject: str | None
+    reason: str = ""
+    given: str = ""
+    found: str = ""
+    checked: dict[str, str] = field(default_factory=dict)
+    provisional: bool = False
+
+    def unidentified(self, event: Event) -> Unidentified:
+        """Return what waits of an event."""
+        return Unidentified(event, self.reason, self.given, self.found, self.checked, self.provisional)
+
+
+class Asking:
+    """Asks who a row is about, as a source's `identify` says."""
+
+    def __init__(self, said: Verify, env: Environment, known: Known | None) -> None:
+        self._said = said
+        self._known = known or (lambda _: None)
+        self._resident = env.resident
+        self._id = Expression(said.id, env, said.place_of("id")) if said.id else None
+        self._verify = {
+            name: Expression(text, env, said.place_of("verify", name)) for name, text in said.verify.items()
+        }
+
+    @property
+    def paths(self) -> frozenset[Path]:
+        """Return the static paths its expressions read."""
+        asked = [*self._verify.values(), *filter(None, (self._id,))]
+        return frozenset(path for expression in asked for path in expression.paths)
+
+    def ask(self, row: Mapping[str, Any], today: Callable[[], str]) -> Answer:
+        """Return the answer; raises Malformed where the city sends what cannot be told to quarantine."""
+        given = self._id.value(row, today) if self._id is not None else None
+        number = "" if given is None or self._id is None else _text(given, self._id).strip()
+        subject = self._subject(number)
+        known = self._known(subject) if subject else None
+        if subject is None or known is None:
+            if self._said.unknown == "quarantine":
+                raise refused("unknown", {}, self._said.place)
+            return Answer(None, "unknown", number, provisional=self._said.unknown == "provisional")
+        found = checked({name: each.value(row, today) for name, each in self._verify.items()}, known)
+        if sum(how == AGREES for how in found.values()) >= self._said.need:
+            return Answer(subject)
+        if self._said.mismatch == "quarantine":
+            raise refused("mismatch", found, self._said.place)
+        return Answer(None, "mismatch", number, subject, found)
+
+    def _subject(self, number: str) -> str | None:
+        if not number or is_provisional(number):
+            return None
+        if self._said.system is None:
+            return number
+        return self._resident(self._said.system, number) if self._resident is not None else None
+
+
 class Mapper:
     """Maps the rows of one source of one system, as one of its publications says; `city` is the city's name.
 
@@ -207,7 +268,9 @@ class Mapper:
         city: str,
         *,
         timezone: str = "Asia/Tokyo",
+        known: Known | None = None,
     ) -> None:
+        """Compile the mapping; `known` says what is known of a resident, for a source that asks who it is about."""
         self._system = system.system
         self._city = city
         self._zone = ZoneInfo(timezone)
@@ -217,6 +280,9 @@ class Mapper:
         self._id = _optional(publication, "id", env, roots)
         self._sequence = _optional(publication, "sequence", env, roots)
         self._identity = _optional(source, "identity", env, roots)
+        self._local_id = _optional(publication, "local_id", env, roots)
+        self._local_form = re.compile(system.ids.pattern) if system.ids is not None and system.ids.pattern else None
+        self._asking = Asking(source.identify, env, known) if source.identify is not None else None
         me = f"/systems/{system.system}"
         self._cases = [CaseMapper(case, publication, env, me, roots) for case in publication.cases]
         types = {case.event for other in system.publishes if other.source == publication.source for case in other.cases}
@@ -225,20 +291,45 @@ class Mapper:
     @property
     def paths(self) -> frozenset[Path]:
         """Return the static paths its expressions read."""
-        own = [each for each in (self._subject, self._id, self._sequence, self._identity) if each is not None]
-        found = {path for expression in own for path in expression.paths}
-        return frozenset(found.union(*(case.paths for case in self._cases)))
+        own = (self._subject, self._id, self._sequence, self._identity, self._local_id)
+        found = {path for expression in own if expression is not None for path in expression.paths}
+        asked = self._asking.paths if self._asking is not None else frozenset()
+        return frozenset(found.union(asked, *(case.paths for case in self._cases)))
 
-    def map(self, row: dict[str, Any], *, as_of_time: str) -> Event | Ignored:
-        """Return the row's event, or why there is none.
+    @property
+    def asks(self) -> bool:
+        """Say whether it asks who rows are about."""
+        return self._asking is not None
+
+    def local_id(self, row: Mapping[str, Any], *, as_of_time: str) -> tuple[str, str] | None:
+        """Return the system's own number that a row tells of a resident, `(number, subject)`, if it tells one.
+
+        Raises Malformed (`local-id`) for a number that is not in the system's form.
+        """
+        if self._local_id is None or self._subject is None:
+            return None
+        today = self._day(as_of_time)
+        number, subject = self._local_id.value(row, today), self._subject.value(row, today)
+        if number in (None, "") or subject in (None, ""):
+            return None
+        text = _text(number, self._local_id)
+        if self._local_form is not None and self._local_form.fullmatch(text) is None:
+            raise self._local_id.refused(f"a number of {self._system} is not in the form of `ids.pattern`", "local-id")
+        return text, _text(subject, self._subject)
+
+    def _day(self, as_of_time: str) -> Callable[[], str]:
+        def today() -> str:
+            return datetime.fromisoformat(as_of_time).astimezone(self._zone).date().isoformat()
+
+        return today
+
+    def map(self, row: dict[str, Any], *, as_of_time: str) -> Event | Ignored | Unidentified:
+        """Return the row's event, or why there is none, or that nobody knows whose it is.
 
         `as_of_time` (RFC 3339) is when the row was read: the event's `time`, and the day `lookup()` is asked for.
         Raises Malformed: `column`, `empty`, `no-case`, `expression`, a function's name, or as `event_from`.
         """
-
-        def today() -> str:
-            return datetime.fromisoformat(as_of_time).astimezone(self._zone).date().isoformat()
-
+        today = self._day(as_of_time)
         cases, beside = self._cases, getattr(row, "beside", {})
         if beside.get("change") == "missing":  # a missing row is no move-out, unless a case says what it is
             cases = [each for each in cases if each.knows_missing]
@@ -259,13 +350,26 @@ class Mapper:
             code="no-case",
         )
 
-    def _event(self, type_: str, case: CaseMapper, row: dict[str, Any], time: str, today: Callable[[], str]) -> Event:
+    def _event(
+        self, type_: str, case: CaseMapper, row: dict[str, Any], time: str, today: Callable[[], str]
+    ) -> Event | Unidentified:
+        if self._asking is not None:
+            found = self._asking.ask(row, today)
+            subject = found.subject or f"{PROVISIONAL}{self._system}"
+            event = self._made(type_, case, row, (subject, time), today)
+            return event if found.subject else found.unidentified(event)
         if self._subject is None:
-            raise Malformed(
-                "who the row is about cannot be asked yet", place=self._publication.place, mend="write `subject:`",
-                code="empty",
-            )  # fmt: skip
+            mend = "write `subject:`, or `identify:` at the source"
+            raise Malformed("nothing says who the row is about", place=self._publication.place, mend=mend, code="empty")
         subject = _text(self._subject.needed(row, today, "the subject"), self._subject)
+        if is_provisional(subject):
+            raise self._subject.refused(f"a resident's number does not begin with {PROVISIONAL}", "subject")
+        return self._made(type_, case, row, (subject, time), today)
+
+    def _made(
+        self, type_: str, case: CaseMapper, row: dict[str, Any], about: tuple[str, str], today: Callable[[], str]
+    ) -> Event:
+        subject, time = about
         event: dict[str, Any] = {
             "specversion": "1.0",
             "id": self._id_of(type_, row, today),

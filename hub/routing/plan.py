@@ -19,6 +19,7 @@ from hub.routing.expressions import (
     Missing,
     compile_expression,
 )
+from hub.routing.identity import is_provisional
 from hub.routing.projection import sent
 from hub.routing.values import find
 
@@ -108,10 +109,13 @@ class Router:
         """Return one planned delivery per receiver: of the rules that speak for the event, the first in file order.
 
         `facts` are the subject's just before the event, `after` the same with it applied. A rule that is disabled never
-        stands before one that is not; alone, it leaves a delivery that is `suppressed`.
+        stands before one that is not; alone, it leaves a delivery that is `suppressed`. Of somebody nobody has
+        identified only rules with `unidentified: true` speak.
         """
         kind = self._kinds.get(view.type)
-        return kind.plan(view, facts, after) if kind else []
+        if kind is None:
+            return []
+        return kind.plan(view, facts, after, unidentified=is_provisional(view.subject))
 
     def values(
         self, rule: int, view: View, facts: Mapping[str, Any], after: Mapping[str, Any] | None
@@ -119,6 +123,14 @@ class Router:
         """Return what one rule's `send` computes of an event, whether it is told of it or not, and the faults."""
         kind = self._kinds.get(view.type)
         return kind.values(rule, view, facts, after) if kind else ({}, [])
+
+    def numbers(self, rule: int, view: View) -> dict[str, Any]:
+        """Return what one rule's `send` computes with a system's own numbers (`local_id`), of the event alone.
+
+        Raises ExpressionFault.
+        """
+        kind = self._kinds.get(view.type)
+        return kind.numbers(rule, view) if kind else {}
 
     def explain(
         self, view: View, facts: Mapping[str, Any], after: Mapping[str, Any] | None, lang: str = "ja"
@@ -312,6 +324,7 @@ class _Kind:
             rule: _Sender(rule, type_, router.rules, own) for rule, own in zip(rules, computed, strict=True)
         }
         self._disabled = frozenset(rule for rule in rules if not router.rules.rules[rule].enabled)
+        self._for_anybody = frozenset(rule for rule in rules if router.rules.rules[rule].unidentified)
         self._plain = [Claim(rule) for rule in rules if router.tests[rule] is None]
         self._index = Index(_groups(tests, number, memory))
         compiled = [test.compiled for test in tests] + [item.compiled for own in computed for item in own]
@@ -323,7 +336,9 @@ class _Kind:
         self._ready = frozenset(id(each) for each in self.ready)
         self._settled: dict[tuple[Claim, ...], tuple[Planned, ...]] = {}  # what claims come to, whatever the event
 
-    def plan(self, view: View, facts: Mapping[str, Any], after: Mapping[str, Any] | None) -> list[Planned]:
+    def plan(
+        self, view: View, facts: Mapping[str, Any], after: Mapping[str, Any] | None, *, unidentified: bool = False
+    ) -> list[Planned]:
         """Return the planned deliveries of one event of this type."""
         sources: dict[str, Any] = (
             sources_of(view, facts, after)
@@ -333,12 +348,15 @@ class _Kind:
         today = day_of(view) if self._dated else None
         claims = self._index.claims(sources, today)
         spoken = tuple(claims)
-        settled = self._settled.get(spoken)
+        settled = self._settled.get(spoken) if not unidentified else None
         if settled is not None:
             return list(settled)
         planned: dict[int, Planned] = {}
         for claim in self._in_order(claims):
-            self._senders[claim.rule].add(claim, sources, today, self._memory, planned)
+            if not unidentified or claim.rule in self._for_anybody:
+                self._senders[claim.rule].add(claim, sources, today, self._memory, planned)
+        if unidentified:
+            return list(planned.values())
         if self._ready.issuperset(map(id, planned.values())) and len(self._settled) < COMBINATIONS:
             self._settled[spoken] = tuple(planned.values())
         return list(planned.values())
@@ -347,6 +365,16 @@ class _Kind:
     def ready(self) -> list[Planned]:
         """Return the planned deliveries that are the same objects whatever the event."""
         return [each for sender in self._senders.values() for each in sender.ready]
+
+    def numbers(self, rule: int, view: View) -> dict[str, Any]:
+        """Return what one rule's `send` computes with a system's own numbers."""
+        sender = self._senders.get(rule)
+        mine = [each for each in sender.computed if "local_id" in each.compiled.calls] if sender else []
+        if not mine:
+            return {}
+        sources, today = sources_of(view, {}, {}), day_of(view)
+        found = {each.name: each.value(sources, today, self._memory) for each in mine}
+        return {name: value for name, value in found.items() if value is not None}
 
     def values(
         self, rule: int, view: View, facts: Mapping[str, Any], after: Mapping[str, Any] | None

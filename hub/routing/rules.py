@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import orjson
 
+from hub.settings.gaiji import own_tables
 from hub.settings.models import Protected, TableRow
 
 if TYPE_CHECKING:
-    from hub.settings.models import City, Subscription
+    from hub.settings.models import City, Subscription, System
 
 SendItem = str | dict[str, str]
 
@@ -23,7 +26,7 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `receivers` are indices into `RuleSet.receivers`; `within` is `{days, from, roll}`; `protected` is the rule's own
     `{mode, send_flag}` or else its system's; `deliver` None leaves the choice to the receiver; `after_death` is
-    `cancel` or `deliver`.
+    `cancel` or `deliver`; `ids` is `hold` or `reject` where it sends its system's own number and that must be known.
     """
 
     id: str
@@ -40,6 +43,7 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
     after_death: str = "cancel"
     protected: dict[str, Any] = {}
     unidentified: bool = False
+    ids: str = ""
     receivers: tuple[int, ...] = ()
     enabled: bool = True
 
@@ -95,6 +99,9 @@ class RuleSet:
         receivers = city.receivers()
         number = {receiver.key: index for index, receiver in enumerate(receivers)}
         subscriptions = city.subscriptions()
+        texts = [system.text for system in city.systems.values()]
+        texts += [source.text for system in city.systems.values() for source in system.sources.values()]
+        apart = own_tables(texts)
         contents = _Contents(
             systems=tuple(city.systems),
             receivers=tuple(
@@ -107,6 +114,7 @@ class RuleSet:
             tables={
                 name: tuple((row.code, row.value, row.from_, row.until) for row in rows)
                 for name, rows in city.tables.items()
+                if name not in apart
             },
         )
         return cls(contents, tuple(each.place or f"{each.system}.{each.id}" for each in subscriptions))
@@ -146,6 +154,28 @@ class RuleSet:
         return cls(msgspec.convert(plain, _Contents))
 
 
+def numbers_needed(system: System, written: Any) -> str:
+    """Return `hold` or `reject` where expressions ask for the system's own number of the resident; else nothing.
+
+    `written` is anything that holds texts: a `send`, a receiver's options, a layout's expressions.
+    """
+    if system.ids is None or system.ids.missing == "blank":
+        return ""
+    call = re.compile(rf"\blocal_id\(\s*[\"']{re.escape(system.system)}[\"']\s*(?:,\s*subject\s*)?\)")
+    return system.ids.missing if any(call.search(text) for text in _texts(written)) else ""
+
+
+def _texts(written: Any) -> Iterator[str]:
+    if isinstance(written, str):
+        yield written
+    elif isinstance(written, dict):
+        for part in written.values():
+            yield from _texts(part)
+    elif isinstance(written, list | tuple):
+        for part in written:
+            yield from _texts(part)
+
+
 def _rule(subscription: Subscription, city: City, number: dict[str, int]) -> Rule:
     system = city.systems[subscription.system]
     names = subscription.to or tuple(system.receives)
@@ -166,6 +196,7 @@ def _rule(subscription: Subscription, city: City, number: dict[str, int]) -> Rul
         after_death=subscription.after_death,
         protected=protected.model_dump(),
         unidentified=subscription.unidentified,
+        ids=numbers_needed(system, subscription.send),
         receivers=tuple(number[key] for name in names if (key := f"{subscription.system}.{name}") in number),
         enabled=subscription.enabled,
     )

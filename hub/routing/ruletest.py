@@ -17,6 +17,7 @@ import orjson
 from hub.errors import ConfigurationError, Malformed, Problem
 from hub.events.envelope import event_from
 from hub.events.facts import delta, empty, merge
+from hub.routing.expressions import Environment
 from hub.routing.plan import Planned, Router, View
 from hub.routing.projection import Projection
 from hub.routing.rules import RuleSet
@@ -111,7 +112,7 @@ def run_tests(city: City, lang: str = "en") -> list[RuleTestResult]:
 
     Raises ConfigurationError for files that are no tests: unknown keys, systems and facts, with their mends.
     """
-    router = Router(RuleSet.of(city))
+    router = Router(RuleSet.of(city), _numbers(city))
     folder = Path(city.folder)
     problems: list[Problem] = []
     nodes: list[Node] = []
@@ -127,6 +128,20 @@ def run_tests(city: City, lang: str = "en") -> list[RuleTestResult]:
     if problems:
         raise ConfigurationError(problems)
     return [run_test(node, router, city, lang) for node in nodes]
+
+
+def _numbers(city: City) -> Environment:
+    """Return who is who in which system, as far as tables say it (`ids: {table: …}`); the rest is not known."""
+    known = {
+        name: {row.code: row.value for row in city.tables.get(system.ids.table or "", ())}
+        for name, system in city.systems.items()
+        if system.ids is not None
+    }
+    residents = {name: {number: subject for subject, number in rows.items()} for name, rows in known.items()}
+    return Environment(
+        resident=lambda system, number: residents.get(system, {}).get(number),
+        local_id=lambda system, subject: known.get(system, {}).get(subject),
+    )
 
 
 def check_test(node: Node, rules: RuleSet) -> list[Problem]:

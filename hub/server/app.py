@@ -103,6 +103,8 @@ def _hooks(router: APIRouter, ports: ServerPorts, limits: Limits) -> None:
             status = HTTPStatus.CONFLICT if error.code == "replayed" else HTTPStatus.UNAUTHORIZED
             raise Problem(status, error.message, more={"code": error.code}) from None
         found = {"accepted": taken.accepted, "quarantined": taken.quarantined, "repeated": taken.repeated}
+        if taken.waiting:
+            found["waiting"] = taken.waiting
         return _json(found, HTTPStatus.ACCEPTED)
 
 

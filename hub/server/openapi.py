@@ -57,7 +57,8 @@ EVENTS_BODY: dict[str, Any] = {
 
 HOOK: dict[int | str, dict[str, Any]] = {
     202: {
-        "description": "All of it is safe; `quarantined` rows could not become events and wait for a person",
+        "description": "All of it is safe. `quarantined` rows could not become events and wait for a person; "
+        "of `waiting` ones (absent: none) a person says who they are about",
         "content": {
             "application/json": {
                 "schema": {
@@ -66,6 +67,7 @@ HOOK: dict[int | str, dict[str, Any]] = {
                         "accepted": _IDS,
                         "quarantined": {"type": "integer"},
                         "repeated": {"type": "boolean"},
+                        "waiting": {"type": "integer"},
                     },
                 }
             }

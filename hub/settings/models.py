@@ -12,14 +12,15 @@ from pydantic import Field
 
 from hub.settings.alerting import Alerts, Mail, Webhook
 from hub.settings.calendars import CITY_CALENDAR, Calendar, ClosedDays, DayRange, Maintenance, Roll, Window
+from hub.settings.encoding import Encoding
 from hub.settings.layouts import Layout, LayoutField
 from hub.settings.model import Clock, Count, Expression, Model, Percent, Text
 
 __all__ = [
-    "Acknowledged", "Alerts", "Approval", "Because", "Calendar", "Case", "City", "ClosedDays",
+    "Acknowledged", "Alerts", "Approval", "Because", "Calendar", "Case", "Characters", "City", "ClosedDays",
     "DayRange", "Expression", "Flush", "Guard", "Ids", "Layout", "LayoutField", "Limit", "Mail", "Maintenance",
     "Model", "Protected", "Protection", "Publication", "Receiver", "Retry", "SendItem", "Source", "Subscription",
-    "System", "TableRow", "Text", "Verify", "Webhook", "Window", "Within",
+    "System", "TableRow", "Text", "Unmappable", "Verify", "Webhook", "Window", "Within",
 ]  # fmt: skip
 
 
@@ -46,20 +47,53 @@ class Protected(Model):
 
 
 class Ids(Model):
-    """The system's own number for a resident, and what to do when the hub does not know it."""
+    """The system's own number for a resident, and what to do when the hub does not know it.
+
+    `table` names a table of the city, `tables/NAME.csv`: code is the city's number, value the system's own.
+    """
 
     name: str
     pattern: str = ""
     missing: Literal["hold", "blank", "reject"] = "hold"
+    table: str | None = None
+
+
+class Unmappable(Model):
+    """What stands in the place of a character that a system does not have, and whether its department hears of it."""
+
+    show: str = "〓"
+    notify: bool = True
+
+
+class Characters(Model):
+    """How a system writes characters: its encoding, its own ones (外字), and what it does not have.
+
+    `gaiji`, `mj` and `shrink` are tables of the city, `tables/NAME.csv`; docs/how-to/gaiji.md has their columns.
+    """
+
+    encoding: Encoding | None = None
+    gaiji: str | None = None
+    mj: str | None = None
+    shrink: str | None = None
+    unmappable: Literal["reject"] | Unmappable = "reject"
+
+    @property
+    def tables(self) -> dict[str, str]:
+        """Return the names of its tables by key."""
+        named = {"gaiji": self.gaiji, "mj": self.mj, "shrink": self.shrink}
+        return {key: name for key, name in named.items() if name is not None}
 
 
 class Verify(Model):
-    """Who a typed or scanned record is about (reserved)."""
+    """Who a typed or scanned record is about: found by the number given, believed when facts agree.
+
+    `system` names the system whose own number `id` is; without it, it is the city's.
+    """
 
     id: Expression | None = None
     system: str | None = None
     verify: dict[str, Expression] = {}
-    need: int = 2
+    need: Count = 2
     mismatch: Literal["review", "quarantine"] = "review"
     unknown: Literal["provisional", "review", "quarantine"] = "review"
 
@@ -78,6 +112,7 @@ class Source(Model):
     """Where a system's reports come from: an adapter, its own options, and how often it is read.
 
     `every` is in seconds; `identity` is an expression giving the list of values that make a report the same report.
+    `typed` says that people type or scan what it brings; None leaves that to its adapter.
     """
 
     name: str
@@ -97,7 +132,8 @@ class Source(Model):
     reconcile: dict[str, Expression] = {}
     guard: Guard | None = None
     identify: Verify | None = None
-    text: dict[str, Any] = {}
+    typed: bool | None = None
+    text: Characters | None = None
 
 
 class Case(Model):
@@ -118,6 +154,7 @@ class Publication(Model):
     subject: Expression = ""
     id: Expression | None = None
     sequence: Expression | None = None
+    local_id: Expression | None = None
     defaults: dict[str, Expression] = {}
     cases: tuple[Case, ...] = ()
     otherwise: Literal["quarantine", "ignore"] = "quarantine"
@@ -221,7 +258,7 @@ class System(Model):
     owner: str = ""
     ids: Ids | None = None
     protected: Protected | None = None
-    text: dict[str, Any] = {}
+    text: Characters | None = None
     sources: dict[str, Source] = {}
     publishes: tuple[Publication, ...] = ()
     subscribes: tuple[Subscription, ...] = ()

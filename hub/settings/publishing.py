@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hub.settings.characters import read_characters
 from hub.settings.models import Case, Guard, Publication, Source, Verify
 from hub.settings.reader import Reader, meant
-from hub.settings.shapes import Shape, count_range, duration, expression, mapped, one_or_more, percent, word
+from hub.settings.shapes import Shape, count_range, duration, expression, mapped, one_or_more, percent, truth, word
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,13 +25,15 @@ SOURCE_SHAPES: dict[str, Shape] = {
     "shares_state_with": word,
     "as_of": expression,
     "reconcile": mapped(expression),
+    "typed": truth,
 }
 GUARD_SHAPES: dict[str, Shape] = {"rows": count_range, "change": percent}
-VERIFY_SHAPES: dict[str, Shape] = {"id": expression, "verify": mapped(expression)}
+VERIFY_SHAPES: dict[str, Shape] = {"id": expression, "system": word, "verify": mapped(expression)}
 PUBLICATION_SHAPES: dict[str, Shape] = {
     "subject": expression,
     "id": expression,
     "sequence": expression,
+    "local_id": expression,
     "defaults": mapped(expression),
     "otherwise": word,
 }
@@ -66,8 +69,9 @@ class PublishingReader:
         apart = {
             "guard": self.reader.nested(Guard, node.items.get("guard"), GUARD_SHAPES),
             "identify": self.reader.nested(Verify, node.items.get("identify"), VERIFY_SHAPES),
+            "text": read_characters(self.reader, node.items.get("text")),
         }
-        what, shapes = f"the source `{name}`", {**SOURCE_SHAPES, "text": self.reader.options}
+        what, shapes = f"the source `{name}`", SOURCE_SHAPES
         return self.reader.with_options(Source, node, what, shapes, apart, name=name, place=place)
 
     def publication(self, node: Node) -> Publication | None:

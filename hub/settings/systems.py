@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from hub.settings.characters import read_characters, table_name
 from hub.settings.models import Ids, Protected, System
 from hub.settings.publishing import PublishingReader
 from hub.settings.reader import Reader, keys_of, written
@@ -25,13 +26,14 @@ def read_system(reader: Reader, node: Node) -> System | None:
     protected = reader.nested(Protected, node.items.get("protected"), PROTECTED_SHAPES, short="mode")
     publishing = PublishingReader(reader, node)
     receiving = ReceivingReader(reader, node, name, protected)
-    plain = reader.take(node, ("title", "owner", "text"), {"title": title, "owner": word, "text": reader.options})
+    plain = reader.take(node, ("title", "owner"), {"title": title, "owner": word})
     return System(
         place=node.place,
         written=node,
         system=name,
-        ids=reader.nested(Ids, node.items.get("ids"), {}),
+        ids=reader.nested(Ids, node.items.get("ids"), {"table": table_name}),
         protected=protected,
+        text=read_characters(reader, node.items.get("text")),
         sources=written(publishing.sources),
         publishes=tuple(filter(None, publishing.publications)),
         subscribes=tuple(filter(None, receiving.subscriptions)),

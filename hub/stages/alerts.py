@@ -1,7 +1,8 @@
-"""Tells people of a receiver's first dead letter, of one that does not answer, and when either is over.
+"""Tells people of a receiver's first dead letter, of one that does not answer, of characters it lacks, and of the end.
 
-What is told holds the receiver, the error's class and its code, never anything of a resident. Alerts live in the
-ledger: they survive restarts, one process raises each, and a message that cannot be sent is tried until it can.
+What is told holds the receiver, the error's class and its code (or those characters), never anything of a resident.
+Alerts live in the ledger: they survive restarts, one process raises each, and a message that cannot be sent is tried
+until it can.
 """
 
 from __future__ import annotations
@@ -39,6 +40,16 @@ _TEXTS = {
     ),
     ("breaker", "raised"): ("応答がなく、配達を待っています", "it does not answer; deliveries wait", "hub status"),
     ("breaker", "ended"): ("応答が戻りました", "it answers again", "hub status"),
+    ("text", "raised"): (
+        "相手のシステムにない文字があり、代わりの記号で届けました",
+        "it was told with a sign in the place of characters it does not have",
+        "hub deliveries list --system {system} --status warning",
+    ),
+    ("text", "ended"): (
+        "相手にない文字は、その後ありません",
+        "no further character that it does not have",
+        "hub deliveries list --system {system} --status warning",
+    ),
 }
 
 
@@ -85,6 +96,7 @@ class Alarm:
     def _look(self, now: dt.datetime) -> None:
         channels = list(self._senders)
         alerts.note_deaths(self._ledger, channels)
+        alerts.note_warnings(self._ledger, channels)
         stalled = {stall.receiver: stall for stall in alerts.stalls(self._ledger) if stall.receiver in self._hours}
         standing = alerts.listing(self._ledger)
         known = {each.receiver for each in standing if each.kind == "breaker"}
@@ -93,7 +105,8 @@ class Alarm:
             if key not in known and key not in paused and self._unexpected(stall, now):
                 alerts.raise_stall(self._ledger, stall, channels)
         over = [each.no for each in standing if each.kind == "breaker" and each.receiver not in stalled]
-        over += [each.no for each in alerts.recovered(self._ledger, int(self._settings.quiet * 1000))]
+        quiet = int(self._settings.quiet * 1000)
+        over += [each.no for each in (*alerts.recovered(self._ledger, quiet), *alerts.quiet_texts(self._ledger, quiet))]
         if over:
             alerts.end(self._ledger, over, channels)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from hub.ledger.desk import Failure, Hold, now_ms
 from hub.ledger.states import answers_over
 from hub.ledger.status import (
+    ALTERED,
     ANSWER,
     ARRIVED,
     CONFIRMED,
@@ -34,8 +35,10 @@ STOPPED = "dead letter (on_dead: stop)"
 
 
 def accept(command: Command, asked: Asked, waiting: Waiting) -> str:
-    """Confirm a delivery that the system has taken; one that it took with a remark stays so."""
+    """Confirm a delivery that the system has taken; one that it took with a remark, or not as it was, stays so."""
     stood, _ = asked.known.ended[command.pos, command.target]
+    if stood == ALTERED:
+        return _end(command, asked, waiting, WARNING)
     if stood in ARRIVED and stood not in answers_over(CONFIRMED):
         return delivery_words(stood)[0]
     return _end(command, asked, waiting, CONFIRMED)

@@ -13,7 +13,9 @@ from hub.errors import NotFound, Rejected
 from hub.events.wire import decode
 from hub.ledger import batches, calls, quarantine, sources
 from hub.ledger.batches import Arrival
+from hub.stages import residue
 from hub.stages.clock import timestamp
+from hub.stages.identifying import origin_of
 from hub.stages.ports import RowMapper
 from hub.stages.records import Origin, Prepared, fault, prepare, publish_sound
 from hub.stages.services import Services
@@ -23,11 +25,12 @@ GRACE = 2  # a call is remembered for so many windows: its time may lie one ahea
 
 @dataclass(slots=True)
 class Taken:
-    """What became of a call: the ids of its events, how many rows are in quarantine, and whether it was a repeat."""
+    """What became of a call: its events' ids, how many rows are in quarantine or wait, whether it was a repeat."""
 
     accepted: list[str] = field(default_factory=list)
     quarantined: int = 0
     repeated: bool = False
+    waiting: int = 0  # for a person to say who they are about
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ class Calls:
                 raise Rejected("another call had this id", code="replayed")
             return Taken(repeated=True)
         unit = f"call-{hashlib.sha256(id_.encode()).hexdigest()[:16]}"
-        origin = Origin(system, name, self._services.city)
+        origin = origin_of(system, name, self._services.city, callee.mappers, self._services.ledger)
         batch, prepared = await asyncio.to_thread(self._prepare, callee, body, unit, origin)
         refused = await publish_sound(self._services.producer, self._services.topic, prepared.records)
         for index, error in refused.items():
@@ -71,7 +74,8 @@ class Calls:
         prepared.drop(refused)
         until = int((now + GRACE * callee.source.window) * 1000)
         await asyncio.to_thread(self._keep, origin, batch, prepared, (id_, digest, until))
-        return Taken([decode(value).id for _, value in prepared.records], len(prepared.entries))
+        ids = [decode(value).id for _, value in prepared.records]
+        return Taken(ids, len(prepared.entries), waiting=prepared.waiting)
 
     def _prepare(self, callee: Callee, body: bytes, unit: str, origin: Origin) -> tuple[SourceBatch, Prepared]:
         batch = SourceBatch(callee.source.rows(body), {}, "call", unit)
@@ -85,6 +89,7 @@ class Calls:
             at = services.ledger.now(connection)
             if prepared.entries:
                 quarantine.record(connection, prepared.entries, at)
+            residue.record(connection, origin, prepared, at)
             arrival = Arrival(
                 origin.system,
                 origin.source,

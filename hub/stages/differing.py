@@ -20,6 +20,7 @@ from hub.adapters.contract import Row
 from hub.errors import Malformed
 from hub.events.envelope import Event
 from hub.ledger.extracts import FRESH, MISSING, Known
+from hub.routing.identity import Unidentified, refused
 from hub.routing.mapping import Difference
 from hub.stages.comparing import Comparer, packed, unpacked
 from hub.stages.marks import WHOLE, text_of
@@ -84,6 +85,8 @@ class Differences:
         for mapper in self._mappers:
             try:
                 event = mapper.map(difference, as_of_time=now)
+                if isinstance(event, Unidentified):
+                    raise refused(event.reason, event.checked, "identify")  # noqa: TRY301 - lint refuses such a city
                 if isinstance(event, Event):
                     event.extensions.setdefault("batchid", batch_id)
                     events.append([event.subject, event.type, record_of(event, self._city)[1].decode()])

@@ -12,6 +12,7 @@ import orjson
 
 from hub.adapters.contract import Delivery
 from hub.events.wire import Wire, decode, head, source_of, system_of, type_of
+from hub.routing.expressions import Environment
 from hub.routing.plan import Planned, Router
 from hub.routing.projection import Projection
 from hub.routing.protection import Cut, Permission, cut_of
@@ -34,13 +35,21 @@ class ActiveRules:
     """A rule set as it runs: its number in the ledger, its router and projections, its receivers' numbers."""
 
     def __init__(
-        self, no: int, ruleset: RuleSet, numbers: Mapping[str, int], today: Mapping[str, Permission] | None = None
+        self,
+        no: int,
+        ruleset: RuleSet,
+        numbers: Mapping[str, int],
+        today: Mapping[str, Permission] | None = None,
+        env: Environment | None = None,
     ) -> None:
-        """Compile a rule set; `today` is what the city's rules permit now about protected residents, by name."""
+        """Compile a rule set; `today` is what the city's rules permit now about protected residents, by name.
+
+        `env` lends who is who in which system.
+        """
         self.no = no
         self._today = today or {}
         self.ruleset = ruleset
-        self.router = Router(ruleset)
+        self.router = Router(ruleset, env)
         self.projections = tuple(Projection(rule) for rule in ruleset.rules)
         self.numbers = tuple(numbers[key] for key in ruleset.receivers)
         self.keys = {numbers[key]: key for key in ruleset.receivers}

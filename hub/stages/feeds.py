@@ -30,12 +30,19 @@ class Feeds:
     """The feeds of one city. Synchronous: the server calls it in worker threads; raises LedgerUnavailable."""
 
     def __init__(
-        self, city: City, ledger: Ledger, book: RuleBook, protection: Callable[[Iterable[str]], dict[str, bool]]
+        self,
+        city: City,
+        ledger: Ledger,
+        book: RuleBook,
+        protection: Callable[[Iterable[str]], dict[str, bool]],
+        written: Callable[[str, Json], Json] = lambda _, data: data,
     ) -> None:
+        """Lend what they need; `written(system, data)` returns data in the system's own characters."""
         self._ledger = ledger
         self._desk = Desk(ledger)
         self._book = book
         self._protection = protection
+        self._written = written
         self._views = Views(ledger)
         self._shutters = Shutters.of(city, ledger)
         self._receivers = [each for each in city.receivers() if each.adapter == ADAPTER and each.enabled]
@@ -62,7 +69,8 @@ class Feeds:
             if flag is False or (cut is not None and cut.suppressed):
                 again.append(offer)
             else:
-                items.append(entry.delivery(item, offer.no, offer.job, cut).event)
+                event = entry.delivery(item, offer.no, offer.job, cut).event
+                items.append({**event, "data": self._written(system, event["data"])})
         self._reconsider(number, mine, again)
         return {"items": items, "next": offers[-1].no if offers else after}
 

@@ -20,11 +20,11 @@ from hub.ledger.protected import believe, last_list, protect_early
 from hub.ledger.quarantine import Entry
 from hub.ledger.sources import Tally
 from hub.settings.models import Guard, Protection
-from hub.stages import spool
+from hub.stages import residue, spool
 from hub.stages.clock import new_batch_id
 from hub.stages.guards import EARLIER, Listed, breaches, list_breaches
 from hub.stages.protecting import marks_in
-from hub.stages.records import Prepared, fault, publish_sound, wording
+from hub.stages.records import Origin, Prepared, fault, publish_sound, wording
 from hub.stages.services import Services
 from hub.stages.spool import Spool
 from hub.stages.steps import Steps
@@ -38,6 +38,7 @@ class _Unit:
     arrival: Arrival
     spool: Spool
     ignored: int = 0
+    waiting: int = 0
     sealed: bool = False
     named: set[str] = field(default_factory=set)  # residents
 
@@ -48,10 +49,12 @@ class _Unit:
         self.arrival.events.update(prepared.types)
         self.arrival.quarantined += len(prepared.entries)
         self.ignored += prepared.ignored
+        self.waiting += prepared.waiting
 
     def tally(self, refused: int = 0) -> Tally:
         arrival = self.arrival
-        return Tally(arrival.rows, arrival.events.total() - refused, self.ignored, arrival.quarantined + refused)
+        told, lost = arrival.events.total() - refused, arrival.quarantined + refused
+        return Tally(arrival.rows, told, self.ignored, lost, self.waiting)
 
 
 class Gate:
@@ -83,7 +86,9 @@ class Gate:
         self._folder = services.held
         self._unit: _Unit | None = None
 
-    async def take(self, batch: SourceBatch, prepared: Prepared, steps: Steps) -> Tally | None:
+    async def take(
+        self, batch: SourceBatch, prepared: Prepared, steps: Steps, origin: Origin | None = None
+    ) -> Tally | None:
         """Take the next rows; return the counts of their unit once all of it is durable, in Kafka or held.
 
         None means that the unit goes on, or that another process holds a batch of this source: then it is read again.
@@ -91,8 +96,14 @@ class Gate:
         unit = await self._continued(batch, steps)
         if prepared.entries:
             await steps.lasting(quarantine.add, self._services.ledger, prepared.entries)
+        if prepared.learned or prepared.kept:
+            await steps.lasting(self._keep_residue, origin or Origin(self._system, self._source, ""), prepared)
         await steps.once(unit.add, prepared)
         return await self._settle(unit, batch.position, steps) if batch.last else None
+
+    def _keep_residue(self, origin: Origin, prepared: Prepared) -> None:
+        with self._services.ledger.write() as connection:
+            residue.record(connection, origin, prepared, self._services.ledger.now(connection))
 
     async def abandon(self, steps: Steps) -> None:
         """Forget a unit that was not read to its end."""

@@ -13,9 +13,10 @@ from typing import Any
 
 import orjson
 
-from hub.errors import UsageError
+from hub.errors import NotFound, UsageError
 from hub.events.facts import empty, merge
-from hub.events.wire import Lazy, type_of
+from hub.events.wire import Lazy, system_of, type_of
+from hub.ledger import kept_bytes
 from hub.ledger.engine import Ledger
 from hub.ledger.facts import FactBook
 from hub.ledger.log import EventLog
@@ -27,6 +28,7 @@ from hub.routing.protection import without_location
 from hub.stages.entries import Entry, Item, unpack_plan
 from hub.stages.finding import DeliveryFilter, Finder, concerns, events_of, matches
 from hub.stages.held import STATUS, HeldEvents
+from hub.stages.identity_queue import Unlinked
 from hub.stages.overview import overview
 from hub.stages.rulebook import RuleBook
 from hub.stages.scene import attributes
@@ -40,6 +42,8 @@ __all__ = ["DeliveryFilter", "Inquiry"]
 Json = dict[str, Any]
 PAGE = 200  # events looked through at once
 LOOKED = 5_000  # events looked through for one page of a filtered list
+RELATIONS = ("duplicate_of", "corrects", "corrected_by", "replaces", "replaced_by", "identifies", "identified_by")
+NO_RELATIONS: Json = dict.fromkeys(RELATIONS)
 CHANGING = frozenset({"cancels", "corrects", "enriches", "contradicts"})  # of relations between events
 
 
@@ -54,7 +58,8 @@ class Inquiry:
         `discretion` says whose location is not shown; without it, that of residents known to be protected.
         """
         self._discretion = discretion or Discretion(ledger)
-        self._unlogged: list[HeldEvents | WaitingEvents] = [WaitingEvents(ledger)]
+        self._unlinked = Unlinked(ledger, self._discretion)
+        self._unlogged: list[HeldEvents | WaitingEvents | Unlinked] = [WaitingEvents(ledger), self._unlinked]
         if held is not None:
             self._unlogged.insert(0, HeldEvents(ledger, held))
         self._ledger = ledger
@@ -71,7 +76,13 @@ class Inquiry:
         Of a protected resident, what locates them is left out and named in `withheld`, unless the `whole` event is
         shown to the system that reported it.
         """
-        row = self._views.event(self._views.find(reference))
+        try:
+            row = self._views.event(self._views.find(reference))
+        except NotFound:
+            waiting = self._unlinked.event(reference, whole=whole)
+            if waiting is None:
+                raise
+            return {**waiting, **NO_RELATIONS, "deliveries": [], "not_told": []}
         entry, _ = self._entry(row)
         states = self._views.states([row.pos])
         event, withheld = _cloud_event(entry), []
@@ -85,6 +96,7 @@ class Inquiry:
             "status": event_word(row.status),
             "seen": row.seen,
             "recorded_at": moment(row.recorded_at),
+            **self._kept_bytes(entry),
             **self._relations(row.pos),
             "deliveries": [
                 each.as_dict() for each in told_of(row, states, self._book.__getitem__, self._protected([row]))
@@ -92,15 +104,22 @@ class Inquiry:
             "not_told": self.explain(row.pos, lang=lang)["not_told"],
         }
 
+    def _kept_bytes(self, entry: Entry) -> Json:
+        """Return the bytes that the event's text cannot give back, if any were kept."""
+        raw = kept_bytes.of(self._ledger, system_of(entry.wire.source), entry.wire.id)
+        return {} if raw is None else {"source_bytes": base64.b64encode(raw).decode()}
+
     def _relations(self, pos: int) -> Json:
         """Return what the event repeats, what it corrects or cancels, and what did that to it last.
 
         An event about the wrong person `replaced_by` one about the right person; that one `replaces` it.
         """
-        found: Json = dict.fromkeys(("duplicate_of", "corrects", "corrected_by", "replaces", "replaced_by"))
+        found = dict(NO_RELATIONS)
         for kind, other, acting in self._views.relations(pos):
             if kind == "replaces":
                 found["replaces" if acting else "replaced_by"] = other
+            elif kind == "identifies":
+                found["identifies" if acting else "identified_by"] = other
             elif not acting:
                 found["corrected_by"] = other if kind in CHANGING else found["corrected_by"]
             elif kind in CHANGING:
@@ -131,8 +150,8 @@ class Inquiry:
     def events(self, wanted: EventFilter, *, limit: int = 50, cursor: str | None = None) -> Json:
         """Return a page of events: `{"items": […], "next": cursor or null}`.
 
-        Those of held batches come first, batch by batch, then those that wait for a person; then what is in the log,
-        the newest first.
+        Those of held batches come first, batch by batch, then those that wait for a person, in the review queue or to
+        be linked; then what is in the log, the newest first.
         """
         owner = next((part for part in self._unlogged if cursor is not None and part.owns(cursor)), None)
         if cursor is not None and owner is None:

@@ -11,7 +11,7 @@ import datetime as dt
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hub.adapters.contract import Source, SourceBatch
@@ -21,6 +21,8 @@ from hub.ledger.batches import Arrival
 from hub.ledger.engine import Ledger
 from hub.ledger.jobs import Task
 from hub.ledger.sources import Tally
+from hub.stages import residue
+from hub.stages.identifying import origin_of
 from hub.stages.ports import Producer, RowMapper
 from hub.stages.records import FACTS_ONLY, Origin, Prepared, fault, prepare, publish_sound
 
@@ -35,10 +37,15 @@ class _FactsOnly:
     def __init__(self, mapper: RowMapper, batch_id: str) -> None:
         self._mapper = mapper
         self._batch_id = batch_id
+        self.asks = getattr(mapper, "asks", False)
+
+    def local_id(self, row: Json, *, as_of_time: str) -> Any:
+        tell = getattr(self._mapper, "local_id", None)
+        return tell(row, as_of_time=as_of_time) if tell is not None else None
 
     def map(self, row: Json, *, as_of_time: str) -> Any:
         event = self._mapper.map(row, as_of_time=as_of_time)
-        extensions = getattr(event, "extensions", None)
+        extensions = getattr(getattr(event, "event", event), "extensions", None)
         if extensions is not None:
             extensions[FACTS_ONLY] = True
             extensions["batchid"] = self._batch_id
@@ -72,7 +79,7 @@ class Loader:
     async def _load(self, task: Task) -> None:
         said = task.payload
         source, mappers = await asyncio.to_thread(self.open, said["system"], said["source"])
-        origin = Origin(said["system"], said["source"], self.city)
+        origin = origin_of(said["system"], said["source"], self.city, mappers, self.ledger)
         marked = [_FactsOnly(mapper, f"load-{task.job}") for mapper in mappers]
         tally = Tally(**said["tally"])
         units = await asyncio.to_thread(lambda: iter(source.read(said["position"])))
@@ -85,10 +92,10 @@ class Loader:
                 prepared.entries.append(origin.entry(prepared.origins[index], fault("produce", error)))
             prepared.drop(refused)
             tally += prepared.tally
-            await asyncio.to_thread(self._keep, task, batch, prepared, tally)
+            await asyncio.to_thread(self._keep, task, batch, prepared, tally, origin)
         await asyncio.to_thread(jobs.published, self.ledger, [(task.no, "loaded")])
 
-    def _keep(self, task: Task, batch: SourceBatch, prepared: Prepared, tally: Tally) -> None:
+    def _keep(self, task: Task, batch: SourceBatch, prepared: Prepared, tally: Tally, origin: Origin) -> None:
         """Store what was refused, what came, and how far the source is read, in one transaction."""
         said, mine = task.payload, prepared.tally
         arrival = Arrival(said["system"], said["source"], f"load-{task.job}", batch.label, mine.rows)
@@ -97,6 +104,7 @@ class Loader:
             at = self.ledger.now(connection)
             if prepared.entries:
                 quarantine.record(connection, prepared.entries, at)
+            residue.record(connection, origin, prepared, at)
             batches.record(connection, [arrival], at)
             payload = {**said, "position": batch.position, "tally": counts(tally)}
             jobs.advance(connection, task, payload, {"counts": counts(tally)})
@@ -105,6 +113,7 @@ class Loader:
 def preview(source: Source, mappers: Sequence[RowMapper], origin: Origin, as_of: str) -> Json:
     """Return what a load would come to, as counts; reads the source to its end."""
     tally = Tally()
+    origin = replace(origin, park=lambda *_: None)
     for batch in source.read(None):
         tally += _prepared(batch, mappers, origin, as_of).tally
     return counts(tally)
@@ -112,9 +121,8 @@ def preview(source: Source, mappers: Sequence[RowMapper], origin: Origin, as_of:
 
 def counts(tally: Tally) -> dict[str, int]:
     """Return a tally as JSON."""
-    return {
-        "rows": tally.rows, "events": tally.events, "ignored": tally.ignored, "quarantined": tally.quarantined
-    }  # fmt: skip
+    found = {"rows": tally.rows, "events": tally.events, "ignored": tally.ignored, "quarantined": tally.quarantined}
+    return {**found, "waiting": tally.waiting} if tally.waiting else found
 
 
 NOTHING: Json = {"position": None, "tally": {}}  # of a load that has not begun

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from hub.ledger import batches, quarantine, reviews, sources
+from hub.ledger import alerts, batches, identities, quarantine, reviews, sources
 from hub.ledger.engine import Ledger
 from hub.ledger.status import PERSONAL, delivery_words, event_code, event_word
 from hub.ledger.views import EventFilter, Views
@@ -21,10 +21,13 @@ def morning(ledger: Ledger) -> list[Json]:
     """Return what needs a person, the oldest first.
 
     Each is `{"kind", "system", "name", "count", "since", "why", "do"}`: `kind` is dead, unknown, held, stands-still,
-    source, quarantine, batch, review, waiting or reported (both in `hub review`); `name` is a receiver, a source, a
-    batch or an event; `do` is a command.
+    source, quarantine, batch, review, waiting or reported (both in `hub review`), identity or text; `name` is a
+    receiver, a source, a batch or an event; `do` is a command.
     """
-    found = [*_deliveries(ledger), *_receivers(ledger), *_intake(ledger), *_reviews(ledger)]
+    found = [
+        *_deliveries(ledger), *_receivers(ledger), *_intake(ledger), *_reviews(ledger), *_identities(ledger),
+        *_characters(ledger),
+    ]  # fmt: skip
     return sorted(found, key=lambda each: each["since"] or "")
 
 
@@ -88,3 +91,21 @@ def _reviews(ledger: Ledger) -> Iterator[Json]:
     wanted = EventFilter(statuses=(event_code("awaiting-review"),))
     for row in Views(ledger).events(wanted, PAGE):
         yield _item("review", "", 1, row.recorded_at, event_word(row.status), f"hub events show {row.id}")
+
+
+def _identities(ledger: Ledger) -> Iterator[Json]:
+    """Yield what waits for a person to say whom it is about."""
+    items, _ = identities.listing(ledger, limit=PAGE)
+    for key in sorted({f"{item.system}.{item.source}" for item in items}):
+        mine = [item for item in items if f"{item.system}.{item.source}" == key]
+        why = ", ".join(sorted({item.reason for item in mine}))
+        do = f"hub identity list --system {mine[0].system}"
+        yield _item("identity", key, len(mine), min(item.at for item in mine), why, do)
+
+
+def _characters(ledger: Ledger) -> Iterator[Json]:
+    """Yield the systems that were told with a sign in the place of characters they do not have."""
+    for each in alerts.listing(ledger):
+        if each.kind == "text":
+            do = f"hub deliveries list --system {each.receiver.partition('.')[0]} --status warning"
+            yield _item("text", each.receiver, each.count, each.raised_at, each.code, do)

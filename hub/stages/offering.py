@@ -39,14 +39,16 @@ class Offering(Worker):
         await self._reader.wait(FULL)
 
     async def _deliver(self, works: list[Work]) -> None:
-        now = now_ms()
-        for work in await self._protect(works):
+        now, offered = now_ms(), set()
+        for work in await self._numbered(await self._protect(works)):
             hold = replace(work.waiting(now), status=SENDING, detail="", due=None)
-            if work.hold is None and work.subject in self._lanes:  # an earlier one of the same round
+            # An earlier one of the same round; what was just completed with a number stands in its lane already.
+            if work.subject in offered or (work.hold is None and work.subject in self._lanes):
                 hold = replace(hold, status=EARLIER_WAITING)
             else:
                 hold = replace(hold, no=self._next_no)
                 self._next_no += 1
+            offered.add(work.subject)
             self._lanes.add(hold)
             self._carry.holds.append(hold)
         await self._settle(self._nothing())

@@ -16,6 +16,7 @@ from hub.ledger.commands import Command, Known
 from hub.ledger.desk import Failure, Hold, Noted, now_ms
 from hub.ledger.engine import Ledger
 from hub.ledger.status import (
+    ALTERED,
     CANCELLED,
     CONFIRMED,
     DEAD,
@@ -23,8 +24,10 @@ from hub.ledger.status import (
     REPLACEABLE,
     SCHEDULED,
     SUPERSEDED,
+    UNANSWERED,
     UNKNOWN,
     WAITING,
+    WARNING,
     delivery_code,
     delivery_words,
 )
@@ -289,12 +292,13 @@ class Orders:
         """Take a person's word that a delivery whose outcome is unknown took effect, or that it needs no answer."""
         subject, key = asked.known.subjects[command.pos], (command.pos, command.target)
         hold = waiting.find(subject, *key)
-        if asked.known.ended.get(key, (0, 0))[0] == DELIVERED and (waiting.answers or hold is not None):
-            no = asked.known.ended[key][1]
-            waiting.record.answer(CONFIRMED, key[1], key[0], no)
+        stood, no = asked.known.ended.get(key, (0, 0))
+        if stood in UNANSWERED and (waiting.answers or hold is not None):
+            status = WARNING if stood == ALTERED else CONFIRMED
+            waiting.record.answer(status, key[1], key[0], no)
             waiting.let_go(subject, *key)
             self._say(command, asked, waiting)
-            asked.known.ended[key] = CONFIRMED, no
+            asked.known.ended[key] = status, no
             return "confirmed"
         if hold is None or hold.status != UNKNOWN:
             return _as_it_is(command, asked, hold)

@@ -23,11 +23,13 @@ from hub.ledger.facts import FactBook, Kept, homes, kept_paths
 from hub.ledger.log import DispatchBatch, EventLog, Homes
 from hub.ledger.names import Names
 from hub.ledger.status import event_code
+from hub.routing.identity import is_provisional
 from hub.routing.plan import View
 from hub.stages import amend, retelling
 from hub.stages.entries import ActiveRules, Item
 from hub.stages.history import AMENDMENTS, Archive, History, Link, Past, effective
 from hub.stages.judgement import NEW, Judgement, family_of, judge, kind_of, newer
+from hub.stages.once import covered, told_before
 from hub.stages.retelling import Retelling, contest, weigh
 from hub.stages.rulebook import RuleBook
 from hub.stages.scene import attributes, due_on
@@ -38,6 +40,7 @@ DUPLICATE = event_code("duplicate")
 ECHO = event_code("echo")
 CONFLICT = event_code("conflict")
 REVIEW = event_code("awaiting-review")
+IDENTITY = event_code("awaiting-identity")
 _NEVER = "9999-12-31"  # as facts stand at the end of all that is known
 _HOUSEMATES = 100  # histories looked at when a household is put right
 _KEEP = 50_000  # residents whose newest events are remembered
@@ -72,6 +75,7 @@ class Policy:
     city: str = "city"
     timezone: dt.tzinfo = dt.UTC
     authority: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    kept: frozenset[tuple[str, ...]] = frozenset()  # facts that are kept though no rule uses them
 
 
 class Planner:
@@ -85,7 +89,7 @@ class Planner:
         self._sources = Names(log.ledger, "source")
         self._facts = FactBook(log)
         self._archive = Archive(log, book)  # of the running poll
-        self._paths = kept_paths(rules.router.fact_paths)
+        self._paths = kept_paths(rules.router.fact_paths | policy.kept)
         self._kept = Kept(self._paths)
         self._households = any(path[0] == "household" for path in self._paths)
         self._retelling = Retelling(rules, book, self._facts, policy.timezone)
@@ -166,9 +170,26 @@ class Planner:
             self._replace(new, new.wire.hubreplaces, batch)
         if new.type in PROTECTING or new.type in AMENDMENTS:
             self._protect(new.wire.subject, batch)
+        if new.wire.hubidentifies is not None:
+            self._identify(new, new.wire.hubidentifies, planned, batch)
         if new.wire.hubfactsonly:
             planned.items = []
+        if is_provisional(new.wire.subject) and planned.status in {ACCEPTED, UNMATCHED}:
+            planned.status = IDENTITY
         return planned
+
+    def _identify(self, new: New, event_id: str, planned: Planned, batch: DispatchBatch) -> None:
+        """Leave out who was told of the same report when nobody knew whom it was about: they are told once."""
+        found = self._log.known([(event_id, new.source)]).get((event_id, new.source))
+        if found is None:
+            return
+        batch.relations.append((new.pos, found[0], "identifies"))
+        rules = planned.rules or self._rules
+        told = told_before(self._log, self._book, found[0])
+        planned.items = [
+            covered(item, event_id) if rules.ruleset.receivers[item.receiver] in told else item
+            for item in planned.items
+        ]
 
     def _replace(self, new: New, event_id: str, batch: DispatchBatch) -> None:
         """Link an event with the one that said the same of the wrong person; for people alone, it changes neither."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from hub.events.envelope import Event
+from hub.routing.identity import Unidentified
 from hub.routing.mapping import Ignored
 
 
@@ -26,6 +27,6 @@ class Producer(Protocol):
 class RowMapper(Protocol):
     """How the rows of one source become events: `hub.routing.mapping.Mapper`."""
 
-    def map(self, row: dict[str, Any], *, as_of_time: str) -> Event | Ignored:
-        """Return the row's event, or why there is none; raises `Malformed`."""
+    def map(self, row: dict[str, Any], *, as_of_time: str) -> Event | Ignored | Unidentified:
+        """Return the row's event, or why there is none, or that nobody knows whose it is; raises `Malformed`."""
         ...

@@ -9,13 +9,16 @@ from hub.events.facts import delta, merge
 from hub.ledger.engine import Ledger
 from hub.ledger.facts import FactBook
 from hub.ledger.log import EventLog
+from hub.ledger.numbers import Numbers
+from hub.routing.expressions import Environment
 from hub.routing.plan import Router, View
 from hub.routing.rules import RuleSet
 
 
 def explain_proposal(event: Event, ledger: Ledger, rules: RuleSet, lang: str) -> dict[str, Any]:
     """Return who would be told of an event and why, who would not and why not; nothing is written."""
-    router = Router(rules)
+    numbers = Numbers(ledger)
+    router = Router(rules, Environment(resident=numbers.resident, local_id=numbers.local_id))
     facts = _facts(event, ledger, household=router.uses_household(event.type))
     attributes = {"id": event.id, "source": event.source, "time": event.time, **event.extensions}
     view = View(event.type, event.version, event.subject, attributes, event.data)

@@ -15,15 +15,17 @@ from hub.ledger import batches, quarantine, sources
 from hub.ledger.batches import Arrival
 from hub.ledger.sources import Tally
 from hub.settings.models import Guard
+from hub.stages import residue
 from hub.stages.acknowledging import Acknowledging
 from hub.stages.clock import timestamp
 from hub.stages.deadline import Deadline
 from hub.stages.extracts import Extracts
 from hub.stages.gate import Gate
+from hub.stages.identifying import origin_of
 from hub.stages.learning import Learner
 from hub.stages.lists import ListWatch, keeps_rows
 from hub.stages.patience import Stopping, pause
-from hub.stages.records import Origin, Prepared, fault, prepare, publish_sound
+from hub.stages.records import Prepared, fault, prepare, publish_sound
 from hub.stages.services import Services, SourceRunner, SourceStatus
 from hub.stages.steps import Steps
 
@@ -40,7 +42,7 @@ class Reader:
         self.status = SourceStatus(runner.system, runner.name)
         self._runner = runner
         self._services = services
-        self._origin = Origin(runner.system, runner.name, services.city)
+        self._origin = origin_of(runner.system, runner.name, services.city, runner.mappers, services.ledger)
         self._pool: ThreadPoolExecutor | None = None
         self._stored: str | None = "?"  # the fault the ledger shows; at first one of an earlier process, maybe
         guard = runner.guard or (Guard() if runner.protection else None)
@@ -210,7 +212,7 @@ class Reader:
             return await steps.lasting(self._answers.settle, batch) if batch.last else None
         if self._gate is not None:
             await steps.lasting(self._learn, prepared)
-            return await self._gate.take(batch, prepared, steps)
+            return await self._gate.take(batch, prepared, steps, self._origin)
         await steps.outlast(lambda: self._publish(prepared))
         await steps.lasting(self._store, batch, prepared)
         return prepared.tally
@@ -239,6 +241,7 @@ class Reader:
                 self._learner.learn(connection, book, prepared.origins, prepared.types, at)
             if prepared.entries:
                 quarantine.record(connection, prepared.entries, at)
+            residue.record(connection, self._origin, prepared, at)
             if batch.batch_id:
                 events = Counter(prepared.types)
                 arrival = Arrival(

@@ -31,6 +31,7 @@ from hub.ledger.desk import Desk, Failure, Finished, Hold, Intent, Lease, Noted,
 from hub.ledger.log import Logged
 from hub.ledger.places import OFFSET_BITS
 from hub.ledger.status import (
+    ALTERED,
     BREAKER,
     CANCELLED,
     CONFIRMED,
@@ -40,21 +41,25 @@ from hub.ledger.status import (
     DELIVERED,
     DIED,
     EARLIER_WAITING,
+    NOTED,
     SCHEDULED,
     SUPERSEDED,
     UNKNOWN,
     UNREACHED,
     WAITING,
+    WARNED,
+    WARNING,
     delivery_code,
 )
 from hub.settings.models import Receiver
 from hub.stages.answers import STOPPED
-from hub.stages.entries import ActiveRules, Chunk, Entry, Item, cut_for, unpack_made, unpack_plan
+from hub.stages.entries import ActiveRules, Chunk, Entry, Item, cut_for, pack_made, unpack_made, unpack_plan
 from hub.stages.judgement import kind_of
 from hub.stages.lanes import Lanes, Scheduled
 from hub.stages.log import COMMON, LogReader
 from hub.stages.masking import mask, masked, named
-from hub.stages.orders import Orders, Waiting
+from hub.stages.numbering import ID_UNKNOWN, REFUSED, Numbering
+from hub.stages.orders import QUEUED, Orders, Waiting
 from hub.stages.retry import Schedule
 from hub.stages.shutters import Shut
 from hub.stages.watch import Watch
@@ -66,6 +71,7 @@ _RANDOM = random.Random()  # noqa: S311 - spreads retries, hides nothing
 
 PROBES = (1.0, 2.0, 5.0, 10.0, 15.0)  # seconds between probes of a system that does not answer
 OPEN_AFTER = 5  # refusals in a row that may pass, without a success, before the breaker opens
+NUMBERS_AGAIN = 0.5  # seconds between looks for numbers that are waited for
 UNKNOWN_AGAIN = 60_000  # milliseconds until a resident not known to the protection list is looked for again
 LANE_ROWS = 256  # deliveries taken at once for a sink that takes them one by one
 BATCH_ROWS = 4_000  # for a sink that takes batches, unless it says less
@@ -83,7 +89,8 @@ class ReceiverPort:
     """A receiver as app.py lends it: its number, its settings, how to open its sink, its features, its time zone.
 
     `protection(subjects)` answers who is protected (True) or not known to the list (False), `shut(key)` why the
-    receiver takes nothing now; `halt(key, reason)` says that it was paused (`on_dead: stop`).
+    receiver takes nothing now; `halt(key, reason)` says that it was paused (`on_dead: stop`). `numbering` is set
+    where its system has numbers of its own (`ids:`).
     """
 
     no: int
@@ -94,6 +101,7 @@ class ReceiverPort:
     protection: Callable[[Iterable[str]], dict[str, bool]] = field(default=lambda _: {})
     shut: Callable[[str], Shut | None] = field(default=lambda _: None)
     halt: Callable[[str, str], None] = field(default=lambda *_: None)
+    numbering: Numbering | None = None
 
 
 class Work:
@@ -233,6 +241,7 @@ class Worker:
         self._stood = 0  # faults in a row that nobody named
         self._takes = 0  # rounds in which the sink took something
         self._suspects: dict[tuple[int, int], int] = {}  # what a sink could not take alone → its takes until then
+        self._asked_numbers = 0.0  # when numbers that are waited for were last asked for
         self._watch = Watch(port.protection)  # of those whose deliveries are in hand
         self._until_confirmed = port.settings.order_until == "confirmed"
         self._weight = 0  # bytes of events gathered from the log
@@ -378,7 +387,10 @@ class Worker:
             self._carry.released += [(hold.pos, hold.job) for hold in holds if hold.answered]
             holds = [hold for hold in holds if not hold.answered]
         self._scheduled = Scheduled(hold for hold in holds if hold.status == SCHEDULED)
-        self._lanes = Lanes(hold for hold in holds if hold.status != SCHEDULED)
+        # What waits for a number is tried again from the start: the number may be known, or not be needed any more.
+        now = now_ms()
+        fresh = (replace(hold, due=now) if hold.status == ID_UNKNOWN else hold for hold in holds)
+        self._lanes = Lanes(hold for hold in fresh if hold.status != SCHEDULED)
         if "breaker" in orjson.loads(lease.state):
             self._lanes.wake(now_ms())
 
@@ -472,6 +484,7 @@ class Worker:
         limit = settings.flush.rows or (LANE_ROWS if features.batch == 1 else min(features.batch, BATCH_ROWS))
         limit = min(limit, settings.max_rows or limit, self._most or limit)
         self._come_due()
+        await self._look_for_numbers()
         works = await self._due(limit)
         self._weight = sum(work.entry.size for work in works)
         self._in_hand = {work.subject for work in works} if self._until_confirmed else self._in_hand
@@ -686,10 +699,50 @@ class Worker:
     async def _flags(self, works: list[Work]) -> Mapping[str, bool]:
         return await self._watch.flags([work.subject for work in works])
 
-    def _keep(self, work: Work, status: int, due: int) -> None:
-        hold = replace(work.waiting(now_ms()), status=status, detail="", due=due)
+    def _keep(self, work: Work, status: int, due: int | None, detail: str = "") -> None:
+        hold = replace(work.waiting(now_ms()), status=status, detail=detail, due=due)
         self._lanes.add(hold)
         self._carry.holds.append(hold)
+
+    # --- the system's own numbers of residents -------------------------------------------------------------------
+
+    async def _numbered(self, works: list[Work]) -> list[Work]:
+        """Hold or end what needs a number that is not known; complete what was planned without it."""
+        if self.port.numbering is None or not works:
+            return works
+        found = await asyncio.to_thread(self.port.numbering.sort, works)
+        for at, status in [(at, ID_UNKNOWN) for at in found.held] + [(at, EARLIER_WAITING) for at in found.following]:
+            self._keep(works[at], status, None)
+        for at, why in found.faulty.items():
+            self._keep(works[at], delivery_code("held", "ask"), None, masked(why, [self._made_of(works[at])]))
+        for at in found.refused:
+            self._carry.failures.append(_failure(works[at], "rejected", REFUSED, now_ms()))
+            self._end(works[at], DEAD_REJECTED, self._carry)
+            if self.port.settings.on_dead == "stop":
+                self._carry.pause = STOPPED
+        for at, item in found.completed.items():
+            self._complete(works[at], item)
+        return [works[at] for at in found.going]
+
+    def _complete(self, work: Work, item: Item) -> None:
+        """Let a delivery be made of this; kept before the call, and afterwards with what was asked of the receiver."""
+        work.item, now = item, now_ms()
+        payload = pack_made(work.entry.rules.no, item)
+        work.hold = replace(work.waiting(now), status=WAITING, detail="", due=now, payload=payload)
+        self._lanes.add(work.hold)
+        self._carry.holds.append(work.hold)
+        self._carry.noted.append(Noted(0, "retry", work.entry.pos, work.job, payload, now, QUEUED))
+
+    async def _look_for_numbers(self) -> None:
+        """Let go what waits for a number that has been learned since."""
+        now = asyncio.get_running_loop().time()
+        if self.port.numbering is None or self._lanes.empty or now < self._asked_numbers + NUMBERS_AGAIN:
+            return
+        self._asked_numbers = now
+        lacking = {hold.subject: hold for hold in self._lanes if hold.status == ID_UNKNOWN and hold.due is None}
+        if lacking:
+            for subject in await asyncio.to_thread(self.port.numbering.known, lacking):
+                self._lanes.add(replace(lacking[subject], due=now_ms()))
 
     @staticmethod
     def _nothing() -> _Record:
@@ -720,7 +773,7 @@ class Worker:
         if self._carry.pause:  # what was heard stops the receiver, and with it what came in the same round
             await self._record(works, [self._untried(work) for work in works], 0)
             return
-        works = await self._doubted(await self._protect(works))
+        works = await self._doubted(await self._numbered(await self._protect(works)))
         if not works:
             await self._settle(_Record())
             return
@@ -767,7 +820,8 @@ class Worker:
         error = answer.error if answer is not None else OutcomeUnknown("nothing is known of it")
         waited = work.waiting(now)
         if error is None or isinstance(error, Rejected | Malformed):
-            self._carry.answer(CONFIRMED if error is None else DEAD_REJECTED, work.job, work.entry.pos, work.no)
+            taken = WARNING if waited.status == ALTERED else CONFIRMED
+            self._carry.answer(taken if error is None else DEAD_REJECTED, work.job, work.entry.pos, work.no)
             self._carry.released.append((work.entry.pos, work.job))
             self._lanes.remove(work.subject, work.entry.pos, work.job)
             if error is not None:
@@ -792,9 +846,12 @@ class Worker:
             outcomes = [self._untried(work, waits if id(work) in asked else None) for work in works]
             await self._record(works, outcomes, 0)
             return []
-        taken = [work for work, answer in zip(again, answers, strict=True) if answer and answer.error is None]
-        for work in taken:
-            self._arrive(work, self._carry, now_ms())
+        now, taken = now_ms(), []
+        self._mask(again, [answer or _unknown(each) for answer, each in zip(answers, batch.deliveries, strict=True)])
+        for work, answer in zip(again, answers, strict=True):
+            if answer and answer.error is None:
+                self._arrive(work, self._carry, now, answer)
+                taken.append(work)
         return [work for work in works if work not in taken]
 
     def _untried(self, work: Work, error: HubError | None = None) -> Outcome:
@@ -940,7 +997,7 @@ class Worker:
         untried: list[Work] = []
         tried: list[Outcome] = []  # a resident's later ones say nothing of the system: they follow their head's fate
         blocked: set[str] = set()
-        if isinstance(outcomes, Delivered) or all(outcome.error is None for outcome in outcomes):
+        if isinstance(outcomes, Delivered) or all(each.error is None and not each.detail for each in outcomes):
             self._all_well(works, record, now)
             works, tried = [], list(outcomes[:1])
         self._mask(works, outcomes)
@@ -950,7 +1007,7 @@ class Worker:
             if not _went_out(outcome.error, behind=work.subject in blocked):
                 untried.append(work)
             elif outcome.error is None:
-                self._arrive(work, record, now)
+                self._arrive(work, record, now, outcome)
             elif isinstance(outcome.error, Rejected | Malformed):
                 self._end(work, DEAD_REJECTED, record)
                 record.failures.append(_failure(work, "rejected", outcome.error, now))
@@ -968,10 +1025,12 @@ class Worker:
             self._lanes.wake(now_ms())
 
     def _mask(self, works: Sequence[Work], outcomes: Sequence[Outcome]) -> None:
-        """Take out of errors what was sent: they are kept, listed and logged."""
+        """Take out of errors and remarks what was sent: they are kept, listed and logged."""
         for work, outcome in zip(works, outcomes, strict=False):
             if outcome.error is not None and not isinstance(outcome.error, _NotTried):
                 mask(outcome.error, [self._made_of(work)])
+            elif outcome.detail:
+                outcome.detail = masked(outcome.detail, [self._made_of(work)])
 
     def _all_well(self, works: Sequence[Work], record: _Record, now: int) -> None:
         """Note the commonest ending, without a question for each."""
@@ -986,15 +1045,19 @@ class Worker:
                 if work.hold is not None:
                     self._end(work, DELIVERED, record)
 
-    def _arrive(self, work: Work, record: _Record, now: int) -> None:
-        """Note that the system has it; with `order_until: confirmed` it holds its resident's next until the answer."""
+    def _arrive(self, work: Work, record: _Record, now: int, outcome: Outcome | None = None) -> None:
+        """Note that the system has it, and what of it is not as it was.
+
+        With `order_until: confirmed` it holds its resident's next until the answer.
+        """
+        status = _remarked(work, outcome, record, now)
         if not self._until_confirmed:
-            self._end(work, DELIVERED, record)
+            self._end(work, status, record)
             return
-        record.finish(DELIVERED, work.job, work.entry.pos, work.no)
+        record.finish(status, work.job, work.entry.pos, work.no)
         self._suspects.pop((work.entry.pos, work.job), None)
         due = now + ASKED_FIRST if self._asks else None
-        hold = replace(work.waiting(now), status=DELIVERED, detail="", since=now, due=due, put_by=None)
+        hold = replace(work.waiting(now), status=status, detail="", since=now, due=due, put_by=None)
         self._lanes.add(hold)
         record.holds.append(hold)
 
@@ -1222,6 +1285,21 @@ def _position(planned: tuple[Entry, Item]) -> int:
 
 def _unknown(delivery: Delivery) -> Outcome:
     return Outcome(delivery.key, OutcomeUnknown("the hub ended while this was being sent", code="sending"))
+
+
+def _remarked(work: Work, outcome: Outcome | None, record: _Record, now: int) -> int:
+    """Return how a delivery that took effect stands, and note in the record what of it did not arrive as it was."""
+    if outcome is None or not outcome.detail:
+        return DELIVERED
+    record.failures.append(_warning(work, outcome, now))
+    return ALTERED
+
+
+def _warning(work: Work, outcome: Outcome, now: int) -> Failure:
+    """Return the note on a delivery that took effect, but not all of it as it was."""
+    attempts = work.hold.attempts if work.hold else 0
+    kind = WARNED if outcome.code.startswith("U+") else NOTED
+    return Failure(work.entry.pos, work.job, attempts + 1, now, kind, outcome.code or NOTED, outcome.detail)
 
 
 def _failure(work: Work, kind: str, error: HubError | None, now: int) -> Failure:

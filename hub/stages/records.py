@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+import re
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 
 from hub.adapters.contract import Row, SourceBatch
@@ -12,11 +13,17 @@ from hub.events.envelope import Event, encode
 from hub.events.text import LARGEST_EVENT
 from hub.ledger.quarantine import Entry
 from hub.ledger.sources import Tally
+from hub.routing.identity import Unidentified, is_provisional
+from hub.routing.mapping import Ignored
 from hub.stages.ports import Producer, RowMapper
 
+# U+E000 to U+F8FF, and planes 15 and 16, as UTF-8 begins them.
+_PRIVATE = re.compile(rb"\xee|\xef[\x80-\xa3]|\xf3[\xb0-\xbf]|\xf4[\x80-\x8f]")
 Record = tuple[bytes, bytes]
 FACTS_ONLY = "hubfactsonly"  # an attribute: the event is learned from, and nobody is told
 REPLACES = "hubreplaces"  # an attribute: the event of the same source that was about the wrong person
+IDENTIFIES = "hubidentifies"  # an attribute: the event of the same source that was told of somebody not identified
+OWN = {FACTS_ONLY: bool, REPLACES: str, IDENTIFIES: str}
 
 
 @dataclass(slots=True)
@@ -29,11 +36,14 @@ class Prepared:
     entries: list[Entry] = field(default_factory=list)
     rows: int = 0
     ignored: int = 0
+    waiting: int = 0  # for a person to say who they are about
+    learned: list[tuple[str, str, Row]] = field(default_factory=list)  # the system's number, the resident, the row
+    kept: list[tuple[str, bytes]] = field(default_factory=list)  # event id, bytes that its text cannot give back
 
     @property
     def tally(self) -> Tally:
         """Return the counts."""
-        return Tally(self.rows, len(self.records), self.ignored, len(self.entries))
+        return Tally(self.rows, len(self.records), self.ignored, len(self.entries), self.waiting)
 
     def drop(self, indexes: Container[int]) -> None:
         """Leave out the records at these places."""
@@ -45,11 +55,17 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Whose rows these are, for quarantine; `city` goes into the events' types."""
+    """Whose rows these are, for quarantine; `city` goes into the events' types.
+
+    `park` keeps what nobody is identified in and returns its event if it is told all the same; `is_parked(system, id)`
+    says whether an event was kept so before. Both are lent where a source asks who its rows are about.
+    """
 
     system: str
     source: str
     city: str
+    park: Callable[[Origin, Unidentified, Row], Event | None] | None = None
+    is_parked: Callable[[str, str], bool] | None = None
 
     def entry(self, row: Row, error: HubError) -> Entry:
         """Return the quarantine entry of one row."""
@@ -84,9 +100,8 @@ def prepare(batch: SourceBatch, mappers: Sequence[RowMapper], origin: Origin, *,
 def _prepare_row(prepared: Prepared, row: Row, mapper: RowMapper, origin: Origin, stamp: tuple[str, str]) -> None:
     batch_id, now = stamp
     try:
-        event = mapper.map(row.values, as_of_time=now)
-        if not isinstance(event, Event):
-            prepared.ignored += 1
+        event = map_row(prepared, row, mapper, origin, now)
+        if event is None:
             return
         if batch_id:
             event.extensions.setdefault("batchid", batch_id)
@@ -101,26 +116,65 @@ def _prepare_row(prepared: Prepared, row: Row, mapper: RowMapper, origin: Origin
         prepared.entries.append(origin.entry(row, fault("intake", error)))
 
 
+def map_row(prepared: Prepared, row: Row, mapper: RowMapper, origin: Origin, now: str) -> Event | None:
+    """Return a row's event, None when it makes none; note what else it brings. Raises `Malformed`."""
+    event = _identified(mapper.map(row.values, as_of_time=now), row, origin)
+    _learn(prepared, row, mapper, now)
+    if isinstance(event, Event):
+        if row.keep:
+            prepared.kept.append((event.id, row.raw))
+        return event
+    prepared.waiting += event is None
+    prepared.ignored += event is not None
+    return None
+
+
+def _identified(event: Event | Ignored | Unidentified, row: Row, origin: Origin) -> Event | Ignored | None:
+    """Return the event under the subject it is told by; None when it waits for a person, also since an earlier time."""
+    if isinstance(event, Unidentified):
+        if origin.park is None:
+            raise Malformed("there is no queue for what nobody is identified in", code="identity-unknown")
+        return origin.park(origin, event, row)
+    if isinstance(event, Event) and origin.is_parked is not None and origin.is_parked(origin.system, event.id):
+        return None
+    return event
+
+
+def _learn(prepared: Prepared, row: Row, mapper: RowMapper, now: str) -> None:
+    """Note the system's own number that a row tells of a resident."""
+    tell = getattr(mapper, "local_id", None)
+    pair = tell(row.values, as_of_time=now) if tell is not None else None
+    if pair is not None:
+        prepared.learned.append((*pair, row))
+
+
 def refuse_own(event: Event) -> None:
-    """Raise `Malformed` if a system's event carries an attribute that only the hub may set."""
-    for name in (FACTS_ONLY, REPLACES):
+    """Raise `Malformed` if a system's event carries an attribute, or a subject, that only the hub may set."""
+    for name in OWN:
         if name in event.extensions:
             raise Malformed(f"{name} is the hub's own attribute", code="attribute", mend="leave it out")
+    if is_provisional(event.subject):
+        mend = "name the resident, or let the source ask who it is (`identify`)"
+        raise Malformed("a subject that begins with ~ is the hub's own", code="subject", mend=mend)
 
 
 def record_of(event: Event, city: str) -> Record:
     """Return an event's key and value.
 
-    Raises `Malformed`: `too-large` above 256 KiB, `attribute` for an attribute the hub reads that it cannot read.
+    Raises `Malformed`: `too-large` above 256 KiB, `gaiji` for a private-use character, `attribute` for an attribute of
+    the hub's that it cannot read.
     """
     extensions = event.extensions
     if not isinstance(extensions.get("batchid", ""), str):
         raise Malformed("batchid must be text", code="attribute", mend="write it in quotes")
-    if not isinstance(extensions.get(REPLACES, ""), str):
-        raise Malformed(f"{REPLACES} must be text", code="attribute")
-    if not isinstance(extensions.get(FACTS_ONLY, False), bool):
-        raise Malformed(f"{FACTS_ONLY} must be true or false", code="attribute")
+    for name, kind in OWN.items():
+        if name in extensions and not isinstance(extensions[name], kind):
+            raise Malformed(f"{name} must be {'text' if kind is str else 'true or false'}", code="attribute")
     value = encode(event, city)
+    if found := _PRIVATE.search(value):
+        sign = value[found.start() :].decode("utf-8", "ignore")[0]
+        mend = "read it from a source whose `text: {gaiji: tables/…}` says which character it is"
+        raise Malformed(f"U+{ord(sign):04X} is a character of one system alone (外字)", code="gaiji", mend=mend)
     if len(value) > LARGEST_EVENT:
         mend = f"at most {LARGEST_EVENT} bytes are taken"
         raise Malformed(f"the event has {len(value)} bytes", code="too-large", mend=mend)

@@ -23,9 +23,11 @@ from hub.events.text import parse
 from hub.ledger import quarantine
 from hub.ledger.engine import Ledger
 from hub.ledger.quarantine import Item
+from hub.stages import residue
 from hub.stages.clock import new_batch_id, timestamp, utc_now
+from hub.stages.identifying import origin_of
 from hub.stages.ports import Producer, RowMapper
-from hub.stages.records import record_of, refuse_own
+from hub.stages.records import Origin, Prepared, map_row, record_of, refuse_own
 
 LONGEST_HEAD = 64 * 1024  # bytes of a file's first line
 
@@ -66,8 +68,9 @@ class Resubmitter:
             raise UsageError(f"the quarantine entry {no} is {item.status} already")
         now = utc_now()
         batch = new_batch_id("quarantine", now)
-        events = await asyncio.to_thread(self._events, item, replacement, timestamp(now))
-        if not events:
+        prepared = Prepared()
+        events = await asyncio.to_thread(self._events, item, replacement, timestamp(now), prepared)
+        if not events and not prepared.waiting and not prepared.learned:
             raise UsageError("there is no event in it", mend=f"hub quarantine discard {no}")
         for event in events:
             event.extensions.setdefault("batchid", batch)
@@ -76,13 +79,22 @@ class Resubmitter:
         note: dict[str, Any] = {"events": ids, "batch": batch}
         if replacement is not None:
             note["replacement"] = replacement.decode("utf-8", "backslashreplace")
+        if prepared.waiting:
+            note["waiting"] = prepared.waiting
         text = json.dumps(note, ensure_ascii=False)
+        await asyncio.to_thread(self._keep, item, prepared)
         await asyncio.to_thread(quarantine.resolve, self.ledger, no, "resubmitted", text)
         return Resubmission(no, ids, batch)
 
-    def _events(self, item: Item, replacement: bytes | None, now: str) -> list[Event]:
+    def _keep(self, item: Item, prepared: Prepared) -> None:
+        with self.ledger.write() as connection:
+            residue.record(
+                connection, Origin(item.system, item.source, self.city), prepared, self.ledger.now(connection)
+            )
+
+    def _events(self, item: Item, replacement: bytes | None, now: str, prepared: Prepared) -> list[Event]:
         if item.stage == "intake":
-            return self._mapped(item, replacement, now)
+            return self._mapped(item, replacement, now, prepared)
         found = self._read(item, item.raw if replacement is None else replacement, now)
         if item.code == "id-reused" and {(each.system, each.id) for each in found} & self._taken(item, now):
             mend = "give it an id of its own with `hub quarantine fix`, or discard it"
@@ -106,7 +118,7 @@ class Resubmitter:
 
     # --- rows --------------------------------------------------------------------------------------------------
 
-    def _mapped(self, item: Item, replacement: bytes | None, now: str) -> list[Event]:
+    def _mapped(self, item: Item, replacement: bytes | None, now: str, prepared: Prepared) -> list[Event]:
         var = self.folder / "var"
         var.mkdir(exist_ok=True)
         raw = item.raw if replacement is None else replacement
@@ -120,7 +132,8 @@ class Resubmitter:
             else:
                 file.write_bytes(raw)
                 rows = [row for batch in source.read(None) for row in batch.rows]
-        return list(_map(rows, mappers, now))
+        origin = origin_of(item.system, item.source, self.city, mappers, self.ledger)
+        return list(_map(rows, mappers, now, origin, prepared))
 
     def _head(self, item: Item) -> bytes:
         """Return the first line of the file an entry came from, nothing when the file is gone."""
@@ -140,11 +153,13 @@ def _object(raw: bytes, place: str) -> Row:
     return Row(values, place, raw)
 
 
-def _map(rows: Iterable[Row], mappers: Sequence[RowMapper], now: str) -> Iterable[Event]:
+def _map(
+    rows: Iterable[Row], mappers: Sequence[RowMapper], now: str, origin: Origin, prepared: Prepared
+) -> Iterable[Event]:
     for row in rows:
         if row.error is not None:
             raise row.error
         for mapper in mappers:
-            event = mapper.map(row.values, as_of_time=now)
-            if isinstance(event, Event):
+            event = map_row(prepared, row, mapper, origin, now)
+            if event is not None:
                 yield event

@@ -5,6 +5,8 @@ from __future__ import annotations
 from hub.ledger import rulesets
 from hub.ledger.desk import Desk
 from hub.ledger.engine import Ledger
+from hub.ledger.numbers import Numbers
+from hub.routing.expressions import Environment
 from hub.routing.protection import Permission, permissions
 from hub.routing.rules import RuleSet
 from hub.stages.entries import ActiveRules
@@ -16,6 +18,8 @@ class RuleBook:
     def __init__(self, ledger: Ledger, desk: Desk) -> None:
         self._ledger = ledger
         self._desk = desk
+        numbers = Numbers(ledger)
+        self._env = Environment(resident=numbers.resident, local_id=numbers.local_id)
         self._known: dict[int, ActiveRules] = {}
         self._whole: dict[tuple[int, int], ActiveRules] = {}
         self._today: dict[str, Permission] = {}
@@ -31,7 +35,7 @@ class RuleBook:
 
     def _recorded(self, rules: RuleSet) -> ActiveRules:
         number = rulesets.activate(self._ledger, rules.hash, rules.dump())
-        active = ActiveRules(number, rules, self._desk.register(rules.receivers), self._today)
+        active = ActiveRules(number, rules, self._desk.register(rules.receivers), self._today, self._env)
         self._known[number] = active
         return active
 
@@ -40,7 +44,8 @@ class RuleBook:
         found = self._known.get(number)
         if found is None:
             rules = RuleSet.load(rulesets.load(self._ledger, number))
-            found = self._known[number] = ActiveRules(number, rules, self._desk.register(rules.receivers), self._today)
+            numbers = self._desk.register(rules.receivers)
+            found = self._known[number] = ActiveRules(number, rules, numbers, self._today, self._env)
         return found
 
     def keeping(self, rules: ActiveRules, older: ActiveRules) -> ActiveRules:

@@ -84,8 +84,8 @@ class Told:
 
     @property
     def error(self) -> Json | None:
-        """Return the last error: code, message, when; of what arrived in the end, only by whose word it did."""
-        if self.state[0] in ARRIVED and not self._on_word:
+        """Return the last error: code, message, when; of what arrived, what of it did not, or by whose word it did."""
+        if self.state[0] in ARRIVED and self.state[0] != "warning" and not self._on_word:
             return None
         if self.failures:
             last = self.failures[-1]

@@ -15,6 +15,7 @@ from hub.adapters.contract import Row
 from hub.errors import Malformed
 from hub.events.envelope import Event
 from hub.events.facts import delta, empty, merge
+from hub.routing.identity import Unidentified
 from hub.routing.plan import Router, View
 from hub.routing.projection import Projection
 from hub.routing.protection import cut_of
@@ -100,6 +101,8 @@ class Trial:
 
     def _row(self, row: Row, mapper: RowMapper) -> Tried:
         event = mapper.map(row.values, as_of_time=self.now)
+        if isinstance(event, Unidentified):
+            return Tried(row, ignored=_UNIDENTIFIED[event.reason])
         if not isinstance(event, Event):
             return Tried(row, ignored=event.reason)
         record_of(event, self.city)
@@ -146,6 +149,18 @@ class Trial:
             return data
         cut = cut_of(self.router.rules, number)
         return None if cut.suppressed else cut.apply(data)
+
+
+_UNIDENTIFIED = {
+    "unknown": "no earlier row of the sample is about the number it names: nobody can be identified",
+    "mismatch": "the number is somebody else's than the row describes: it would wait for a person (`hub identity`)",
+}
+
+
+def resident_in(facts: Mapping[str, Mapping[str, Any]], subject: str) -> Mapping[str, Any] | None:
+    """Return what facts by resident say of one; None for one of whom they say nothing."""
+    found: Mapping[str, Any] | None = facts[subject]["resident"] if subject in facts else None
+    return found
 
 
 def _plain(event: Event) -> dict[str, Any]:

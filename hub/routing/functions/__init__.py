@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hub.errors import Unavailable
 from hub.routing.functions import dates, text
 from hub.routing.functions.lookup import Resolver, Unknown, local_id_in, lookup_in, resident_in
 from hub.routing.outline import Outline
@@ -42,6 +43,7 @@ class _State(threading.local):
 
     fault: tuple[str, str] | None = None
     unknown: tuple[str, str] | None = None
+    away: Unavailable | None = None  # what must be waited for: no fault of the expression
     empty: str = ""
     today: str | Callable[[], str] | None = None
 
@@ -49,6 +51,7 @@ class _State(threading.local):
         """Forget the last evaluation."""
         self.fault = None
         self.unknown = None
+        self.away = None
         self.empty = ""
         self.today = today
 
@@ -126,6 +129,8 @@ def _noting(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
                 result = function(*values)
             except Unknown as unknown:
                 STATE.unknown = (name, str(unknown))
+            except Unavailable as away:
+                STATE.away = away
             except Exception as error:  # noqa: BLE001 - nothing may reach CEL, see the module's words
                 STATE.fault = STATE.fault or (name, f"{name}(): {error}")
         if result is None:

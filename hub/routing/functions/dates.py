@@ -38,48 +38,68 @@ ERAS = (
     Era("令和", "R", 5, 2018, date(2019, 5, 1), date(9999, 12, 31)),
 )
 _BY_NAME = {name: era for era in ERAS for name in (era.kanji, era.kanji[0], era.letter, str(era.number))}
-_YEAR = r"(?P<y>元|[0-9]{1,2}|[〇一二三四五六七八九十]{1,4})"
+_ERA = "明治|大正|昭和|平成|令和|[明大昭平令]|[MTSHR][.]?"
+_YEAR = r"(?P<y>元|[0-9]{1,2}|[〇一二三四五六七八九十廿卅]{1,4})"
+_IN_WORDS = rf"{_YEAR}年(?P<m>\w{{1,3}})月(?P<d>\w{{1,3}})日"
+_IN_PARTS = rf"{_YEAR}[./-](?P<m>[0-9]{{1,2}})[./-](?P<d>[0-9]{{1,2}})"
+_PACKED = r"(?P<y>[0-9]{2})(?P<m>[0-9]{2})(?P<d>[0-9]{2})"
 _ERA_FORMS = (
-    re.compile(rf"(?P<era>明治|大正|昭和|平成|令和|[明大昭平令MTSHR]){_YEAR}年(?P<m>\w{{1,3}})月(?P<d>\w{{1,3}})日\Z"),
-    re.compile(
-        rf"(?P<era>明治|大正|昭和|平成|令和|[明大昭平令MTSHR]){_YEAR}[./-](?P<m>[0-9]{{1,2}})[./-](?P<d>[0-9]{{1,2}})\Z"
-    ),
-    re.compile(
-        r"(?P<era>明治|大正|昭和|平成|令和|[明大昭平令MTSHR1-5])(?P<y>[0-9]{2})(?P<m>[0-9]{2})(?P<d>[0-9]{2})\Z"
-    ),
+    re.compile(rf"(?P<era>{_ERA}){_IN_WORDS}\Z"),
+    re.compile(rf"(?P<era>{_ERA}){_IN_PARTS}\Z"),
+    re.compile(rf"(?P<era>{_ERA}|[1-5]){_PACKED}\Z"),
 )
+_BARE_FORMS = tuple(re.compile(rf"{form}\Z") for form in (_IN_WORDS, _IN_PARTS, _PACKED))  # the era stands elsewhere
+_WEEKDAY = re.compile(r"\(?[月火水木金土日](?:曜日?)?\)\Z|[月火水木金土日]曜日?\Z")
 _GREGORIAN_FORMS = (
     re.compile(r"(?P<y>[0-9]{4})[./-](?P<m>[0-9]{1,2})[./-](?P<d>[0-9]{1,2})(?:[ T]00?:00(?::00(?:\.0+)?)?)?\Z"),
-    re.compile(r"(?P<y>[0-9]{4})年(?P<m>[0-9]{1,2})月(?P<d>[0-9]{1,2})日\Z"),
+    re.compile(r"(?:西暦)?(?P<y>[0-9]{4})年(?P<m>[0-9]{1,2})月(?P<d>[0-9]{1,2})日\Z"),
     re.compile(r"(?P<y>[0-9]{4})(?P<m>[0-9]{2})(?P<d>[0-9]{2})\Z"),
 )
 _KANJI_DIGITS = "〇一二三四五六七八九"
 
 
-def wareki(text: Any) -> str | None:
+def wareki(text: Any, era: Any = "") -> str | None:
     """Return the date (`YYYY-MM-DD`) a Japanese or Gregorian date text means; an empty text gives null.
 
+    `era` is the era where it stands in a column of its own: its name, its first sign, letter or number.
     Raises ValueError for forms not known, dates that do not exist, and dates outside their era. Six digits without an
     era are refused: they may be of any era, or Gregorian.
     """
-    return _read(str(text))
+    return _read(str(text), str(era))
 
 
 @lru_cache(maxsize=8192)  # the dates of a file are few
-def _read(text: str) -> str | None:
+def _read(text: str, named: str) -> str | None:
     folded = unicodedata.normalize("NFKC", text).strip()
     if not folded:
         return None
-    packed = re.sub(r"\s+", "", folded).upper()
+    packed = _WEEKDAY.sub("", re.sub(r"\s+", "", folded).upper())
+    apart = _era_of(named)
     for form in _ERA_FORMS:
         if found := form.match(packed):
-            return _in_era(_BY_NAME[found["era"]], found, text).isoformat()
+            own = _BY_NAME[found["era"].rstrip(".")]
+            if apart is not None and apart is not own:
+                raise ValueError(f"{text!r} is of the era {own.kanji}, its column says {apart.kanji}")
+            return _in_era(own, found, text).isoformat()
+    for form in _BARE_FORMS if apart is not None else ():
+        if apart is not None and (found := form.match(packed)):
+            return _in_era(apart, found, text).isoformat()
     for form in _GREGORIAN_FORMS:
         if found := form.match(folded) or form.match(packed):
             return _real(int(found["y"]), int(found["m"]), int(found["d"]), text).isoformat()
     if re.fullmatch(r"[0-9]{6}", packed):
         raise ValueError(f"{text!r} names no era: add its letter, as in R{packed}")
     raise ValueError(f"{text!r} is not a date in any known form")
+
+
+def _era_of(named: str) -> Era | None:
+    """Return the era that a column names; raises ValueError for what is none."""
+    name = unicodedata.normalize("NFKC", named).strip().upper().rstrip(".")
+    if not name:
+        return None
+    if name not in _BY_NAME:
+        raise ValueError(f"{named!r} is no era: 明治 to 令和, M to R, or 1 to 5")
+    return _BY_NAME[name]
 
 
 def _in_era(era: Era, found: re.Match[str], text: str) -> date:
@@ -96,6 +116,7 @@ def _number(text: str, whole: str) -> int:
         return 1
     if text.isascii() and text.isdigit():
         return int(text)
+    text = text.replace("廿", "二十").replace("卅", "三十")
     tens, ten, ones = text.rpartition("十")
     try:
         if not ten:

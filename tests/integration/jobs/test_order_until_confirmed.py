@@ -25,7 +25,7 @@ ANSWERED = (
     "jsonl, order_until: confirmed, acknowledged: {from: {adapter: csv, path: in/*.csv}, match: {no: int(row.連番)}}"
 )
 HELD, DELIVERED, CONFIRMED = ("held", "earlier-waiting"), ("delivered", None), ("confirmed", None)
-REFUSED, WARNED = ("dead", "rejected"), ("warning", None)
+REFUSED, WARNED, ALTERED = ("dead", "rejected"), ("warning", None), ("warning", "altered")
 
 
 def settle(town, options):
@@ -106,6 +106,24 @@ def test_a_warning_and_a_refusal_let_the_next_go(town):
     answer(town, "1,W", "2,E", column="連番,種別", warning=lambda row: row["種別"] == "W")
     town.deliver()
     assert (ids(town), ends(town)) == (["e1", "e3", "e2", "e4"], [WARNED, DELIVERED, REFUSED, DELIVERED])
+
+
+def test_what_did_not_arrive_as_it_was_waits_for_its_answer_too_and_stays_a_warning(town):
+    class Narrow(Desk):
+        def _one(self, delivery):
+            super()._one(delivery)
+            return Outcome(delivery.key, None, "the system does not have U+20BB7", "U+20BB7")
+
+    town.desks["suido"] = Narrow()
+    town.report(town.moved(ADDRESS), town.moved(OTHER), town.moved(ADDRESS, "2"))
+    town.deliver()
+    assert (ids(town), ends(town)) == (["e1", "e3"], [ALTERED, HELD, ALTERED])
+    answer(town)  # silence, that is: taken
+    town.deliver()
+    assert (ids(town), ends(town)) == (["e1", "e3", "e2"], [WARNED, ALTERED, WARNED])
+    answer(town, 3, name="ERR_2.csv")
+    town.deliver()
+    assert ends(town) == [WARNED, REFUSED, WARNED]
 
 
 def test_a_refusal_by_an_answer_stops_the_receiver_with_it(town, monkeypatch):

@@ -112,7 +112,7 @@ def test_what_has_tests_is_guarded_with_all_beneath_it() -> None:
         ("data.a == “x”", 1, 11, "“ is not a sign", "half-width"),
         ("warek(row.氏名)", 1, 1, "no function warek()", "did you mean wareki?"),
         ("row.氏名.startWith('x')", 1, 8, "no method startWith()", "did you mean startsWith?"),
-        ("wareki()", 1, 1, "takes 1 value, not 0", ""),
+        ("wareki()", 1, 1, "takes 1 to 2 values, not 0", ""),
         ("pad(1)", 1, 1, "takes 2 to 3 values, not 1", ""),
         ('data.a && lookup("jiy", data.b) == "x"', 1, 18, "no table jiy", "did you mean jiyu?"),
         ("has(data.a + 1)", 1, 1, "has() takes one path", "write has("),

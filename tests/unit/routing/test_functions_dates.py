@@ -43,6 +43,11 @@ GOLDEN = [
     ("2024-04-01 00:00:00", "2024-04-01"),
     ("2024-04-01T00:00:00.000", "2024-04-01"),
     ("9999-12-31", "9999-12-31"),
+    ("R.6.4.1", "2024-04-01"),
+    ("R6.4.1(月)", "2024-04-01"),
+    ("令和6年4月1日月曜日", "2024-04-01"),
+    ("西暦2024年4月1日", "2024-04-01"),
+    ("昭和廿年八月卅一日", "1945-08-31"),
     ("　", None),
 ]
 
@@ -50,6 +55,29 @@ GOLDEN = [
 @pytest.mark.parametrize(("text", "day"), GOLDEN)
 def test_wareki(text: str, day: str | None) -> None:
     assert wareki(text) == day
+
+
+@pytest.mark.parametrize("era_", ["令和", "令", "R", "r", "R.", "5", "５", 5, " R "])
+@pytest.mark.parametrize(
+    "text", ["060401", "6.4.1", "06/04/01", "6年4月1日", "六年四月一日", "R6.4.1", "5060401", "2024-04-01"]
+)
+def test_wareki_reads_an_era_of_a_column_of_its_own(text: str, era_: object) -> None:
+    assert wareki(text, era_) == "2024-04-01"
+
+
+def test_wareki_reads_the_first_year_of_an_era_of_a_column_of_its_own() -> None:
+    assert wareki("元年5月1日", "令和") == wareki("010501", "R") == "2019-05-01"
+    assert wareki("", "R") is None
+    assert wareki("R6.4.1", "") == "2024-04-01"
+
+
+@pytest.mark.parametrize(
+    ("text", "era_"),
+    [("640108", "S"), ("010430", "5"), ("R6.4.1", "H"), ("060401", "K"), ("061301", "R"), ("060401", "6")],
+)
+def test_wareki_refuses_what_does_not_fit_its_era(text: str, era_: str) -> None:
+    with pytest.raises(ValueError, match=r"era|exist"):
+        wareki(text, era_)
 
 
 def test_wareki_takes_a_number_of_a_database() -> None:

@@ -162,7 +162,8 @@ def test_known_keys_of_a_source_are_taken_and_the_rest_are_its_adapters(load):
     )
     source = city.systems["a"].sources["x"]
     assert source.options == {"url": "sqlite:///x.db", "cursor": "no", "overlap": 10}
-    assert (source.every, source.text) == (90.0, {"encoding": "cp932"})
+    assert source.text is not None
+    assert (source.every, source.text.encoding, source.text.unmappable) == (90.0, "cp932", "reject")
     assert (source.guard.rows, source.guard.change, source.guard.per_event) == ((1, 9), "20%", {"resident.died": 60})
     assert source.identify.verify == {"kana": "row.カナ"}
 
@@ -264,7 +265,7 @@ RECEIVE = f"receives: {CSV}\nsubscribes:\n  - "
         ("sources: {s: {adapter: csv, guard: {rows: [9, 1]}}}", "2:43: `rows`: this must be two numbers"),
         ("sources: {s: 1}", "2:14: the source `s` must be a mapping"),
         ("owner: 5", '2:8: `owner`: this must be text (put it in quotes: "5")'),
-        ("text: x", "2:7: `text`: this must be a mapping"),
+        ("text: x", "2:7: `text` must be a mapping"),
         ("subscribers: []", "2:1: a system has no key `subscribers` (did you mean `subscribes`?)"),
     ],
 )  # fmt: skip
