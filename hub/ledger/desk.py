@@ -358,9 +358,10 @@ _ANSWER = {
 }
 # What waits has not ended, or may be tried again; what is delivered and waits for its answer is there as delivered.
 _OWED = f"o.status = t.status AND o.status IN ({','.join(map(str, UNANSWERED))})"
+# Joined across: SQLite takes it in this order then, a look-up for each, and not all that the receiver was ever sent.
 _ENDED = (
-    " AS t JOIN outcome AS o ON o.receiver = {0} AND o.pos = t.pos AND o.job = t.job "
-    f"WHERE o.status NOT IN ({_BACK}) AND NOT ({_OWED})"
+    " AS t CROSS JOIN outcome AS o WHERE o.receiver = {0} AND o.pos = t.pos AND o.job = t.job "
+    f"AND o.status NOT IN ({_BACK}) AND NOT ({_OWED})"
 )
 
 
