@@ -208,7 +208,7 @@ class Hub:
         mappers = self._mappers(self.city.systems[system], source)
         if "path" not in source.options:
             return None, mappers
-        site = self._site(system, name)
+        site = reading(self._site(system, name), mappers)
         return registry.open_file(source.adapter, source.options, file, site, place=source.place_of), mappers
 
     async def accept(self, no: int, *, who: str, why: str) -> Item:
@@ -242,7 +242,7 @@ class Hub:
             raise UsageError(
                 f"{system}.{name} is no source whose rows become events", mend="one of: " + ", ".join(known)
             )
-        site = self._site(system, name)
+        site = reading(self._site(system, name), mappers)
         return registry.open_source(source.adapter, source.options, site, place=source.place_of), mappers
 
     async def work_off(self, job: int) -> None:
@@ -618,7 +618,8 @@ class Hub:
     def opened(self, system: str, source: settings.Source) -> Source:
         """Open a source as intake does."""
         options = {**source.options, "after": source.after}
-        return registry.open_source(source.adapter, options, self._site(system, source.name), place=source.place_of)
+        site = reading(self._site(system, source.name), self._mappers(self.city.systems[system], source))
+        return registry.open_source(source.adapter, options, site, place=source.place_of)
 
     async def baseline(self, system: str, name: str, *, dry_run: bool = False) -> SourceStatus:
         """Take the extract a source has now as known, without an event; needs no Kafka. Raises `UsageError`.
@@ -930,6 +931,11 @@ def site_of(city: City, system: str, name: str, topics: Topics | None = None) ->
     return Site(folder, zone, system, name, city.city, fields, city.prefix, city.layouts, topics)
 
 
+def reading(site: Site, mappers: Sequence[Mapper]) -> Site:
+    """Return the place of a source whose rows these mappers make events of: it knows the columns they read."""
+    return replace(site, needs=tuple(need for mapper in mappers for need in mapper.needs))
+
+
 def on_trial(
     city: City, system: System, source: settings.Source, sample: Path, *, now: str, lang: str
 ) -> tuple[Source, Trial]:
@@ -943,7 +949,7 @@ def on_trial(
     adapter, options = source.adapter, source.options
     if "path" not in options:
         adapter, options = ("csv" if sample.suffix.lower() == ".csv" else "jsonl"), {}
-    site = site_of(city, system.system, source.name)
+    site = reading(site_of(city, system.system, source.name), mappers)
     opened = registry.open_file(adapter, options, sample, site, place=source.place_of)
     return opened, Trial(Router(RuleSet.of(city), environment), mappers, city.city, now, lang)
 

@@ -59,7 +59,8 @@ class Site:
 
     `fields` are the names `send` gives this receiver over all its rules, in written order: file sinks keep their header
     stable by it. `prefix` is that of the Kafka topics. `layouts` are those of `layouts/*.yaml`, by file name. `topics`
-    reads Kafka topics, for the `kafka` source, where a Kafka was lent.
+    reads Kafka topics, for the `kafka` source, where a Kafka was lent. `needs` are the kinds of event a source's row may
+    become: the columns that each reads of every row, with the places of the mapping that name them.
     """
 
     folder: Path
@@ -71,6 +72,7 @@ class Site:
     prefix: str = "hub"
     layouts: Mapping[str, Layout] = field(default_factory=dict)
     topics: Topics | None = None
+    needs: tuple[Mapping[str, str], ...] = ()
 
     @property
     def key(self) -> str:

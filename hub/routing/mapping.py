@@ -16,11 +16,13 @@ from hub.errors import Malformed
 from hub.events.catalogue import TYPES
 from hub.events.envelope import Event, event_from, identity
 from hub.routing.expressions import Compiled, Environment, ExpressionFault, Missing, compile_expression
-from hub.routing.tokens import did_you_mean
+from hub.routing.outline import MACROS
+from hub.routing.tokens import did_you_mean, tokens_of
 from hub.routing.values import Path, plain
 from hub.settings.models import Case, Publication, Source, System
 
 ROOTS = frozenset({"row"})
+_CHOICES = MACROS | {"?", "&&", "||", "has"}  # what may leave a part of an expression unread
 DIFFERENCE_ROOTS = ROOTS | {"was", "changed", "change", "batch"}  # of a row that was compared with what was known
 
 
@@ -71,6 +73,14 @@ class Expression:
     def paths(self) -> frozenset[Path]:
         """Return the static paths it reads."""
         return self._compiled.paths
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Return the columns it reads of every row, whatever else the row holds, each with the expression's place."""
+        if any(token.text in _CHOICES for token in tokens_of(self._compiled.source) if token.kind != "string"):
+            return {}
+        paths = (path for path in self._compiled.needed if path[0] == "row" and len(path) > 1)
+        return {path[1]: self._compiled.place for path in paths}
 
     def value(self, row: Mapping[str, Any], today: Callable[[], str]) -> Any:
         """Return the value, None when it is unknown. Raises Malformed: `column`, `expression`, or a function's name."""
@@ -150,6 +160,12 @@ class CaseMapper:
         own = [*self._data.values(), *self._target.values(), *([self._when] if self._when else [])]
         return frozenset(path for expression in own for path in expression.paths)
 
+    @property
+    def columns(self) -> dict[str, str]:
+        """Return the columns it reads of every row that becomes its event, each with the mapping's place."""
+        own = [*([self._when] if self._when else []), *self._data.values(), *self._target.values()]
+        return {name: place for expression in own for name, place in expression.columns.items()}
+
     def applies(self, row: Mapping[str, Any], today: Callable[[], str]) -> bool:
         """Say whether the row is of this kind; a test that is unknown says no. Raises Malformed."""
         if self._when is None:
@@ -228,6 +244,13 @@ class Mapper:
         own = [each for each in (self._subject, self._id, self._sequence, self._identity) if each is not None]
         found = {path for expression in own for path in expression.paths}
         return frozenset(found.union(*(case.paths for case in self._cases)))
+
+    @property
+    def needs(self) -> tuple[dict[str, str], ...]:
+        """Return, for each case that makes an event, the columns it reads of every row, with the mapping's places."""
+        own = [each for each in (self._subject, self._id or self._identity, self._sequence) if each is not None]
+        shared = {name: place for expression in own for name, place in expression.columns.items()}
+        return tuple({**shared, **case.columns} for case in self._cases if case.event is not None)
 
     def map(self, row: dict[str, Any], *, as_of_time: str) -> Event | Ignored:
         """Return the row's event, or why there is none.
