@@ -59,8 +59,8 @@ class Site:
 
     `fields` are the names `send` gives this receiver over all its rules, in written order: file sinks keep their header
     stable by it. `prefix` is that of the Kafka topics. `layouts` are those of `layouts/*.yaml`, by file name. `topics`
-    reads Kafka topics, for the `kafka` source, where a Kafka was lent. `needs` are the kinds of event a source's row may
-    become: the columns that each reads of every row, with the places of the mapping that name them.
+    reads Kafka topics, for the `kafka` source, where a Kafka was lent. `needs` are the kinds of event a row may become:
+    the columns that each reads of every row, with the places of the mapping that name them.
     """
 
     folder: Path

@@ -416,6 +416,10 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "drain.fault": ("読めない情報源 {source}: {error}", "the source {source} cannot be read: {error}"),
     "drain.clear": ("すべて届きました", "everything is delivered"),
+    "drain.clear-but": (
+        "届けるものはもうありません (配達不能 {dead} 件、隔離 {quarantine} 件: hub morning)",
+        "nothing is left to deliver ({dead} dead letters, {quarantine} in quarantine: hub morning)",
+    ),
     "jobs.nothing": ("することはありません", "nothing to do"),
     "jobs.begun": ("作業 {no} を始めました: hub jobs show {no}", "job {no} has begun: hub jobs show {no}"),
     "jobs.approval": (
