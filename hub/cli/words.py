@@ -460,6 +460,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "morning.waiting": ("人の判断を待つもの（hub review）", "waits for a person (hub review)"),
     "morning.reported": ("全件データとの違い", "full extract differs"),
     "system.paused": ("{system} への配信を止めました", "{system} is paused"),
+    "system.not-paused": ("{system} は休止していません", "{system} is not paused"),
     "system.resumed": ("{system} への配信を再開します", "{system} is resumed"),
     "column.system": ("システム", "system"),
     "column.delivery": ("配達", "delivery"),

@@ -130,6 +130,10 @@ class Inquiry:
                 facts = merge(facts, said)
         return facts
 
+    def named(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the event types and the systems that the ledger knows."""
+        return self._views.named()
+
     def events(self, wanted: EventFilter, *, limit: int = 50, cursor: str | None = None) -> Json:
         """Return a page of events: `{"items": […], "next": cursor or null}`.
 
