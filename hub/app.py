@@ -27,7 +27,7 @@ from hub.adapters.contract import Batch, Called, Delivery, Expressions, Site, So
 from hub.errors import HubError, LedgerUnavailable, Malformed, OutcomeUnknown, Transient, Unavailable, UsageError
 from hub.ledger import jobs, quarantine, reviews, schema
 from hub.ledger.desk import Desk, now_ms
-from hub.ledger.engine import Ledger
+from hub.ledger.engine import LOCKED, Ledger
 from hub.ledger.log import EventLog
 from hub.ledger.places import stream_of
 from hub.ledger.progress import Backlog, backlog, deaths
@@ -99,13 +99,16 @@ SINK_ROOTS = frozenset({"event", "data", "subject", "delivery", "batch"})
 class Hub:
     """A city at work in this process. Opens the ledger at once, Kafka when a stage needs it."""
 
-    def __init__(self, city: City, broker: LocalBroker | None = None) -> None:
-        """Open a city; `broker` is its local one if that is starting already."""
+    def __init__(self, city: City, broker: LocalBroker | None = None, *, lock_timeout: float = LOCKED) -> None:
+        """Open a city; `broker` is its local one if that is starting already.
+
+        `lock_timeout` is how long a locked ledger is waited for, in seconds.
+        """
         self.city = city
         self.broker = broker
         self.folder = Path(city.folder)
         self.timezone = ZoneInfo(city.timezone)
-        self.ledger = Ledger(city.ledger_url)
+        self.ledger = Ledger(city.ledger_url, lock_timeout=lock_timeout)
         self.log = EventLog(self.ledger)
         self.desk = Desk(self.ledger)
         self.book = RuleBook(self.ledger, self.desk)

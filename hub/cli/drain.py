@@ -30,7 +30,7 @@ def drain(
 ) -> int:
     """Run until nothing is left."""
     limit = times.seconds(wait)
-    with session.kafka() as broker, session.hub(refuse_broken(session), broker) as hub:
+    with session.kafka() as broker, session.hub(refuse_broken(session), broker, patience=limit) as hub:
         report = patiently(hub, limit, close_windows=close_windows)
         found = {**told(report), "open": unsettled(hub)}
     session.answer(found, lambda: write(found))

@@ -437,3 +437,11 @@ def test_a_wait_that_is_no_duration_starts_nothing(hub, city):
 def test_a_city_that_names_no_time_zone_has_the_usual_one(tmp_path, text):
     (tmp_path / "hub.yaml").write_text(text)
     assert front.timezone(tmp_path) == front.TIMEZONE
+
+
+def test_messages_have_no_holes(hub, city):
+    shown = hub("adapters", "show", "nope")
+    assert shown.stderr.startswith("there is no adapter `nope`")
+    system = next((city / "systems").glob("*.yaml")).stem
+    assert f"there is no valid token of {system}" in hub("token", "revoke", system, "--city", city).stderr
+    assert "hub quarantine list" in hub("quarantine", "show", "999", "--city", city).stderr

@@ -1,5 +1,8 @@
 """What a drain says at its end: that all is delivered only where nothing waits for a person."""
 
+import sqlite3
+import time
+
 import pytest
 
 from hub.cli.drain import write
@@ -32,3 +35,16 @@ def test_all_is_delivered_only_where_nothing_waits_for_a_person(waits, said, cap
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
     write({**FOUND, "open": waits})
     assert capsys.readouterr().out.splitlines()[-1] == said
+
+
+def test_a_locked_ledger_is_waited_for_no_longer_than_asked(hub, city, monkeypatch):
+    monkeypatch.setenv("HUB_KAFKA", "127.0.0.1:1")
+    (city / "var").mkdir(exist_ok=True)
+    other = sqlite3.connect(city / "var" / "ledger.db")
+    other.execute("BEGIN EXCLUSIVE")
+    begun = time.monotonic()
+    try:
+        assert hub("drain", "--wait", "1s", "--city", city).exit_code == 3
+    finally:
+        other.close()
+    assert time.monotonic() - begun < 20  # 30 seconds and more when the wait is not handed on
