@@ -28,7 +28,7 @@ from hub.adapters.text import writing
 from hub.errors import HubError, LedgerUnavailable, Malformed, OutcomeUnknown, Transient, Unavailable, UsageError
 from hub.ledger import identities, jobs, quarantine, reviews, schema
 from hub.ledger.desk import Desk, now_ms
-from hub.ledger.engine import Ledger
+from hub.ledger.engine import LOCKED, Ledger
 from hub.ledger.log import EventLog
 from hub.ledger.numbers import Numbers
 from hub.ledger.places import stream_of
@@ -106,13 +106,16 @@ SINK_ROOTS = frozenset({"event", "data", "subject", "delivery", "batch"})
 class Hub:
     """A city at work in this process. Opens the ledger at once, Kafka when a stage needs it."""
 
-    def __init__(self, city: City, broker: LocalBroker | None = None) -> None:
-        """Open a city; `broker` is its local one if that is starting already."""
+    def __init__(self, city: City, broker: LocalBroker | None = None, *, lock_timeout: float = LOCKED) -> None:
+        """Open a city; `broker` is its local one if that is starting already.
+
+        `lock_timeout` is how long a locked ledger is waited for, in seconds.
+        """
         self.city = city
         self.broker = broker
         self.folder = Path(city.folder)
         self.timezone = ZoneInfo(city.timezone)
-        self.ledger = Ledger(city.ledger_url)
+        self.ledger = Ledger(city.ledger_url, lock_timeout=lock_timeout)
         self.log = EventLog(self.ledger)
         self.desk = Desk(self.ledger)
         self.book = RuleBook(self.ledger, self.desk)
@@ -216,7 +219,7 @@ class Hub:
         mappers = self._mappers(self.city.systems[system], source)
         if "path" not in source.options:
             return None, mappers
-        site = self._site(system, name, source)
+        site = reading(self._site(system, name, source), mappers)
         return registry.open_file(source.adapter, source.options, file, site, place=source.place_of), mappers
 
     async def accept(self, no: int, *, who: str, why: str) -> Item:
@@ -250,7 +253,7 @@ class Hub:
             raise UsageError(
                 f"{system}.{name} is no source whose rows become events", mend="one of: " + ", ".join(known)
             )
-        site = self._site(system, name, source)
+        site = reading(self._site(system, name, source), mappers)
         return registry.open_source(source.adapter, source.options, site, place=source.place_of), mappers
 
     async def work_off(self, job: int) -> None:
@@ -637,7 +640,8 @@ class Hub:
     def opened(self, system: str, source: settings.Source) -> Source:
         """Open a source as intake does."""
         options = {**source.options, "after": source.after}
-        site = self._site(system, source.name, source)
+        mappers = self._mappers(self.city.systems[system], source)
+        site = reading(self._site(system, source.name, source), mappers)
         return registry.open_source(source.adapter, options, site, place=source.place_of)
 
     async def baseline(self, system: str, name: str, *, dry_run: bool = False) -> SourceStatus:
@@ -982,6 +986,11 @@ def site_of(
     )
 
 
+def reading(site: Site, mappers: Sequence[Mapper]) -> Site:
+    """Return the place of a source whose rows these mappers make events of: it knows the columns they read."""
+    return replace(site, needs=tuple(need for mapper in mappers for need in mapper.needs))
+
+
 def on_trial(
     city: City, system: System, source: settings.Source, sample: Path, *, now: str, lang: str
 ) -> tuple[Source, Trial]:
@@ -996,7 +1005,7 @@ def on_trial(
     adapter, options = source.adapter, source.options
     if "path" not in options:
         adapter, options = ("csv" if sample.suffix.lower() == ".csv" else "jsonl"), {}
-    site = site_of(city, system.system, source.name, source=source)
+    site = reading(site_of(city, system.system, source.name, source=source), mappers)
     opened = registry.open_file(adapter, options, sample, site, place=source.place_of)
     return opened, Trial(Router(RuleSet.of(city), environment), mappers, city.city, now, lang, facts)
 

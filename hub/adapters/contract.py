@@ -63,7 +63,8 @@ class Site:
     `fields` are the names `send` gives this receiver over all its rules, in written order: file sinks keep their header
     stable by it. `prefix` is that of the Kafka topics. `layouts` are those of `layouts/*.yaml`, by file name. `topics`
     reads Kafka topics, for the `kafka` source, where a Kafka was lent. `text` says how the system writes characters,
-    `tables` are the city's: the registry minds both, not the adapter.
+    `tables` are the city's: the registry minds both, not the adapter. `needs` are the kinds of event a row may become:
+    the columns that each reads of every row, with the places of the mapping that name them.
     """
 
     folder: Path
@@ -77,6 +78,7 @@ class Site:
     topics: Topics | None = None
     text: Characters | None = None
     tables: Mapping[str, tuple[TableRow, ...]] = field(default_factory=dict)
+    needs: tuple[Mapping[str, str], ...] = ()
 
     @property
     def key(self) -> str:

@@ -25,7 +25,7 @@ from hub.adapters.contract import (
     Site,
     Transport,
 )
-from hub.adapters.csv_records import Header, Record, bare, header, records
+from hub.adapters.csv_records import Header, Needs, Record, bare, header, records, refuse_lacking
 from hub.adapters.file_settings import FileSinkSettings, FileSourceSettings, file_sink, file_source
 from hub.adapters.file_sink import Column, Content, FileSink
 from hub.adapters.file_source import FileSource, Spot
@@ -41,6 +41,7 @@ def _once(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+_COLUMNS = "write as many as the header has; a delimiter within a cell needs quotes around the cell"
 Delimiter = Annotated[str, Field(min_length=1, max_length=1, pattern='[^"\r\n]')]
 
 
@@ -74,8 +75,9 @@ class CsvSinkSettings(FileSinkSettings):
 class CsvFormat:
     """Reads the records behind a header, or of columns that are known without one."""
 
-    def __init__(self, encoding: str, delimiter: str, columns: Sequence[str] | None = None) -> None:
+    def __init__(self, encoding: str, delimiter: str, columns: Sequence[str] | None = None, needs: Needs = ()) -> None:
         self._columns = columns
+        self._needs = needs
         self._encoding = "utf-8" if encoding == "utf-8-sig" else encoding
         self._delimiter = delimiter
 
@@ -85,6 +87,7 @@ class CsvFormat:
     def rows(self, stream: BinaryIO, label: str, start: Spot) -> Iterator[tuple[Row, Spot]]:
         """Yield each record as a row; raises `Malformed` for a file without a usable header."""
         head = self._head(stream)
+        refuse_lacking(head.names, self._delimiter, self._needs)
         offset, line = start
         if offset < head.end:
             offset, line = head.end, head.next_line
@@ -113,7 +116,9 @@ def _row(record: Record, head: Header, place: str) -> Row:
     if error is None:
         if len(record.cells) == len(head.names):
             return Row(dict(zip(head.names, record.cells, strict=True)), place, record.raw)
-        error = Malformed(f"{len(record.cells)} columns where the header has {len(head.names)}", code="csv-columns")
+        error = Malformed(
+            f"{len(record.cells)} columns where the header has {len(head.names)}", code="csv-columns", mend=_COLUMNS
+        )
     error.place = place
     return Row({}, place, record.raw, error)
 
@@ -161,8 +166,9 @@ class CsvWriting:
 class Csv(Transport):
     """CSV files: reads what a pattern finds, writes one complete file a batch, named so that they sort by time.
 
-    Error rows of a file have the codes `csv-columns`, `csv-quote`, `csv-encoding`, `csv-too-long` (a line or record
-    above 64 KiB); `csv-empty`, `csv-header` (a column twice) and `csv-encoding` may also stand for a whole file.
+    Error rows of a file have the codes `csv-columns`, `csv-quote`, `csv-encoding`, `csv-line-end` (CR alone) and
+    `csv-too-long` (a line or record above 64 KiB); `csv-empty`, `csv-header` (a column twice, or not one row could
+    become an event for want of a column), `csv-encoding` and `csv-line-end` may also stand for a whole file.
 
     A written file is `<UTC time>_<system>.<receiver>_<batch>.csv`, RFC 4180 with CRLF. Objects and lists are compact
     JSON, booleans `true` and `false`, absent values empty. A hidden `.<system>.<receiver>.hub` beside the files holds
@@ -178,7 +184,9 @@ class Csv(Transport):
     @classmethod
     def source(cls, settings: CsvSourceSettings, site: Site) -> FileSource:
         """Open the source; no file is touched yet."""
-        return file_source(settings, site, CsvFormat(settings.encoding, settings.delimiter, settings.columns))
+        return file_source(
+            settings, site, CsvFormat(settings.encoding, settings.delimiter, settings.columns, site.needs)
+        )
 
     @classmethod
     def sink(cls, settings: CsvSinkSettings, site: Site, port: Expressions | Any = None) -> FileSink:

@@ -2,20 +2,25 @@
 
 A quoted cell may hold line breaks, so one stray quote could swallow all that follows. A record is therefore bounded,
 and when its quotes turn out broken only its first line is given up: reading goes on with the next line. A line above
-the bound is given up in parts, so that none of its bytes is lost.
+the bound is given up as one, from 1 MiB on in parts of 1 MiB, so that none of its bytes is lost.
 """
 
 from __future__ import annotations
 
 import codecs
 import csv
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from hub.errors import Malformed
 
 LIMIT = 64 * 1024  # bytes of one record
+PART = 1024 * 1024  # bytes of a line above the limit that are given up as one
+_QUOTES = "a quote is not closed, or not where it belongs"
+_QUOTES_MEND = 'close every quote, and write a quote within a cell twice ("")'
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(slots=True)
@@ -73,7 +78,7 @@ class _Lines:
 def records(file: BinaryIO, encoding: str, delimiter: str, *, offset: int = 0, line: int = 1) -> Iterator[Record]:
     """Yield the records from an offset, which is the begin of the given line. Blank lines are left out.
 
-    Errors of a record stand in it: `csv-quote`, `csv-encoding`, `csv-too-long`.
+    Errors of a record stand in it: `csv-quote`, `csv-encoding`, `csv-line-end`, `csv-too-long`.
     """
     inside = _is_inside(file, offset)
     file.seek(offset)
@@ -81,10 +86,12 @@ def records(file: BinaryIO, encoding: str, delimiter: str, *, offset: int = 0, l
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
         if inside:
-            part = file.readline(LIMIT)
+            part = file.readline(PART)
             if part:
                 ends = part.endswith(b"\n")
-                rest = Malformed("the rest of a line that is too long", code="csv-too-long")
+                rest = Malformed(
+                    "the rest of a line that is too long", mend="see the entry before", code="csv-too-long"
+                )
                 yield Record([], part, line, offset + len(part), line + ends, rest)
                 offset, line = offset + len(part), line + ends
             inside = bool(part) and not ends
@@ -97,22 +104,53 @@ def records(file: BinaryIO, encoding: str, delimiter: str, *, offset: int = 0, l
         except StopIteration:
             return
         except _TooLong:
-            error = Malformed(f"a line is longer than {LIMIT} bytes", code="csv-too-long")
-        except csv.Error as fault:
-            error = Malformed(f"the quotes are broken: {fault}", code="csv-quote")
+            error = _too_long(lines, file)
+        except csv.Error:
+            error = _broken(lines)
         if error is not None and len(lines.raw) > 1:
             first = lines.raw[0]
             file.seek(offset + len(first))
             record = _record([first], len(first), line, offset)
-            record.error = Malformed("a quote is not closed, or not where it belongs", code="csv-quote")
+            record.error = Malformed(_QUOTES, mend=_QUOTES_MEND, code="csv-quote")
         else:
             record = _record(lines.raw, lines.size, line, offset)
             record.cells, record.error = cells, error or _undecodable(lines.undecodable, encoding)
-            if error is not None and error.code == "csv-too-long":
+            if lines.size >= PART and not lines.raw[-1].endswith(b"\n"):
                 inside, record.next_line = True, line
         if record.cells or record.error:
             yield record
         offset, line = record.end, record.next_line
+
+
+def _too_long(lines: _Lines, file: BinaryIO) -> Malformed:
+    """Return the error of a line above the limit, whose rest is taken in as far as one entry holds it."""
+    if _has_lone_return(lines.raw[-1]):
+        error = _line_end()
+    else:
+        mend = "look for a missing line break, or a wrong `encoding`, and have the file written anew"
+        error = Malformed(f"a line is longer than {LIMIT} bytes", mend=mend, code="csv-too-long")
+    if len(lines.raw) == 1:
+        lines.raw[0] += file.readline(PART - lines.size)
+        lines.size = len(lines.raw[0])
+    return error
+
+
+def _broken(lines: _Lines) -> Malformed:
+    if len(lines.raw) == 1 and _has_lone_return(lines.raw[0]):
+        return _line_end()
+    return Malformed(_QUOTES, mend=_QUOTES_MEND, code="csv-quote")
+
+
+def _has_lone_return(line: bytes) -> bool:
+    return b"\r" in line.replace(b"\r\n", b"\n").rstrip(b"\r")
+
+
+def _line_end() -> Malformed:
+    return Malformed(
+        "a line break is a carriage return alone (CR)",
+        mend="have the file written with CRLF or LF at the end of each line",
+        code="csv-line-end",
+    )
 
 
 def _is_inside(file: BinaryIO, offset: int) -> bool:
@@ -148,12 +186,16 @@ class Header:
 
 
 def header(file: BinaryIO, encoding: str, delimiter: str) -> Header:
-    """Read the header. Raises `Malformed` (`csv-empty`, `csv-header`, `csv-encoding`, `csv-quote`, `csv-too-long`)."""
+    """Read the header.
+
+    Raises `Malformed`: `csv-empty`, `csv-header`, `csv-encoding`, `csv-quote`, `csv-line-end`, `csv-too-long`.
+    """
     begin = bare(file, encoding, []).end
     found = next(records(file, encoding, delimiter, offset=begin), None)
     if found is None:
-        raise Malformed("the file is empty: not even a header", code="csv-empty")
+        raise Malformed("the file is empty: not even a header", mend="have it written anew", code="csv-empty")
     if found.error is not None:
+        found.error.message += f" (line {found.line})"
         raise found.error
     repeated = sorted({name for name in found.cells if found.cells.count(name) > 1})
     if repeated:
@@ -164,7 +206,11 @@ def header(file: BinaryIO, encoding: str, delimiter: str) -> Header:
 def bare(file: BinaryIO, encoding: str, names: list[str]) -> Header:
     """Return the header of a file that has none: known names, behind a mark of UTF-8. Raises `Malformed`."""
     file.seek(0)
-    has_mark = file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
+    begin = file.read(len(codecs.BOM_UTF8))
+    if begin.startswith(_UTF_16):
+        mend = "have it written in UTF-8 or in the source's `encoding`"
+        raise Malformed("the file is UTF-16, which is not read", mend=mend, code="csv-encoding")
+    has_mark = begin == codecs.BOM_UTF8
     if has_mark and encoding != "utf-8":
         raise Malformed(
             f"the file begins with the mark of UTF-8, but `encoding` is {encoding}",
@@ -172,3 +218,30 @@ def bare(file: BinaryIO, encoding: str, names: list[str]) -> Header:
             code="csv-encoding",
         )
     return Header(names, len(codecs.BOM_UTF8) if has_mark else 0, 1)
+
+
+Needs = Sequence[Mapping[str, str]]
+
+
+def refuse_lacking(names: Sequence[str], delimiter: str, needs: Needs) -> None:
+    """Raise `Malformed` (`csv-header`) when every row would lack a column that its mapping reads.
+
+    `needs` are the kinds of event a row may become: the columns each reads of every row, with the mapping's places.
+    """
+    lacking = [{name: place for name, place in need.items() if name not in names} for need in needs]
+    if not lacking or not all(lacking):
+        return
+    found = lacking[0]
+    shown = ", ".join(f"`{name}`" for name in found)
+    raise Malformed(
+        f"the header has no column {shown}, which the mapping reads ({next(iter(found.values()))})",
+        mend=_delimiter_mend(names, delimiter) or f"correct the header or the mapping; columns: {', '.join(names)}",
+        code="csv-header",
+    )
+
+
+def _delimiter_mend(names: Sequence[str], delimiter: str) -> str:
+    if len(names) != 1:
+        return ""
+    sign = next((sign for sign in (";", "\t", ",", "|") if sign != delimiter and sign in names[0]), None)
+    return f"set `delimiter: {json.dumps(sign)}` at the source: the only column is {names[0]!r}" if sign else ""

@@ -20,7 +20,7 @@ from hub.errors import Malformed, Transient, UsageError
 
 ROWS = 2000  # of one batch
 BYTES = 4 * 1024 * 1024  # of one batch
-PART = 64 * 1024  # bytes of one row of a file that cannot be read at all
+PART = 1024 * 1024  # bytes of one row of a file that cannot be read at all
 
 
 class Spot(NamedTuple):

@@ -26,7 +26,7 @@ def _known(path: str, info: ValidationInfo) -> str:
     layouts = (info.context or {}).get("layouts")
     if layouts is not None and _name(path) not in layouts:
         there = ", ".join(f"layouts/{name}.yaml" for name in layouts) or "there are none"
-        raise ValueError(f"there is no `{path}` ({there})")
+        raise ValueError(f"there is no `{path}`: write it, or name one of these: {there}")
     return path
 
 

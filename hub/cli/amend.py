@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import typer
@@ -12,8 +13,10 @@ from hub.cli import filters, jobs
 from hub.cli.replay import document
 from hub.cli.session import Session
 from hub.cli.words import word
-from hub.errors import UsageError
+from hub.errors import Malformed, UsageError
 from hub.stages import times
+
+T = TypeVar("T")
 
 Events = Annotated[list[str] | None, typer.Argument(metavar="[EVENT]...", help=word("option.cancelled-events"))]
 Event = Annotated[str, typer.Argument(metavar="EVENT", help=word("option.event"))]
@@ -51,7 +54,9 @@ def cancel(
             since=times.since(since, zone),
             until=times.until(until, zone),
         )
-        plan = hub.foreman().cancel(wanted, events or ())
+        foreman = hub.foreman()
+        filters.refuse_unknown(hub.city, foreman.named(), wanted.source_systems, wanted.types)
+        plan = foreman.cancel(wanted, events or ())
         return jobs.begin(session, hub, plan, by=by, reason=reason, dry_run=dry_run)
 
 
@@ -73,15 +78,25 @@ def correct(
     if len(values) > 1 or not (values or subject):
         mend = "give them with --edit FILE or --data JSON; the right person with --subject NUMBER"
         raise UsageError("what is right?", mend=mend)
-    fields = document(edit) if edit is not None else _parsed(data or "{}")
+    fields = _worded(lambda: document(edit) if edit is not None else _parsed(data or "{}"))
     if not isinstance(fields, dict):
         raise UsageError("the right values are a JSON object", mend='write {"field": value}')
     with session.hub() as hub:
         foreman = hub.foreman()
         right = {**foreman.values(event), **fields}
         whole = {name: value for name, value in right.items() if value is not None}
-        plan = foreman.correct(event, whole) if subject is None else foreman.move(event, subject, whole)
+        plan = _worded(
+            lambda: foreman.correct(event, whole) if subject is None else foreman.move(event, subject, whole)
+        )
         return jobs.begin(session, hub, plan, by=by, reason=reason, dry_run=dry_run)
+
+
+def _worded(make: Callable[[], T]) -> T:
+    """Return what is made of the caller's words; what is wrong with them is wrong usage, not a finding."""
+    try:
+        return make()
+    except Malformed as error:
+        raise UsageError(error.message, place=error.place, mend=error.mend, code=error.code) from None
 
 
 def _parsed(text: str) -> Any:

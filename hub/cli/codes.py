@@ -147,6 +147,7 @@ CODES: dict[str, str] = {
     "csv-empty": "空のファイルで、見出しもありません",
     "csv-encoding": "その文字コードでは読めません",
     "csv-header": "見出しが正しくありません",
+    "csv-line-end": "行の終わりが CR だけです",
     "csv-quote": "引用符が閉じていないか、余分です",
     "csv-too-long": "行が長すぎます",
     "jsonl-encoding": "UTF-8 として読めない行です",

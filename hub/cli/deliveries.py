@@ -11,6 +11,7 @@ from hub.cli import filters, output
 from hub.cli.codes import error_of, in_words
 from hub.cli.session import Session
 from hub.cli.words import word
+from hub.errors import AmbiguousId, NotFound, UsageError
 from hub.stages import times
 
 
@@ -42,6 +43,7 @@ def listing(
         error=error,
     )
     with session.inquiry() as inquiry:
+        filters.refuse_unknown(session.city(), inquiry.named(), wanted.systems, wanted.types)
         page = inquiry.deliveries(wanted, limit=limit, cursor=cursor)
     session.answer(page, lambda: _write_list(page))
 
@@ -51,7 +53,12 @@ def show(
 ) -> None:
     """Show one delivery."""
     with session.inquiry() as inquiry:
-        found = inquiry.delivery(delivery)
+        try:
+            found = inquiry.delivery(delivery)
+        except AmbiguousId:
+            raise
+        except UsageError as error:  # an unknown name is answered alike, whatever it looks like
+            raise NotFound(f"there is no delivery {delivery}", mend=f"{error.mend}: hub deliveries list") from None
     session.answer(found, lambda: _write_delivery(found))
 
 

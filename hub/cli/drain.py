@@ -30,9 +30,9 @@ def drain(
 ) -> int:
     """Run until nothing is left."""
     limit = times.seconds(wait)
-    with session.kafka() as broker, session.hub(refuse_broken(session), broker) as hub:
+    with session.kafka() as broker, session.hub(refuse_broken(session), broker, patience=limit) as hub:
         report = patiently(hub, limit, close_windows=close_windows)
-    found = told(report)
+        found = {**told(report), "open": unsettled(hub)}
     session.answer(found, lambda: write(found))
     return 0 if report.clear else 1
 
@@ -80,6 +80,15 @@ def told(report: DrainReport) -> dict[str, Any]:
     }
 
 
+def unsettled(hub: Hub) -> dict[str, int]:
+    """Return how many dead letters and quarantine entries wait for a person, from this drain or before."""
+    from hub.ledger import quarantine
+    from hub.ledger.views import Views
+
+    dead = sum(count for _, _, count, _ in Views(hub.ledger).dead())
+    return {"dead": dead, "quarantine": quarantine.count(hub.ledger)}
+
+
 def write(found: dict[str, Any]) -> None:
     """Tell a person what the drain did and what is left."""
     output.line(word("drain.read", **found["read"]))
@@ -98,4 +107,5 @@ def write(found: dict[str, Any]) -> None:
     if left or not found["dispatched"]:
         output.line(word("drain.left", left=", ".join(left) or "events"))
     if found["clear"]:
-        output.line(word("drain.clear"))
+        waits = any(found["open"].values())
+        output.line(word("drain.clear-but", **found["open"]) if waits else word("drain.clear"))

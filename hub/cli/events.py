@@ -61,6 +61,7 @@ def listing(
         until=times.until(until, zone),
     )
     with session.inquiry() as inquiry:
+        filters.refuse_unknown(session.city(), inquiry.named(), wanted.source_systems, wanted.types)
         ask = inquiry.events if error is None else partial(_with_error, inquiry, error)
         page = ask(wanted, limit=limit, cursor=cursor)
     session.answer(page, lambda: _write_list(page))

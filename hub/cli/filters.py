@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from hub.cli.words import word
+from hub.errors import UsageError
+
+if TYPE_CHECKING:
+    from hub.settings.models import City
 
 T = TypeVar("T")
 
@@ -20,6 +24,20 @@ Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help=word(
 Error = Annotated[str | None, typer.Option("--error", metavar="TEXT", help=word("option.error"))]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help=word("option.limit"))]
 Cursor = Annotated[str | None, typer.Option("--cursor", metavar="CURSOR", help=word("option.cursor"))]
+
+
+def refuse_unknown(
+    city: City, named: tuple[frozenset[str], frozenset[str]], systems: tuple[str, ...], types: tuple[str, ...]
+) -> None:
+    """Raise `UsageError` for a system or type that neither the city nor its ledger (`named`: types, systems) knows."""
+    from hub.events.catalogue import TYPES
+    from hub.routing.tokens import did_you_mean
+
+    known = {"system": {*city.systems, *named[1]}, "event type": {*TYPES, *named[0]}}
+    for what, asked in {"system": systems, "event type": types}.items():
+        unknown = next((text for text in asked if text not in known[what]), None)
+        if unknown is not None:
+            raise UsageError(f"there is no {what} {unknown}", mend=did_you_mean(unknown, known[what]))
 
 
 def short(types: list[str] | None) -> tuple[str, ...]:

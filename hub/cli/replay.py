@@ -56,7 +56,9 @@ def replay(
             until=times.until(until, zone),
             error=error,
         )
-        plan = hub.foreman().replay(
+        foreman = hub.foreman()
+        filters.refuse_unknown(hub.city, foreman.named(), wanted.systems, wanted.types)
+        plan = foreman.replay(
             wanted,
             deliveries or (),
             now=rules == "now",

@@ -87,12 +87,18 @@ class Session:
             yield broker
 
     @contextlib.contextmanager
-    def hub(self, city: City | None = None, broker: LocalBroker | None = None) -> Iterator[Hub]:
-        """Give the city at work; `broker` is its local Kafka if that is starting already."""
+    def hub(
+        self, city: City | None = None, broker: LocalBroker | None = None, *, patience: float | None = None
+    ) -> Iterator[Hub]:
+        """Give the city at work; `broker` is its local Kafka if that is starting already.
+
+        `patience` is the most that a locked ledger is waited for, in seconds.
+        """
         city = city or self.city()
         from hub.app import Hub
+        from hub.ledger.engine import LOCKED
 
-        hub = Hub(city, broker)
+        hub = Hub(city, broker, lock_timeout=LOCKED if patience is None else min(LOCKED, patience))
         try:
             yield hub
         finally:

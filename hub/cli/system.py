@@ -11,7 +11,7 @@ import typer
 from hub.cli import output
 from hub.cli.session import Session
 from hub.cli.words import word
-from hub.errors import UsageError
+from hub.errors import NotFound, UsageError
 from hub.stages import times
 
 if TYPE_CHECKING:
@@ -37,12 +37,16 @@ def pause(session: Session, system: Target, reason: Reason, until: Until = None,
 
 
 def resume(session: Session, system: Target) -> None:
-    """Let a paused system be told again."""
+    """Let a paused system be told again; one that is not paused stays as it is."""
     from hub.ledger import pauses
 
-    with session.ledger() as ledger:
-        ended = pauses.resume(ledger, system)
-    session.answer(told(ended), lambda: output.line(word("system.resumed", **told(ended))))
+    try:
+        with session.ledger() as ledger:
+            found, said = told(pauses.resume(ledger, system)), "system.resumed"
+    except NotFound:
+        _known(session.city(), system)
+        found, said = {"system": system, "reason": None, "until": None, "by": None, "at": None}, "system.not-paused"
+    session.answer(found, lambda: output.line(word(said, **found)))
 
 
 def listing(session: Session) -> None:

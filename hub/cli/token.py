@@ -54,7 +54,8 @@ def revoke(
         valid = [each.name for each in tokens.listing(ledger, system) if each.revoked_at is None]
         chosen = [each for each in valid if name in (None, each)]
         if not chosen:
-            raise UsageError(f"there is no valid token {name or ''} of {system}", mend="hub token list")
+            named = f"token {name}" if name else "token"
+            raise UsageError(f"there is no valid {named} of {system}", mend="hub token list")
         for each in chosen:
             tokens.revoke(ledger, each)
     text = word("token.revoked", count=len(chosen), system=system)

@@ -476,6 +476,10 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "drain.fault": ("読めない情報源 {source}: {error}", "the source {source} cannot be read: {error}"),
     "drain.clear": ("すべて届きました", "everything is delivered"),
+    "drain.clear-but": (
+        "届けるものはもうありません (配達不能 {dead} 件、隔離 {quarantine} 件: hub morning)",
+        "nothing is left to deliver ({dead} dead letters, {quarantine} in quarantine: hub morning)",
+    ),
     "jobs.nothing": ("することはありません", "nothing to do"),
     "jobs.begun": ("作業 {no} を始めました: hub jobs show {no}", "job {no} has begun: hub jobs show {no}"),
     "jobs.approval": (
@@ -516,6 +520,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "morning.waiting": ("人の判断を待つもの（hub review）", "waits for a person (hub review)"),
     "morning.reported": ("全件データとの違い", "full extract differs"),
     "system.paused": ("{system} への配信を止めました", "{system} is paused"),
+    "system.not-paused": ("{system} は休止していません", "{system} is not paused"),
     "system.resumed": ("{system} への配信を再開します", "{system} is resumed"),
     "column.system": ("システム", "system"),
     "column.delivery": ("配達", "delivery"),

@@ -32,6 +32,7 @@ _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.
 _NAME = re.compile(r"[a-z0-9]+")
 _JSON_TYPE = re.compile(r"[a-zA-Z0-9.+-]+/([a-zA-Z0-9.-]+\+)?json\s*(;.*)?", re.IGNORECASE)
 _REFUSED = re.compile("[\x00-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
+_NO_REFERENCE = re.compile(r'[\s<>"{}|\\^`]|%(?![0-9A-Fa-f]{2})')  # RFC 3986; letters of any script pass
 _PERSONAL = frozenset(
     {"name", "kana", "address", "birthdate", "sex", "head", "partner", "informant", "guardian", "answers"}
 )
@@ -183,12 +184,15 @@ def _no_controls(name: str, value: str) -> None:
 
 def _source(obj: dict[str, Any], system: str | None) -> str:
     if system is None:
-        return _text(obj, "source")
+        text = _text(obj, "source")
+        if _NO_REFERENCE.search(text):
+            raise _attribute("source is no URI reference", "write it like /systems/juki, other signs as %XX")
+        return text
     own = _SYSTEMS + system
     if obj.get("source") in (None, own):
         return own
     raise Malformed(
-        f"source is not {own}", code="source-other", mend=f"leave source out, or publish without --as {system}"
+        f"source is not {own}", code="source-other", mend=f"leave source out: {system} reports its own events only"
     )
 
 

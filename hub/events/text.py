@@ -14,20 +14,23 @@ LARGEST_EVENT = 256 * 1024  # bytes of compact JSON
 _DIGITS_AS_ZERO = bytes(ord("0") if chr(byte) in "0123456789" else 0x20 for byte in range(256))
 _MANY_DIGITS = b"0" * 19
 _LONG_NUMBER = re.compile(rb"[-:,\[\s]\d{19}|^\d{19}")  # in a text it may be, too: then looking closer finds nothing
+_QUOTE_ESCAPED = re.compile(rb"\\u0022", re.IGNORECASE)  # written again, it is one sign more
 _BOM = b"\xef\xbb\xbf"
 
 
 def parse(text: bytes) -> Any:
     """Return the JSON value of UTF-8 text; a leading byte order mark is passed over.
 
-    Raises Malformed (`json`) with `line:column` as its place: not JSON, not UTF-8, a lone surrogate, a whole number
-    that does not fit 64 bits.
+    Raises Malformed (`json`), with `line:column` as its place where that is known: not JSON, not UTF-8, a lone
+    surrogate, a key that stands twice, a whole number that does not fit 64 bits.
     """
     text = text.removeprefix(_BOM)
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as fault:
         raise _not_json(text, fault) from None
+    if _quotes(text) != _quotes(orjson.dumps(value)) or _QUOTE_ESCAPED.search(text):
+        _refuse_twins(text)
     if _MANY_DIGITS in text.translate(_DIGITS_AS_ZERO) and _LONG_NUMBER.search(text):
         _refuse_huge_numbers(text)
     return value
@@ -66,7 +69,30 @@ def _not_json(text: bytes, fault: orjson.JSONDecodeError) -> Malformed:
         column = wrong.start - text.rfind(b"\n", 0, wrong.start)
         mend = "save it as UTF-8"
         return Malformed(f"not UTF-8 at byte {wrong.start + 1}", code="json", place=f"{line}:{column}", mend=mend)
-    return Malformed(f"not JSON: {fault.msg}", code="json", place=f"{fault.lineno}:{fault.colno}")
+    mend = "correct the text at this place"
+    return Malformed(f"not JSON: {fault.msg}", code="json", place=f"{fault.lineno}:{fault.colno}", mend=mend)
+
+
+def _quotes(text: bytes) -> int:
+    """Return how many quotes a text has: what is read and written again has fewer where a key stood twice."""
+    return text.count(b'"')
+
+
+def _refuse_twins(text: bytes) -> None:
+    """Raise for a key that an object names twice: nobody can tell which value is meant."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise Malformed(f"the key {twice[:100]} stands twice", code="json", mend="leave one of them")
+        return made
+
+    try:
+        json.loads(text, object_pairs_hook=once)
+    except RecursionError:
+        raise Malformed("nested too deeply", code="json", mend="nest it less") from None
 
 
 def _refuse_huge_numbers(text: bytes) -> None:

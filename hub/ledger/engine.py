@@ -21,6 +21,7 @@ from sqlalchemy.engine import Connection, Engine, make_url
 from hub.errors import ConfigurationError, Problem
 from hub.ledger.faults import unavailable
 
+LOCKED = 30.0  # seconds a lock is waited for, where nothing else is said
 _SQLITE_PRAGMAS = (
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
@@ -45,7 +46,7 @@ class Ledger:
     full) comes out as `LedgerUnavailable`. On SQLite, writers of one process queue here rather than in the database.
     """
 
-    def __init__(self, url: str, *, lock_timeout: float = 30.0) -> None:
+    def __init__(self, url: str, *, lock_timeout: float = LOCKED) -> None:
         self.url = url
         self._write_lock = threading.Lock()
         self.engine = _engine(url, lock_timeout)

@@ -175,7 +175,7 @@ def show(ledger: Ledger, no: int) -> Item:
     with ledger.read() as connection:
         row = connection.execute(sa.select(*columns).where(quarantine.c.no == no)).mappings().first()
     if row is None:
-        raise NotFound(f"no quarantine entry {no}")
+        raise NotFound(f"no quarantine entry {no}", mend="hub quarantine list")
     return Item(**{**row, "raw": bytes(row["raw"])})
 
 
@@ -191,7 +191,7 @@ def resolve(ledger: Ledger, no: int, status: str, note: str = "") -> None:
             .values(status=status, resolved_at=at, note=storable(note) or None)
         ).rowcount
     if not changed:
-        raise NotFound(f"no quarantine entry {no}")
+        raise NotFound(f"no quarantine entry {no}", mend="hub quarantine list")
 
 
 def count(ledger: Ledger, status: str = "open") -> int:
@@ -199,3 +199,11 @@ def count(ledger: Ledger, status: str = "open") -> int:
     query = sa.select(sa.func.count()).select_from(quarantine).where(quarantine.c.status == status)
     with ledger.read() as connection:
         return int(connection.execute(query).scalar_one())
+
+
+def waiting(ledger: Ledger) -> list[tuple[str, str, str, int, int]]:
+    """Return `(system, source, code, how many, since)` of what is open; `since` in milliseconds since 1970."""
+    group = (quarantine.c.system, quarantine.c.source, quarantine.c.code)
+    query = sa.select(*group, sa.func.count(), sa.func.min(quarantine.c.at)).where(quarantine.c.status == "open")
+    with ledger.read() as connection:
+        return [tuple(row) for row in connection.execute(query.group_by(*group).order_by(*group))]

@@ -171,6 +171,15 @@ class Views:
         rows = connection.execute(sa.select(name.c.no, name.c.name).where(name.c.kind == kind))
         return [no for no, text in rows if wanted(text)]
 
+    def named(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the types of the events there ever were (short), and the systems they came from or were to go to."""
+        with self.ledger.read() as connection:
+            rows = list(connection.execute(sa.select(name.c.kind, name.c.name)))
+            keys = connection.execute(sa.select(receiver.c.key)).scalars().all()
+        types = frozenset(text for kind, text in rows if kind == "type")
+        sources = (system_of(text) for kind, text in rows if kind == "source")
+        return types, frozenset((*sources, *(key.partition(".")[0] for key in keys)))
+
     # --- deliveries --------------------------------------------------------------------------------------------
 
     def states(self, positions: Iterable[int]) -> States:

@@ -18,11 +18,13 @@ from hub.events.catalogue import TYPES
 from hub.events.envelope import Event, event_from, identity
 from hub.routing.expressions import Compiled, Environment, ExpressionFault, Missing, compile_expression
 from hub.routing.identity import AGREES, PROVISIONAL, Known, Unidentified, checked, is_provisional, refused
-from hub.routing.tokens import did_you_mean
+from hub.routing.outline import MACROS
+from hub.routing.tokens import did_you_mean, tokens_of
 from hub.routing.values import Path, plain
 from hub.settings.models import Case, Publication, Source, System, Verify
 
 ROOTS = frozenset({"row"})
+_CHOICES = MACROS | {"?", "&&", "||", "has"}  # what may leave a part of an expression unread
 DIFFERENCE_ROOTS = ROOTS | {"was", "changed", "change", "batch"}  # of a row that was compared with what was known
 
 
@@ -73,6 +75,14 @@ class Expression:
     def paths(self) -> frozenset[Path]:
         """Return the static paths it reads."""
         return self._compiled.paths
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Return the columns it reads of every row, whatever else the row holds, each with the expression's place."""
+        if any(token.text in _CHOICES for token in tokens_of(self._compiled.source) if token.kind != "string"):
+            return {}
+        paths = (path for path in self._compiled.needed if path[0] == "row" and len(path) > 1)
+        return {path[1]: self._compiled.place for path in paths}
 
     def value(self, row: Mapping[str, Any], today: Callable[[], str]) -> Any:
         """Return the value, None when it is unknown. Raises Malformed: `column`, `expression`, or a function's name."""
@@ -151,6 +161,12 @@ class CaseMapper:
         """Return the static paths its expressions read."""
         own = [*self._data.values(), *self._target.values(), *([self._when] if self._when else [])]
         return frozenset(path for expression in own for path in expression.paths)
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Return the columns it reads of every row that becomes its event, each with the mapping's place."""
+        own = [*([self._when] if self._when else []), *self._data.values(), *self._target.values()]
+        return {name: place for expression in own for name, place in expression.columns.items()}
 
     def applies(self, row: Mapping[str, Any], today: Callable[[], str]) -> bool:
         """Say whether the row is of this kind; a test that is unknown says no. Raises Malformed."""
@@ -295,6 +311,13 @@ class Mapper:
         found = {path for expression in own if expression is not None for path in expression.paths}
         asked = self._asking.paths if self._asking is not None else frozenset()
         return frozenset(found.union(asked, *(case.paths for case in self._cases)))
+
+    @property
+    def needs(self) -> tuple[dict[str, str], ...]:
+        """Return, for each case that makes an event, the columns it reads of every row, with the mapping's places."""
+        own = [each for each in (self._subject, self._id or self._identity, self._sequence) if each is not None]
+        shared = {name: place for expression in own for name, place in expression.columns.items()}
+        return tuple({**shared, **case.columns} for case in self._cases if case.event is not None)
 
     @property
     def asks(self) -> bool:

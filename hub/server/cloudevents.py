@@ -36,7 +36,11 @@ def documents(headers: Iterable[tuple[bytes, bytes]], body: bytes) -> tuple[list
         raise _unsupported(f"the charset {charset[1]}")
     binary = b"ce-specversion" in named or b"ce-type" in named
     if media in {STRUCTURED, BATCH} or (media == "application/json" and not binary):
-        return _structured(media, parse(body))
+        value = parse(body)
+        if media == "application/json" and isinstance(value, dict) and "specversion" not in value:
+            mend = f"send an event as {STRUCTURED}, or its attributes as ce-* headers beside its data"
+            raise Malformed("the ce-* headers are missing, or the body is no CloudEvent", code="attribute", mend=mend)
+        return _structured(media, value)
     if binary and _JSON.fullmatch(media):
         return [_binary(named, media, body)], False
     raise _unsupported(f"the content type {media}" if media else "a body without content type")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -110,9 +110,14 @@ class Reader:
         if node.value is None:
             self.note(node.place, f"{what} has no value", "give it one, or remove the line")
             return None
-        return self.build(
-            model, node.under(short) if short and not isinstance(node.value, dict) else node, what, shapes
-        )
+        if not short or isinstance(node.value, dict):
+            return self.build(model, node, what, shapes)
+        before = len(self.problems)
+        built = self.build(model, node.under(short), what, shapes)
+        self.problems[before:] = [  # the short form does not hold the key that it stands for
+            replace(each, message=each.message.replace(f"`{short}`", what, 1)) for each in self.problems[before:]
+        ]
+        return built
 
     def with_options(
         self, model: type[M], node: Node, what: str, shapes: Mapping[str, Shape], apart: Mapping[str, Any], **given: Any

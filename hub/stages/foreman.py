@@ -119,6 +119,10 @@ class Foreman:
         self._amender().move(plan, self._rows([reference])[0], subject, right)
         return self._limited(plan, self._city.approval.correct, plan.counts["cancel"])
 
+    def named(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the event types and the systems that the ledger knows."""
+        return self._views.named()
+
     def values(self, reference: str) -> dict[str, Any]:
         """Return the values of an event as they stand; raises NotFound."""
         return self._amender().values(self._rows([reference])[0])

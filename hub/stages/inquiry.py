@@ -34,7 +34,7 @@ from hub.stages.rulebook import RuleBook
 from hub.stages.scene import attributes
 from hub.stages.silence import Silence
 from hub.stages.times import moment
-from hub.stages.told import told_of
+from hub.stages.told import Told, told_of
 from hub.stages.waiting import WaitingEvents
 
 __all__ = ["DeliveryFilter", "Inquiry"]
@@ -44,6 +44,8 @@ PAGE = 200  # events looked through at once
 LOOKED = 5_000  # events looked through for one page of a filtered list
 RELATIONS = ("duplicate_of", "corrects", "corrected_by", "replaces", "replaced_by", "identifies", "identified_by")
 NO_RELATIONS: Json = dict.fromkeys(RELATIONS)
+Begun = tuple[int, int, int]  # an event's position, and the receiver and job of the delivery that was shown last
+_NEWEST = (2**63 - 1, 2**63 - 2)  # what every event comes after
 CHANGING = frozenset({"cancels", "corrects", "enriches", "contradicts"})  # of relations between events
 
 
@@ -147,6 +149,10 @@ class Inquiry:
                 facts = merge(facts, said)
         return facts
 
+    def named(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the event types and the systems that the ledger knows."""
+        return self._views.named()
+
     def events(self, wanted: EventFilter, *, limit: int = 50, cursor: str | None = None) -> Json:
         """Return a page of events: `{"items": […], "next": cursor or null}`.
 
@@ -196,15 +202,18 @@ class Inquiry:
             return self._few(source, wanted, limit, cursor)
         events = events_of(wanted)
         items: list[Json] = []
-        after, looked = _after(cursor), 0
+        after, begun = _spot(cursor)
+        looked = 0
         while True:
-            rows = self._views.events(replace(events, after=after), PAGE)
-            for row, found in self._page(rows, wanted):
-                if items and len(items) + len(found) > limit:
-                    return {"items": items, "next": _cursor_text(after)}
-                items += found
+            rows = self._views.events(replace(events, after=(after[0], after[1] + (begun is not None))), PAGE)
+            for row, found in self._page(rows, wanted, begun):
+                room = limit - len(items)
+                if len(found) > room:
+                    following = _within(row, found, room) or _cursor_text(after)
+                    return {"items": items + _texts(found[:room]), "next": following}
+                items += _texts(found)
                 after = (row.recorded_at, row.pos)
-            looked += len(rows)
+            looked, begun = looked + len(rows), None
             if len(rows) < PAGE:
                 return {"items": items, "next": None}
             if looked >= LOOKED:
@@ -214,29 +223,36 @@ class Inquiry:
         self, source: Callable[[int, int], list[int]], wanted: DeliveryFilter, limit: int, cursor: str | None
     ) -> Json:
         """List from a small table of exceptions instead of looking through all events."""
-        before = after[1] if (after := _after(cursor)) else 2**63 - 1
+        (_, before), begun = _spot(cursor)
         items: list[Json] = []
         while True:
-            positions = source(PAGE, before)
-            for row, found in self._page(self._views.by_position(positions), wanted, narrow=True):
-                if items and len(items) + len(found) > limit:
-                    return {"items": items, "next": _cursor_text((0, before))}
-                items += found
+            positions = source(PAGE, before + (begun is not None))
+            for row, found in self._page(self._views.by_position(positions), wanted, begun, narrow=True):
+                room = limit - len(items)
+                if len(found) > room:
+                    following = _within(row, found, room) or _cursor_text((0, before))
+                    return {"items": items + _texts(found[:room]), "next": following}
+                items += _texts(found)
                 before = row.pos
+            begun = None
             if len(positions) < PAGE:
                 return {"items": items, "next": None}
 
     def _page(
-        self, rows: Sequence[Any], wanted: DeliveryFilter, *, narrow: bool = False
-    ) -> list[tuple[Any, list[Json]]]:
+        self, rows: Sequence[Any], wanted: DeliveryFilter, begun: Begun | None, *, narrow: bool = False
+    ) -> list[tuple[Any, list[Told]]]:
+        """Return the events with their deliveries that fit; of the event that was `begun`, those that follow."""
         states = self._views.states([row.pos for row in rows])
         flags = self._protected(rows)
         page = []
         for row in rows:
             told = told_of(row, states, self._book.__getitem__, flags)
+            if begun is not None and row.pos == begun[0]:
+                names = [(each.receiver, each.job) for each in told]
+                told = told[names.index(begun[1:]) + 1 :] if begun[1:] in names else told
             if narrow:
                 told = [each for each in told if concerns(each, wanted)]
-            page.append((row, [each.as_dict() for each in told if matches(each, wanted)]))
+            page.append((row, [each for each in told if matches(each, wanted)]))
         return page
 
     def delivery(self, key: str) -> Json:
@@ -269,19 +285,46 @@ def _cloud_event(entry: Entry, *, data: bool = True) -> Json:
     return {**event, "data": dict(Lazy(wire.data))} if data else event
 
 
+def _texts(found: Sequence[Told]) -> list[Json]:
+    return [each.as_dict() for each in found]
+
+
 def _cursor(row: Any) -> str:
     return _cursor_text((row.recorded_at, row.pos)) or ""
 
 
-def _cursor_text(after: tuple[int, int] | None) -> str | None:
+def _within(row: Any, found: Sequence[Told], shown: int) -> str | None:
+    """Return the cursor behind the last that was shown of an event's deliveries, None where none was."""
+    if not shown:
+        return None
+    last = found[shown - 1]
+    return _cursor_text((row.recorded_at, row.pos, last.receiver, last.job))
+
+
+def _cursor_text(after: tuple[int, ...] | None) -> str | None:
     return base64.urlsafe_b64encode(orjson.dumps(after)).decode() if after else None
 
 
 def _after(cursor: str | None) -> tuple[int, int] | None:
     if cursor is None:
         return None
+    recorded, pos = _numbers(cursor, 2)
+    return recorded, pos
+
+
+def _spot(cursor: str | None) -> tuple[tuple[int, int], Begun | None]:
+    """Return the event a page begins after; or the one that it goes on with, and the delivery shown last of it."""
+    if cursor is None:
+        return _NEWEST, None
+    recorded, pos, *last = _numbers(cursor, 2, 4)
+    return (recorded, pos), (pos, last[0], last[1]) if last else None
+
+
+def _numbers(cursor: str, *lengths: int) -> tuple[int, ...]:
     try:
-        recorded, pos = orjson.loads(base64.urlsafe_b64decode(cursor))
-        return int(recorded), int(pos)
+        numbers = tuple(int(number) for number in orjson.loads(base64.urlsafe_b64decode(cursor)))
     except (ValueError, TypeError):
-        raise UsageError(f"not a cursor of this list: {cursor}", mend="use the value of `next`") from None
+        numbers = ()
+    if len(numbers) not in lengths:
+        raise UsageError(f"not a cursor of this list: {cursor}", mend="use the value of `next`")
+    return numbers

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 import orjson
@@ -14,7 +16,7 @@ from hub.ledger.views import EventFilter, Views
 from hub.stages.times import moment
 
 Json = dict[str, Any]
-PAGE = 1000
+PAGE = 1000  # read at once; all pages are read
 
 
 def morning(ledger: Ledger) -> list[Json]:
@@ -71,16 +73,27 @@ def _intake(ledger: Ledger) -> Iterator[Json]:
         if each.fault is not None:
             why = f"{each.fault['message']} ({each.fault['mend']})" if each.fault.get("mend") else each.fault["message"]
             yield _item("source", f"{each.system}.{each.source}", 1, each.fault.get("since"), why, "hub status")
-    entries, _ = quarantine.listing(ledger, limit=PAGE)
-    for system, source in sorted({(entry.system, entry.source) for entry in entries}):
-        mine = [entry for entry in entries if (entry.system, entry.source) == (system, source)]
-        why = ", ".join(sorted({entry.code for entry in mine}))
-        name = ".".join(filter(None, (system, source)))
-        yield _item("quarantine", name, len(mine), min(entry.at for entry in mine), why, "hub quarantine list")
-    held, _ = batches.listing(ledger, statuses=("held", "missing"), limit=PAGE)
-    for item in held:
+    yield from _quarantine(ledger)
+    for item in _held(ledger):
         key = ".".join(filter(None, (item.system, item.source)))
         yield _item("batch", key, item.rows, item.first_seen, item.reason or item.status, f"hub batches show {item.id}")
+
+
+def _quarantine(ledger: Ledger) -> Iterator[Json]:
+    for (system, source), group in groupby(quarantine.waiting(ledger), key=lambda row: row[:2]):
+        found = list(group)
+        why = ", ".join(code for _, _, code, _, _ in found)
+        count, since = sum(row[3] for row in found), min(row[4] for row in found)
+        yield _item("quarantine", ".".join(filter(None, (system, source))), count, since, why, "hub quarantine list")
+
+
+def _held(ledger: Ledger) -> Iterator[batches.Item]:
+    cursor: str | None = None
+    while True:
+        found, cursor = batches.listing(ledger, statuses=("held", "missing"), limit=PAGE, cursor=cursor)
+        yield from found
+        if cursor is None:
+            return
 
 
 def _reviews(ledger: Ledger) -> Iterator[Json]:
@@ -88,8 +101,7 @@ def _reviews(ledger: Ledger) -> Iterator[Json]:
         do = f"hub review list --system {system} --status {status}"
         name = ".".join(filter(None, (system, source)))
         yield _item("waiting" if status == "waiting" else "reported", name, count, since, kind, do)
-    wanted = EventFilter(statuses=(event_code("awaiting-review"),))
-    for row in Views(ledger).events(wanted, PAGE):
+    for row in _awaiting(ledger):
         yield _item("review", "", 1, row.recorded_at, event_word(row.status), f"hub events show {row.id}")
 
 
@@ -109,3 +121,10 @@ def _characters(ledger: Ledger) -> Iterator[Json]:
         if each.kind == "text":
             do = f"hub deliveries list --system {each.receiver.partition('.')[0]} --status warning"
             yield _item("text", each.receiver, each.count, each.raised_at, each.code, do)
+
+
+def _awaiting(ledger: Ledger) -> Iterator[Any]:
+    wanted = EventFilter(statuses=(event_code("awaiting-review"),))
+    while found := Views(ledger).events(wanted, PAGE):
+        yield from found
+        wanted = replace(wanted, after=(found[-1].recorded_at, found[-1].pos))

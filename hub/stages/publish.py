@@ -166,7 +166,12 @@ class _Checker:
     def _event(self, document: Document) -> Event:
         if document.error is not None:
             raise document.error
-        event = event_from(document.value, city=self._city, system=self._system, now=self._now)
+        try:
+            event = event_from(document.value, city=self._city, system=self._system, now=self._now)
+        except Malformed as error:
+            if error.code == "source-other":
+                error.mend += f", or publish without --as {self._system}"
+            raise
         if self._system is not None:
             refuse_own(event)
         if self._facts_only:

@@ -112,6 +112,14 @@ async def test_deliveries_page_and_are_filtered(town_of):
 
     assert len(ids()) == 60
     assert len(ids(limit=1)) == 60
+    for limit in (1, 2, 7):
+        sizes, cursor = [], None
+        while not sizes or cursor is not None:
+            page = town.inquiry.deliveries(DeliveryFilter(), limit=limit, cursor=cursor)
+            cursor = page["next"]
+            sizes.append(len(page["items"]))
+        assert max(sizes) <= limit
+        assert sum(sizes) == 60
     assert len(ids(systems=("koki",))) == 20
     assert len(ids(statuses=("delivered",))) == 36
     assert len(ids(statuses=("planned",))) == 20

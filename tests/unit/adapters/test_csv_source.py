@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,12 +53,20 @@ def shape(rows: list[Row]) -> list[Any]:
         (b'a,b\n1,"open\n2,3\n4,5\n', ["csv-quote", ["2", "3"], ["4", "5"]]),
         (b'a,b\n1,"x"y\n2,3\n', ["csv-quote", ["2", "3"]]),
         (b'a,b\n1,"open\n2,"also\n3,4\n', ["csv-quote", "csv-quote", ["3", "4"]]),
-        (b"a,b\n" + b"x" * 100_000 + b",1\n2,3\n", ["csv-too-long", "csv-too-long", ["2", "3"]]),
+        (b"a,b\n" + b"x" * 100_000 + b",1\n2,3\n", ["csv-too-long", ["2", "3"]]),
+        (b"a,b\n" + b"x" * 300_000 + b",1\n2,3\n", ["csv-too-long", ["2", "3"]]),
+        (b"a,b\n" + b"x" * 2_500_000 + b",1\n2,3\n", ["csv-too-long"] * 3 + [["2", "3"]]),
+        (b"a,b\r1,2\r3,4\r", ["csv-line-end"]),
+        (b"a,b\r" + b"1,2\r" * 50_000, ["csv-line-end"]),
+        (b"a,b\r\n1,2\r3,4\r\n5,6\r\n", ["csv-line-end", ["5", "6"]]),
+        ("a,b\n1,2\n".encode("utf-16"), ["csv-encoding"]),
+        (b"\xfe\xff" + "a,b\n1,2\n".encode("utf-16-be"), ["csv-encoding"]),
         (b'a,b\n1,"open\n' + b"2,3\n" * 20_000, ["csv-quote"] + [["2", "3"]] * 20_000),
     ],
     ids=[
         "plain", "mark", "no last break", "quoted breaks", "header only", "empty", "header twice", "columns", "bytes",
         "bytes in a quoted break", "open quote", "quote in mid-cell", "two open quotes", "long line",
+        "longer line", "line of megabytes", "CR", "CR, long file", "CR in one line", "UTF-16", "UTF-16 big endian",
         "open quote, long file",
     ],
 )  # fmt: skip
@@ -67,13 +76,63 @@ def test_what_a_file_may_hold(tmp_path: Path, content: bytes, expected: list[Any
     assert [path.name for path in (tmp_path / "in" / "done").iterdir()] == ["a.csv"]
 
 
+def test_no_byte_of_a_line_that_is_too_long_is_lost_and_it_says_the_mend(tmp_path: Path) -> None:
+    line = b"x" * 2_500_000 + b",1\n"
+    drop(tmp_path, "a.csv", b"a,b\n" + line + b"2\n")
+    rows = read(source(tmp_path))
+    assert b"".join(row.raw for row in rows[:-1]) == line
+    assert [row.place for row in rows] == ["in/a.csv:2"] * 3 + ["in/a.csv:3"]
+    assert all(row.error and row.error.mend for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"a,b\r1,2\r", "a line break is a carriage return alone (CR) (line 1)"),
+        ("a,b\n".encode("utf-16"), "the file is UTF-16, which is not read"),
+    ],
+)
+def test_a_file_that_is_no_csv_says_what_it_is_in_the_hubs_words(tmp_path: Path, content: bytes, said: str) -> None:
+    drop(tmp_path, "a.csv", content)
+    (row,) = read(source(tmp_path))
+    assert row.error is not None
+    assert (row.error.message, bool(row.error.mend), row.raw) == (said, True, content)
+
+
+NEEDS = ({"番号": "systems/juki.yaml:4:3", "氏名": "systems/juki.yaml:5:3"}, {"番号": "systems/juki.yaml:4:3"})
+
+
+@pytest.mark.parametrize(
+    ("header", "mend"),
+    [
+        ("番,氏名", "correct the header or the mapping; columns: 番, 氏名"),
+        ("番号;氏名", "set `delimiter: \";\"` at the source: the only column is '番号;氏名'"),
+        ("番号\t氏名", "set `delimiter: \"\\t\"` at the source: the only column is '番号\\t氏名'"),
+    ],
+)
+def test_a_file_no_row_of_which_could_be_mapped_is_one_error(tmp_path: Path, header: str, mend: str) -> None:
+    content = "\n".join([header, *["1,守口"] * 30_000]).encode()
+    drop(tmp_path, "a.csv", content)
+    place = replace(site(tmp_path), needs=NEEDS)
+    (row,) = read(registry.open_source("csv", {"path": "in/*.csv"}, place))
+    assert row.error is not None
+    assert (row.error.code, row.error.mend, row.place, row.raw) == ("csv-header", mend, "in/a.csv", content)
+    assert "systems/juki.yaml:4:3" in row.error.message
+
+
+def test_a_column_only_some_cases_read_refuses_no_file(tmp_path: Path) -> None:
+    drop(tmp_path, "a.csv", "番号\n1\n".encode())
+    place = replace(site(tmp_path), needs=NEEDS)
+    assert shape(read(registry.open_source("csv", {"path": "in/*.csv"}, place))) == [["1"]]
+
+
 def test_rows_keep_their_bytes_and_lines(tmp_path: Path) -> None:
     drop(tmp_path, "a.csv", '番号,氏名\r\n1,"髙\n橋"\r\n2,x,y\r\n3,〜\r\n'.encode("cp932"))
     rows = read(source(tmp_path, encoding="cp932"))
     assert [row.place for row in rows] == ["in/a.csv:2", "in/a.csv:4", "in/a.csv:5"]
     assert [row.raw for row in rows] == ['1,"髙\n橋"\r\n'.encode("cp932"), b"2,x,y\r\n", "3,〜\r\n".encode("cp932")]
     assert rows[0].values == {"番号": "1", "氏名": "髙\n橋"}
-    assert str(rows[1].error) == "in/a.csv:4: 3 columns where the header has 2"
+    assert str(rows[1].error).startswith("in/a.csv:4: 3 columns where the header has 2 (write as many")
 
 
 def test_ibm_extension_bytes_are_kept_though_decoding_unifies_them(tmp_path: Path) -> None:

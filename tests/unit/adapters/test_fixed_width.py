@@ -151,6 +151,7 @@ def test_a_file_that_contradicts_itself_is_quarantined_whole(
 
 def test_a_large_file_that_is_refused_is_kept_byte_by_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_source, "ROWS", 1)
+    monkeypatch.setattr(file_source, "PART", 65_536)
     content = FILE.replace(b"\r\n2002", b"\r\n2001" * 40_000)
     drop(tmp_path, content)
     opened = source(tmp_path, WHOLE, after="keep")

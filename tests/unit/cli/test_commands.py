@@ -12,6 +12,7 @@ from hub.cli.main import COMMANDS, command_line
 from hub.errors import AmbiguousId, BrokerUnavailable, ConfigurationError, HubError, Problem
 from hub.ledger.engine import Ledger
 from hub.ledger.log import EventLog
+from hub.ledger.names import Names
 from hub.settings import front
 
 
@@ -234,10 +235,47 @@ def test_wrong_filters_are_exit_2(hub, city, noun, words):
     assert hub(noun, "list", "--city", city, *words).exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("words", "mend"),
+    [
+        (("events", "list", "--type", "resident.dead"), "did you mean resident.died?"),
+        (("deliveries", "list", "--type", "resident.move"), "did you mean resident.moved?"),
+        (("deliveries", "list", "--system", "zzzz"), "known: "),
+        (("cancel", "--system", "nobody", "--reason", "誤り"), "known: "),
+        (("replay", "--type", "resident.dyed", "--reason", "誤り"), "did you mean resident.died?"),
+    ],
+)
+def test_a_filter_that_names_nothing_is_exit_2_with_the_mend(hub, city, words, mend):
+    shown = hub(*words, "--city", city)
+    assert shown.exit_code == 2
+    assert mend in shown.stderr
+
+
+def test_a_source_that_is_no_system_of_the_city_but_has_events_passes(hub, city):
+    ledger = Ledger(f"sqlite:///{city}/var/ledger.db")
+    hub("events", "list", "--city", city)
+    Names(ledger, "source").number("/systems/elsewhere")
+    ledger.close()
+    assert hub("events", "list", "--system", "elsewhere", "--city", city).exit_code == 0
+
+
+def test_to_resume_what_is_not_paused_is_no_trouble(hub, city):
+    system = next((city / "systems").glob("*.yaml")).stem
+    for _ in range(2):
+        shown = hub("system", "resume", system, "--json", "--city", city)
+        assert (shown.exit_code, json.loads(shown.stdout)["system"]) == (0, system)
+    assert hub("system", "resume", "nope", "--city", city).exit_code == 2
+
+
+def test_right_values_that_are_no_json_are_wrong_usage(hub, city):
+    assert hub("correct", "x", "--reason", "誤り", "--data", "x", "--city", city).exit_code == 2
+
+
 def test_what_is_not_there_is_exit_1(hub, city):
     assert hub("events", "show", "x", "--city", city).exit_code == 1
     assert hub("deliveries", "show", "juki/x:kokuho.main:0", "--city", city).exit_code == 1
-    assert hub("deliveries", "show", "x", "--city", city).exit_code == 2
+    assert hub("deliveries", "show", "x", "--city", city).exit_code == 1
+    assert hub("explain", "x", "--city", city).exit_code == 1
     assert hub("quarantine", "show", "7", "--city", city).exit_code == 1
 
 
@@ -399,3 +437,11 @@ def test_a_wait_that_is_no_duration_starts_nothing(hub, city):
 def test_a_city_that_names_no_time_zone_has_the_usual_one(tmp_path, text):
     (tmp_path / "hub.yaml").write_text(text)
     assert front.timezone(tmp_path) == front.TIMEZONE
+
+
+def test_messages_have_no_holes(hub, city):
+    shown = hub("adapters", "show", "nope")
+    assert shown.stderr.startswith("there is no adapter `nope`")
+    system = next((city / "systems").glob("*.yaml")).stem
+    assert f"there is no valid token of {system}" in hub("token", "revoke", system, "--city", city).stderr
+    assert "hub quarantine list" in hub("quarantine", "show", "999", "--city", city).stderr

@@ -226,3 +226,35 @@ def test_larger_numbers_are_refused(number, form):
 
 def test_digits_in_a_text_are_no_number():
     assert parse(b'{"id":"123456789012345678901234567890"}') == {"id": "123456789012345678901234567890"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"a":1,"a":2}',
+        b'{"a":1,"a":1}',
+        b'{"x":[{"a":{"b":1}, "a" : 2}]}',
+        b'{"a":1,"\\u0061":2}',
+        b'{"a":1,"a":"\\u0022"}',
+        b'{"a":"\\u0022\\u0022","a":"\\u0022"}',
+    ],
+)
+def test_a_key_that_stands_twice_is_refused_by_name(text):
+    with pytest.raises(Malformed, match="the key a stands twice") as caught:
+        parse(text)
+    assert (caught.value.code, caught.value.mend) == ("json", "leave one of them")
+
+
+@pytest.mark.parametrize("value", [{"a": {"a": 1}}, [{"a": 1}, {"a": 2}], {"a": 'x"y', "b": '"a":1,"a":2'}, {"": ""}])
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_a_key_that_stands_once_in_each_object_is_none(value, ascii_only):
+    written = json.dumps(value, ensure_ascii=ascii_only)
+    assert parse(written.encode()) == value
+    assert parse(written.replace('\\"', "\\u0022").encode()) == value
+
+
+@pytest.mark.parametrize("text", [b"{", b'"\\ud800"'])
+def test_what_is_no_json_says_a_mend(text):
+    with pytest.raises(Malformed, match="not JSON") as caught:
+        parse(text)
+    assert caught.value.mend

@@ -213,3 +213,15 @@ def test_faults_do_not_quote_what_residents_are_called(moved):
     moved["data"].update(name="", birth_date="1980-13-01", kana=7, new_address={"text": "大日町", "zip": "5700003"})
     said = str(refused(moved))
     assert all(word not in said for word in ("1980", "大日町", "5700003"))
+
+
+@pytest.mark.parametrize("source", ["not a uri %%", "/systems/juki ", "a<b>", "/systems/100%", "a\\b", "a%2"])
+def test_a_source_that_is_no_uri_reference_is_refused(moved, source):
+    fault = refused({**moved, "source": source})
+    assert (fault.code, fault.message) == ("attribute", "source is no URI reference")
+    assert "/systems/juki" in fault.mend
+
+
+@pytest.mark.parametrize("source", ["/systems/juki", "juki", "urn:x:y", "https://a.example/b?c#d", "a%20b", "/守口"])
+def test_a_uri_reference_is_kept(moved, source):
+    assert read({**moved, "source": source}).source == source

@@ -280,3 +280,12 @@ def test_a_row_missing_from_a_full_extract_is_an_event_only_where_a_case_names_i
     assert isinstance(made("changed", renamed), Event)
     assert isinstance(made("missing", renamed), Ignored)
     assert made("missing", renamed, died).type == "resident.died"
+
+
+def test_the_columns_every_row_needs_are_those_no_choice_leaves_unread() -> None:
+    chosen = 'row.区分 == "1" ? row.氏名 : row.旧氏名'
+    case = Case(event="resident.moved", when='row.異動事由 == "20"', map={"name": chosen, "new_address": "row.住所"})
+    other = Case(event="resident.died", when='has(row.死亡日) && row.死亡日 != ""', map={"name": "row.氏名"})
+    needs = juki(case, other, IGNORED).needs
+    shared = {"宛名番号", "履歴番号", "異動日", "届出日"}
+    assert [set(need) for need in needs] == [shared | {"異動事由", "住所"}, shared | {"氏名"}]

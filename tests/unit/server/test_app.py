@@ -236,6 +236,7 @@ async def test_a_bad_part_refuses_the_whole_batch(http, city):
 async def test_another_systems_source_is_403(http, city):
     body = problem(await post(http, [died(1), died(2, source="/systems/koseki")], BATCH), 403)
     assert [error["index"] for error in body["errors"]] == [1]
+    assert "--as" not in str(body)
     assert city.published == []
 
 

@@ -86,3 +86,9 @@ def test_what_is_not_json_or_no_batch_or_no_utf8_is_malformed():
         read("application/cloudevents-batch+json", b"{}")
     with pytest.raises(Malformed):
         read("application/json", b"{}", ce_specversion="1.0", ce_id="%ff")
+
+
+def test_json_without_headers_that_is_no_event_says_both_ways_to_send_one():
+    with pytest.raises(Malformed, match=r"ce-\* headers are missing, or the body is no CloudEvent") as caught:
+        read("application/json", b'{"reason":"x"}')
+    assert "application/cloudevents+json" in caught.value.mend

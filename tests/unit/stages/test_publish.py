@@ -113,6 +113,7 @@ async def test_as_a_system_fills_the_source_and_refuses_others(ledger):
     items, _ = quarantine.listing(ledger)
     assert [(item.system, item.code) for item in items] == [("juki", "attribute"), ("juki", "source-other")]
     assert len(result.quarantined) == 2
+    assert "publish without --as juki" in items[1].message
 
 
 async def test_attributes_the_hub_reads_must_be_readable(ledger):
