@@ -10,6 +10,7 @@ from hub.cli.drain import write
 FOUND = {
     "clear": True,
     "read": {"rows": 1, "events": 1, "ignored": 0, "quarantined": 0},
+    "awaiting_identity": 0,
     "events": 1,
     "duplicates": 0,
     "unmatched": 0,
