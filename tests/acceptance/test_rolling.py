@@ -18,7 +18,7 @@ import sqlalchemy
 from tests.acceptance.conftest import Shell
 from tests.acceptance.test_zombies import eventually
 from tests.services import second_version
-from tests.services.second_version import FIELD
+from tests.services.second_version import FIELD, HEAD, POST, PRE
 
 RULE = "subscribes: [{id: death, on: resident.died, send: [name, died_on], because: 試験}]"
 TABLE = (
@@ -135,7 +135,7 @@ def test_two_versions_side_by_side_tell_everybody_once_and_in_order(rollout):
     assert (refused.returncode, "hub db upgrade --pre" in refused.stderr) == (2, True)
     assert new.json("db", "status", code=1)["state"] == "pre-open"
     rollout.report(old)
-    assert new.json("db", "upgrade", "--pre") == {"before": "0001", "now": "0002", "pre": [], "post": ["0003"]}
+    assert new.json("db", "upgrade", "--pre") == {"before": HEAD, "now": PRE, "pre": [], "post": [POST]}
     assert new.json("db", "status", code=1)["state"] == "post-open"
     assert old.json("db", "status")["state"] == "ahead"
     rollout.settle()
@@ -152,21 +152,21 @@ def test_two_versions_side_by_side_tell_everybody_once_and_in_order(rollout):
     # Both dispatch, and the older one delivers what the newer one planned.
     newer = _running(new)
     _until_both_plan(rollout)
-    assert rollout.owners() == {"0001"}
+    assert rollout.owners() == {HEAD}
     refused = new("db", "upgrade", "--post")
     assert (refused.returncode, "older processes still deliver" in refused.stderr) == (2, True)
 
     # Now the other way round: another process of the older version comes, and the newer one delivers.
     _end(older)
-    eventually(lambda: rollout.owners() == {"0003"})
+    eventually(lambda: rollout.owners() == {POST})
     older = _running(old)
     _until_both_plan(rollout)
-    assert rollout.owners() == {"0003"}
+    assert rollout.owners() == {POST}
     assert old.json("status")["receivers"]
 
     # When all are new, the rest; and no older one begins any more.
     _end(older)
-    assert new.json("db", "upgrade", "--post")["now"] == "0003"
+    assert new.json("db", "upgrade", "--post")["now"] == POST
     for words in (("drain",), ("status",), ("events", "list")):
         refused = old(*words)
         assert (refused.returncode, "newer hub" in refused.stderr) == (2, True), words

@@ -10,13 +10,15 @@ import shutil
 from pathlib import Path
 
 import hub
+from hub.ledger.revision import HEAD, NEEDS
 
+PRE, POST = f"{int(HEAD) + 1:04d}", f"{int(HEAD) + 2:04d}"
 FIELD = "place_of_death"
 _TEXT = 'Annotated[str, Says("死亡地", "place of death", "name")]'
 _EDITS: dict[str, tuple[tuple[str, str], ...]] = {
     "ledger/revision.py": (
-        ('HEAD: Final = "0001"', 'HEAD: Final = "0003"'),
-        ('NEEDS: Final = "0001"', 'NEEDS: Final = "0002"'),
+        (f'HEAD: Final = "{HEAD}"', f'HEAD: Final = "{POST}"'),
+        (f'NEEDS: Final = "{NEEDS}"', f'NEEDS: Final = "{PRE}"'),
     ),
     "ledger/tables.py": (
         (
@@ -51,13 +53,13 @@ _EDITS: dict[str, tuple[tuple[str, str], ...]] = {
         ("        enabled=subscription.enabled,\n", '        enabled=subscription.enabled,\n        note="0002",\n'),
     ),
 }
-_PRE = '''"""Adds what 0003 needs."""
+_PRE = f'''"""Adds what {POST} needs."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "{PRE}"
+down_revision = "{HEAD}"
 phase = "pre"
 
 
@@ -67,12 +69,12 @@ def upgrade() -> None:
         op.add_column(table, sa.Column("made_by", sa.Text(), nullable=True))
     op.create_table("extra", sa.Column("no", sa.Integer(), primary_key=True))
 '''
-_POST = '''"""Takes away what nobody needs."""
+_POST = f'''"""Takes away what nobody needs."""
 
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "{POST}"
+down_revision = "{PRE}"
 phase = "post"
 
 
@@ -93,6 +95,6 @@ def make(folder: Path) -> Path:
             text = text.replace(before, after)
         (package / name).write_text(text, encoding="utf-8")
     versions = package / "ledger" / "migrations" / "versions"
-    (versions / "0002_more.py").write_text(_PRE, encoding="utf-8")
-    (versions / "0003_less.py").write_text(_POST, encoding="utf-8")
+    (versions / f"{PRE}_more.py").write_text(_PRE, encoding="utf-8")
+    (versions / f"{POST}_less.py").write_text(_POST, encoding="utf-8")
     return folder

@@ -153,7 +153,7 @@ class Office(World):
     def _opener(self, receiver: Any) -> Any:
         hub = Hub.__new__(Hub)  # for the expressions that sinks are lent, as the composition root makes them
         hub.city, hub.environment = self.city, Environment()
-        port = self.topic if receiver.adapter == "kafka" else hub._lent(receiver, None)
+        port = self.topic if receiver.adapter == "kafka" else hub._lent(receiver, None, 0)
         rules = self.city.systems[receiver.system].subscribes
         fields = tuple(dict.fromkeys(item.name for rule in rules for item in sent(rule.send)))
         site = Site(self.folder, ZONE, receiver.system, receiver.name, "moriguchi", fields, "hub", self.city.layouts)
