@@ -23,6 +23,7 @@ class SourceCase(ABC):
     adapter: type[Adapter]
     secrets: tuple[str, ...] = ()  # texts in its settings that nobody may read in a log or an error
     traced: bool = True  # its memory can be told from its system's: no server that needs much runs in this process
+    share: float = 0.75  # of a unit's rows that may be in memory at a time
 
     def close(self) -> None:  # noqa: B027 — most have nothing to end
         """End what the case has started."""

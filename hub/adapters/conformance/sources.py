@@ -17,7 +17,6 @@ from hub.errors import Malformed, Transient
 MANY = 4500  # records: several batches for every source here
 SEVERAL = 2100  # records: two batches
 BULK = 6000  # records, of which only a share may be in memory at a time
-SHARE = 0.75
 
 
 def _read(source: Source, after: dict[str, Any] | None) -> tuple[list[Row], list[Any]]:
@@ -172,7 +171,7 @@ def reads_in_constant_memory(case: SourceCase) -> None:
     finally:
         tracemalloc.stop()
     expect(number == BULK, "rows were lost")
-    expect(peak < SHARE * whole, f"{peak} bytes were held at once, where all rows together have {whole}")
+    expect(peak < case.share * whole, f"{peak} bytes were held at once, where all rows together have {whole}")
 
 
 def nothing_secret_is_said(case: SourceCase) -> None:

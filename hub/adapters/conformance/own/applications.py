@@ -19,7 +19,7 @@ NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # 
 class ApplicationSourceCase(SourceCase):
     """ZIP files, each with a list of submissions and an attachment."""
 
-    traced = False  # a list is one JSON document, read whole; its size is bounded
+    share = 0.9  # a list is one JSON document, read whole; its size is bounded
 
     adapter = registry.find("online_application")
 
