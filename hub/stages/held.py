@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from hub.ledger.engine import Ledger
 from hub.ledger.status import event_code
 from hub.ledger.views import EventFilter
 from hub.stages import spool
-from hub.stages.clock import timestamp
+from hub.stages.times import moment
 
 STATUS = "held-batch"
 _CURSOR = re.compile(r"held-(?P<no>[0-9]+)-(?P<offset>[0-9]+)")
@@ -50,7 +49,7 @@ class HeldEvents:
                     continue
                 if len(items) == limit:
                     return items, f"held-{item.no}-{start}"
-                items.append(_listed(wire, item))
+                items.append(listed(wire, status=STATUS, batch=item.id, at=item.last_seen))
         return items, None
 
     def _batches(self, wanted: EventFilter, upto: int | None) -> Iterator[Item]:
@@ -85,7 +84,8 @@ def _fits(wire: Wire, wanted: EventFilter) -> bool:
     )
 
 
-def _listed(wire: Wire, item: Item) -> Json:
+def listed(wire: Wire, *, status: str, batch: str | None, at: int) -> Json:
+    """Return an event that is not in Kafka yet as lists show it; `at` in milliseconds since 1970."""
     more = {"sequence": wire.sequence} if wire.sequence is not None else {}
     return {
         "specversion": "1.0",
@@ -95,9 +95,9 @@ def _listed(wire: Wire, item: Item) -> Json:
         "subject": wire.subject,
         "time": wire.time,
         **more,
-        "batchid": item.id,
-        "status": STATUS,
-        "recorded_at": timestamp(datetime.fromtimestamp(item.last_seen / 1000, UTC)),
-        "batch": item.id,
+        "batchid": batch,
+        "status": status,
+        "recorded_at": moment(at),
+        "batch": batch,
         "deliveries": 0,
     }

@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from hub.events.wire import decode, type_of
+from hub.events.wire import decode
 from hub.ledger import reviews
 from hub.ledger.engine import Ledger
 from hub.ledger.reviews import Item
 from hub.ledger.status import event_code
 from hub.ledger.views import EventFilter
-from hub.stages.times import moment
+from hub.stages.held import listed
 
 STATUS = "awaiting-review"
 END = "review-0"  # the cursor after the last one
@@ -73,20 +73,5 @@ def _fits(event: Json, wanted: EventFilter) -> bool:
 
 
 def _listed(text: str, item: Item) -> Json:
-    wire = decode(text.encode())
-    more = {"sequence": wire.sequence} if wire.sequence is not None else {}
-    return {
-        "specversion": "1.0",
-        "id": wire.id,
-        "source": wire.source,
-        "type": type_of(wire.type)[0],
-        "subject": wire.subject,
-        "time": wire.time,
-        **more,
-        "batchid": item.batch_id,
-        "status": STATUS,
-        "recorded_at": moment(item.at),
-        "batch": item.batch_id,
-        "deliveries": 0,
-        "review": item.no,
-    }
+    shown = listed(decode(text.encode()), status=STATUS, batch=item.batch_id, at=item.at)
+    return {**shown, "review": item.no}
