@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-COLLECT_AFTER = 100_000  # new objects; records pass through in large numbers and hold no cycles
+COLLECT_AFTER = 1_000_000  # new objects; records pass through in large numbers and hold no cycles
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

@@ -5,8 +5,10 @@ The facts at a date, as known at a position, are the merge of the standing rows 
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -16,47 +18,58 @@ from hub.events.facts import empty, merge
 from hub.ledger.log import EventLog, Homes
 
 Path = tuple[str, ...]
-Row = tuple[str, int, int, dict[str, Any]]  # valid_from, place, pos, delta
+Row = tuple[str, int, int, bytes]  # valid_from, place, pos, delta as JSON
 
 
 class _Known:
-    """The fact rows of one resident, and their fold."""
+    """The fact rows of one resident, and their fold, which is made when somebody asks for it."""
 
-    __slots__ = ("folded", "last", "rows")
+    __slots__ = ("_folded", "_upto", "rows")
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
-        self.folded: dict[str, Any] = {}
-        self.last: tuple[str, int] = ("", 0)
+        self._folded: dict[str, Any] = {}
+        self._upto = 0  # rows that are in the fold
 
     def add(self, row: Row) -> None:
-        self.rows.append(row)
-        if row[:2] >= self.last and self.folded:
-            self.folded = merge(self.folded, row[3])
-            self.last = row[:2]
+        """Add a row in its place: the rows stand in order."""
+        rows = self.rows
+        if rows and row[:3] < rows[-1][:3]:
+            self._upto = 0
+            insort(rows, row, key=_order)
         else:
-            self._again()
+            rows.append(row)
 
     def drop(self, positions: Collection[int]) -> None:
+        """Take rows out."""
         self.rows = [row for row in self.rows if row[2] not in positions]
-        self._again()
-
-    def _again(self) -> None:
-        self.rows.sort(key=lambda row: row[:3])
-        self.folded = self._fold(self.rows)
-        self.last = self.rows[-1][:2] if self.rows else ("", 0)
-
-    @staticmethod
-    def _fold(rows: Iterable[Row]) -> dict[str, Any]:
-        facts = empty()
-        for _, _, _, said in rows:
-            facts = merge(facts, said)
-        return facts
+        self._upto = 0
 
     def at(self, date: str) -> dict[str, Any]:
-        if date >= self.last[0]:
-            return self.folded
-        return self._fold(row for row in self.rows if row[0] <= date)
+        """Return what holds on a date."""
+        rows = self.rows
+        if rows and date < rows[-1][0]:
+            return _fold(empty(), (row for row in rows if row[0] <= date))
+        if self._upto < len(rows):
+            self._folded = _fold(self._folded if self._upto else empty(), islice(rows, self._upto, None))
+            self._upto = len(rows)
+        return self._folded
+
+
+def _fold(facts: dict[str, Any], rows: Iterable[Row]) -> dict[str, Any]:
+    for row in rows:
+        facts = merge(facts, _said(row))
+    return facts
+
+
+def _order(row: Row) -> tuple[str, int, int]:
+    return row[:3]
+
+
+def _said(row: Row) -> dict[str, Any]:
+    """Return what a fact row says; rows are kept as they are written, since most are never asked."""
+    said: dict[str, Any] = orjson.loads(row[3])
+    return said
 
 
 class FactBook:
@@ -76,7 +89,7 @@ class FactBook:
         for subject in missing:
             self._known[subject] = _Known()
         for subject, pos, valid_from, place, said in self._log.facts(missing):
-            self._known[subject].add((valid_from, place, pos, orjson.loads(said)))
+            self._known[subject].add((valid_from, place, pos, bytes(said)))
         for subject in subjects:
             self._known.move_to_end(subject)
 
@@ -92,15 +105,20 @@ class FactBook:
         known = self._known.get(subject)
         return known.at(date) if known is not None and known.rows else self._nobody
 
-    def learn(self, subject: str, pos: int, valid_from: str, delta: dict[str, Any], place: int) -> None:
-        """Add what an event of the running batch says; `place` orders it among others of the same date."""
-        self._known.setdefault(subject, _Known()).add((valid_from, place, pos, delta))
+    def learn(self, subject: str, pos: int, valid_from: str, delta: bytes, place: int) -> None:
+        """Add what an event of the running batch says (JSON); `place` orders it among others of the same date.
+
+        Of a resident who is not loaded nothing is remembered: the ledger will have it.
+        """
+        known = self._known.get(subject)
+        if known is not None:
+            known.add((valid_from, place, pos, delta))
 
     def moved_since(self, subject: str, valid_from: str, place: int, today: str) -> bool:
         """Say whether something of a later date, which has come, is known of where a resident lives."""
         known = self._known.get(subject)
         rows = known.rows if known is not None else ()
-        later = (row[3] for row in rows if row[:2] > (valid_from, place) and row[0] <= today)
+        later = (_said(row) for row in rows if row[:2] > (valid_from, place) and row[0] <= today)
         return any(_HOME.intersection(said.get("resident") or ()) for said in later)
 
     def void(self, subject: str, positions: Collection[int]) -> None:

@@ -291,7 +291,7 @@ def select_in(connection: Connection, sqlite: bool, query: str, values: list[Any
     raw: Any = connection.connection.driver_connection
     if not sqlite:
         with raw.cursor(binary=True) as cursor:
-            cursor.execute(query + " = ANY(%s)", (values,))
+            cursor.execute(f"{query} = ANY(%t::{_array_of(values)})", (_literal(values),))
             return list(cursor.fetchall())
     rows: list[Any] = []
     for start in range(0, len(values), 900):
@@ -299,6 +299,17 @@ def select_in(connection: Connection, sqlite: bool, query: str, values: list[Any
         marks = ",".join("?" * len(part))
         rows.extend(raw.execute(f"{query} IN ({marks})", part).fetchall())
     return rows
+
+
+def _array_of(values: Sequence[Any]) -> str:
+    return "bigint[]" if isinstance(values[0], int) else "text[]"
+
+
+def _literal(values: Sequence[Any]) -> str:
+    """Return PostgreSQL's text form of an array of numbers or texts (its manual, 8.15.6); driver's own takes longer."""
+    if isinstance(values[0], int):
+        return "{" + ",".join(map(str, values)) + "}"
+    return "{" + ",".join(['"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"' for value in values]) + "}"
 
 
 def _insert_sqlite(raw: Any, batch: DispatchBatch) -> None:

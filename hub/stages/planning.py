@@ -127,7 +127,7 @@ class Planner:
         self._day = self._today
         subjects = {new.wire.subject for new in news}
         if self._paths:
-            self._facts.load(subjects)
+            self._facts.load(subjects if self._households else {n.wire.subject for n in news if not n.wire.hubfactsonly})
         missing = [subject for subject in subjects if subject not in self._standing]
         for subject in missing:
             self._standing[subject] = {}
@@ -287,8 +287,9 @@ class Planner:
         learnt = self._kept.of(name, data)
         if learnt:
             subject, effective = new.wire.subject, data.get("effective_on") or new.wire.time[:10]
-            self._facts.learn(subject, new.pos, effective, learnt, place)
-            batch.facts.append((subject, new.pos, effective, place, orjson.dumps(learnt)))
+            said = orjson.dumps(learnt)
+            self._facts.learn(subject, new.pos, effective, said, place)
+            batch.facts.append((subject, new.pos, effective, place, said))
 
     def _house(self, moved: list[tuple[str, str, int]], batch: DispatchBatch) -> None:
         self._facts.settle(moved)
