@@ -11,11 +11,15 @@ T = TypeVar("T")
 COLLECT_AFTER = 1_000_000  # new objects; records pass through in large numbers and hold no cycles
 
 
+def collect_seldom() -> None:
+    """Let the collector look for cycles seldom: also what a command loads, and what a job goes through, holds none."""
+    gc.set_threshold(COLLECT_AFTER, 50, 50)
+
+
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end on the fastest loop there is, with what is loaded out of the collector's sight."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(COLLECT_AFTER, 50, 50)
     try:
         return _loop()(work)
     finally:

@@ -45,6 +45,7 @@ from hub.cli import (
     trial,
 )
 from hub.cli.command import Body, build
+from hub.cli.loop import collect_seldom
 
 COMMANDS: dict[str, Body] = {
     "init": init.init,
@@ -137,6 +138,7 @@ def command_line(words: Sequence[str] = ()) -> typer.Typer:
 
 def main() -> None:
     """Run the command that was typed."""
+    collect_seldom()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a narrow locale must not end a command

@@ -78,13 +78,16 @@ def next_of(ledger: Ledger, receiver: int, limit: int, kinds: Collection[str]) -
         .limit(limit)
     )
     with ledger.read() as connection:
-        return [_command(row) for row in connection.execute(query).mappings()]
+        asked: dict[int, dict[str, Any]] = {}  # what the jobs said, read once
+        return [_command(row, asked) for row in connection.execute(query)]
 
 
-def _command(row: Any) -> Command:
-    payload = bytes(row["payload"]) if row["payload"] is not None else None
-    asked = (row["no"], row["job"], row["kind"], row["pos"], row["target"], payload)
-    return Command(*asked, orjson.loads(row["args"]), row["by"], row["reason"])
+def _command(row: Any, asked: dict[int, dict[str, Any]]) -> Command:
+    args = asked.get(row.job)
+    if args is None:
+        args = asked[row.job] = orjson.loads(row.args)
+    payload = bytes(row.payload) if row.payload is not None else None
+    return Command(row.no, row.job, row.kind, row.pos, row.target, payload, args, row.by, row.reason)
 
 
 def known(ledger: Ledger, receiver: int, positions: Collection[int], *, judged: bool = True) -> Known:

@@ -8,14 +8,16 @@ the same transaction go through.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from hub.ledger import bulk
+from hub.ledger.bulk import Insertion
 from hub.ledger.engine import Ledger, storable
 from hub.ledger.log import EventLog, Logged, select_in
 from hub.ledger.places import OFFSET_BITS
@@ -23,6 +25,7 @@ from hub.ledger.states import answers_over
 from hub.ledger.status import ANSWERS, BREAKER, CONFIRMED, EARLIER_WAITING, REPLACEABLE, UNANSWERED, WARNING
 from hub.ledger.tables import outcome, position, receiver
 
+K = TypeVar("K")
 LEASE = 10_000  # milliseconds
 _FOLLOWING = frozenset({EARLIER_WAITING, BREAKER})
 
@@ -316,29 +319,31 @@ def _lease(row: Any) -> Lease:
 _HEAD = "UPDATE receiver SET cursor = ?, next_no = ?, next_batch = ?, state = ?"
 _WHERE = " WHERE no = ? AND epoch = ? AND owner = ?"
 _INTENT = ", intent_batch = ?, intent_token = ?, intent_members = ?"
-_PENDING = (
-    "INSERT INTO pending(receiver, pos, job, subject, status, detail, since, due, attempts, no, payload, put_by) "
-    "VALUES (?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (receiver, pos, job) DO UPDATE SET status = excluded.status, "
-    "detail = excluded.detail, since = excluded.since, due = excluded.due, attempts = excluded.attempts, "
-    "no = excluded.no, "
-    "payload = excluded.payload, put_by = excluded.put_by"
+_PENDING = Insertion(
+    "pending(receiver, pos, job, subject, status, detail, since, due, attempts, no, payload, put_by)",
+    ("int", "bigint", "int", "text", "smallint", "text", "bigint", "bigint", "int", "bigint", "bytea", "int"),
+    "ON CONFLICT (receiver, pos, job) DO UPDATE SET status = excluded.status, detail = excluded.detail, "
+    "since = excluded.since, due = excluded.due, attempts = excluded.attempts, no = excluded.no, "
+    "payload = excluded.payload, put_by = excluded.put_by",
 )
-_RELEASE = "DELETE FROM pending WHERE receiver = ? AND pos = ? AND job = ?"
-_FAILURE = (
-    "INSERT INTO attempt(receiver, pos, job, n, at, kind, code, message) VALUES (?,?,?,?,?,?,?,?) "
+_RELEASE = "DELETE FROM pending WHERE receiver = ? AND job = ? AND pos"
+_FAILURE = Insertion(
+    "attempt(receiver, pos, job, n, at, kind, code, message)",
+    ("int", "bigint", "int", "int", "bigint", "text", "text", "text"),
     "ON CONFLICT (receiver, pos, job, n) DO UPDATE SET at = excluded.at, kind = excluded.kind, "
-    "code = excluded.code, message = excluded.message"  # one that did not reach the system has no number of its own
+    "code = excluded.code, message = excluded.message",  # one that did not reach the system has no number of its own
 )
 
 
-_OBEYED = "UPDATE command SET done_at = ?, result = ? WHERE no = ?"
+_OBEYED = "UPDATE command SET done_at = ?, result = ? WHERE no"
 _PAUSE = (
     'INSERT INTO pause(key, until, reason, "by", at) '
     "SELECT key, CAST(NULL AS BIGINT), ?, 'hub', ? FROM receiver WHERE no = ? "
     'ON CONFLICT (key) DO UPDATE SET until = NULL, reason = excluded.reason, "by" = excluded."by", at = excluded.at'
 )
-_NOTED = (
-    "INSERT INTO command(job, receiver, kind, pos, target, payload, at, done_at, result) VALUES (?,?,?,?,?,?,?,?,?)"
+_NOTED = Insertion(
+    "command(job, receiver, kind, pos, target, payload, at, done_at, result)",
+    ("int", "int", "text", "bigint", "bigint", "bytea", "bigint", "bigint", "text"),
 )
 # Only an ending that a person may take back is replaced, or by an answer what was delivered (`hub.ledger.states`);
 # meeting any other is a fault that must not pass unseen. What was taken keeps when and in which batch it was delivered.
@@ -368,13 +373,19 @@ _ENDED = (
 class _Writer:
     """The statements of a settlement; the two dialects differ in marks and in how many rows go in at once."""
 
+    sqlite: bool
+
     def __init__(self, raw: Any) -> None:
         self.raw = raw
+
+    def insert(self, what: Insertion, rows: Sequence[Sequence[Any]]) -> None:
+        what.run(self.raw, rows, sqlite=self.sqlite)
 
     def run(self, statement: str, values: Sequence[Any]) -> int:
         raise NotImplementedError
 
-    def many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+    def each(self, statement: str, values: Sequence[Any], numbers: Sequence[int]) -> None:
+        """Run a statement that ends with the column that holds one of these numbers."""
         raise NotImplementedError
 
     def finished(self, number: int, done: Finished) -> None:
@@ -399,42 +410,46 @@ class _Writer:
         number = one.receiver
         for done in one.finished:
             self.finished(number, done)
-        if one.released:
-            self.many(_RELEASE, [(number, pos, job) for pos, job in one.released])
+        for job, positions in _grouped((job, pos) for pos, job in one.released):
+            self.each(_RELEASE, (number, job), positions)
         if one.holds:
-            self.many(
+            holds = {(hold.pos, hold.job): hold for hold in one.holds}.values()
+            self.insert(
                 _PENDING,
                 [
                     (
                         *(number, h.pos, h.job, h.subject, h.status, storable(h.detail)),
                         *(h.since, h.due, h.attempts, h.no, h.payload, h.put_by),
                     )
-                    for h in one.holds
+                    for h in holds
                 ],
             )
             if count := self.ended(number, one.holds):
                 raise RuntimeError(f"{count} of {len(one.holds)} deliveries that are to wait had ended before")
         if one.failures:
-            self.many(
+            failures = {(f.pos, f.job, f.n): f for f in one.failures}.values()
+            self.insert(
                 _FAILURE,
-                [(number, f.pos, f.job, f.n, f.at, f.kind, f.code, storable(f.message)) for f in one.failures],
+                [(number, f.pos, f.job, f.n, f.at, f.kind, f.code, storable(f.message)) for f in failures],
             )
-        if one.obeyed:
-            now = now_ms()
-            self.many(_OBEYED, [(now, result, command) for command, result in one.obeyed])
+        now = now_ms()
+        for result, commands in _grouped((result, command) for command, result in one.obeyed):
+            self.each(_OBEYED, (now, result), commands)
         if one.noted:
             noted = [(n.job, number, n.kind, n.pos, n.target, n.payload, n.at, n.at, n.result) for n in one.noted]
-            self.many(_NOTED, noted)
+            self.insert(_NOTED, noted)
         if one.pause:
             self.run(_PAUSE, [one.pause, now_ms(), number])
 
 
 class _SqliteWriter(_Writer):
+    sqlite = True
+
     def run(self, statement: str, values: Sequence[Any]) -> int:
         return int(self.raw.execute(statement, values).rowcount)
 
-    def many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
-        self.raw.executemany(statement, rows)
+    def each(self, statement: str, values: Sequence[Any], numbers: Sequence[int]) -> None:
+        self.raw.executemany(statement + " = ?", [(*values, number) for number in numbers])
 
     def finished(self, number: int, done: Finished) -> None:
         pairs = orjson.dumps(list(zip(done.positions, done.numbers, strict=True))).decode()
@@ -453,26 +468,37 @@ class _SqliteWriter(_Writer):
 
 
 class _PostgresWriter(_Writer):
+    sqlite = False
+
     def run(self, statement: str, values: Sequence[Any]) -> int:
         return int(self.raw.execute(statement.replace("?", "%s"), values).rowcount)
 
-    def many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
-        with self.raw.cursor() as cursor:
-            cursor.executemany(statement.replace("?", "%s"), rows)
+    def each(self, statement: str, values: Sequence[Any], numbers: Sequence[int]) -> None:
+        self.run(statement + " = ANY(%t::bigint[])", (*values, bulk.array(numbers)))
 
     def finished(self, number: int, done: Finished) -> None:
         cursor = self.raw.execute(
             "INSERT INTO outcome(receiver, pos, job, status, at, batch, no) "
-            "SELECT %b, pos, %b, %b, %b, %b, no FROM unnest(%b::bigint[], %b::bigint[]) AS t(pos, no)" + _over(done),
-            (number, done.job, done.status, done.at, done.batch, list(done.positions), list(done.numbers)),
+            "SELECT %b, pos, %b, %b, %b, %b, no FROM unnest(%t::bigint[], %t::bigint[]) AS t(pos, no)" + _over(done),
+            (
+                *(number, done.job, done.status, done.at, done.batch),
+                *(bulk.array(done.positions), bulk.array(done.numbers)),
+            ),
         )
         _all_written(cursor.rowcount, done)
 
     def ended(self, number: int, holds: Sequence[Hold]) -> int:
-        each = "SELECT * FROM unnest(%b::bigint[], %b::int[], %b::int[]) AS u(pos, job, status)"
+        each = f"SELECT * FROM {bulk.unnested(('bigint', 'int', 'int'))} AS u(pos, job, status)"
         query = f"SELECT count(*) FROM ({each})" + _ENDED.format("%b")
-        columns = ([h.pos for h in holds], [h.job for h in holds], [h.status for h in holds])
+        columns = bulk.arrays([(hold.pos, hold.job, hold.status) for hold in holds])
         return int(self.raw.execute(query, (*columns, number)).fetchone()[0])
+
+
+def _grouped(pairs: Iterable[tuple[K, int]]) -> Iterable[tuple[K, list[int]]]:
+    groups: dict[K, list[int]] = {}
+    for key, number in pairs:
+        groups.setdefault(key, []).append(number)
+    return groups.items()
 
 
 def _over(done: Finished) -> str:

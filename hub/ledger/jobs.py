@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.errors import NotFound, UsageError
+from hub.ledger.bulk import Insertion
 from hub.ledger.commands import STEERING
 from hub.ledger.engine import Ledger
 from hub.ledger.status import UNANSWERED, delivery_words
@@ -30,6 +31,10 @@ _FROM = {"pause": ("running",), "resume": ("paused",), "cancel": ("approval", "r
 _TO = {"pause": "paused", "resume": "running", "cancel": "cancelled"}
 CLAIM = 10_000  # milliseconds
 _CLAIM = "jobs-publisher"
+_COMMANDS = Insertion(
+    "command(job, receiver, kind, pos, target, payload, at, result)",
+    ("int", "int", "text", "bigint", "bigint", "bytea", "bigint", "text"),
+)
 _WHOLE = ("restore", *STEERING)  # commands that are no items of a job
 
 
@@ -108,23 +113,13 @@ def enter(
         "totals": orjson.dumps(totals).decode(),
     }
     number = int(connection.execute(sa.insert(job).values(values).returning(job.c.no)).scalar_one())
-    rows = [_row(number, order, at) for order in orders]
-    if rows:
-        connection.execute(sa.insert(command), rows)
+    _add(connection, number, orders, at)
     return number
 
 
-def _row(number: int, order: Order, now: int) -> dict[str, Any]:
-    return {
-        "job": number,
-        "receiver": order.receiver,
-        "kind": order.kind,
-        "pos": order.pos,
-        "target": order.target,
-        "payload": order.payload,
-        "at": now,
-        "result": "",
-    }
+def _add(connection: Connection, number: int, orders: Iterable[Order], at: int) -> None:
+    rows = [(number, o.receiver, o.kind, o.pos, o.target, o.payload, at, "") for o in orders]
+    _COMMANDS.run(connection.connection.driver_connection, rows, sqlite=connection.dialect.name == "sqlite")
 
 
 def get(ledger: Ledger, number: int) -> Job:
@@ -250,9 +245,8 @@ def steer(ledger: Ledger, number: int, what: str) -> None:
         numbers = connection.execute(
             sa.select(command.c.receiver).where(command.c.job == number, command.c.receiver > PUBLISHER).distinct()
         ).scalars()
-        orders = [_row(number, Order(each, what), now) for each in numbers]
-        if orders and found.status != "approval":
-            connection.execute(sa.insert(command), orders)
+        if found.status != "approval":
+            _add(connection, number, [Order(each, what) for each in numbers], now)
         if what == "cancel":
             unheard = PUBLISHER if found.status != "approval" else command.c.receiver
             connection.execute(

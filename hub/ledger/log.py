@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.errors import ConfigurationError, Fenced, Problem
+from hub.ledger.bulk import Insertion, array
 from hub.ledger.engine import Ledger
 from hub.ledger.places import OFFSET_BITS, stream_of
 from hub.ledger.tables import generation, position
@@ -291,7 +292,8 @@ def select_in(connection: Connection, sqlite: bool, query: str, values: list[Any
     raw: Any = connection.connection.driver_connection
     if not sqlite:
         with raw.cursor(binary=True) as cursor:
-            cursor.execute(f"{query} = ANY(%t::{_array_of(values)})", (_literal(values),))
+            kind = "bigint" if isinstance(values[0], int) else "text"
+            cursor.execute(f"{query} = ANY(%t::{kind}[])", (array(values),))
             return list(cursor.fetchall())
     rows: list[Any] = []
     for start in range(0, len(values), 900):
@@ -301,24 +303,13 @@ def select_in(connection: Connection, sqlite: bool, query: str, values: list[Any
     return rows
 
 
-def _array_of(values: Sequence[Any]) -> str:
-    return "bigint[]" if isinstance(values[0], int) else "text[]"
-
-
-def _literal(values: Sequence[Any]) -> str:
-    """Return PostgreSQL's text form of an array of numbers or texts (its manual, 8.15.6); driver's own takes longer."""
-    if isinstance(values[0], int):
-        return "{" + ",".join(map(str, values)) + "}"
-    return "{" + ",".join(['"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"' for value in values]) + "}"
-
-
 def _insert_sqlite(raw: Any, batch: DispatchBatch) -> None:
     raw.executemany(f"INSERT INTO event({_EVENT_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?)", batch.events)
     raw.executemany("INSERT INTO dedup(id, source, pos, digest, seen) VALUES (?,?,?,?,?)", batch.ids)
     if batch.repeats:
         raw.executemany("UPDATE dedup SET seen = seen + ? WHERE id = ? AND source = ?", batch.repeats)
     raw.executemany("INSERT INTO fact(subject, pos, valid_from, place, delta) VALUES (?,?,?,?,?)", batch.facts)
-    raw.executemany(_STANDING, [(*key, *value) for key, value in batch.standing.items()])
+    _STANDING.run(raw, [(*key, *value) for key, value in batch.standing.items()], sqlite=True)
     for statement, rows in _rare(batch):
         raw.executemany(statement, rows)
 
@@ -367,9 +358,10 @@ class Homes(dict[str, tuple[str, int]]):
         self._heads.clear()
 
 
-_STANDING = (
-    "INSERT INTO standing(subject, kind, pos, sequence) VALUES (?,?,?,?) "
-    "ON CONFLICT (subject, kind) DO UPDATE SET pos = excluded.pos, sequence = excluded.sequence"
+_STANDING = Insertion(
+    "standing(subject, kind, pos, sequence)",
+    ("text", "text", "bigint", "text"),
+    "ON CONFLICT (subject, kind) DO UPDATE SET pos = excluded.pos, sequence = excluded.sequence",
 )
 _PROTECTION = "INSERT INTO protection(subject, declarer, kind, active) VALUES (?,?,?,?)"
 _HOUSEHOLDS = "households-day"
@@ -390,12 +382,8 @@ def _insert_postgres(raw: Any, batch: DispatchBatch) -> None:
         if batch.repeats:
             cursor.executemany("UPDATE dedup SET seen = seen + %s WHERE id = %s AND source = %s", batch.repeats)
         _copy(cursor, "fact", "subject, pos, valid_from, place, delta", _FACT_TYPES, batch.facts)
-        if batch.standing:
-            subjects, kinds = zip(*batch.standing, strict=True)
-            places, sequences = zip(*batch.standing.values(), strict=True)
-            columns = "unnest(%b::text[], %b::text[], %b::bigint[], %b::text[])"
-            values = _STANDING.replace("VALUES (?,?,?,?)", f"SELECT * FROM {columns}")
-            cursor.execute(values, (list(subjects), list(kinds), list(places), list(sequences)))
+        standing = [(*key, *value) for key, value in batch.standing.items()]
+        _STANDING.run(cursor, standing, sqlite=False)
         for statement, rows in _rare(batch):
             cursor.executemany(statement.replace("?", "%s"), rows)
 

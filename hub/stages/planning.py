@@ -127,7 +127,9 @@ class Planner:
         self._day = self._today
         subjects = {new.wire.subject for new in news}
         if self._paths:
-            self._facts.load(subjects if self._households else {n.wire.subject for n in news if not n.wire.hubfactsonly})
+            self._facts.load(
+                subjects if self._households else {n.wire.subject for n in news if not n.wire.hubfactsonly}
+            )
         missing = [subject for subject in subjects if subject not in self._standing]
         for subject in missing:
             self._standing[subject] = {}
