@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 from hub.ledger.engine import Ledger
 from hub.ledger.log import select_in
 from hub.ledger.status import ARRIVED, REASONS, UNREACHED, delivery_code
-from hub.ledger.tables import command, event, job, outcome, pending, relation
+from hub.ledger.tables import command, event, job, outcome, pending, receiver, relation
 
 T = TypeVar("T")
 STEERING = ("pause", "resume", "cancel")  # carried out whatever the job's status
@@ -25,7 +25,9 @@ _AMENDING = ("cancels", "corrects", "enriches", "contradicts")
 _PART = 400
 _SUPPRESSED = tuple(delivery_code("suppressed", reason) for reason in (None, *REASONS["suppressed"]))
 
-_TO_DO = (command.c.done_at.is_(None), sa.or_(job.c.status == "running", command.c.kind.in_(STEERING)))
+# By the job's number alone: joined, PostgreSQL would rather sort all that is open than read it in order.
+_STOPPED = sa.select(job.c.no).where(job.c.status != "running")
+_TO_DO = (command.c.done_at.is_(None), sa.or_(command.c.kind.in_(STEERING), command.c.job.not_in(_STOPPED)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,39 +57,36 @@ class Known:
 
 def asked(ledger: Ledger) -> dict[int, int]:
     """Return how many commands each receiver's owner has to carry out."""
-    query = (
-        sa.select(command.c.receiver, sa.func.count())
-        .join(job, job.c.no == command.c.job)
-        .where(*_TO_DO, command.c.receiver > 0)
-        .group_by(command.c.receiver)
-    )
+    query = sa.select(command.c.receiver, sa.func.count()).where(*_TO_DO, command.c.receiver > 0)
     with ledger.read() as connection:
-        return {row[0]: row[1] for row in connection.execute(query)}
+        return {row[0]: row[1] for row in connection.execute(query.group_by(command.c.receiver))}
 
 
-def next_of(ledger: Ledger, receiver: int, limit: int, kinds: Collection[str]) -> list[Command]:
+def called(ledger: Ledger) -> set[int]:
+    """Return the receivers whose owners have commands to carry out, without counting them."""
+    there = sa.exists().where(*_TO_DO, command.c.receiver == receiver.c.no)
+    with ledger.read() as connection:
+        return set(connection.execute(sa.select(receiver.c.no).where(there)).scalars())
+
+
+def next_of(ledger: Ledger, number: int, limit: int, kinds: Collection[str]) -> list[Command]:
     """Return the next commands to a receiver's owner, in the order they were given.
 
     Only of kinds that the owner knows: what a newer hub asks for waits for an owner that does.
     """
-    query = (
-        sa.select(command, job.c.args, job.c.by, job.c.reason)
-        .join(job, job.c.no == command.c.job)
-        .where(*_TO_DO, command.c.receiver == receiver, command.c.kind.in_(kinds))
-        .order_by(command.c.no)
-        .limit(limit)
-    )
+    mine = (*_TO_DO, command.c.receiver == number, command.c.kind.in_(kinds))
+    query = sa.select(command).where(*mine).order_by(command.c.no).limit(limit)
     with ledger.read() as connection:
-        asked: dict[int, dict[str, Any]] = {}  # what the jobs said, read once
-        return [_command(row, asked) for row in connection.execute(query)]
+        rows = connection.execute(query).all()
+        numbers = {row.job for row in rows}
+        jobs = {each.no: each for each in connection.execute(sa.select(job).where(job.c.no.in_(numbers)))}
+    args = {number: orjson.loads(each.args) for number, each in jobs.items()}
+    return [_command(row, jobs[row.job], args[row.job]) for row in rows]
 
 
-def _command(row: Any, asked: dict[int, dict[str, Any]]) -> Command:
-    args = asked.get(row.job)
-    if args is None:
-        args = asked[row.job] = orjson.loads(row.args)
+def _command(row: Any, of: Any, args: dict[str, Any]) -> Command:
     payload = bytes(row.payload) if row.payload is not None else None
-    return Command(row.no, row.job, row.kind, row.pos, row.target, payload, args, row.by, row.reason)
+    return Command(row.no, row.job, row.kind, row.pos, row.target, payload, args, of.by, of.reason)
 
 
 def known(ledger: Ledger, receiver: int, positions: Collection[int], *, judged: bool = True) -> Known:

@@ -283,6 +283,8 @@ class Desk:
         with self.ledger.write() as connection:
             raw: Any = connection.connection.driver_connection
             write = _SqliteWriter(raw) if self.ledger.sqlite else _PostgresWriter(raw)
+            if any(one.released or one.holds or one.obeyed for one in settlements):
+                write.look_up()
             for one in sorted(settlements, key=lambda settlement: settlement.receiver):
                 if not write.head(one):
                     fenced.add(one.receiver)
@@ -374,6 +376,9 @@ class _Writer:
     """The statements of a settlement; the two dialects differ in marks and in how many rows go in at once."""
 
     sqlite: bool
+
+    def look_up(self) -> None:
+        """Prepare for rows to be looked up."""
 
     def __init__(self, raw: Any) -> None:
         self.raw = raw
@@ -469,6 +474,9 @@ class _SqliteWriter(_Writer):
 
 class _PostgresWriter(_Writer):
     sqlite = False
+
+    def look_up(self) -> None:
+        bulk.by_index(self.raw)
 
     def run(self, statement: str, values: Sequence[Any]) -> int:
         return int(self.raw.execute(statement.replace("?", "%s"), values).rowcount)

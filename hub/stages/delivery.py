@@ -146,8 +146,8 @@ class Delivery:
 
     async def _pass_on(self) -> None:
         """Tell the workers of commands that people have given."""
-        asked = await asyncio.to_thread(commands.asked, self._desk.ledger)
-        mine = asked.keys() & self._running.keys()
+        called = await asyncio.to_thread(commands.called, self._desk.ledger)
+        mine = called & self._running.keys()
         for no in mine:
             self._running[no].worker.ask()
         if mine:
