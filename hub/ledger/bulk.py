@@ -14,14 +14,6 @@ Value = int | str | bytes | None
 AT_ONCE = 5_000  # rows of a statement: they stand in memory several times
 
 
-def by_index(raw: Any) -> None:
-    """Let PostgreSQL look rows up by their index in this transaction.
-
-    Of a table that has just grown and that it has not analysed yet, it would rather read all for a few hundred rows.
-    """
-    raw.execute("SET LOCAL enable_seqscan = off")
-
-
 def array(values: Iterable[Value]) -> str:
     """Return an array's text form; give it to a mark `%t` that is cast to the array's type."""
     return "{" + ",".join([str(each) if type(each) is int else _quoted(each) for each in values]) + "}"

@@ -283,8 +283,6 @@ class Desk:
         with self.ledger.write() as connection:
             raw: Any = connection.connection.driver_connection
             write = _SqliteWriter(raw) if self.ledger.sqlite else _PostgresWriter(raw)
-            if any(one.released or one.holds or one.obeyed for one in settlements):
-                write.look_up()
             for one in sorted(settlements, key=lambda settlement: settlement.receiver):
                 if not write.head(one):
                     fenced.add(one.receiver)
@@ -318,6 +316,14 @@ def _lease(row: Any) -> Lease:
     return Lease(row.no, row.key, row.epoch, cursor, row.next_no, row.next_batch, intent, row.state)
 
 
+@dataclass(frozen=True, slots=True)
+class _Each:
+    """A statement that ends with the column of many numbers, and the type by which PostgreSQL knows that column."""
+
+    text: str
+    type: str
+
+
 _HEAD = "UPDATE receiver SET cursor = ?, next_no = ?, next_batch = ?, state = ?"
 _WHERE = " WHERE no = ? AND epoch = ? AND owner = ?"
 _INTENT = ", intent_batch = ?, intent_token = ?, intent_members = ?"
@@ -328,7 +334,7 @@ _PENDING = Insertion(
     "since = excluded.since, due = excluded.due, attempts = excluded.attempts, no = excluded.no, "
     "payload = excluded.payload, put_by = excluded.put_by",
 )
-_RELEASE = "DELETE FROM pending WHERE receiver = ? AND job = ? AND pos"
+_RELEASE = _Each("DELETE FROM pending WHERE receiver = ? AND job = ? AND pos", "bigint")
 _FAILURE = Insertion(
     "attempt(receiver, pos, job, n, at, kind, code, message)",
     ("int", "bigint", "int", "int", "bigint", "text", "text", "text"),
@@ -337,7 +343,7 @@ _FAILURE = Insertion(
 )
 
 
-_OBEYED = "UPDATE command SET done_at = ?, result = ? WHERE no"
+_OBEYED = _Each("UPDATE command SET done_at = ?, result = ? WHERE no", "int")
 _PAUSE = (
     'INSERT INTO pause(key, until, reason, "by", at) '
     "SELECT key, CAST(NULL AS BIGINT), ?, 'hub', ? FROM receiver WHERE no = ? "
@@ -377,9 +383,6 @@ class _Writer:
 
     sqlite: bool
 
-    def look_up(self) -> None:
-        """Prepare for rows to be looked up."""
-
     def __init__(self, raw: Any) -> None:
         self.raw = raw
 
@@ -389,8 +392,7 @@ class _Writer:
     def run(self, statement: str, values: Sequence[Any]) -> int:
         raise NotImplementedError
 
-    def each(self, statement: str, values: Sequence[Any], numbers: Sequence[int]) -> None:
-        """Run a statement that ends with the column that holds one of these numbers."""
+    def each(self, what: _Each, values: Sequence[Any], numbers: Sequence[int]) -> None:
         raise NotImplementedError
 
     def finished(self, number: int, done: Finished) -> None:
@@ -453,8 +455,8 @@ class _SqliteWriter(_Writer):
     def run(self, statement: str, values: Sequence[Any]) -> int:
         return int(self.raw.execute(statement, values).rowcount)
 
-    def each(self, statement: str, values: Sequence[Any], numbers: Sequence[int]) -> None:
-        self.raw.executemany(statement + " = ?", [(*values, number) for number in numbers])
+    def each(self, what: _Each, values: Sequence[Any], numbers: Sequence[int]) -> None:
+        self.raw.executemany(what.text + " = ?", [(*values, number) for number in numbers])
 
     def finished(self, number: int, done: Finished) -> None:
         pairs = orjson.dumps(list(zip(done.positions, done.numbers, strict=True))).decode()
@@ -475,14 +477,11 @@ class _SqliteWriter(_Writer):
 class _PostgresWriter(_Writer):
     sqlite = False
 
-    def look_up(self) -> None:
-        bulk.by_index(self.raw)
-
     def run(self, statement: str, values: Sequence[Any]) -> int:
         return int(self.raw.execute(statement.replace("?", "%s"), values).rowcount)
 
-    def each(self, statement: str, values: Sequence[Any], numbers: Sequence[int]) -> None:
-        self.run(statement + " = ANY(%t::bigint[])", (*values, bulk.array(numbers)))
+    def each(self, what: _Each, values: Sequence[Any], numbers: Sequence[int]) -> None:
+        self.run(f"{what.text} = ANY(%t::{what.type}[])", (*values, bulk.array(numbers)))
 
     def finished(self, number: int, done: Finished) -> None:
         cursor = self.raw.execute(

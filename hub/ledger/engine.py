@@ -153,6 +153,7 @@ def _prepare_postgres(lock_timeout: float, connection: Any, _record: Any) -> Non
     with connection.cursor() as cursor:
         cursor.execute(f"SET lock_timeout = {int(lock_timeout * 1000)}")
         cursor.execute(f"SET idle_in_transaction_session_timeout = {_ABANDONED}")
+        cursor.execute("SET jit = off")  # it compiles for 50 ms what then takes one
     connection.commit()
 
 

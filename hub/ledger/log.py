@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.errors import ConfigurationError, Fenced, Problem
-from hub.ledger.bulk import Insertion, array, by_index
+from hub.ledger.bulk import Insertion, array
 from hub.ledger.engine import Ledger
 from hub.ledger.places import OFFSET_BITS, stream_of
 from hub.ledger.tables import generation, position
@@ -292,7 +292,6 @@ def select_in(connection: Connection, sqlite: bool, query: str, values: list[Any
     raw: Any = connection.connection.driver_connection
     if not sqlite:
         with raw.cursor(binary=True) as cursor:
-            by_index(cursor)
             kind = "bigint" if isinstance(values[0], int) else "text"
             cursor.execute(f"{query} = ANY(%t::{kind}[])", (array(values),))
             return list(cursor.fetchall())

@@ -245,15 +245,13 @@ class Views:
     def _newest(
         self, table: sa.Table, receivers: Sequence[int], limit: int, before: int, condition: sa.ColumnElement[bool]
     ) -> list[int]:
-        query = (
-            sa.select(table.c.pos)
-            .where(table.c.receiver.in_(receivers), table.c.pos < before, condition)
-            .distinct()
-            .order_by(table.c.pos.desc())
-            .limit(limit)
-        )
+        found: set[int] = set()
         with self.ledger.read() as connection:
-            return list(connection.execute(query).scalars())
+            for number in receivers:  # one after another: each has its own in order
+                mine = (table.c.receiver == number, table.c.pos < before, condition)
+                query = sa.select(table.c.pos).where(*mine).distinct().order_by(table.c.pos.desc()).limit(limit)
+                found.update(connection.execute(query).scalars())
+        return sorted(found, reverse=True)[:limit]
 
     def by_position(self, positions: Sequence[int]) -> list[EventRow]:
         """Return events by position, the newest first."""

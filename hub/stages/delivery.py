@@ -20,6 +20,7 @@ from hub.errors import HubError
 from hub.ledger import commands
 from hub.ledger.desk import LEASE, Desk, Lease
 from hub.ledger.revision import HEAD
+from hub.ledger.upkeep import analyse_grown
 from hub.stages.entries import ActiveRules
 from hub.stages.log import LogReader
 from hub.stages.offering import Offering
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 SPARE_THREADS = 16
 RENEW = LEASE / 1000 / 4  # seconds
 WATCH = 0.1
+UPKEEP = 1.0  # seconds between looks at how the ledger's tables have grown
 
 
 @dataclass(slots=True)
@@ -133,11 +135,15 @@ class Delivery:
 
     async def _watch(self, stop: asyncio.Event) -> None:
         """Look for what other processes have dispatched, and for what operators hold back."""
+        looked = -UPKEEP
         while not stop.is_set():
             try:
                 await self._reader.refresh()
                 await asyncio.to_thread(self._refresh)
                 await self._pass_on()
+                if (now := asyncio.get_running_loop().time()) >= looked + UPKEEP:
+                    looked = now
+                    await asyncio.to_thread(analyse_grown, self._desk.ledger)
             except HubError as error:
                 log.debug("the ledger cannot be read: %s", error)
             except Exception:

@@ -13,6 +13,7 @@ from hub.ledger import commands, jobs
 from hub.ledger.engine import Ledger
 from hub.ledger.log import EventLog
 from hub.ledger.protected import Discretion
+from hub.ledger.upkeep import analyse_grown
 from hub.ledger.views import EventFilter, Views
 from hub.settings.models import City, Limit
 from hub.stages import replay
@@ -33,6 +34,7 @@ class Foreman:
     """Plans jobs for one city, by the rules it has now."""
 
     def __init__(self, ledger: Ledger, city: City, rules: ActiveRules, book: RuleBook) -> None:
+        analyse_grown(ledger)
         self._ledger = ledger
         self._city = city
         self._rules = rules
