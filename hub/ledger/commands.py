@@ -65,7 +65,7 @@ def asked(ledger: Ledger) -> dict[int, int]:
 def called(ledger: Ledger) -> set[int]:
     """Return the receivers whose owners have commands to carry out, without counting them."""
     mine = (*_TO_DO, command.c.receiver == receiver.c.no)
-    first = sa.select(command.c.no).where(*mine).order_by(command.c.no).limit(1).scalar_subquery()
+    first = sa.select(command.c.no).where(*mine).limit(1).scalar_subquery()
     with ledger.read() as connection:
         return set(connection.execute(sa.select(receiver.c.no).where(first.is_not(None))).scalars())
 

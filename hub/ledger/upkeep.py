@@ -10,16 +10,19 @@ from hub.ledger.engine import Ledger
 from hub.ledger.tables import attempt, command, dedup, event, fact, outcome, pending, standing
 
 GROWING = (event, dedup, fact, standing, outcome, pending, attempt, command)
-LEAST = 64  # pages: of what is smaller nothing is slow
+LEAST = 10_000  # changed rows: of what is smaller nothing is slow
+# By changes that were committed: a look during a long insert sees few rows, and would else be believed after it.
 _GROWN = """
-SELECT c.relname FROM pg_catalog.pg_class AS c
-WHERE c.oid = ANY(%s::text[]::regclass[]) AND pg_relation_size(c.oid) / current_setting('block_size')::int
-    > greatest(2 * c.relpages, %s)
+SELECT s.relname FROM pg_catalog.pg_stat_user_tables AS s JOIN pg_catalog.pg_class AS c ON c.oid = s.relid
+WHERE s.relid = ANY(%s::text[]::regclass[]) AND s.n_mod_since_analyze > greatest(c.reltuples, 0) + %s
 """
 
 
 def analyse_grown(ledger: Ledger) -> list[str]:
-    """Have the tables analysed that have doubled since they last were; return their names. Raises LedgerUnavailable."""
+    """Have tables analysed of which as much has changed as they then held; return their names.
+
+    Raises LedgerUnavailable.
+    """
     if ledger.sqlite:
         return []
     with ledger.write() as connection:
