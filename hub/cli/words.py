@@ -455,6 +455,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "受け付け {accepted} 件（うち重複 {duplicates} 件）、隔離 {quarantined} 件、まとまり {batch}",
         "{accepted} accepted ({duplicates} of them repeats), {quarantined} quarantined, batch {batch}",
     ),
+    "publish.reused": (
+        "うち {count} 件の番号は別の内容で使用済み。届けずに隔離します（hub quarantine list --error id-reused）",
+        "{count} of them have an id used before for other content: told to nobody, soon in hub quarantine list",
+    ),
     "publish.progress": ("送信", "publishing"),
     "drain.identity": (
         "本人の確認を待つ届出: {count}（hub identity list）",

@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from hub.errors import Fenced, LedgerUnavailable
+from hub.events.envelope import encode, event_from
 from hub.ledger import log as log_module
 from hub.ledger import quarantine
 from hub.ledger.engine import Ledger
@@ -15,6 +16,7 @@ from hub.ledger.log import DispatchBatch, EventLog, IdTaken
 from hub.ledger.tables import dedup, metadata, position, ruleset
 from hub.ledger.tables import event as events
 from hub.stages.entries import unpack_plan
+from hub.stages.known import Known
 
 from .town import Record, Topic, Town, died, listens, report, rule
 
@@ -175,6 +177,19 @@ def test_an_id_used_again_for_other_content_is_quarantined_with_its_raw_bytes(to
     assert items[0].system == "juki"
     assert quarantine.show(town.ledger, items[0].no).raw == other
     assert items[0].stage == "dispatch"
+
+
+def test_what_is_called_a_repeat_at_the_door_is_what_dispatch_calls_one(town_of):
+    town = town_of()
+    documents = [died(1), died(1, kana="モリグチ"), died(1, died_on="2026-04-02"), died(2), died(1, "1000002")]
+    documents.append({**died(1), "data": dict(reversed(died(1)["data"].items()))})
+    town.dispatch(died(1))
+    events = [event_from(each, city="moriguchi", now="2026-04-01T09:00:00Z") for each in documents]
+    found = Known(town.ledger).seen(events, [encode(each, "moriguchi") for each in events])
+    town.dispatch(*documents)
+    assert [each.value for each in found] == ["repeat", "reused", "reused", "new", "reused", "repeat"]
+    assert seen(town) == {"1": 3, "2": 1}
+    assert len(town.quarantined()) == 3
 
 
 def test_true_and_one_are_not_the_same_content(town_of):
