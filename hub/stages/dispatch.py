@@ -22,6 +22,7 @@ from hub.ledger.names import Names
 from hub.ledger.places import partition_of, position_of, stream_of
 from hub.stages.entries import ActiveRules, Chunk, Entry
 from hub.stages.planning import STARTED, UNMATCHED, New, Planner, Policy, report_of
+from hub.stages.refusals import Refused
 from hub.stages.rulebook import RuleBook
 
 TRIES = 20  # of one poll, each time another dispatcher was first with an id
@@ -34,16 +35,6 @@ class Record(Protocol):
     offset: int
     key: bytes | None
     value: bytes | None
-
-
-@dataclass(slots=True)
-class Refused:
-    """A record that cannot be an event: it goes to quarantine with its stage and offset."""
-
-    partition: int
-    offset: int
-    raw: bytes
-    error: HubError
 
 
 @dataclass(slots=True)
@@ -162,8 +153,8 @@ class Dispatcher:
 
     # --- reading -----------------------------------------------------------------------------------------------
 
-    def _refuse(self, record: Record, error: HubError) -> Refused:
-        return Refused(record.partition, record.offset, record.value or b"", error)
+    def _refuse(self, record: Record, error: HubError, reuses: int | None = None) -> Refused:
+        return Refused(record.partition, record.offset, record.value or b"", error, reuses)
 
     def _decode(self, records: Sequence[Record], poll: _Poll) -> list[tuple[Record, Wire]]:
         decoded = []
@@ -221,7 +212,7 @@ class Dispatcher:
                 seen[key] = seen.get(key, 0) + 1
                 poll.counts.duplicates += 1
             else:
-                poll.refused.append(self._refuse(record, _reused(wire)))
+                poll.refused.append(self._refuse(record, _reused(wire), earlier[0]))
         poll.batch.repeats = [(times, event_id, source) for (event_id, source), times in seen.items()]
         news = [New(pos, wire, source, body, *type_of(wire.type), Lazy(wire.data)) for pos, wire, source, body in fresh]
         self._planner.load(news)
@@ -269,14 +260,6 @@ class Dispatcher:
     @staticmethod
     def _offset(pos: int) -> int:
         return pos & ((1 << 40) - 1)
-
-
-def reporter_of(raw: bytes) -> str:
-    """Return the system that a record in quarantine names as its source; empty when it cannot be read."""
-    try:
-        return system_of(decode(raw).source)
-    except Malformed:
-        return ""
 
 
 def _reused(wire: Wire) -> Malformed:

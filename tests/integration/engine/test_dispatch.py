@@ -9,8 +9,9 @@ import sqlalchemy as sa
 
 from hub.errors import Fenced, LedgerUnavailable
 from hub.events.envelope import encode, event_from
+from hub.ledger import batches, quarantine
 from hub.ledger import log as log_module
-from hub.ledger import quarantine
+from hub.ledger.batches import Arrival
 from hub.ledger.engine import Ledger
 from hub.ledger.log import DispatchBatch, EventLog, IdTaken
 from hub.ledger.tables import dedup, metadata, position, ruleset
@@ -177,6 +178,34 @@ def test_an_id_used_again_for_other_content_is_quarantined_with_its_raw_bytes(to
     assert items[0].system == "juki"
     assert quarantine.show(town.ledger, items[0].no).raw == other
     assert items[0].stage == "dispatch"
+
+
+def test_a_reused_id_says_where_it_came_from_and_where_the_first_did(town_of):
+    town = town_of()
+    with town.ledger.write() as connection:
+        came = [Arrival("juki", "sabun", "f-1", "in/juki/1.csv"), Arrival("juki", "sabun", "f-2", "in/juki/2.csv")]
+        batches.record(connection, came, 1)
+    town.dispatch({**died(1), "batchid": "f-1"}, {**died(1, more="other"), "batchid": "f-2"})
+    town.dispatch({**died(1, more="third"), "batchid": "nowhere"}, died(1, more="fourth"))
+    items, _ = quarantine.listing(town.ledger)
+    assert [item.place for item in reversed(items)] == [
+        "hub.events/0@1, batch f-2 (in/juki/2.csv)",
+        "hub.events/0@2, batch nowhere",
+        "hub.events/0@3",
+    ]
+    assert all("for other content, in batch f-1 (in/juki/1.csv) (see whether" in item.message for item in items)
+
+
+def test_a_reused_id_that_comes_again_is_counted_not_listed_twice(town_of):
+    town = town_of()
+    other = died(1, more="other")
+    town.dispatch(died(1), {**other, "batchid": "B1"}, {**other, "batchid": "B2", "time": "2026-05-05T00:00:00Z"})
+    turned = {**other, "data": dict(reversed(other["data"].items()))}
+    town.dispatch(turned, died(1, more="third"), {**other, "source": "/systems/koseki"})
+    assert town.quarantined() == [("hub.events/0@1, batch B1", "id-reused", 3), ("hub.events/0@4", "id-reused", 1)]
+    quarantine.resolve(town.ledger, 1, "discarded", "seen")
+    town.dispatch({**other, "batchid": "B3"})
+    assert quarantine.show(town.ledger, 1).status == "discarded"
 
 
 def test_what_is_called_a_repeat_at_the_door_is_what_dispatch_calls_one(town_of):
