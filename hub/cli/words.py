@@ -330,7 +330,7 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "help.correct": (
         "イベントの内容を正し、伝えた先すべてに知らせる",
-        "Put an event right, and tell whoever was told of it.",
+        "Put events right, and tell whoever was told of them.",
     ),
     "help.cancel": ("イベントを取り消し、伝えた先すべてに知らせる", "Take events back from whoever was told of them."),
     "help.backfill": (
