@@ -419,7 +419,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "unexpected error {kind}: {error} (details: {log})",
     ),
     "init.done": ("{count} 個のファイルを {folder} に書きました", "wrote {count} files to {folder}"),
-    "init.next": ("次に: cd {folder} && hub check", "next: cd {folder} && hub check"),
+    "init.next": ("次に: {way}hub check", "next: {way}hub check"),
     "init.try": (
         "そして: hub adapters try {system} --sample {sample}",
         "then: hub adapters try {system} --sample {sample}",
