@@ -48,7 +48,7 @@ from hub.routing.rules import RuleSet, numbers_needed
 from hub.settings import models as settings
 from hub.settings.calendars import CITY_CALENDAR
 from hub.settings.models import City, Receiver, System
-from hub.stages import reviewing
+from hub.stages import refusals, reviewing
 from hub.stages.alerts import Alarm
 from hub.stages.amending import publish_open
 from hub.stages.calls import Callee, Calls
@@ -56,7 +56,7 @@ from hub.stages.clock import utc_now
 from hub.stages.comparing import Comparer
 from hub.stages.deadletters import announce, announce_some
 from hub.stages.delivery import Delivery as DeliveryStage
-from hub.stages.dispatch import Dispatcher, Refused, reporter_of
+from hub.stages.dispatch import Dispatcher
 from hub.stages.drain import Drained, drain
 from hub.stages.entries import ActiveRules
 from hub.stages.expected import Expected
@@ -79,6 +79,7 @@ from hub.stages.protecting import ProtectingProducer
 from hub.stages.publish import PublishResult, publish_stream
 from hub.stages.receiver import ReceiverPort
 from hub.stages.reconciling import Reconciled, Reconciliation, reconcile
+from hub.stages.refusals import Refused
 from hub.stages.residue import learn_tables
 from hub.stages.resubmit import Resubmission, Resubmitter
 from hub.stages.robots import Robots
@@ -732,22 +733,8 @@ class Hub:
         return Alarm(self.ledger, self.city.alerts, ways, hours, city=self.city.city)
 
     def _quarantine(self, connection: Connection, refused: list[Refused]) -> None:
-        quarantine.record(
-            connection,
-            [
-                quarantine.Entry(
-                    stage="dispatch",
-                    system=reporter_of(each.raw),
-                    source="",
-                    place=f"{self.topic}/{each.partition}@{each.offset}",
-                    code=each.error.code,
-                    message=each.error.message + (f" ({each.error.mend})" if each.error.mend else ""),
-                    raw=each.raw,
-                )
-                for each in refused
-            ],
-            self.ledger.now(connection),
-        )
+        entries = refusals.entries(connection, refused, self.topic)
+        quarantine.record(connection, entries, self.ledger.now(connection))
 
     def _ports(self, rules: ActiveRules, bus: Bus, shutters: Shutters) -> list[ReceiverPort]:
         numbers = {key: no for no, key in rules.keys.items()}

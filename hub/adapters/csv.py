@@ -25,10 +25,11 @@ from hub.adapters.contract import (
     Site,
     Transport,
 )
-from hub.adapters.csv_records import Header, Needs, Record, bare, header, records, refuse_lacking
+from hub.adapters.csv_records import Header, Record, bare, delimiter_mend, header, records
 from hub.adapters.file_settings import FileSinkSettings, FileSourceSettings, file_sink, file_source
 from hub.adapters.file_sink import Column, Content, FileSink
 from hub.adapters.file_source import FileSource, Spot
+from hub.adapters.header import Needs, refuse_lacking
 from hub.adapters.tabular import stranger, table
 from hub.errors import Malformed, ReceiverStopped, UsageError
 from hub.settings.encoding import Encoding
@@ -87,7 +88,8 @@ class CsvFormat:
     def rows(self, stream: BinaryIO, label: str, start: Spot) -> Iterator[tuple[Row, Spot]]:
         """Yield each record as a row; raises `Malformed` for a file without a usable header."""
         head = self._head(stream)
-        refuse_lacking(head.names, self._delimiter, self._needs)
+        mend = delimiter_mend(head.names, self._delimiter)
+        refuse_lacking(head.names, self._needs, code="csv-header", mend=mend)
         offset, line = start
         if offset < head.end:
             offset, line = head.end, head.next_line

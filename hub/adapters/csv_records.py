@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 import csv
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -220,27 +220,8 @@ def bare(file: BinaryIO, encoding: str, names: list[str]) -> Header:
     return Header(names, len(codecs.BOM_UTF8) if has_mark else 0, 1)
 
 
-Needs = Sequence[Mapping[str, str]]
-
-
-def refuse_lacking(names: Sequence[str], delimiter: str, needs: Needs) -> None:
-    """Raise `Malformed` (`csv-header`) when every row would lack a column that its mapping reads.
-
-    `needs` are the kinds of event a row may become: the columns each reads of every row, with the mapping's places.
-    """
-    lacking = [{name: place for name, place in need.items() if name not in names} for need in needs]
-    if not lacking or not all(lacking):
-        return
-    found = lacking[0]
-    shown = ", ".join(f"`{name}`" for name in found)
-    raise Malformed(
-        f"the header has no column {shown}, which the mapping reads ({next(iter(found.values()))})",
-        mend=_delimiter_mend(names, delimiter) or f"correct the header or the mapping; columns: {', '.join(names)}",
-        code="csv-header",
-    )
-
-
-def _delimiter_mend(names: Sequence[str], delimiter: str) -> str:
+def delimiter_mend(names: Sequence[str], delimiter: str) -> str:
+    """Return the mend of a header that is one column, because of another delimiter; empty for any other."""
     if len(names) != 1:
         return ""
     sign = next((sign for sign in (";", "\t", ",", "|") if sign != delimiter and sign in names[0]), None)

@@ -28,10 +28,12 @@ from hub.adapters.excel_workbook import LARGEST_ROW, Cells, cells, lacks, workbo
 from hub.adapters.file_settings import FileSinkSettings, FileSourceSettings, file_sink, file_source
 from hub.adapters.file_sink import Column, Content, FileSink
 from hub.adapters.file_source import FileSource, Spot
+from hub.adapters.header import Needs, lacking, refuse_lacking
 from hub.adapters.tabular import table
 from hub.errors import Malformed, ReceiverStopped, UsageError
 
 ERRORS = frozenset({"#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A"})
+TOP = 50  # rows in which the columns' names are looked for, when they are not where they should be
 NAMELESS = " "  # before the number of a column without a name, which no name can begin with
 
 
@@ -61,9 +63,10 @@ class ExcelSinkSettings(FileSinkSettings):
 class ExcelFormat:
     """Reads the rows of a sheet below its header. A spot's offset is the number of the row that was read last."""
 
-    def __init__(self, sheet: str | None, header_row: int) -> None:
+    def __init__(self, sheet: str | None, header_row: int, needs: Needs = ()) -> None:
         self._sheet = sheet
         self._header_row = header_row
+        self._needs = needs
 
     def number(self, stream: BinaryIO) -> None:
         """Answer that workbooks carry no number."""
@@ -84,18 +87,27 @@ class ExcelFormat:
 
     def rows(self, stream: BinaryIO, label: str, start: Spot) -> Iterator[tuple[Row, Spot]]:
         """Yield each row that is not blank; raises `Malformed` for a workbook that cannot be read to its end."""
-        for _ in cells(stream, self._sheet):
-            pass  # all of it once: a workbook that breaks in the middle is given up as a whole
+        # all of it once: a workbook that breaks in the middle is given up as a whole
+        top = [found for found in cells(stream, self._sheet) if found.number <= TOP]
         header: list[str] = []
         for found in cells(stream, self._sheet):
             if found.number == self._header_row:
                 header = _header(found)
+                refuse_lacking(header, self._needs, code="excel-header", mend=self._mend(top))
             elif found.number > max(self._header_row, start.offset) and any(found.texts):
                 if not header:
                     break
                 yield _row(found, header, f"{label}:{found.number}"), Spot(found.number, found.number + 1)
         if not header:
-            raise Malformed(f"row {self._header_row} holds no columns' names", code="excel-header")
+            mend = self._mend(top)
+            raise Malformed(f"row {self._header_row} holds no columns' names", code="excel-header", mend=mend)
+
+    def _mend(self, top: Sequence[Cells]) -> str:
+        """Return in which row the names stand that the mapping reads, if they stand in one near the top."""
+        for found in top:
+            if self._needs and not lacking([text.strip() for text in found.texts], self._needs):
+                return f"the names stand in row {found.number}: set `header_row: {found.number}` at the source"
+        return ""
 
 
 def _header(found: Cells) -> list[str]:
@@ -160,8 +172,9 @@ class Excel(Transport):
 
     Read: every value as text, as it is stored: dates `YYYY-MM-DD`, numbers without needless zeros, `true`, `false`;
     formulas as the value they had last. Error rows: `excel-error` (a cell holds an error such as #REF!),
-    `excel-columns`; a workbook as a whole: `excel-header`, `excel-unreadable`, `excel-too-large`. Bounds: 512 MiB
-    unpacked, 64 MiB of texts, 1,048,576 rows.
+    `excel-columns`; a workbook as a whole: `excel-header` (no names, a name twice, or not one row could become an event
+    for want of a column), `excel-unreadable`, `excel-too-large`. Bounds: 512 MiB unpacked, 64 MiB of texts, 1,048,576
+    rows.
 
     Written: every cell a text, so that leading zeros stay and nothing is taken for a formula. A text above 32,767
     characters or with control characters is rejected alone (`excel-cell`).
@@ -176,7 +189,7 @@ class Excel(Transport):
     @classmethod
     def source(cls, settings: ExcelSourceSettings, site: Site) -> FileSource:
         """Open the source; no file is touched yet."""
-        return file_source(settings, site, ExcelFormat(settings.sheet, settings.header_row))
+        return file_source(settings, site, ExcelFormat(settings.sheet, settings.header_row, site.needs))
 
     @classmethod
     def sink(cls, settings: ExcelSinkSettings, site: Site, port: Expressions | Any = None) -> FileSink:

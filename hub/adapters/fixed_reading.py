@@ -17,6 +17,7 @@ from typing import BinaryIO
 from hub.adapters.contract import Row
 from hub.adapters.file_source import Spot
 from hub.adapters.fixed_fields import Fields
+from hub.adapters.header import Needs, refuse_lacking
 from hub.errors import Malformed
 from hub.settings.layouts import Layout, LayoutField
 
@@ -50,8 +51,9 @@ class _Extent:
 class FixedFormat:
     """Reads the records of a layout."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, needs: Needs = ()) -> None:
         self._layout = layout
+        self._needs = needs
         self._header = Fields(layout, layout.header)
         self._record = Fields(layout, layout.record)
         self._trailer = Fields(layout, layout.trailer)
@@ -72,6 +74,8 @@ class FixedFormat:
     def rows(self, stream: BinaryIO, label: str, start: Spot) -> Iterator[tuple[Row, Spot]]:
         """Yield each record as a row; raises `Malformed` for a file that is not what its layout says."""
         extent = self._check(stream)
+        names = [field.name for field in self._layout.record]
+        refuse_lacking(names, self._needs, code="layout-column", what="the layout")
         begin = start if start.offset > extent.begin.offset else extent.begin
         for record in self._records(stream, begin, extent.end):
             yield self._row(record, label), record.after

@@ -54,8 +54,9 @@ class FixedWidth(Transport):
 
     A file is read only when header, trailer, counts, totals and sequence agree; otherwise all of it is quarantined, in
     parts of 64 KiB: `layout-header`, `layout-trailer` (missing: cut short), `layout-count`, `layout-total`,
-    `layout-sequence`, `layout-empty`, `file-number` (an old number with new content). A broken record is alone:
-    `layout-length`, `layout-encoding`, `layout-constant`, `layout-number`. Values are texts without their filling.
+    `layout-sequence`, `layout-empty`, `layout-column` (not one record could become an event, for want of a column that
+    the mapping reads), `file-number` (an old number with new content). A broken record is alone: `layout-length`,
+    `layout-encoding`, `layout-constant`, `layout-number`. Values are texts without their filling.
 
     A delivery that does not fit is rejected alone: `layout-overflow`, `layout-number`, `layout-sign` (a line break in a
     text), `unencodable`; what `overflow: cut` has cut is noted on the delivery. An absent value is filling.
@@ -70,7 +71,7 @@ class FixedWidth(Transport):
     @classmethod
     def source(cls, settings: FixedSourceSettings, site: Site) -> FileSource:
         """Open the source; no file is touched yet."""
-        return file_source(settings, site, FixedFormat(_layout(settings.layout, site)), gaps=settings.gaps)
+        return file_source(settings, site, FixedFormat(_layout(settings.layout, site), site.needs), gaps=settings.gaps)
 
     @classmethod
     def sink(cls, settings: FixedSinkSettings, site: Site, port: Expressions | Any = None) -> FileSink:

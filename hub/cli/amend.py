@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import typer
@@ -16,10 +16,15 @@ from hub.cli.words import word
 from hub.errors import Malformed, UsageError
 from hub.stages import times
 
+if TYPE_CHECKING:
+    from hub.app import Hub
+    from hub.ledger.views import EventFilter
+    from hub.stages.foreman import Foreman
+    from hub.stages.jobs import Plan
+
 T = TypeVar("T")
 
 Events = Annotated[list[str] | None, typer.Argument(metavar="[EVENT]...", help=word("option.cancelled-events"))]
-Event = Annotated[str, typer.Argument(metavar="EVENT", help=word("option.event"))]
 Systems = Annotated[list[str] | None, typer.Option("--system", metavar="SYSTEM", help=word("option.reporter"))]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help=word("option.reason"))]
 Edit = Annotated[Path | None, typer.Option("--edit", metavar="FILE", help=word("option.right-file"))]
@@ -42,35 +47,30 @@ def cancel(
     by: jobs.By = None,
 ) -> int:
     """Take events back."""
-    from hub.ledger.views import EventFilter
-
     with session.hub() as hub:
-        zone = ZoneInfo(hub.city.timezone)
-        wanted = EventFilter(
-            source_systems=tuple(system or ()),
-            types=filters.short(type_),
-            subject=resident,
-            batch=batch,
-            since=times.since(since, zone),
-            until=times.until(until, zone),
-        )
         foreman = hub.foreman()
-        filters.refuse_unknown(hub.city, foreman.named(), wanted.source_systems, wanted.types)
+        wanted = _wanted(hub, foreman, batch, system, type_, resident, since, until)
         plan = foreman.cancel(wanted, events or ())
         return jobs.begin(session, hub, plan, by=by, reason=reason, dry_run=dry_run)
 
 
 def correct(
     session: Session,
-    event: Event,
     reason: Reason,
+    events: Events = None,
     edit: Edit = None,
     data: Data = None,
     subject: Subject = None,
+    batch: filters.Batch = None,
+    system: Systems = None,
+    type_: filters.Types = None,
+    resident: filters.Resident = None,
+    since: filters.Since = None,
+    until: filters.Until = None,
     dry_run: jobs.DryRun = False,
     by: jobs.By = None,
 ) -> int:
-    """Put one event right: the fields given replace those that stand, null takes one away.
+    """Put events right: the fields given replace those that stand, null takes one away.
 
     One about the wrong person is cancelled, and reported anew of the right one.
     """
@@ -83,12 +83,51 @@ def correct(
         raise UsageError("the right values are a JSON object", mend='write {"field": value}')
     with session.hub() as hub:
         foreman = hub.foreman()
-        right = {**foreman.values(event), **fields}
-        whole = {name: value for name, value in right.items() if value is not None}
-        plan = _worded(
-            lambda: foreman.correct(event, whole) if subject is None else foreman.move(event, subject, whole)
-        )
+        wanted = _wanted(hub, foreman, batch, system, type_, resident, since, until)
+        some = wanted != type(wanted)()
+        if events and some:
+            raise UsageError("events by id, or filters: not both", mend="leave one of them out")
+        if subject is not None and (some or len(events or ()) != 1):
+            raise UsageError("--subject is for one event", mend="name the event that is about the wrong person")
+        plan = _worded(lambda: _corrections(foreman, wanted, events or [], fields, subject))
         return jobs.begin(session, hub, plan, by=by, reason=reason, dry_run=dry_run)
+
+
+def _wanted(
+    hub: Hub,
+    foreman: Foreman,
+    batch: str | None,
+    system: list[str] | None,
+    type_: list[str] | None,
+    resident: str | None,
+    since: str | None,
+    until: str | None,
+) -> EventFilter:
+    """Return which events are meant; raises UsageError for a type or a system that nobody knows."""
+    from hub.ledger.views import EventFilter
+
+    zone = ZoneInfo(hub.city.timezone)
+    wanted = EventFilter(
+        source_systems=tuple(system or ()),
+        types=filters.short(type_),
+        subject=resident,
+        batch=batch,
+        since=times.since(since, zone),
+        until=times.until(until, zone),
+    )
+    filters.refuse_unknown(hub.city, foreman.named(), wanted.source_systems, wanted.types)
+    return wanted
+
+
+def _corrections(
+    foreman: Foreman, wanted: EventFilter, events: list[str], fields: dict[str, Any], subject: str | None
+) -> Plan:
+    if len(events) != 1:
+        return foreman.correct_all(wanted, events, fields)
+    (event,) = events
+    right = {**foreman.values(event), **fields}
+    whole = {name: value for name, value in right.items() if value is not None}
+    return foreman.correct(event, whole) if subject is None else foreman.move(event, subject, whole)
 
 
 def _worded(make: Callable[[], T]) -> T:

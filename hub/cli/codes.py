@@ -154,6 +154,7 @@ CODES: dict[str, str] = {
     "jsonl-object": "行が JSON のオブジェクトではありません",
     "jsonl-syntax": "行が JSON として読めません",
     "jsonl-too-long": "行が長すぎます",
+    "layout-column": "割り当てが読む列が様式にありません",
     "layout-constant": "決まった値と違います",
     "layout-count": "件数が合いません（ファイルが欠けているかもしれません）",
     "layout-empty": "空のファイルで、見出しもありません",

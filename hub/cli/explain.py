@@ -63,7 +63,7 @@ def _write(found: dict[str, Any]) -> None:
         [
             (
                 each["receiver"],
-                f"{each['rule']} ({each['place']})",
+                _rule(each),
                 ", ".join(each["fields"]),
                 " ".join(filter(None, (each["because"], each["provision"]))),
                 each["deadline"] if each["hold"] is None else f"held: {each['hold']} {each['detail']}",
@@ -76,8 +76,14 @@ def _write(found: dict[str, Any]) -> None:
     output.line()
     output.section(
         [word("events.not-told"), word("column.why")],
-        [
-            (each["system"], each["why"] + (f" ({each['place']})" if each["place"] else ""))
-            for each in found["not_told"]
-        ],
+        [(each["system"], each["why"] + (f" ({_rule(each)})" if each["place"] else "")) for each in found["not_told"]],
     )
+
+
+def _rule(each: dict[str, Any]) -> str:
+    """Return a rule's file, line and name; the name alone of one that no file has any more as it was."""
+    name = f"{each['system']}.{each['rule']}"
+    if each["place"] == name:
+        return name
+    file, _, rest = each["place"].partition(":")
+    return f"{file}:{rest.partition(':')[0]} {name}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -38,7 +39,8 @@ def init(
 
     def for_people() -> None:
         output.line(word("init.done", count=len(names), folder=target))
-        output.line(word("init.next", folder=target))
+        here = target.resolve() == Path.cwd().resolve()
+        output.line(word("init.next", way="" if here else f"cd {shlex.quote(str(target))} && "))
         if from_sample is not None:
             output.line(word("init.try", system=drafted_name(from_sample, system), sample=from_sample.resolve()))
 

@@ -34,12 +34,15 @@ def publish(
     found = {
         "accepted": result.accepted,
         "duplicates": result.repeats,
+        "reused": result.reused,
         "quarantined": refused,
         "batch": result.batch_id,
     }
 
     def for_people() -> None:
         output.line(word("publish.done", **{**found, "quarantined": len(refused)}))
+        if result.reused:
+            output.line("  " + word("publish.reused", count=result.reused))
         for entry in refused:
             said = in_words(entry["code"], entry["message"])
             output.line(f"  {entry['place']}: {said} ({entry['code']}, hub quarantine show {entry['no']})")

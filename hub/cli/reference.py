@@ -60,9 +60,10 @@ changes nothing. Exit 3 when there was no ledger or no Kafka for the time of `--
 receivers with planned deliveries.
 """,
     "publish": """
-Answers `{"accepted", "duplicates", "quarantined": [{"no", "place", "code", "message"}], "batch"}`;
-`duplicates` are repeats: of the file, and of what the hub had before. What is still on its way through Kafka
-counts as new, and is a repeat nonetheless. Exit 1 when anything was quarantined.
+Answers `{"accepted", "duplicates", "reused", "quarantined": [{"no", "place", "code", "message"}], "batch"}`;
+`duplicates` are repeats: of the file, and of what the hub had before. `reused` are those whose id was used before,
+by the same system, for other content: dispatch puts them into quarantine (`id-reused`). What is still on its way
+through Kafka counts as new, and is a repeat, or reused, nonetheless. Exit 1 when anything was quarantined here.
 """,
     "check": """
 Errors are exit 2, warnings 0, with `--strict` 1. Rules that still say 要確認 are one line a file, with `--verbose`

@@ -330,7 +330,7 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "help.correct": (
         "イベントの内容を正し、伝えた先すべてに知らせる",
-        "Put an event right, and tell whoever was told of it.",
+        "Put events right, and tell whoever was told of them.",
     ),
     "help.cancel": ("イベントを取り消し、伝えた先すべてに知らせる", "Take events back from whoever was told of them."),
     "help.backfill": (
@@ -419,7 +419,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "unexpected error {kind}: {error} (details: {log})",
     ),
     "init.done": ("{count} 個のファイルを {folder} に書きました", "wrote {count} files to {folder}"),
-    "init.next": ("次に: cd {folder} && hub check", "next: cd {folder} && hub check"),
+    "init.next": ("次に: {way}hub check", "next: {way}hub check"),
     "init.try": (
         "そして: hub adapters try {system} --sample {sample}",
         "then: hub adapters try {system} --sample {sample}",
@@ -454,6 +454,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "publish.done": (
         "受け付け {accepted} 件（うち重複 {duplicates} 件）、隔離 {quarantined} 件、まとまり {batch}",
         "{accepted} accepted ({duplicates} of them repeats), {quarantined} quarantined, batch {batch}",
+    ),
+    "publish.reused": (
+        "うち {count} 件の番号は別の内容で使用済み。届けずに隔離します（hub quarantine list --error id-reused）",
+        "{count} of them have an id used before for other content: told to nobody, soon in hub quarantine list",
     ),
     "publish.progress": ("送信", "publishing"),
     "drain.identity": (

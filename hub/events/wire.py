@@ -6,6 +6,7 @@ for one (`Lazy`), and travel to receivers as the same bytes.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -101,6 +102,21 @@ def system_of(source: str) -> str:
 def source_of(text: str) -> str:
     """Return a source as the ledger names it: `juki` and `/systems/juki` are one."""
     return SYSTEMS + system_of(text)
+
+
+def digest(wire: Wire, value: bytes) -> bytes:
+    """Return 8 bytes of the content as it stands: equal bytes are equal content; unequal ones are compared by value.
+
+    The hub writes `data` last, so what follows it is the content; of another program's event this may be more.
+    """
+    written = value[max(0, value.find(b'"data":')) :]
+    return hashlib.blake2b(f"{wire.type}\n{wire.subject}\n".encode() + written, digest_size=8).digest()
+
+
+def content(wire: Wire) -> bytes:
+    """Return what makes two events of one id the same (type, subject, data), however it is written."""
+    data = {name: _plain(raw) for name, raw in wire.data.items()}
+    return orjson.dumps([wire.type, wire.subject, data], option=orjson.OPT_SORT_KEYS)
 
 
 def head(wire: Wire) -> bytes:

@@ -13,7 +13,7 @@ An id is unique within its source. The same unit read again is the same batch; i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from hub.errors import AmbiguousId, NotFound, UsageError
+from hub.ledger.commands import parts
 from hub.ledger.engine import Ledger
 from hub.ledger.tables import batch
 
@@ -179,6 +180,15 @@ def find(ledger: Ledger, system: str, source: str, id_: str) -> Item | None:
     with ledger.read() as connection:
         row = connection.execute(query).mappings().first()
     return None if row is None else _item(row)
+
+
+def labels(connection: Connection, ids: Collection[str]) -> dict[str, str]:
+    """Return the labels of batches by their ids as stored, as far as they are recorded: Kafka may be a moment ahead."""
+    found: dict[str, str] = {}
+    for part in parts(sorted({_storable(id_) for id_ in ids})):
+        query = sa.select(batch.c.id, batch.c.label).where(batch.c.id.in_(part)).order_by(batch.c.no)
+        found.update((row.id, row.label) for row in connection.execute(query))
+    return found
 
 
 def sizes(ledger: Ledger, system: str, source: str, *, besides: str, limit: int) -> list[int]:

@@ -1,7 +1,8 @@
 """The quarantine: input that cannot become an event, whole, with the place it came from and why.
 
-An entry is known by the digest of its stage, system, source, code and raw bytes, so that reading a file again after a
-crash counts the entry once more instead of doubling it. A repeat never opens what a person has closed.
+An entry is known by the digest of its stage, system, source, code and raw bytes (or what of them counts), so that
+reading a file again after a crash counts the entry once more instead of doubling it. A repeat never opens what a person
+has closed.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ _CHUNK_BYTES = 4 << 20
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One refused input: `stage` is intake, publish, http or dispatch; `place` is `file:line` or an offset."""
+    """One refused input: `stage` is intake, publish, http or dispatch; `place` is `file:line` or an offset.
+
+    `same` is what makes it the same input as another; None means all of `raw`.
+    """
 
     stage: str
     system: str
@@ -36,13 +40,14 @@ class Entry:
     code: str
     message: str
     raw: bytes
+    same: bytes | None = None
 
     @property
     def digest(self) -> bytes:
         """Return what makes two entries the same one (32 bytes)."""
         parts = [part.encode("utf-8", "surrogatepass") for part in (self.stage, self.system, self.source, self.code)]
         digest = hashlib.sha256()
-        for part in (*parts, self.raw):
+        for part in (*parts, self.raw if self.same is None else self.same):
             digest.update(len(part).to_bytes(8, "big"))
             digest.update(part)
         return digest.digest()

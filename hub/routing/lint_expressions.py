@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hub.errors import Problem
 from hub.routing.expressions import Compiled, Environment, ExpressionError, compile_expression
-from hub.routing.shapes import FACTS, Shape, Unknown, look_up, meant
+from hub.routing.shapes import FACTS, Choice, Shape, Unknown, look_up, meant
 from hub.routing.tokens import Token, literal, tokens_of
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Notes:
             if isinstance(found, Unknown):
                 self._unknown(text, path, found)
         for token, shape in _sized(text.text, lambda path: self._found(path, data)):
-            if isinstance(shape, str) and shape not in {"list", "open"}:
+            if isinstance(shape, Choice | str) and shape not in {"list", "open"}:
                 self.sized(text, token)
 
     def sized(self, text: Text, token: Token) -> None:

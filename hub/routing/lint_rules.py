@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from hub.events.catalogue import TYPES
+from hub.routing import lint_comparisons
 from hub.routing.conditions import conjuncts, judge
 from hub.routing.lint_expressions import Notes, Text
 from hub.routing.plan import ROOTS
 from hub.routing.projection import Sent, sent
-from hub.routing.shapes import DATA, LOCATING_FACTS, Shape, Unknown, is_locating, look_up, meant
+from hub.routing.shapes import DATA, FACTS, LOCATING_FACTS, Shape, Unknown, is_locating, look_up, meant
 from hub.routing.tokens import literal, tokens_of
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class RuleLint:
             return
         self.tests[rule.id] = compiled
         self.notes.paths(text, compiled, lambda path: _in_types(types, path))
+        lint_comparisons.check(self.notes, text, lambda path: _shapes(types, path))
         if reason := _never(compiled, rule, types):
             mend = "mend the condition; to switch a rule off, write `enabled: false`"
             self.notes.error(text.place, f"the rule `{rule.id}` can never match: {reason}", mend, "never")
@@ -132,6 +134,7 @@ class RuleLint:
         if compiled is None:
             return False
         self.notes.paths(text, compiled, lambda path: _in_types(types, path))
+        lint_comparisons.check(self.notes, text, lambda path: _shapes(types, path))
         return any(_locates(types, path) for path in compiled.paths)
 
     def _require(self, rule: Subscription, types: list[str]) -> None:
@@ -186,6 +189,16 @@ def _in_types(types: list[str], path: Path) -> Shape | Unknown:
     deepest = max(unknown, key=lambda each: len(each.before))
     known = {name for each in unknown if each.before == deepest.before for name in each.known}
     return Unknown(deepest.name, deepest.before, tuple(known))
+
+
+def _shapes(types: list[str], path: Path) -> list[Shape | Unknown]:
+    """Return what may stand at a path of a rule's expression, in each of its types."""
+    root, below = path[0], path[1:]
+    if root == "data":
+        return [look_up(DATA[type_], below) for type_ in types]
+    if root in {"facts", "after"}:
+        return [look_up(FACTS, below)]
+    return ["text" if path == ("subject",) else "open"]
 
 
 def _send_mend(found: Unknown, types: list[str]) -> str:

@@ -72,12 +72,17 @@ class _Contents(msgspec.Struct, frozen=True, omit_defaults=True):
     tables: dict[str, tuple[tuple[str, ...], ...]] = {}  # as in _COLUMNS; a newer hub may append more
 
 
+def _alike(rule: Rule) -> bytes:
+    """Return what two rules have in common that are the same, whichever numbers their receivers have."""
+    return msgspec.json.encode(msgspec.structs.replace(rule, receivers=()), order="deterministic")
+
+
 class RuleSet:
     """All rules of a city in file order, with the receivers and lookup tables they need.
 
     `hash` is the SHA-256 of `dump()` as JSON with sorted keys, so equal content has the same hash wherever it stands.
     A rule's number is its index in `rules`, a receiver's its index in `receivers`. `places` names each rule's line for
-    people; it is not part of the content, and after `load` it is `<system>.<rule id>`.
+    people; it is not part of the content, and after `load` it is `<system>.<rule id>` until `placed_by` knows better.
     """
 
     def __init__(self, contents: _Contents, places: tuple[str, ...] = ()) -> None:
@@ -142,6 +147,11 @@ class RuleSet:
             tables={**older._contents.tables, **self._contents.tables},
         )
         return RuleSet(contents, (*self.places, *(rule.name for rule in gone)))
+
+    def placed_by(self, standing: RuleSet) -> RuleSet:
+        """Return this set with the lines of those of its rules that stand in another set just as they are here."""
+        lines = {_alike(rule): place for rule, place in zip(standing.rules, standing.places, strict=True)}
+        return RuleSet(self._contents, tuple(lines.get(_alike(rule), rule.name) for rule in self.rules))
 
     def dump(self) -> dict[str, Any]:
         """Return plain JSON that `load` takes back; what has its default is left out."""

@@ -1,7 +1,7 @@
 """What expressions may find: the fields of event data and facts, as trees to look paths up in.
 
-A branch is a mapping of names (`*` stands for any name); a leaf is `text`, `number`, `flag`, `list`, or `open` where
-anything may stand below.
+A branch is a mapping of names (`*` stands for any name); a leaf is `text`, `date`, the texts of a `Choice`, `number`,
+`flag`, `list`, or `open` where anything may stand below.
 """
 
 from __future__ import annotations
@@ -13,9 +13,16 @@ from typing import Any, NamedTuple
 from hub.events.catalogue import TYPES, Address, Field
 from hub.events.catalogue.base import fields_of
 
-Shape = str | Mapping[str, Any]
 
-_LEAVES = {"list": "list", "json": "open", "flag": "flag", "count": "number"}
+class Choice(NamedTuple):
+    """A text that is one of a few."""
+
+    values: tuple[str, ...]
+
+
+Shape = str | Choice | Mapping[str, Any]
+
+_LEAVES = {"list": "list", "json": "open", "flag": "flag", "count": "number", "date": "date"}
 
 
 def shape_of(fields: Mapping[str, Field]) -> dict[str, Shape]:
@@ -26,16 +33,20 @@ def shape_of(fields: Mapping[str, Field]) -> dict[str, Shape]:
 def _leaf_or_branch(field: Field) -> Shape:
     if field.kind in _LEAVES:
         return _LEAVES[field.kind]
+    if field.choices:
+        return Choice(field.choices)
     return shape_of(field.fields) if field.fields else "text"
 
 
 DATA: Mapping[str, Shape] = {name: shape_of(type_.fields) for name, type_ in TYPES.items()}
 
 _ADDRESS = shape_of(fields_of(Address))
-_ENTRY: dict[str, Shape] = {"since": "text", "until": "text", "active": "flag", "certificate_no": "text"}
+_ENTRY: dict[str, Shape] = {"since": "date", "until": "date", "active": "flag", "certificate_no": "text"}
 FACTS: Mapping[str, Shape] = {
     "resident": {
-        **dict.fromkeys(("name", "kana", "birth_date", "sex", "household_no", "relationship", "status"), "text"),
+        **dict.fromkeys(("name", "kana", "sex", "household_no", "relationship"), "text"),
+        "birth_date": "date",
+        "status": Choice(("resident", "moved-out", "dead")),
         "address": _ADDRESS,
         "mailing_address": _ADDRESS,
         "alive": "flag",

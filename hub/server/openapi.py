@@ -43,7 +43,8 @@ EVENTS_BODY: dict[str, Any] = {
     },
     "responses": {
         "202": {
-            "description": "Kafka has all events; `duplicates` were known already, as far as could be told",
+            "description": "Kafka has all events; `duplicates` were known already, as far as could be told. An id used "
+            "before for other content is among `accepted`, and its event goes to quarantine (`id-reused`)",
             "content": {
                 "application/json": {"schema": {"type": "object", "properties": {"accepted": _IDS, "duplicates": _IDS}}}
             },

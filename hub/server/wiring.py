@@ -95,7 +95,7 @@ def _receiver(parts: Parts) -> Receive:
     def record(arrivals: Sequence[Arrival], at: int) -> None:
         keep(parts.ledger, arrivals, at=at)
 
-    return Reception(parts.producer, parts.topic, parts.city.city, Known(parts.ledger).ids, record=record).receive
+    return Reception(parts.producer, parts.topic, parts.city.city, Known(parts.ledger).seen, record=record).receive
 
 
 async def _no_intake(documents: Sequence[Any], system: str, *, batch: bool) -> Receipt:  # noqa: ARG001 - a port's shape

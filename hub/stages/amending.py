@@ -6,13 +6,13 @@ They come from the original's source, so that its history knows them, and reach 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import orjson
 
-from hub.errors import UsageError
+from hub.errors import Malformed, UsageError
 from hub.events.envelope import Event, event_from, identity
 from hub.events.wire import type_of
 from hub.ledger import commands, jobs
@@ -62,9 +62,15 @@ class Amender:
         self._with_households = any(path[:1] in {(), ("household",)} for path in rules.router.fact_paths)
         self._histories: dict[str, History] = {}
         self._taken: set[int] = set()  # what this plan takes back
+        self._righted: dict[int, Json] = {}  # what this plan puts right, by position
 
     def cancel(self, plan: Plan, rows: Iterable[Any]) -> None:
         """Add a cancellation of each event; corrections and what is cancelled already are left out."""
+        for row in self._by_parts(rows):
+            self._cancel(plan, row)
+
+    def _by_parts(self, rows: Iterable[Any]) -> Iterator[_Row]:
+        """Yield the rows in the order of their events; what is known of their residents is loaded by parts."""
         chosen = sorted((_Row(row.pos, row.subject) for row in rows), key=lambda each: each.pos)
         for part in commands.parts(chosen, AT_ONCE):
             self._histories.clear()
@@ -73,8 +79,7 @@ class Amender:
             if self._with_households:
                 histories = [self._history(row.subject) for row in part]
                 self._facts.load_households(households_of(past for each in histories for past in each.events))
-            for row in part:
-                self._cancel(plan, row)
+            yield from part
 
     def _cancel(self, plan: Plan, row: Any) -> None:
         past = self._standing(plan, row)
@@ -89,22 +94,49 @@ class Amender:
     def correct(self, plan: Plan, row: Any, right: Mapping[str, Any]) -> None:
         """Add a correction of an event; raises Malformed when these cannot be its values."""
         past = self._standing(plan, row)
-        if past is None:
-            return
+        if past is not None:
+            self._correct(plan, past, right)
+
+    def correct_all(self, plan: Plan, rows: Iterable[Any], fields: Mapping[str, Any]) -> None:
+        """Add a correction of each event: these fields replace those that stand, None takes one away.
+
+        What is left out of `cancel` is left out here, and what is right already. Raises Malformed, which names the
+        event, when these cannot be the values of one of them.
+        """
+        for row in self._by_parts(rows):
+            past = self._standing(plan, row)
+            if past is None:
+                continue
+            right = {name: value for name, value in {**past.said, **fields}.items() if value is not None}
+            if right == past.said:
+                plan.left_out["right already"] += 1
+                continue
+            try:
+                self._correct(plan, past, right)
+            except Malformed as error:
+                error.place = f"{past.name}: {error.place}".rstrip(": ")
+                raise
+
+    def _correct(self, plan: Plan, past: Past, right: Mapping[str, Any]) -> None:
         wire = past.wire
         document = {"specversion": "1.0", "id": wire.id, "source": wire.source, "type": wire.type}
         whole = {**document, "subject": wire.subject, "time": wire.time, "data": dict(right)}
         event_from(whole, city=self._city.city, now=wire.time)
         names = sorted({*past.said, *right})
         changes = {n: [past.said.get(n), right.get(n)] for n in names if past.said.get(n) != right.get(n)}
-        was, past.said = past.occurrence.data, dict(right)
-        if past.of is not None:
-            past.how, _ = weigh(past, self._city.authority)
+        was = past.occurrence.data
+        self._righted[past.pos] = dict(right)
+        self._put_right(past)
         told = self._told(past, was, everyone=past.of is None)
         data = {"effective_on": right["effective_on"], "data": dict(right)}
         if self._discretion({wire.subject}):
             changes = {name: [HIDDEN, HIDDEN] for name in changes}
         self._add(plan, "correct", past, told, data, changes=changes)
+
+    def _put_right(self, past: Past) -> None:
+        past.said = self._righted[past.pos]
+        if past.of is not None:
+            past.how, _ = weigh(past, self._city.authority)
 
     def move(self, plan: Plan, row: Any, subject: str, right: Mapping[str, Any]) -> None:
         """Add an event's cancellation, and the same report of another resident; raises Malformed, UsageError."""
@@ -153,6 +185,8 @@ class Amender:
             found = self._histories[subject] = History(*self._archive.of(subject))
             for past in found.events:
                 past.taken_back = past.taken_back or past.pos in self._taken
+                if past.pos in self._righted:
+                    self._put_right(past)
         return found
 
     def _told(self, past: Past, was: Mapping[str, Any], *, everyone: bool = False) -> list[str]:

@@ -7,24 +7,22 @@ other content is quarantined as `id-reused`.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
-import msgspec
-import orjson
 from sqlalchemy.engine import Connection
 
 from hub.errors import Fenced, HubError, Malformed, Unavailable
-from hub.events.wire import Lazy, Wire, decode, source_of, system_of, type_of
+from hub.events.wire import Lazy, Wire, content, decode, digest, source_of, system_of, type_of
 from hub.ledger.desk import now_ms
 from hub.ledger.log import DispatchBatch, EventLog, IdTaken
 from hub.ledger.names import Names
 from hub.ledger.places import partition_of, position_of, stream_of
 from hub.stages.entries import ActiveRules, Chunk, Entry
 from hub.stages.planning import STARTED, UNMATCHED, New, Planner, Policy, report_of
+from hub.stages.refusals import Refused
 from hub.stages.rulebook import RuleBook
 
 TRIES = 20  # of one poll, each time another dispatcher was first with an id
@@ -37,16 +35,6 @@ class Record(Protocol):
     offset: int
     key: bytes | None
     value: bytes | None
-
-
-@dataclass(slots=True)
-class Refused:
-    """A record that cannot be an event: it goes to quarantine with its stage and offset."""
-
-    partition: int
-    offset: int
-    raw: bytes
-    error: HubError
 
 
 @dataclass(slots=True)
@@ -165,8 +153,8 @@ class Dispatcher:
 
     # --- reading -----------------------------------------------------------------------------------------------
 
-    def _refuse(self, record: Record, error: HubError) -> Refused:
-        return Refused(record.partition, record.offset, record.value or b"", error)
+    def _refuse(self, record: Record, error: HubError, reuses: int | None = None) -> Refused:
+        return Refused(record.partition, record.offset, record.value or b"", error, reuses)
 
     def _decode(self, records: Sequence[Record], poll: _Poll) -> list[tuple[Record, Wire]]:
         decoded = []
@@ -205,26 +193,26 @@ class Dispatcher:
         for name in numbers:
             numbers[name] = self._sources.number(source_of(name))
         known: dict[tuple[str, int], tuple[int, bytes, Wire | None]] = {
-            key: (pos, digest, None)
-            for key, (pos, digest) in self._log.known((wire.id, numbers[wire.source]) for _, wire in decoded).items()
+            key: (pos, mark, None)
+            for key, (pos, mark) in self._log.known((wire.id, numbers[wire.source]) for _, wire in decoded).items()
         }
         fresh: list[tuple[int, Wire, int, bytes]] = []
         seen: dict[tuple[str, int], int] = {}
         for record, wire in decoded:
             source = numbers[wire.source]
             key = (wire.id, source)
-            digest = _digest(wire, record.value or b"")
+            mark = digest(wire, record.value or b"")
             pos = position_of(self._generation, record.partition, record.offset)
             earlier = known.get(key)
             if earlier is None:
-                known[key] = (pos, digest, wire)
+                known[key] = (pos, mark, wire)
                 fresh.append((pos, wire, source, record.value or b""))
-                poll.batch.ids.append((wire.id, source, pos, digest, 1))
-            elif earlier[1] == digest or self._same(wire, earlier):
+                poll.batch.ids.append((wire.id, source, pos, mark, 1))
+            elif earlier[1] == mark or self._same(wire, earlier):
                 seen[key] = seen.get(key, 0) + 1
                 poll.counts.duplicates += 1
             else:
-                poll.refused.append(self._refuse(record, _reused(wire)))
+                poll.refused.append(self._refuse(record, _reused(wire), earlier[0]))
         poll.batch.repeats = [(times, event_id, source) for (event_id, source), times in seen.items()]
         news = [New(pos, wire, source, body, *type_of(wire.type), Lazy(wire.data)) for pos, wire, source, body in fresh]
         self._planner.load(news)
@@ -248,7 +236,7 @@ class Dispatcher:
     def _same(self, wire: Wire, earlier: tuple[int, bytes, Wire | None]) -> bool:
         """Compare by value what differs in bytes (key order, spacing)."""
         pos, _, original = earlier
-        return _content(wire) == _content(original or decode(self._log.body(pos)))
+        return content(wire) == content(original or decode(self._log.body(pos)))
 
     def _plan_one(self, new: New, poll: _Poll) -> None:
         try:
@@ -272,28 +260,6 @@ class Dispatcher:
     @staticmethod
     def _offset(pos: int) -> int:
         return pos & ((1 << 40) - 1)
-
-
-def reporter_of(raw: bytes) -> str:
-    """Return the system that a record in quarantine names as its source; empty when it cannot be read."""
-    try:
-        return system_of(decode(raw).source)
-    except Malformed:
-        return ""
-
-
-def _digest(wire: Wire, value: bytes) -> bytes:
-    """Return 8 bytes of the content as it stands: equal bytes are equal content; unequal ones are compared by value.
-
-    The hub writes `data` last, so what follows it is the content; of another program's event this may be more.
-    """
-    content = value[max(0, value.find(b'"data":')) :]
-    return hashlib.blake2b(f"{wire.type}\n{wire.subject}\n".encode() + content, digest_size=8).digest()
-
-
-def _content(wire: Wire) -> bytes:
-    data = {name: msgspec.json.decode(raw) for name, raw in wire.data.items()}
-    return orjson.dumps([wire.type, wire.subject, data], option=orjson.OPT_SORT_KEYS)
 
 
 def _reused(wire: Wire) -> Malformed:

@@ -99,17 +99,23 @@ class Foreman:
 
     def cancel(self, wanted: EventFilter, references: Sequence[str] = ()) -> Plan:
         """Plan to take events back, by filter or by id. Raises UsageError when nothing says which, NotFound."""
-        if not references and wanted == EventFilter():
-            raise UsageError("which events?", mend="name an event, --batch, or filters such as --system and --since")
-        rows = self._rows(references) if references else self._finder.events(wanted)
         plan = Plan("cancel", {})
-        self._amender().cancel(plan, rows)
+        self._amender().cancel(plan, self._chosen(wanted, references))
         return self._limited(plan, self._city.approval.cancel)
 
     def correct(self, reference: str, right: Mapping[str, Any]) -> Plan:
         """Plan to put one event right; `right` are all of its values. Raises NotFound and Malformed."""
         plan = Plan("correct", {})
         self._amender().correct(plan, self._rows([reference])[0], right)
+        return self._limited(plan, self._city.approval.correct)
+
+    def correct_all(self, wanted: EventFilter, references: Sequence[str], fields: Mapping[str, Any]) -> Plan:
+        """Plan to put events right, by filter or by id: these fields replace those that stand, None takes one away.
+
+        Raises UsageError when nothing says which, NotFound and Malformed.
+        """
+        plan = Plan("correct", {})
+        self._amender().correct_all(plan, self._chosen(wanted, references), fields)
         return self._limited(plan, self._city.approval.correct)
 
     def move(self, reference: str, subject: str, right: Mapping[str, Any]) -> Plan:
@@ -128,6 +134,11 @@ class Foreman:
     def values(self, reference: str) -> dict[str, Any]:
         """Return the values of an event as they stand; raises NotFound."""
         return self._amender().values(self._rows([reference])[0])
+
+    def _chosen(self, wanted: EventFilter, references: Sequence[str]) -> Iterable[Any]:
+        if not references and wanted == EventFilter():
+            raise UsageError("which events?", mend="name an event, --batch, or filters such as --system and --since")
+        return self._rows(references) if references else self._finder.events(wanted)
 
     def _rows(self, references: Sequence[str]) -> list[Any]:
         return [self._views.event(self._views.find(reference)) for reference in references]

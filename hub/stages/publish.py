@@ -18,7 +18,7 @@ from hub.ledger.engine import Ledger
 from hub.ledger.quarantine import Entry
 from hub.stages.arrivals import Origins, keep
 from hub.stages.clock import new_batch_id, timestamp, utc_now
-from hub.stages.known import Known
+from hub.stages.known import Known, Seen, Stream
 from hub.stages.ports import Producer
 from hub.stages.records import FACTS_ONLY, Record, fault, publish_sound, record_of, refuse_own, wording
 
@@ -33,12 +33,14 @@ _AHEAD = 3  # chunks read before their turn
 class PublishResult:
     """What became of a stream: `accepted` events are in Kafka (repeats too), `quarantined` are entry numbers.
 
-    `repeats` of the accepted were in the file before, or in the ledger when their turn came.
+    `repeats` of the accepted were in the file before, or in the ledger when their turn came; `reused` carry an id that
+    stood there for other content: dispatch puts them into quarantine.
     """
 
     batch_id: str
     accepted: int = 0
     repeats: int = 0
+    reused: int = 0
     quarantined: list[int] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)  # of the accepted, in order
 
@@ -49,7 +51,7 @@ class _Chunk:
     events: list[Event] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
-    known: set[tuple[str, str]] = field(default_factory=set)  # of the events, before any of them was published
+    known: list[Seen] = field(default_factory=list)  # of each event, before any of them was published
 
 
 async def publish_stream(
@@ -75,13 +77,12 @@ async def publish_stream(
     result = PublishResult(new_batch_id("publish", moment))
     checker = _Checker(city, system, name, facts_only=facts_only, now=timestamp(moment), batch_id=result.batch_id)
     origins = Origins(system or "", "publish", name, result.batch_id)
-    documents, known = read_documents(stream), Known(ledger)
-    seen: set[int] = set()
+    documents, known, so_far = read_documents(stream), Known(ledger), Stream()
 
     def read() -> _Chunk | None:
         chunk = checker.next_chunk(documents)
         if chunk is not None:
-            chunk.known = known.among(chunk.events)
+            chunk.known = known.seen(chunk.events, [value for _, value in chunk.records])
         return chunk
 
     async with aclosing(_ahead(read)) as chunks:
@@ -90,12 +91,12 @@ async def publish_stream(
             chunk.entries += [
                 checker.entry(chunk.documents[index], fault("produce", e)) for index, e in refused.items()
             ]
-            published = [event for index, event in enumerate(chunk.events) if index not in refused]
-            arrivals = origins.arrivals(published, quarantined=len(chunk.entries))
+            published = [index for index in range(len(chunk.events)) if index not in refused]
+            arrivals = origins.arrivals((chunk.events[index] for index in published), quarantined=len(chunk.entries))
             result.quarantined += await asyncio.to_thread(
                 keep, ledger, arrivals, chunk.entries, at=_milliseconds(clock())
             )
-            _count(result, published, chunk.known, seen)
+            _count(result, chunk, published, so_far)
             if progress is not None:
                 progress(len(chunk.records) + len(chunk.entries) - len(refused))
     await asyncio.to_thread(keep, ledger, [origins.end()], at=_milliseconds(clock()))
@@ -122,13 +123,14 @@ def _milliseconds(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
 
 
-def _count(result: PublishResult, events: list[Event], known: set[tuple[str, str]], seen: set[int]) -> None:
-    for event in events:
-        name = event.system, event.id
-        result.repeats += name in known or hash(name) in seen
-        seen.add(hash(name))
+def _count(result: PublishResult, chunk: _Chunk, published: list[int], so_far: Stream) -> None:
+    for index in published:
+        event = chunk.events[index]
+        seen = so_far.seen(event, chunk.known[index])
+        result.repeats += seen is Seen.REPEAT
+        result.reused += seen is Seen.REUSED
         result.ids.append(event.id)
-    result.accepted += len(events)
+    result.accepted += len(published)
 
 
 class _Checker:

@@ -15,6 +15,7 @@ from hub.events.envelope import Event, event_from
 from hub.ledger.batches import Arrival
 from hub.stages.arrivals import Origins
 from hub.stages.clock import new_batch_id, timestamp, utc_now
+from hub.stages.known import Seen, Stream
 from hub.stages.ports import Producer
 from hub.stages.records import Record, fault, record_of, refuse_own, wording
 
@@ -33,7 +34,8 @@ class Refusal:
 class Receipt:
     """What became of a batch. If anything was refused, nothing of it was published.
 
-    `accepted` and `duplicates` are ids and do not overlap, but for an id repeated within the batch.
+    `accepted` and `duplicates` are ids and do not overlap, but for an id that stands twice in the batch. An id that was
+    used before for other content is no duplicate: it is accepted, and dispatch puts its event into quarantine.
     """
 
     accepted: list[str] = field(default_factory=list)
@@ -45,14 +47,14 @@ class Receipt:
 class Reception:
     """Takes events for one city.
 
-    `known(system, ids)` tells which ids the ledger has, `record(arrivals, at)` keeps what came as batches; both best
-    effort, as Kafka takes events while the ledger is away.
+    `known(events, values)` tells of each what the ledger has under its id, `record(arrivals, at)` keeps what came as
+    batches; both best effort, as Kafka takes events while the ledger is away.
     """
 
     producer: Producer
     topic: str
     city: str
-    known: Callable[[str, Sequence[str]], set[str]]
+    known: Callable[[Sequence[Event], Sequence[bytes]], Sequence[Seen]]
     clock: Callable[[], datetime] = utc_now
     record: Callable[[Sequence[Arrival], int], object] = lambda _arrivals, _at: None
 
@@ -66,15 +68,14 @@ class Reception:
         events, records, refused = await asyncio.to_thread(self._check, documents, system, timestamp(now), batch_id)
         if refused:
             return Receipt(refused=refused)
-        ids = [event.id for event in events]
-        known = await asyncio.to_thread(self._known, system, ids)
+        known = await asyncio.to_thread(self._known, events, [value for _, value in records])
         await self.producer.publish(self.topic, records, HEADERS)
         arrivals = Origins(system, "http", "", batch_id).arrivals(events, whole=True)
         await asyncio.to_thread(self._record, arrivals, int(now.timestamp() * 1000))
-        receipt = Receipt()
-        for id_ in ids:
-            (receipt.duplicates if id_ in known else receipt.accepted).append(id_)
-            known.add(id_)
+        receipt, batch_so_far = Receipt(), Stream()
+        for event, before in zip(events, known, strict=True):
+            repeat = batch_so_far.seen(event, before) is Seen.REPEAT
+            (receipt.duplicates if repeat else receipt.accepted).append(event.id)
         return receipt
 
     def _check(
@@ -97,11 +98,11 @@ class Reception:
                 refused.append(Refusal(index, "", "fault", fault("http", error).message))
         return events, records, refused
 
-    def _known(self, system: str, ids: Sequence[str]) -> set[str]:
+    def _known(self, events: Sequence[Event], values: Sequence[bytes]) -> Sequence[Seen]:
         try:
-            return set(self.known(system, ids))
+            return self.known(events, values)
         except Unavailable:
-            return set()  # Kafka takes events while the ledger is away
+            return [Seen.NEW] * len(events)  # Kafka takes events while the ledger is away
 
     def _record(self, arrivals: Sequence[Arrival], at: int) -> None:
         if arrivals:

@@ -23,10 +23,15 @@ class RuleBook:
         self._known: dict[int, ActiveRules] = {}
         self._whole: dict[tuple[int, int], ActiveRules] = {}
         self._today: dict[str, Permission] = {}
+        self._standing: RuleSet | None = None
 
     def permit(self, rules: RuleSet) -> None:
-        """Hold every rule set, older ones too, to what the city's rules permit now about protected residents."""
+        """Hold every rule set, older ones too, to what the city's rules permit now about protected residents.
+
+        Rules of older sets that stand in these as they were have their lines from here.
+        """
         self._today.update(permissions(rules))
+        self._standing = rules
 
     def activate(self, rules: RuleSet) -> ActiveRules:
         """Record the city's rules and its receivers, and return them as they run."""
@@ -44,6 +49,8 @@ class RuleBook:
         found = self._known.get(number)
         if found is None:
             rules = RuleSet.load(rulesets.load(self._ledger, number))
+            if self._standing is not None:
+                rules = rules.placed_by(self._standing)
             numbers = self._desk.register(rules.receivers)
             found = self._known[number] = ActiveRules(number, rules, numbers, self._today, self._env)
         return found

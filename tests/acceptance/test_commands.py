@@ -132,6 +132,10 @@ def test_a_dropped_file_changes_the_other_systems_table(shell, city):
     assert shown.keys() >= {
         "event", "status", "seen", "duplicate_of", "corrects", "corrected_by", "deliveries", "not_told",
     }  # fmt: skip
+    explained = shell("explain", item["id"]).stdout
+    rules = (city / "systems/kokuho.yaml").read_text("utf-8").split("\n")
+    line = next(no for no, text in enumerate(rules, 1) if "id: " in text)
+    assert f"systems/kokuho.yaml:{line} kokuho." in explained
     (delivery,) = shown["deliveries"]
     assert delivery.keys() == DELIVERY_KEYS
     assert delivery["status"] == "delivered"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from math import isfinite
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, GetJsonSchemaHandler, StringConstraints
 from pydantic.fields import FieldInfo
@@ -80,7 +80,8 @@ class Field:
     """A field of an event type, as rules, forms and lint see it.
 
     `locating`: it tells where the person is, and is cut for protected residents (contract.md, Event types).
-    `kind` is as in `Says`; `fields` are the parts of an address or of the objects in a list, else empty.
+    `kind` is as in `Says`; `fields` are the parts of an address or of the objects in a list, `choices` the values a
+    `choice` may have, else both are empty.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Field:
     en: str
     kind: str
     fields: "Mapping[str, Field]" = field(default_factory=dict)
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,8 @@ def fields_of(model: type[EventData], *, within_locating: bool = False) -> Mappi
         locating = says.locating or within_locating
         part = next(_classes(info.annotation), None)
         parts = fields_of(part, within_locating=locating) if part else {}
-        found[name] = Field(name, not info.is_required(), locating, says.ja, says.en, says.kind, parts)
+        choices = tuple(_choices(info.annotation))
+        found[name] = Field(name, not info.is_required(), locating, says.ja, says.en, says.kind, parts, choices)
     return types.MappingProxyType(found)
 
 
@@ -142,6 +145,16 @@ def _metadata(annotation: Any) -> Iterator[Any]:
     elif get_origin(annotation) in (Union, types.UnionType):
         for part in get_args(annotation):
             yield from _metadata(part)
+
+
+def _choices(annotation: Any) -> Iterator[str]:
+    if get_origin(annotation) is Literal:
+        yield from get_args(annotation)
+    elif get_origin(annotation) is Annotated:
+        yield from _choices(annotation.__origin__)
+    elif get_origin(annotation) in (Union, types.UnionType):
+        for part in get_args(annotation):
+            yield from _choices(part)
 
 
 def _classes(annotation: Any) -> Iterator[type[EventData]]:

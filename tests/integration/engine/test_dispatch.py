@@ -8,13 +8,16 @@ import pytest
 import sqlalchemy as sa
 
 from hub.errors import Fenced, LedgerUnavailable
+from hub.events.envelope import encode, event_from
+from hub.ledger import batches, quarantine
 from hub.ledger import log as log_module
-from hub.ledger import quarantine
+from hub.ledger.batches import Arrival
 from hub.ledger.engine import Ledger
 from hub.ledger.log import DispatchBatch, EventLog, IdTaken
 from hub.ledger.tables import dedup, metadata, position, ruleset
 from hub.ledger.tables import event as events
 from hub.stages.entries import unpack_plan
+from hub.stages.known import Known
 
 from .town import Record, Topic, Town, died, listens, report, rule
 
@@ -175,6 +178,47 @@ def test_an_id_used_again_for_other_content_is_quarantined_with_its_raw_bytes(to
     assert items[0].system == "juki"
     assert quarantine.show(town.ledger, items[0].no).raw == other
     assert items[0].stage == "dispatch"
+
+
+def test_a_reused_id_says_where_it_came_from_and_where_the_first_did(town_of):
+    town = town_of()
+    with town.ledger.write() as connection:
+        came = [Arrival("juki", "sabun", "f-1", "in/juki/1.csv"), Arrival("juki", "sabun", "f-2", "in/juki/2.csv")]
+        batches.record(connection, came, 1)
+    town.dispatch({**died(1), "batchid": "f-1"}, {**died(1, more="other"), "batchid": "f-2"})
+    town.dispatch({**died(1, more="third"), "batchid": "nowhere"}, died(1, more="fourth"))
+    items, _ = quarantine.listing(town.ledger)
+    assert [item.place for item in reversed(items)] == [
+        "hub.events/0@1, batch f-2 (in/juki/2.csv)",
+        "hub.events/0@2, batch nowhere",
+        "hub.events/0@3",
+    ]
+    assert all("for other content, in batch f-1 (in/juki/1.csv) (see whether" in item.message for item in items)
+
+
+def test_a_reused_id_that_comes_again_is_counted_not_listed_twice(town_of):
+    town = town_of()
+    other = died(1, more="other")
+    town.dispatch(died(1), {**other, "batchid": "B1"}, {**other, "batchid": "B2", "time": "2026-05-05T00:00:00Z"})
+    turned = {**other, "data": dict(reversed(other["data"].items()))}
+    town.dispatch(turned, died(1, more="third"), {**other, "source": "/systems/koseki"})
+    assert town.quarantined() == [("hub.events/0@1, batch B1", "id-reused", 3), ("hub.events/0@4", "id-reused", 1)]
+    quarantine.resolve(town.ledger, 1, "discarded", "seen")
+    town.dispatch({**other, "batchid": "B3"})
+    assert quarantine.show(town.ledger, 1).status == "discarded"
+
+
+def test_what_is_called_a_repeat_at_the_door_is_what_dispatch_calls_one(town_of):
+    town = town_of()
+    documents = [died(1), died(1, kana="モリグチ"), died(1, died_on="2026-04-02"), died(2), died(1, "1000002")]
+    documents.append({**died(1), "data": dict(reversed(died(1)["data"].items()))})
+    town.dispatch(died(1))
+    events = [event_from(each, city="moriguchi", now="2026-04-01T09:00:00Z") for each in documents]
+    found = Known(town.ledger).seen(events, [encode(each, "moriguchi") for each in events])
+    town.dispatch(*documents)
+    assert [each.value for each in found] == ["repeat", "reused", "reused", "new", "reused", "repeat"]
+    assert seen(town) == {"1": 3, "2": 1}
+    assert len(town.quarantined()) == 3
 
 
 def test_true_and_one_are_not_the_same_content(town_of):

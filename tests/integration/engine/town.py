@@ -24,10 +24,12 @@ from hub.ledger.log import EventLog
 from hub.ledger.tables import dedup, event, fact, household, metadata, outcome, receiver
 from hub.routing.rules import RuleSet
 from hub.settings.models import City, Receiver, Retry, Subscription, System
-from hub.stages.dispatch import Dispatcher, Refused, reporter_of
+from hub.stages import refusals
+from hub.stages.dispatch import Dispatcher
 from hub.stages.inquiry import Inquiry
 from hub.stages.log import LogReader
 from hub.stages.receiver import ReceiverPort, Worker
+from hub.stages.refusals import Refused
 from hub.stages.rulebook import RuleBook
 from hub.stages.writer import Writer
 
@@ -145,11 +147,7 @@ class Town:
 
     def refuse(self, connection: sa.Connection, refused: list[Refused]) -> None:
         """Quarantine as app.py does."""
-        places = [(f"{TOPIC}/{one.partition}@{one.offset}", one) for one in refused]
-        entries = [
-            quarantine.Entry("dispatch", reporter_of(one.raw), "", place, one.error.code, str(one.error), one.raw)
-            for place, one in places
-        ]
+        entries = refusals.entries(connection, refused, TOPIC)
         quarantine.record(connection, entries, self.ledger.now(connection))
 
     def dispatch(self, *events: bytes | dict[str, Any], partition: int = 0) -> list[Any]:

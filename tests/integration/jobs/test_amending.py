@@ -11,6 +11,7 @@ import pytest
 from hub.errors import Malformed, NotFound, Rejected, Unavailable, UsageError
 from hub.ledger import jobs
 from hub.ledger.views import EventFilter
+from hub.stages import amending
 from hub.stages.amending import publish_open
 from tests.integration.jobs.town import Town
 from tests.integration.semantics.world import ADDRESS, OTHER
@@ -108,6 +109,60 @@ def test_a_correction_reaches_who_was_told_and_whom_it_concerns(town):
         ("correct", OTHER),
     ]
     assert [each["action"] for each in town.desks["zei"].taken] == ["new"]
+
+
+def test_a_batch_is_put_right_and_the_rest_is_left_alone(town):
+    events = [{**town.moved(ADDRESS, str(n % 300)), "batchid": "file-1"} for n in range(600)]
+    town.report(*events, {**town.moved(OTHER, "8"), "batchid": "file-1"}, town.moved(ADDRESS, "9999"))
+    town.deliver()
+    taken_back = town.foreman.cancel(EventFilter(), ["e2"])
+    town.do(taken_back)
+    publish(town)
+    town.deliver()
+    plan = town.foreman.correct_all(EventFilter(batch="file-1"), [], {"new_address": OTHER})
+    assert dict(plan.counts) == {"correct": 599}
+    assert dict(plan.left_out) == {"cancelled before": 1, "right already": 1}
+    assert plan.approval  # more than one person may correct alone
+    assert all(each["changes"] == {"new_address": [ADDRESS, OTHER]} for each in plan.items)
+    told = dict(plan.receivers)
+    plan.approval = False
+    before = {name: len(desk.taken) for name, desk in town.desks.items()}
+    number = town.do(plan, reason="住所の誤り")
+    topic = Topic(town, enough=300)
+    with pytest.raises(Unavailable):
+        publish(town, topic)
+    topic.enough = None
+    publish(town, topic)
+    town.deliver()
+    assert {f"{name}.main": len(desk.taken) - before[name] for name, desk in town.desks.items()} == told
+    right = town.desks["suido"].taken[before["suido"] :]
+    assert {(each["action"], each["data"]["new_address"]["text"]) for each in right} == {("correct", OTHER["text"])}
+    assert (town.job(number).status, town.job(number).results) == ("done", {"published": 599})
+    again = town.foreman.correct_all(EventFilter(batch="file-1"), [], {"new_address": OTHER})
+    assert (again.orders, again.left_out["right already"]) == ([], 600)
+
+
+def test_the_preview_is_the_same_however_many_are_read_at_one_time(tmp_path, ledger_url, monkeypatch):
+    hub = "authority: {resident.moved: [koseki, juki]}\n"
+    town = Town(tmp_path / "city", ledger_url, {"suido": RULE, "zei": NEAR}, hub)
+    town.report(town.moved(ADDRESS), {**town.moved(ADDRESS), "source": "/systems/koseki", "id": "k1"})
+    town.deliver()
+    wanted, right = EventFilter(types=("resident.moved",)), {"new_address": OTHER}
+    whole = town.foreman.correct_all(wanted, [], right)
+    monkeypatch.setattr(amending, "AT_ONCE", 1)
+    by_parts = town.foreman.correct_all(wanted, [], right)
+    town.close()
+    assert by_parts.items == whole.items
+    assert [(each["event"], len(each["told"])) for each in whole.items] == [("juki/e1", 2), ("koseki/k1", 0)]
+
+
+def test_nothing_of_a_batch_is_put_right_when_one_event_cannot_be(town):
+    town.report(town.moved(ADDRESS, "1"), town.moved(ADDRESS, "2"))
+    with pytest.raises(Malformed, match="juki/e1") as refused:
+        town.foreman.correct_all(EventFilter(types=("resident.moved",)), [], {"died_on": "2026-04-01"})
+    assert "died_on" in str(refused.value)
+    with pytest.raises(UsageError):
+        town.foreman.correct_all(EventFilter(), [], {"new_address": OTHER})
 
 
 def test_the_wrong_person_is_one_command_and_both_events_name_each_other(town):

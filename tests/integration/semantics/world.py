@@ -24,12 +24,13 @@ from hub.ledger.protected import Register
 from hub.routing.rules import RuleSet
 from hub.settings.load import load_city
 from hub.stages.delivery import Delivery
-from hub.stages.dispatch import Dispatcher, Refused
+from hub.stages.dispatch import Dispatcher
 from hub.stages.drain import drain
 from hub.stages.inquiry import DeliveryFilter, Inquiry
 from hub.stages.log import LogReader
 from hub.stages.planning import Policy
 from hub.stages.receiver import ReceiverPort
+from hub.stages.refusals import Refused
 from hub.stages.rulebook import RuleBook
 from hub.stages.shutters import Shutters
 from tests.integration.engine import town

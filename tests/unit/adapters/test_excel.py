@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+from dataclasses import replace
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
@@ -42,15 +43,40 @@ def changed(content: bytes, part: str, change: Any) -> bytes:
 SHEET = "xl/worksheets/sheet1.xml"
 
 
-def read(folder: Path, content: bytes, **options: Any) -> list[Row]:
+def read(folder: Path, content: bytes, needs: tuple[dict[str, str], ...] = (), **options: Any) -> list[Row]:
     (folder / "in").mkdir(exist_ok=True)
     (folder / "in" / "a.xlsx").write_bytes(content)
-    opened = registry.open_source("excel", {"path": "in/*.xlsx", "after": "keep", **options}, site(folder))
+    place = replace(site(folder), needs=needs)
+    opened = registry.open_source("excel", {"path": "in/*.xlsx", "after": "keep", **options}, place)
     return [row for found in opened.read(None) for row in found.rows]
 
 
 def shape(rows: list[Row]) -> list[Any]:
     return [row.error.code if row.error else list(row.values.values()) for row in rows]
+
+
+NEEDS = ({"番号": "systems/juki.yaml:4:3", "氏名": "systems/juki.yaml:5:3"}, {"番号": "systems/juki.yaml:4:3"})
+
+
+@pytest.mark.parametrize(
+    ("top", "mend"),
+    [
+        ([["番", "氏名"]], "correct the header or the mapping; columns: 番, 氏名"),
+        ([["異動者一覧"], [], ["番号", "氏名"]], "the names stand in row 3: set `header_row: 3` at the source"),
+        ([[], ["番号 ", "氏名"]], "the names stand in row 2: set `header_row: 2` at the source"),
+    ],
+)
+def test_a_workbook_no_row_of_which_could_be_mapped_is_one_error(tmp_path: Path, top: list[Any], mend: str) -> None:
+    content = book(*top, *[[str(number), "守口"] for number in range(9)])
+    (row,) = read(tmp_path, content, NEEDS)
+    assert row.error is not None
+    assert (row.error.code, row.error.mend, row.place, row.raw) == ("excel-header", mend, "in/a.xlsx", content)
+    right = read(tmp_path, content, ({"氏名": ""},) if top[0][:1] == ["番"] else NEEDS, header_row=len(top))
+    assert [each.values["氏名"] for each in right] == ["守口"] * 9
+
+
+def test_a_column_only_some_cases_read_refuses_no_workbook(tmp_path: Path) -> None:
+    assert shape(read(tmp_path, book(["番号"], ["1"]), NEEDS)) == [["1"]]
 
 
 def test_every_kind_of_value_is_a_text(tmp_path: Path) -> None:

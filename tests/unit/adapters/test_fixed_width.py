@@ -64,6 +64,30 @@ def shape(rows: list[Row]) -> list[Any]:
     return [row.error.code if row.error else list(row.values.values()) for row in rows]
 
 
+def test_a_layout_without_what_the_mapping_reads_refuses_the_file_as_one(tmp_path: Path) -> None:
+    content = b"".join(f"{number:<4}守口　　　\r\n".encode("cp932") for number in range(9))
+    drop(tmp_path, content)
+    there = place(tmp_path, PLAIN)
+    options = {"path": "in/*", "layout": "layouts/l.yaml", "after": "keep"}
+    needs = ({"番号": "systems/juki.yaml:4:3", "異動日": "systems/juki.yaml:5:3"},)
+    (row,) = read(registry.open_source("fixed_width", options, replace(there, needs=needs)))
+    assert row.error is not None
+    assert (row.error.code, row.place, row.raw) == ("layout-column", "in/IDO.DAT", content)
+    assert row.error.message == "the layout has no column `異動日`, which the mapping reads (systems/juki.yaml:5:3)"
+    assert row.error.mend == "correct the layout or the mapping; columns: 番号, 氏名"
+    needs = (*needs, {"番号": "systems/juki.yaml:4:3"})
+    assert len(read(registry.open_source("fixed_width", options, replace(there, needs=needs)))) == 9
+
+
+@pytest.mark.parametrize("wrong", [b"300120260401", b"1001202604", b"10X120260401"])
+def test_a_wrong_header_record_refuses_the_file_as_one(tmp_path: Path, wrong: bytes) -> None:
+    content = wrong + FILE[12:]
+    drop(tmp_path, content)
+    (row,) = read(source(tmp_path, WHOLE))
+    assert row.error is not None
+    assert (row.error.code, row.raw) == ("layout-header", content)
+
+
 async def written(
     folder: Path, layout: str, *content: Delivery, no: int = 1, **options: Any
 ) -> tuple[bytes, list[Any]]:

@@ -75,6 +75,14 @@ def test_no_value_of_the_sample_is_written_anywhere(hub, tmp_path):
     assert "秘密" not in written
 
 
+def test_what_comes_next_can_be_pasted_as_it_stands(hub, tmp_path, monkeypatch):
+    shown = hub("init", tmp_path / "my city").stdout
+    assert f"next: cd '{tmp_path}/my city' && hub check\n" in shown
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert "next: hub check\n" in hub("init", ".").stdout
+
+
 def test_a_file_without_a_header_names_its_columns_itself(hub, tmp_path):
     sample, city = tmp_path / "bare.csv", tmp_path / "city"
     sample.write_bytes(text(ROWS[1:]).encode("cp932"))

@@ -63,6 +63,11 @@ def test_a_job_is_cancelled_once(hub, city, number):
         ("cancel", "--reason", "誤り"),
         ("correct", "juki/e1", "--reason", "誤り"),
         ("correct", "juki/e1", "--reason", "誤り", "--data", "{}", "--edit", "x.json", "--subject", "2"),
+        ("correct", "--reason", "誤り", "--data", "{}"),
+        ("correct", "--reason", "誤り", "--batch", "b", "--subject", "2"),
+        ("correct", "juki/e1", "juki/e2", "--reason", "誤り", "--subject", "2"),
+        ("correct", "juki/e1", "--batch", "b", "--reason", "誤り", "--data", "{}"),
+        ("correct", "--batch", "b", "--type", "resident.dead", "--reason", "誤り", "--data", "{}"),
         ("load", "juki.nothing", "--as-of", "2026-04-01"),
         ("load", "juki.nothing", "--as-of", "April"),
         ("backfill", "nobody", "--since", "2026-04-01"),
@@ -75,7 +80,8 @@ def test_wrong_usage(hub, city, words):
 
 
 def test_nothing_to_do_is_said_and_no_error(hub, city):
-    for words in (("replay", "--status", "dead"), ("cancel", "--batch", "b", "--reason", "誤り")):
+    correct = ("correct", "--batch", "b", "--reason", "誤り", "--data", '{"name": "守口 太郎"}')
+    for words in (("replay", "--status", "dead"), ("cancel", "--batch", "b", "--reason", "誤り"), correct):
         answer = hub(*words, "--city", city)
         assert (answer.exit_code, answer.stdout) == (0, "nothing to do\n")
     preview = json.loads(hub("replay", "--status", "dead", "--dry-run", "--json", "--city", city).stdout)

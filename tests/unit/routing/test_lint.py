@@ -211,6 +211,70 @@ def test_errors_stand_at_their_place_with_the_mend(lint, before, after, place, m
     assert mend in problem.mend
 
 
+DEATH = "on: resident.died\n    "
+NEVER = [
+    # on, when, column, message, mend
+    ("resident.died", "data.effective_on > 5", 11 + 20, "a date and cannot be compared with 5", '"2026-04-01"'),
+    ("resident.died", "data.died_on == 20260401", 11 + 16, "is a date and is never 20260401", "in quotes"),
+    ("resident.died", 'facts.resident.alive == "yes"', 11 + 24, 'true or false and is never "yes"', "by itself"),
+    ("resident.died", '"true" != facts.resident.alive', 11, 'is never "true"', "!facts.resident.alive"),
+    ("resident.died", 'facts.household.size >= "2"', 11 + 24, "is a number", "without quotes"),
+    ("resident.died", 'facts.household.members == "1"', 11 + 27, "is a list", "in facts.household.members"),
+    ("resident.died", "subject == 1000001", 11 + 11, "`subject` is a text", '"1000001"'),
+    ("resident.died", "data.name == -1", 11 + 14, "is a text", "in quotes"),
+    ("resident.died", 'data.died_on < "2026/1/1"', 11 + 15, 'a date, and "2026/1/1" is none', 'write "2026-01-01"'),
+    ("resident.died", 'data.died_on == "20260401"', 11 + 16, "is none", 'write "2026-04-01"'),
+    ("resident.died", 'data.died_on == "2026-02-31"', 11 + 16, "is none", "YYYY-MM-DD"),
+    ("resident.died", 'data.died_on >= "R8.4.1"', 11 + 16, "is none", "YYYY-MM-DD"),
+    ("resident.died", 'facts.insurance["kokuho"].since > "令和8年"', 11 + 34, "is a date", "YYYY-MM-DD"),
+    ("resident.died", 'facts.resident.status == "deda"', 11 + 25, 'is never "deda"', "did you mean `dead`?"),
+    ("resident.died", 'facts.resident.address == "大宮"', 11 + 26, "has parts", "`text`"),
+    ("household.changed", '(data.kind == "spilt" || facts.protected)', 11 + 14, '"spilt"', "did you mean `split`?"),
+    ("[resident.died, household.changed]", 'data.kind == "spilt"', 11 + 13, '"spilt"', "`split`?"),
+]
+
+
+@pytest.mark.parametrize(("on", "when", "column", "message", "mend"), NEVER)
+def test_what_can_never_be_equal_is_found_by_its_kind(lint, on, when, column, message, mend):
+    found = lint((DEATH, f"on: {on}\n    "), (WHEN, f"when: '{when}'"), (SEND, "send: [effective_on]"))
+    (problem,) = [each for each in found if each.level == "error"]
+    assert (problem.place, problem.code) == (f"systems/kokuho.yaml:7:{column + 1}", "never")
+    assert message in problem.message
+    assert mend in problem.mend
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        'data.effective_on > "2026-04-01" && data.died_on >= "2026-04" && data.died_on < "2027"',
+        'data.died_on <= "2026-02-31"',
+        'facts.resident.alive == true && facts.household.size > 1.5 && facts.resident.status != "dead"',
+        'facts.insurance.kokuho.until == "9999-12-31" && age_on(data.birth_date, data.died_on) >= 75',
+        'size(data.name) > 5 || data.name + "x" == "yx" || !facts.protected == true',
+        "facts.household.members.exists(m, m == 1) && event.sequence == 5 && event.version == 1",
+        'string(facts.household.size) == "2" && fiscal_year(data.died_on) == 2026',
+        'facts["resident"]["status"] == "dead" || data.name in ["a", "b"] && data.kana == null',
+        'data.died_on == "" || facts.resident.status != ""',
+        '(data.died_on > data.effective_on ? "a" : "b") == "a"',
+    ],
+)
+def test_what_may_be_equal_is_let_be(lint, when):
+    found = lint((WHEN, f"when: |\n      {when}"))
+    assert [each for each in found if each.level == "error"] == []
+
+
+def test_one_type_that_can_be_so_is_enough(lint):
+    found = lint((DEATH, "on: [household.changed, guardian.appointed]\n    "), (WHEN, 'when: data.kind == "補助"'),
+                 (SEND, "send: [effective_on]"))  # fmt: skip
+    assert [each for each in found if each.level == "error"] == []
+
+
+def test_comparisons_of_what_is_sent_are_looked_at_too(lint):
+    found = lint((SEND, "send: [{dead: facts.resident.alive == 0}]"))
+    (problem,) = [each for each in found if each.level == "error"]
+    assert (problem.place, problem.code) == ("systems/kokuho.yaml:8:43", "never")
+
+
 def warnings(problems):
     assert [problem for problem in problems if problem.level == "error"] == []
     return [(problem.place, problem.code) for problem in problems]

@@ -1,8 +1,10 @@
 """The facts that rules may name are those the hub keeps."""
 
+from collections import defaultdict
+
 from hub.events.catalogue import TYPES
 from hub.events.facts import delta, empty
-from hub.routing.shapes import DATA, FACTS, Unknown, is_locating, look_up, meant
+from hub.routing.shapes import DATA, FACTS, Choice, Unknown, is_locating, look_up, meant
 
 ADDRESS = {"text": "京阪本通2-5-5", "postal_code": "570-8666", "town": "京阪本通"}
 
@@ -32,6 +34,14 @@ def test_every_field_of_the_catalogue_has_its_shape():
     assert look_up(DATA["resident.moved"], ("new_address", "town")) == "text"
     assert look_up(DATA["application.submitted"], ("answers", "any", "thing")) == "open"
     assert look_up(DATA["form.scanned"], ("fields",)) == "list"
+    assert look_up(DATA["resident.died"], ("died_on",)) == "date"
+    assert look_up(DATA["household.changed"], ("kind",)) == Choice(("split", "merge", "member", "head"))
+
+
+def test_a_residents_status_is_one_that_some_event_states():
+    data = defaultdict(lambda: "x")
+    stated = {delta(name, data).get("resident", {}).get("status") for name in TYPES} - {None}
+    assert set(FACTS["resident"]["status"].values) == stated
 
 
 def test_an_unknown_name_says_what_is_known_there():

@@ -1,5 +1,9 @@
 """A rule set is its content: same rules, same hash, wherever they are written."""
 
+import json
+
+import orjson
+
 from hub.routing.rules import RuleSet
 from hub.settings.models import Because, City, Protected, Receiver, Subscription, System, TableRow, Within
 
@@ -58,3 +62,12 @@ def test_the_hash_follows_content_and_not_place():
     closed = {**receivers, "desk": receivers["desk"].model_copy(update={"enabled": False})}
     systems = {**other.systems, "kokuho": other.systems["kokuho"].model_copy(update={"receives": closed})}
     assert RuleSet.of(other.model_copy(update={"systems": systems})).hash != first
+
+
+def test_an_older_set_has_the_lines_of_rules_that_stand_as_they_were():
+    older = RuleSet.load(json.loads(orjson.dumps(RuleSet.of(city()).dump(), option=orjson.OPT_SORT_KEYS)))
+    assert older.placed_by(RuleSet.of(city(place="systems/kokuho.yaml:31:5"))).places == ("systems/kokuho.yaml:31:5",)
+    assert older.placed_by(RuleSet.of(city(to=("desk",)))).places == ("systems/kokuho.yaml:9:5",)
+    for change in ({"when": "true"}, {"id": "died"}, {"enabled": False}):
+        assert older.placed_by(RuleSet.of(city(**change))).places == ("kokuho.death",)
+    assert older.placed_by(RuleSet.of(city())).hash == older.hash

@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from hub.errors import BrokerUnavailable, LedgerUnavailable, NotFound, Rejected, UsageError
+from hub.events.envelope import Event
 from hub.ledger.work import LeaseLost
 from hub.server import reserved
 from hub.server.app import create_app
@@ -19,6 +20,7 @@ from hub.server.metrics import Metric
 from hub.server.ports import Check, Limits, ServerPorts
 from hub.server.serve import address_of, bind, serve
 from hub.stages.calls import Taken
+from hub.stages.known import Seen
 from hub.stages.receive import Reception
 
 JUKI = {"Authorization": "Bearer secret"}
@@ -31,7 +33,7 @@ class City:
 
     def __init__(self) -> None:
         self.published: list[dict[str, Any]] = []
-        self.known: set[str] = set()
+        self.known: dict[str, Seen] = {}
         self.broker_away = False
         self.ledger_away = False
         self.filters: dict[str, str] = {}
@@ -50,9 +52,9 @@ class City:
         self._ledger()
         return {"secret": "juki"}.get(token)
 
-    def ids(self, _system: str, ids: Sequence[str]) -> set[str]:
+    def seen(self, events: Sequence[Event], _values: Sequence[bytes]) -> list[Seen]:
         self._ledger()
-        return self.known & set(ids)
+        return [self.known.get(event.id, Seen.NEW) for event in events]
 
     async def hook(self, system: str, name: str, headers: Any, body: bytes) -> Taken:
         self._ledger()
@@ -118,7 +120,7 @@ class City:
     def ports(self) -> ServerPorts:
         return ServerPorts(
             system_of=self.system_of,
-            receive=Reception(self, "hub.events", "moriguchi", self.ids).receive,
+            receive=Reception(self, "hub.events", "moriguchi", self.seen).receive,
             hook=self.hook,
             feeds=self,  # type: ignore[arg-type]
             event=self.event,
@@ -208,11 +210,19 @@ async def test_one_event(http, city):
 
 
 async def test_a_batch_tells_what_was_known_and_shares_an_id(http, city):
-    city.known = {"e2"}
+    city.known = {"e2": Seen.REPEAT}
     answer = await post(http, [died(1), died(2), died(1), died(3)], BATCH)
     assert answer.json() == {"accepted": ["e1", "e3"], "duplicates": ["e2", "e1"]}
     assert [event["id"] for event in city.published] == ["e1", "e2", "e1", "e3"]
     assert len({event["batchid"] for event in city.published}) == 1
+
+
+async def test_an_id_used_before_for_other_content_is_accepted_and_no_duplicate(http, city):
+    city.known = {"e2": Seen.REUSED}
+    other = {**died(1), "subject": "1000009"}
+    answer = await post(http, [died(1), died(2), other, died(1)], BATCH)
+    assert answer.json() == {"accepted": ["e1", "e2", "e1"], "duplicates": ["e1"]}
+    assert len(city.published) == 4
 
 
 async def test_binary_mode(http, city):

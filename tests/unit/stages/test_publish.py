@@ -9,9 +9,10 @@ import orjson
 import pytest
 
 from hub.errors import BrokerUnavailable
+from hub.events.wire import decode, digest
 from hub.ledger import quarantine
 from hub.ledger.names import Names
-from hub.ledger.tables import dedup
+from hub.ledger.tables import dedup, event
 from hub.stages import publish as publish_module
 from hub.stages.later import LaterProducer
 from hub.stages.publish import FACTS_ONLY, publish_stream
@@ -73,20 +74,57 @@ async def test_good_lines_go_in_order_and_bad_ones_to_quarantine(ledger):
     assert quarantine.show(ledger, 1).raw == b'{"id":'
 
 
+OTHER = {"name": "別", "died_on": "2026-11-20", "effective_on": "2026-11-20"}
+
+
+def had(ledger, document: dict[str, Any], pos: int = 1) -> None:
+    """Let the ledger have an event, as dispatch leaves it."""
+    value = orjson.dumps({**document, "type": "jp.lg.moriguchi.resident.died.v1"})
+    source = Names(ledger, "source").number(document["source"])
+    row = dict.fromkeys(("source", "type", "recorded_at", "status", "ruleset"), 0)
+    mark = digest(decode(value), value)
+    with ledger.write() as connection:
+        connection.execute(
+            dedup.insert(), {"id": document["id"], "source": source, "pos": pos, "digest": mark, "seen": 1}
+        )
+        connection.execute(
+            event.insert(), {**row, "pos": pos, "id": document["id"], "subject": "", "plan": b"[]", "body": value}
+        )
+
+
 async def test_repeats_are_counted_and_published(ledger):
     topic = Topic()
-    other = died(1, data={"name": "別", "died_on": "2026-11-20", "effective_on": "2026-11-20"})
-    result = await publish(lines(died(1), died(1), other), ledger, topic)
-    assert (result.accepted, result.repeats, len(topic.bodies)) == (3, 2, 3)
+    result = await publish(lines(died(1), died(1)), ledger, topic)
+    assert (result.accepted, result.repeats, result.reused, len(topic.bodies)) == (2, 1, 0, 2)
+
+
+async def test_an_id_that_stands_twice_for_other_content_is_published_and_is_no_repeat(ledger):
+    topic = Topic()
+    turned = died(1, time="2026-11-21T00:00:00Z", data=dict(reversed(died(1)["data"].items())))
+    result = await publish(lines(died(1), died(1, data=OTHER), turned, died(1, subject="9")), ledger, topic)
+    assert (result.accepted, result.repeats, result.reused, len(topic.bodies)) == (4, 1, 2, 4)
+    assert result.quarantined == []
 
 
 async def test_what_the_hub_had_before_is_a_repeat_and_a_like_id_of_another_system_is_none(ledger):
-    source = Names(ledger, "source").number("/systems/juki")
-    with ledger.write() as connection:
-        connection.execute(dedup.insert(), {"id": "e1", "source": source, "pos": 1, "digest": b"", "seen": 1})
+    had(ledger, died(1))
     stream = lines(died(1), died(2), died(1), died(1, source="/systems/koseki"))
     result = await publish(stream, ledger, Topic())
-    assert (result.accepted, result.repeats) == (4, 2)
+    assert (result.accepted, result.repeats, result.reused) == (4, 2, 0)
+
+
+async def test_what_the_hub_had_before_written_otherwise_is_a_repeat(ledger):
+    had(ledger, died(1, batchid="B1", data=dict(reversed(died(1)["data"].items()))))
+    result = await publish(lines(died(1)), ledger, Topic())
+    assert (result.repeats, result.reused) == (1, 0)
+
+
+async def test_what_the_hub_had_before_with_other_content_is_no_repeat(ledger):
+    had(ledger, died(1))
+    had(ledger, died(2), 2)
+    topic = Topic()
+    result = await publish(lines(died(1, data=OTHER), died(2), died(1), died(2, subject="9")), ledger, topic)
+    assert (result.accepted, result.repeats, result.reused, len(topic.bodies)) == (4, 2, 2, 4)
 
 
 async def test_a_long_file_goes_in_chunks(ledger):
