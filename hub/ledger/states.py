@@ -7,7 +7,7 @@ it. `python -m hub.ledger.states` prints the page of it for people.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from hub.ledger.status import ALTERED, CONFIRMED, DELIVERED, DELIVERY, REASONS, delivery_words
@@ -291,6 +291,20 @@ MOVES: tuple[Move, ...] = (
         ("a job sends it on its effective date", "ジョブによる送信で効力発生日を待つ"),
     ),
 )
+
+
+# What a person may decide of a single delivery: decision → the statuses it changes, each with its reasons (none: any).
+DECISIONS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "release": {"held": ("ask", "approval", "incomplete")},
+    "drop": {**dict.fromkeys(("planned", "scheduled", "waiting", "held", "unknown", "dead"), ()), "cancelled": ()},
+    "confirm": {"unknown": (), "delivered": (), "warning": ("altered",), "confirmed": ()},
+}
+
+
+def decidable(decision: str, status: str, reason: str | None) -> bool:
+    """Say whether a person's decision does something to a delivery, or has done it."""
+    reasons = DECISIONS[decision].get(status)
+    return reasons is not None and (not reasons or reason in reasons)
 
 
 def may(start: str, to: str) -> bool:

@@ -19,6 +19,7 @@ from hub.settings.models import City, Limit
 from hub.stages import replay
 from hub.stages.amending import Amender
 from hub.stages.backfill import Newcomer
+from hub.stages.deciding import refuse_idle
 from hub.stages.entries import ActiveRules
 from hub.stages.finding import Finder
 from hub.stages.inquiry import DeliveryFilter
@@ -87,10 +88,15 @@ class Foreman:
         return replay.plan(self._ledger, found, choice, remakes)
 
     def decide(self, what: str, keys: Sequence[str]) -> Plan:
-        """Plan a person's decision on single deliveries: `release`, `drop` or `confirm`."""
+        """Plan a person's decision on single deliveries: `release`, `drop` or `confirm`.
+
+        Raises UsageError (`undecidable`) when it would change nothing in one of them, and says what would.
+        """
         plan = Plan("settle", {})
+        answering = {each.key for each in self._city.receivers() if each.acknowledged is not None}
         for key in keys:
             told = self._finder.delivery(key)
+            refuse_idle(what, told, answers=told.key in answering)
             order = jobs.Order(told.receiver, what, told.entry.pos, told.job)
             plan.add(what, order, {"id": told.delivery.key, "status": told.state[0]}, told.key)
         return plan

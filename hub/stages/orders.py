@@ -15,6 +15,7 @@ from hub.ledger import commands
 from hub.ledger.commands import Command, Known
 from hub.ledger.desk import Failure, Hold, Noted, now_ms
 from hub.ledger.engine import Ledger
+from hub.ledger.states import DECISIONS
 from hub.ledger.status import (
     ALTERED,
     CANCELLED,
@@ -40,7 +41,7 @@ QUEUED = "queued"
 BEFORE = "queued before"
 _JUDGED = frozenset({"retry", "resend", "restore"})  # what may be overtaken
 PAUSED = delivery_code("held", "paused")
-DECIDED = frozenset(delivery_code("held", reason) for reason in ("ask", "approval", "incomplete"))  # by a person
+DECIDED = frozenset(delivery_code("held", reason) for reason in DECISIONS["release"]["held"])  # by a person
 
 
 class Record(Protocol):

@@ -15,12 +15,13 @@ from typing import Any, NamedTuple, Protocol
 from hub.ledger import commands
 from hub.ledger.engine import Ledger
 from hub.ledger.jobs import Order
+from hub.ledger.states import DECISIONS
 from hub.stages.entries import ActiveRules, Item, pack_made
 from hub.stages.jobs import Plan
 from hub.stages.told import ARRIVED, Told
 
 AT_ONCE = 500  # deliveries held in memory at one time
-_DECIDED = frozenset({"ask", "approval", "incomplete"})
+_DECIDED = DECISIONS["release"]["held"]
 
 
 class Remake(Protocol):

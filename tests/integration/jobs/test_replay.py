@@ -195,6 +195,31 @@ def test_a_person_decides_on_what_is_unknown(tmp_path, ledger_url):
     town.close()
 
 
+def test_a_decision_that_would_change_nothing_is_refused_and_says_what_would(tmp_path, ledger_url):
+    asks = RULE.replace("send: [name, new_address]", "when: facts.resident.kana == 'x', unknown: ask, send: [name]")
+    town = Town(tmp_path / "city", ledger_url, {"suido": RULE, "zei": asks}, idempotent=False)
+    town.desks["suido"].error = OutcomeUnknown("時間切れ", code="timeout")
+    town.report(town.moved(ADDRESS))
+    town.deliver()
+    unknown, held = "juki/e1:suido.main:0", "juki/e1:zei.main:0"
+    for what, key, instead in (
+        ("release", unknown, f"hub deliveries confirm {unknown}"),
+        ("confirm", held, f"hub deliveries show {held}"),
+    ):
+        with pytest.raises(UsageError, match=f"`{what}` would change nothing") as refused:
+            town.foreman.decide(what, [key])
+        assert refused.value.code == "undecidable"
+        assert instead in refused.value.mend
+    town.desks["suido"].error = None
+    town.do(town.foreman.decide("confirm", [unknown]))
+    town.do(town.foreman.decide("release", [held]))
+    town.deliver()
+    for what in ("release", "drop", "confirm"):
+        with pytest.raises(UsageError, match=f"is delivered: `{what}` would change nothing"):
+            town.foreman.decide(what, [unknown])
+    town.close()
+
+
 def test_what_a_person_lets_go_again_is_asked_for_first(tmp_path, ledger_url):
     town = Town(tmp_path / "city", ledger_url, {"suido": RULE}, idempotent=False)
     desk = town.desks["suido"]

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from hub.ledger import states
-from hub.ledger.status import DELIVERY
+from hub.ledger.status import DELIVERY, REASONS
+from hub.stages.deciding import INSTEAD
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "statuses.md"
 
@@ -35,3 +36,21 @@ def test_only_an_answer_moves_what_is_delivered_and_only_a_death_that_was_none_w
 
 def test_what_is_protected_is_not_taken_up_again_by_the_hub_itself():
     assert {move.by for move in states.MOVES if "suppressed" in move.start} == {states.PERSON}
+
+
+_ENDS = {"release": "waiting", "drop": "cancelled", "confirm": "confirmed"}
+
+
+@pytest.mark.parametrize("decision", states.DECISIONS)
+def test_a_decision_changes_what_a_person_may_move_and_is_refused_with_what_helps_elsewhere(decision):
+    own = {start for move in states.MOVES if move.by == states.PERSON for start in move.start}
+    may_be = own | {_ENDS[decision]}  # decided already
+    for status in DELIVERY:
+        reasons = states.DECISIONS[decision].get(status)
+        if reasons is not None:
+            assert status in may_be
+            assert states.decidable(decision, status, reasons[0] if reasons else None)
+            assert set(reasons) <= set(REASONS.get(status, ()))
+        else:
+            assert not states.decidable(decision, status, None)
+            assert INSTEAD.get((decision, status)) or INSTEAD["", status]
