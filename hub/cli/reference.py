@@ -85,7 +85,8 @@ Open are `waiting` (a decision is needed) and `reported` (listed for people to k
 an item there: `snapshot` is a full extract.
 """,
     "review show": """
-`would_publish` are the events that accepting it publishes.
+`would_publish` are the events that accepting it publishes. Of a resident whose location is not shown, the rows'
+columns and the fields that tell it are covered.
 """,
     "review accept": """
 An item that is not open any more is exit 2. What cannot be published now is published by `hub run` or
@@ -147,10 +148,14 @@ def _section(path: str, body: Body) -> str:
 def _usage(parameter: inspect.Parameter) -> str:
     kind, info = _told(parameter)
     if isinstance(info, ArgumentInfo):
-        name = (info.metavar or parameter.name.upper()).strip("[]")
+        name = _operand(info, parameter)
         return name if parameter.default is inspect.Parameter.empty else f"[{name}]"
     words = _flags(info)[0] + ("" if kind is bool else f" {info.metavar or _metavar(kind)}")
     return words if parameter.default is inspect.Parameter.empty else f"[{words}]"
+
+
+def _operand(info: ArgumentInfo, parameter: inspect.Parameter) -> str:
+    return (info.metavar or parameter.name.upper()).replace("[", "").replace("]", "")
 
 
 def _table(parameters: list[inspect.Parameter]) -> str:
@@ -161,7 +166,7 @@ def _table(parameters: list[inspect.Parameter]) -> str:
 def _row(parameter: inspect.Parameter) -> Iterator[tuple[str, str]]:
     kind, info = _told(parameter)
     if isinstance(info, ArgumentInfo):
-        name = (info.metavar or parameter.name.upper()).strip("[]")
+        name = _operand(info, parameter)
     else:
         name = ", ".join(_flags(info)) + ("" if kind is bool else f" {info.metavar or _metavar(kind)}")
     said = _english(info.help or "")

@@ -64,16 +64,11 @@ def listing(
 
 def show(session: Session, no: Number) -> None:
     """Show one item with all that was put there."""
-    import json
-
-    from hub.ledger import reviews
+    from hub.stages import reviewing
 
     with session.ledger() as ledger:
-        item = reviews.show(ledger, no)
-    payload = dict(item.payload or {})
-    events = [json.loads(text) for text in payload.pop("events", ())]
-    shown = {name: value for name, value in payload.items() if name not in {"known", "before", "extract"}}
-    found = {**told(item), **shown, "would_publish": events}
+        item, shown = reviewing.shown(ledger, no, session.discretion(ledger))
+    found = {**told(item), **shown}
     session.answer(found, lambda: output.fields(found))
 
 

@@ -427,7 +427,7 @@ class Worker:
             if doubtful and await self._withdraw(batch, intent.token):
                 await self._release_intent(works)
                 return
-            outcomes = await _whole(self._sink.recover(batch, intent.token))
+            outcomes = await _whole(_masking(self._sink.recover(batch, intent.token), batch))
         elif self._features.confirms:
             flags = await self._flags(works)
             for work in works:  # it asks for what it sent before, and tells nothing that it may not tell by now
@@ -449,7 +449,7 @@ class Worker:
 
     async def _withdraw(self, batch: Batch, token: dict[str, Any]) -> bool:
         """Take back a prepared batch of which a reader has seen nothing; False when it stands already."""
-        return bool(await _whole(self._sink.withdraw(batch, token)))
+        return bool(await _whole(_masking(self._sink.withdraw(batch, token), batch)))
 
     async def _release_intent(self, works: list[Work]) -> None:
         """Let a withdrawn batch be delivered anew: all of it waits in its lanes and is due now."""
@@ -882,7 +882,7 @@ class Worker:
             await self._release_intent(works)
             return None
         self._check_lease()
-        outcomes: Sequence[Outcome] = await _whole(self._sink.commit(batch, token))
+        outcomes: Sequence[Outcome] = await _whole(_masking(self._sink.commit(batch, token), batch))
         return outcomes
 
     async def _direct(self, works: list[Work], batch: Batch) -> Sequence[Outcome]:
@@ -1254,12 +1254,20 @@ class _Fault(HubError):  # noqa: N818 - named for what happened, as the rest of 
 async def _named(step: Coroutine[Any, Any, T], batch: Batch) -> T:
     """Give what a sink raises a name, without what was sent; raises _Fault."""
     try:
+        return await _masking(step, batch)
+    except HubError:
+        raise
+    except Exception as error:
+        raise _Fault(masked(f"{type(error).__name__}: {error}", batch.deliveries), code="fault") from error
+
+
+async def _masking(step: Coroutine[Any, Any, T], batch: Batch) -> T:
+    """Take what was sent out of the words of an error that the hub knows; of any other only its kind is told."""
+    try:
         return await step
     except HubError as error:
         mask(error, batch.deliveries)
         raise
-    except Exception as error:
-        raise _Fault(masked(f"{type(error).__name__}: {error}", batch.deliveries), code="fault") from error
 
 
 async def _whole(step: Coroutine[Any, Any, T]) -> T:

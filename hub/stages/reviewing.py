@@ -15,12 +15,17 @@ from sqlalchemy.engine import Connection
 
 from hub.errors import UsageError
 from hub.events.codec import HEADERS
+from hub.events.wire import type_of
 from hub.ledger import extracts, reviews
 from hub.ledger.engine import Ledger
+from hub.ledger.protected import Discretion
 from hub.ledger.reviews import Item
 from hub.stages.comparing import KIND, unpacked
+from hub.stages.identity_queue import HIDDEN, masked
 from hub.stages.ports import Producer
 
+_ROWS = ("row", "was")  # of the payload: as a system has them
+_INNER = frozenset({"known", "before", "extract"})  # of the payload: for the hub alone
 Accept = Callable[[Connection, Mapping[str, Any]], bool]
 
 
@@ -43,6 +48,23 @@ def accept(ledger: Ledger, no: int, *, who: str, why: str) -> Item:
             message = f"what review {no} is about has changed since it was put there"
             raise UsageError(message, mend="reject it: the next extract brings what is so now")
     return reviews.show(ledger, no)
+
+
+def shown(ledger: Ledger, no: int, discretion: Discretion | None = None) -> tuple[Item, dict[str, Any]]:
+    """Return an item and what is shown of it: its rows, and `would_publish`, its events. Raises `NotFound`.
+
+    Of a resident whose location is not shown, a system's own columns are all covered (nobody says which of them tell
+    it), and the events' fields that do. `discretion` says whose; without it, that of residents known to be protected.
+    """
+    item = reviews.show(ledger, no)
+    payload = dict(item.payload or {})
+    events = [orjson.loads(text) for text in payload.pop("events", ())]
+    found = {name: value for name, value in payload.items() if name not in _INNER}
+    subjects = {str(event["subject"]) for event in events} | ({item.subject} if item.subject else set())
+    if (discretion or Discretion(ledger))(subjects):
+        found |= {name: dict.fromkeys(found[name], HIDDEN) for name in _ROWS if found.get(name)}
+        events = [{**event, "data": masked(type_of(event["type"])[0], event["data"])} for event in events]
+    return item, {**found, "would_publish": events}
 
 
 def reject(ledger: Ledger, no: int, *, who: str, why: str) -> Item:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from hub.adapters.contract import Outcome
-from hub.errors import OutcomeUnknown, Rejected
+from hub.errors import OutcomeUnknown, Rejected, Transient
 from hub.ledger import pauses
 from hub.ledger.status import DEAD_REJECTED, DELIVERED, UNKNOWN
 from hub.settings.models import Retry
@@ -165,6 +165,34 @@ async def test_a_sink_that_breaks_when_it_is_asked_leaves_it_to_a_person(town_of
     await town.deliver(sink)
     assert sink.ids == ["3"]
     assert len(sink.calls) == 2
+
+
+@pytest.mark.parametrize("step", ["commit", "recover"])
+async def test_a_receiver_that_stands_still_does_not_say_what_was_sent(town_of, monkeypatch, step):
+    class Quoting(PreparedShelf):
+        failing = True
+
+        async def commit(self, batch, token):
+            if self.failing and step == "commit":
+                raise Transient(f"cannot rename for {batch.deliveries[0].data['name']}")
+            if self.failing:
+                raise ZeroDivisionError("division by zero")
+            return await super().commit(batch, token)
+
+        async def recover(self, batch, token):
+            if self.failing:
+                raise Transient(f"cannot rename for {batch.deliveries[0].data['name']}")
+            return await super().commit(batch, token)
+
+    monkeypatch.setattr(receiver_module, "STANDS", (0.01, 0.02, 0.03))
+    town = town_of()
+    town.dispatch(died(1, name="守口太郎"))
+    sink = Quoting(lambda _: None)
+    async with town.working(sink) as worker:
+        await until(lambda: "cannot rename" in worker.fault)
+        assert "守口太郎" not in worker.fault
+        (shown,) = town.inquiry.status()["receivers"]
+        assert "守口太郎" not in str(shown)
 
 
 async def test_a_sink_that_cannot_recover_is_left_alone_ever_longer_and_loses_nothing(town_of, monkeypatch):
