@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 from hub.errors import ConfigurationError, Fenced, Problem
 from hub.ledger.bulk import Insertion, array
 from hub.ledger.engine import Ledger
-from hub.ledger.places import OFFSET_BITS, stream_of
+from hub.ledger.places import OFFSET_BITS, partition_of, stream_of
 from hub.ledger.tables import generation, position
 
 FETCHED = 200  # events brought from the database at once: they may be large
@@ -49,7 +49,7 @@ class DispatchBatch:
     protection: dict[str, list[tuple[str, str, str, int]]] = field(
         default_factory=dict
     )  # declarer → subject, declarer, kind, active: all that the declarer's events say
-    day: str = ""  # up to which, inclusive, dated changes of households are taken in with this batch
+    days: dict[int, str] = field(default_factory=dict)  # partition → day up to which, inclusive, its residents moved
     arrived: list[tuple[str]] = field(default_factory=list)  # reports of protections that dispatch has now
     households: list[tuple[str, str, int]] = field(default_factory=list)  # subject, no, head
 
@@ -190,19 +190,27 @@ class EventLog:
         with self.ledger.read() as connection:
             return sorted(select_in(connection, self.ledger.sqlite, query, list(numbers)))
 
-    def households_day(self) -> str:
-        """Return the day up to which dated changes of households are taken in; empty before the first."""
-        with self.ledger.read() as connection:
-            query = sa.text("SELECT value FROM meta WHERE key = :key")
-            return str(connection.execute(query, {"key": _HOUSEHOLDS}).scalar() or "")
+    def households_days(self, partitions: Iterable[int]) -> dict[int, str]:
+        """Return up to which day the dated changes of each partition's residents are taken in; empty before the first.
 
-    def dated(self, after: str, upto: str) -> list[str]:
-        """Return the residents of whom something stands that holds from a day on, `after < day <= upto`."""
+        Older hubs kept one day for all.
+        """
+        with self.ledger.read() as connection:
+            query = sa.text("SELECT key, value FROM meta WHERE key = :key OR key LIKE :each")
+            rows = connection.execute(query, {"key": _HOUSEHOLDS, "each": f"{_HOUSEHOLDS}:%"})
+            known: dict[str, str] = {row.key: row.value for row in rows}
+        first = known.get(_HOUSEHOLDS, "")
+        return {each: known.get(f"{_HOUSEHOLDS}:{each}", first) for each in partitions}
+
+    def dated(self, after: str, upto: str) -> list[tuple[str, int]]:
+        """Return `(resident, partition)` of whom something holds from a day on, `after < day <= upto`."""
         query = sa.text(
-            "SELECT DISTINCT subject FROM fact WHERE voided_by IS NULL AND valid_from > :after AND valid_from <= :upto"
+            "SELECT subject, max(pos) FROM fact WHERE voided_by IS NULL AND valid_from > :after "
+            "AND valid_from <= :upto GROUP BY subject ORDER BY subject"
         )
         with self.ledger.read() as connection:
-            return sorted(connection.execute(query, {"after": after, "upto": upto}).scalars())
+            rows = connection.execute(query, {"after": after, "upto": upto})
+            return [(subject, partition_of(pos >> OFFSET_BITS)) for subject, pos in rows]
 
     def commit(self, batch: DispatchBatch, beside: Callable[[Connection], None] | None = None) -> None:
         """Write one poll in one transaction, with what `beside` writes in it.
@@ -211,8 +219,8 @@ class EventLog:
         """
         with self.ledger.write() as connection:
             self._move(connection, batch.positions)
-            if batch.day:
-                connection.execute(_DAY, {"key": _HOUSEHOLDS, "value": batch.day})
+            for partition, day in sorted(batch.days.items()):
+                connection.execute(_DAY, {"key": f"{_HOUSEHOLDS}:{partition}", "value": day})
             raw: Any = connection.connection.driver_connection
             try:
                 if self.ledger.sqlite:

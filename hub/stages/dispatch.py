@@ -127,6 +127,8 @@ class Dispatcher:
             try:
                 self._plan(decoded, poll)
                 self._positions([*records, *([passed] if passed else [])], poll)
+                if poll.batch.days:  # also of partitions that bring nothing: they must be ours still
+                    poll.batch.positions = {each: (at, at) for each, at in self._next.items()} | poll.batch.positions
                 self._log.commit(poll.batch, partial(self._put_aside, poll) if poll.refused else None)
                 break
             except IdTaken:  # another dispatcher was first with one of the ids: look again, plan again
@@ -216,7 +218,7 @@ class Dispatcher:
         poll.batch.repeats = [(times, event_id, source) for (event_id, source), times in seen.items()]
         news = [New(pos, wire, source, body, *type_of(wire.type), Lazy(wire.data)) for pos, wire, source, body in fresh]
         self._planner.load(news)
-        self._planner.dawn(poll.batch)
+        self._planner.dawn(poll.batch, [partition_of(stream) for stream in self._next])
         for new in news:
             self._plan_one(new, poll)
         poll.batch.arrived = self._arrived(decoded, {each.raw for each in poll.refused})

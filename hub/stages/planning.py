@@ -99,7 +99,8 @@ class Planner:
         self._tombstones: dict[tuple[str, str], int] | None = None
         self._links: list[Link] = []  # of the running poll
         self._day = self._today  # of the running poll
-        self._dawned = self._dawning = ""  # the day whose dated moves are taken in, or will be with this poll
+        # The day, and the partitions, whose dated moves are taken in, or will be with this poll.
+        self._dawned = self._dawning = ("", frozenset[int]())
 
     def forget(self) -> None:
         """Forget everything: the poll failed, or partitions have moved."""
@@ -336,20 +337,25 @@ class Planner:
             for move in homes(event.type, event.wire.subject, event.data)
         )
 
-    def dawn(self, batch: DispatchBatch) -> None:
-        """Once a day: let those move whose day has come since, though it was reported before."""
+    def dawn(self, batch: DispatchBatch, partitions: Collection[int]) -> None:
+        """Once a day: let those of these partitions move whose day has come since, though it was reported before.
+
+        Each partition keeps its own day: a resident is moved only by the dispatcher that has their events.
+        """
         today = self._day
-        if not self._households or self._dawned == today:
+        if not self._households or (self._dawned[0] == today and self._dawned[1].issuperset(partitions)):
             return
-        since = self._log.households_day()
-        subjects = self._log.dated(since, today) if since and since < today else []
+        days = self._log.households_days(partitions)
+        late = {partition for partition, since in days.items() if since < today}
+        known = {partition: days[partition] for partition in late if days[partition]}
+        found = self._log.dated(min(known.values()), today) if known else []
+        subjects = [subject for subject, partition in found if partition in known]
         self._archive.load(subjects)
         for subject in subjects:
             home = self._homes([self._history(subject)])
             self._house([(who, *at) for who, at in home.items() if who == subject], batch)
-        if since < today:
-            batch.day = today
-        self._dawning = today
+        batch.days = dict.fromkeys(late, today)
+        self._dawning = today, frozenset(partitions)
 
     @property
     def _today(self) -> str:

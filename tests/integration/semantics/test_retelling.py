@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
+import orjson
 import pytest
 
+from hub.errors import Fenced
 from hub.events.envelope import identity
+from hub.ledger.log import EventLog
+from hub.stages.dispatch import Dispatcher
 from hub.stages.planning import Planner
-from tests.integration.semantics.world import ADDRESS, OTHER, World
+from tests.integration.semantics.world import ADDRESS, OTHER, Record, World
 
 RULE = "subscribes:\n  - {{id: {}, on: resident.moved, {}because: 試験}}"
 SEND = (
@@ -176,3 +181,53 @@ def test_who_will_move_lives_where_they_live_until_that_day(world, monkeypatch):
     monkeypatch.setattr(Planner, "_today", "2999-04-02")
     world.report(world.moved(ADDRESS, "2", household_no="8", effective_on="2999-04-02"))
     assert world.log.households(["6", "7", "8"]) == [("8", "1", 0), ("8", "2", 0)]
+
+
+LATER = {"effective_on": "2999-04-01"}
+
+
+class Interrupted(EventLog):
+    """A log before whose next commit something else happens."""
+
+    meanwhile: Callable[[], object] | None = None
+
+    def commit(self, *given: Any) -> None:
+        """Let it happen, then commit."""
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+        super().commit(*given)
+
+
+def _poll(dispatcher: Dispatcher, partition: int, offset: int, *events: dict) -> None:
+    dispatcher.handle(
+        [Record(partition, offset + n, e["subject"].encode(), orjson.dumps(e)) for n, e in enumerate(events)]
+    )
+
+
+def test_a_dispatcher_moves_nobody_of_another_whose_day_has_come(world, monkeypatch):
+    """What it read of them before may be old by the time it is written."""
+    second = world.dispatcher_of(1, world.log)
+    world.report(world.moved(ADDRESS, "1", household_no="7"), world.moved(OTHER, "1", household_no="8", **LATER))
+    _poll(second, 1, 0, world.moved(ADDRESS, "2", household_no="5"))
+    _poll(second, 1, 1, world.moved(OTHER, "2", household_no="6", **LATER))
+    monkeypatch.setattr(Planner, "_today", "2999-04-02")
+    log = Interrupted(world.ledger)
+    heir = world.dispatcher_of(1, log)
+    now = {"effective_on": "2999-04-02"}
+    log.meanwhile = lambda: world.report(world.moved(ADDRESS, "1", household_no="4", **now))
+    _poll(heir, 1, 2, world.moved(ADDRESS, "3", household_no="5", **now))
+    assert world.log.households(["4", "5", "6", "7", "8"]) == [("4", "1", 0), ("5", "3", 0), ("6", "2", 0)]
+
+
+def test_who_has_lost_a_partition_moves_nobody_of_it(world, monkeypatch):
+    late = world.dispatcher_of(0, world.log)
+    late.assign([0, 1])
+    heir = world.dispatcher_of(1, world.log)
+    _poll(heir, 1, 0, world.moved(ADDRESS, "2", household_no="5"), world.moved(OTHER, "2", household_no="6", **LATER))
+    late.assign([0, 1])
+    monkeypatch.setattr(Planner, "_today", "2999-04-02")
+    _poll(heir, 1, 2, world.moved(ADDRESS, "2", household_no="9", effective_on="2999-04-02"))
+    with pytest.raises(Fenced):
+        _poll(late, 0, 0, world.moved(ADDRESS, "1", household_no="4", effective_on="2999-04-02"))
+    assert world.log.households(["4", "5", "6", "9"]) == [("9", "2", 0)]

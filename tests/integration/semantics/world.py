@@ -36,6 +36,7 @@ from hub.stages.shutters import Shutters
 from tests.integration.engine import town
 
 ZONE = ZoneInfo("Asia/Tokyo")
+PARTITIONS = 2  # all is reported in the first but where a test says so
 ADDRESS = {"text": "大阪府守口市京阪本通二丁目5番5号"}
 OTHER = {"text": "大阪府守口市大宮通一丁目1番1号"}
 
@@ -74,12 +75,15 @@ class World:
 
     def _dispatch(self) -> None:
         self.rules = self.book.activate(RuleSet.of(self.city))
-        generation = self.log.open_generation("hub.events", "one", 1)
+        generation = self.log.open_generation("hub.events", "one", PARTITIONS)
+        self.dispatcher = self.dispatcher_of(0, self.log, generation)
+
+    def dispatcher_of(self, partition: int, log: EventLog, generation: int = 1) -> Dispatcher:
+        """Return another dispatcher, which has one partition."""
         policy = Policy(self.city.city, ZONE, self.city.authority)
-        self.dispatcher = Dispatcher(
-            self.log, self.rules, generation, book=self.book, policy=policy, quarantine=self._refuse
-        )
-        self.dispatcher.assign([0])
+        made = Dispatcher(log, self.rules, generation, book=self.book, policy=policy, quarantine=self._refuse)
+        made.assign([partition])
+        return made
 
     def change(self, systems: dict[str, str | None]) -> None:
         """Go on with other rules; None takes a system away."""
