@@ -58,7 +58,7 @@ class OutboxSource:
         last = (after or {}).get("upto")
         try:
             if handed and handed != self._finished:
-                self._finish(self._still_there(handed))
+                self._finish(handed)
                 self._finished = handed
             yield from self._pass(handed if last is not None else [], _revived(last) if last is not None else None)
         except ERRORS as error:
@@ -67,10 +67,13 @@ class OutboxSource:
             self._engine.dispose()
 
     def acknowledge(self, batch: SourceBatch) -> None:
-        """Mark or delete the rows of a batch. Raises `Transient`; what the position names is marked later then."""
-        keys, handed = batch.token
+        """Mark or delete the rows of a batch that are still as they were read; one that has changed is read again.
+
+        Raises `Transient`; what the position names is marked later then.
+        """
+        page, handed = batch.token
         try:
-            self._finish(keys)
+            self._finish(page)
         except ERRORS as error:
             raise unreadable(self._url, error) from error
         finally:
@@ -90,13 +93,14 @@ class OutboxSource:
                 break
             last = self._place(page[-1])
             keys = [self._key(row) for row in page]
-            rows = [row_of(row, f"{self._outbox.table}:{_shown(self._key(row))}") for row in page]
-            handed = handed + [[_kept(key), _digest(row)] for key, row in zip(keys, rows, strict=True)]
+            rows = [row_of(row, f"{self._outbox.table}:{_shown(key)}") for row, key in zip(page, keys, strict=True)]
+            named = [[_kept(key), _digest(row)] for key, row in zip(keys, rows, strict=True)]
+            handed = handed + named
             unit = unit or f"{self._outbox.table}@{hashlib.sha256(orjson.dumps(handed[0])).hexdigest()[:12]}"
             position = {"handed": handed, "upto": _kept(last)}
             if ready is not None:
                 yield ready
-            ready = SourceBatch(rows, position, self._outbox.table, unit, last=False, token=(keys, handed))
+            ready = SourceBatch(rows, position, self._outbox.table, unit, last=False, token=(named, handed))
             if len(page) < PAGE:
                 break
         if ready is not None:
@@ -112,33 +116,33 @@ class OutboxSource:
         with self._engine.connect() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 
-    def _still_there(self, handed: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """Return the keys of those rows handed over that are still there, and still the same."""
-        found = []
-        for start in range(0, len(handed), PART):
-            digests = {_revived(key): digest for key, digest in handed[start : start + PART]}
-            query = sa.select(sa.text("*")).select_from(self._table).where(self._are(list(digests)), *self._open())
-            with self._engine.connect() as connection:
-                rows = [dict(row) for row in connection.execute(query).mappings()]
-            found += [self._key(row) for row in rows if digests.get(self._key(row)) == _digest(row_of(row, ""))]
-        return found
-
     def _are(self, keys: Sequence[Sequence[Any]]) -> Any:
         columns = [self._table.c[name] for name in self._outbox.key]
         if len(columns) == 1:
             return columns[0].in_([key[0] for key in keys])
         return sa.or_(*(sa.and_(*(c == v for c, v in zip(columns, key, strict=True))) for key in keys))
 
-    def _finish(self, keys: Sequence[Sequence[Any]]) -> None:
-        table, outbox = self._table, self._outbox
-        for start in range(0, len(keys), PART):
-            mine = self._are(keys[start : start + PART])
+    def _finish(self, handed: Sequence[Any]) -> None:
+        """Mark or delete those rows handed over that are still there, and still the same."""
+        for start in range(0, len(handed), PART):
+            digests = {_revived(key): digest for key, digest in handed[start : start + PART]}
             with self._engine.begin() as connection:
-                if outbox.mark is None:
-                    connection.execute(sa.delete(table).where(mine))
-                else:
-                    done = sa.func.current_timestamp() if outbox.done is None else outbox.done
-                    connection.execute(sa.update(table).where(mine, *self._open()).values({outbox.mark: done}))
+                same = self._same(connection, digests)
+                if same:
+                    self._mark(connection, self._are(same))
+
+    def _same(self, connection: sa.Connection, digests: Mapping[tuple[Any, ...], str]) -> list[tuple[Any, ...]]:
+        """Return the keys of rows that are as they were read, and lock them."""
+        query = sa.select(sa.text("*")).select_from(self._table).where(self._are(list(digests)), *self._open())
+        rows = [dict(row) for row in connection.execute(query.with_for_update()).mappings()]
+        return [key for row in rows if digests.get(key := self._key(row)) == _digest(row_of(row, ""))]
+
+    def _mark(self, connection: sa.Connection, mine: Any) -> None:
+        if self._outbox.mark is None:
+            connection.execute(sa.delete(self._table).where(mine))
+            return
+        done = sa.func.current_timestamp() if self._outbox.done is None else self._outbox.done
+        connection.execute(sa.update(self._table).where(mine, *self._open()).values({self._outbox.mark: done}))
 
     def _open(self) -> list[Any]:
         """Return the conditions of an open row."""

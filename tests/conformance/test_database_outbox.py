@@ -95,6 +95,20 @@ def test_a_number_that_was_given_away_again_is_another_row(table: str, tmp_path:
     assert read(opened(table, tmp_path), position)[0] == [1, 2]
 
 
+@pytest.mark.parametrize("outbox", [{}, {"after": "mark", "mark": "sent"}], ids=["delete", "mark"])
+def test_a_row_that_changes_before_it_is_finished_is_read_again(
+    table: str, tmp_path: Path, outbox: dict[str, Any]
+) -> None:
+    fill(table, 1, 2)
+    source = opened(table, tmp_path, **outbox)
+    (batch,) = source.read(None)
+    run(table, "UPDATE box SET name = 'changed' WHERE no = 2")
+    source.acknowledge(batch)
+    assert run(table, "SELECT no, name FROM box WHERE sent IS NULL") == [(2, "changed")]
+    assert read(source, batch.position)[0] == [2]
+    assert run(table, "SELECT no FROM box WHERE sent IS NULL") == []
+
+
 def test_many_rows_are_several_passes(table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hub.adapters.database_outbox.PAGE", 4)
     monkeypatch.setattr("hub.adapters.database_outbox.LONGEST", 8)

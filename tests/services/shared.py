@@ -16,19 +16,19 @@ State = dict[str, Any]
 def shared(root: Path, name: str, start: Callable[[], State], stop: Callable[[State], None]) -> Iterator[State]:
     """Yield what `start` returned, here or in another process of the run (it goes through JSON)."""
     note = root / f"{name}.json"
-    users = (root / f"{name}.users").open("a")
-    with _alone(root / f"{name}.lock"):
-        fcntl.flock(users, fcntl.LOCK_SH)
-        if not note.exists():
-            note.write_text(json.dumps(start()))
-        state = json.loads(note.read_text())
-    try:
-        yield state
-    finally:
-        with _alone(root / f"{name}.lock"), users:
-            if _last(users):
-                note.unlink()
-                stop(state)
+    with (root / f"{name}.users").open("a") as users:
+        with _alone(root / f"{name}.lock"):
+            fcntl.flock(users, fcntl.LOCK_SH)
+            if not note.exists():
+                note.write_text(json.dumps(start()))
+            state = json.loads(note.read_text())
+        try:
+            yield state
+        finally:
+            with _alone(root / f"{name}.lock"):
+                if _last(users):
+                    note.unlink()
+                    stop(state)
 
 
 def _last(users: Any) -> bool:
