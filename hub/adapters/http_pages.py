@@ -46,7 +46,11 @@ class PagesSettings(AdapterSettings):
 
 
 class Pages:
-    """The way through the pages of one service. A page is named by `{}` (the first), `{"url"}` or `{"query"}`."""
+    """The way through the pages of one service. A page is named by `{}` (the first), `{"url"}` or `{"query"}`.
+
+    Pages are kept in positions: an address is named without the login and the parameters of the configured one, which
+    may be secrets; `{"own"}` names those parameters that it had.
+    """
 
     def __init__(self, url: str, settings: PagesSettings | None) -> None:
         self._url = url
@@ -55,7 +59,7 @@ class Pages:
     def request(self, page: dict[str, Any], query: dict[str, str]) -> str:
         """Return the address of a page; `query` is asked of every page that is not given as an address."""
         if "url" in page:
-            return str(page["url"])
+            return self._whole(page)
         settings, asked = self._settings, dict(query)
         if settings is not None and settings.size is not None and settings.size_parameter:
             asked[settings.size_parameter] = str(settings.size)
@@ -82,7 +86,28 @@ class Pages:
             return None
         if settings.by == "cursor":
             return _other({"query": found}, page)
-        return _other({"url": self._here(str(found), answer)}, page)
+        return _other(self._bare(self._here(str(found), answer)), page)
+
+    def _bare(self, url: str) -> dict[str, Any]:
+        """Return how a page is named that lies at an address."""
+        mine, found = httpx.URL(self._url), httpx.URL(url)
+        known, asked = mine.params.multi_items(), found.params.multi_items()
+        own = [name for name, value in asked if (name, value) in known]
+        if not own and not found.userinfo:
+            return {"url": url}
+        rest = [each for each in asked if each not in known]
+        bare = found.copy_with(params=rest or None, username=None, password=None)
+        return {"url": str(bare), **({"own": own} if own else {})}
+
+    def _whole(self, page: dict[str, Any]) -> str:
+        """Return the address of a page that is named by one."""
+        mine, url = httpx.URL(self._url), httpx.URL(page["url"])
+        if own := page.get("own"):
+            again = [each for each in mine.params.multi_items() if each[0] in own]
+            url = url.copy_with(params=[*url.params.multi_items(), *again])
+        elif not mine.userinfo:
+            return str(page["url"])
+        return str(url.copy_with(username=mine.username, password=mine.password) if mine.userinfo else url)
 
     def _here(self, found: str, answer: httpx.Response) -> str:
         """Return a next address in full; the token goes to the service's own host alone."""

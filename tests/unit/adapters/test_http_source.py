@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import httpx
 import orjson
@@ -143,6 +144,28 @@ def test_a_page_that_is_gone_in_the_middle_is_an_error_and_not_an_end(rest: Rest
     with pytest.raises(Transient) as error:
         read(opened(rest, tmp_path, pages=PAGES["next"]))
     assert error.value.code == "http-404"
+
+
+@pytest.mark.parametrize(
+    ("next_", "named"),
+    [
+        ("?page=2&key=s3cret", {"url": "http://a.example/rows?page=2", "own": ["key"]}),
+        ("?key=s3cret&page=2&form=json", {"url": "http://a.example/rows?page=2", "own": ["key", "form"]}),
+        ("?page=2", {"url": "http://a.example/rows?page=2"}),
+        ("/rows/2?q=%E5%AE%88+%E5%8F%A3", {"url": "http://a.example/rows/2?q=%E5%AE%88+%E5%8F%A3"}),
+    ],
+)
+def test_a_page_is_named_without_the_secrets_of_the_address_and_asked_for_with_them(next_, named):
+    login = "user:pass@"
+    pages = Pages(f"http://{login}a.example/rows?key=s3cret&form=json", PagesSettings(by="next", path="next"))
+    asked = pages.request({}, {})
+    answer = httpx.Response(200, request=httpx.Request("GET", asked))
+    found = pages.next({}, answer, {"next": next_}, 1)
+    assert found == named
+    whole = httpx.URL(pages.request(found, {}))
+    wanted = httpx.URL(urljoin(asked, next_))
+    assert sorted(whole.params.multi_items()) == sorted(wanted.params.multi_items())
+    assert (whole.host, whole.path, whole.userinfo) == (wanted.host, wanted.path, b"user:pass")
 
 
 @pytest.mark.parametrize("href", ["http://A.example:80/rows?p=2", "HTTP://a.example/rows?p=2", "/rows?p=2"])
