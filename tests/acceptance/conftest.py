@@ -92,7 +92,7 @@ def new_shell(run_folder: Path) -> Iterator[Callable[..., Shell]]:
     shells: list[Shell] = []
 
     def make(folder: Path, **environ: str) -> Shell:
-        foreign = ("HUB_", "LC_", "LANG", "PYTHONDONTWRITEBYTECODE")
+        foreign = ("HUB_", "LC_", "LANG", "COLUMNS", "PYTHONDONTWRITEBYTECODE")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         kept.setdefault("PYTHONPYCACHEPREFIX", str(run_folder / "compiled"))
         folder.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from hub.adapters.contract import Batch, Features, Outcome
-from hub.errors import OutcomeUnknown, Rejected
+from hub.errors import OutcomeUnknown, Rejected, UsageError
 from hub.ledger import pauses
 from hub.ledger.desk import Desk as Settling
 from hub.ledger.desk import Finished, Hold, Settlement
@@ -161,9 +161,10 @@ def test_a_dead_delivery_does_not_hold_what_came_with_it(town):
 def test_a_person_confirms_what_nobody_answers(town):
     town.report(town.moved(ADDRESS), town.moved(OTHER))
     town.deliver()
-    town.do(town.foreman.decide("drop", ["juki/e1:suido.main:0"]))
+    with pytest.raises(UsageError, match="is delivered: `drop` would change nothing"):  # it is there
+        town.do(town.foreman.decide("drop", ["juki/e1:suido.main:0"]))
     town.deliver()
-    assert ends(town) == [DELIVERED, HELD]  # it is there, and cannot be dropped
+    assert ends(town) == [DELIVERED, HELD]
     town.do(town.foreman.decide("confirm", ["juki/e1:suido.main:0"]))
     town.deliver()
     assert (ids(town), ends(town)) == (["e1", "e2"], [CONFIRMED, DELIVERED])
