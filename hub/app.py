@@ -54,6 +54,7 @@ from hub.stages.amending import publish_open
 from hub.stages.calls import Callee, Calls
 from hub.stages.clock import utc_now
 from hub.stages.comparing import Comparer
+from hub.stages.confirming import Confirmer
 from hub.stages.deadletters import announce, announce_some
 from hub.stages.delivery import Delivery as DeliveryStage
 from hub.stages.dispatch import Dispatcher
@@ -79,6 +80,7 @@ from hub.stages.protecting import ProtectingProducer
 from hub.stages.publish import PublishResult, publish_stream
 from hub.stages.receiver import ReceiverPort
 from hub.stages.reconciling import Reconciled, Reconciliation, reconcile
+from hub.stages.records import UNSURE
 from hub.stages.refusals import Refused
 from hub.stages.residue import learn_tables
 from hub.stages.resubmit import Resubmission, Resubmitter
@@ -226,9 +228,24 @@ class Hub:
     async def accept(self, no: int, *, who: str, why: str) -> Item:
         """Accept a review and publish its events, once. Raises NotFound, UsageError, Unavailable."""
         await asyncio.to_thread(schema.ready, self.ledger)
+        item = await asyncio.to_thread(reviews.show, self.ledger, no)
+        if item.kind == UNSURE:
+            return await self.confirm(no, {}, who=who, why=why)
         accepting = partial(reviewing.accept, self.ledger, no, who=who, why=why)
-        if not (await asyncio.to_thread(reviews.show, self.ledger, no)).events:
-            return await asyncio.to_thread(accepting)
+        return await self._accept(no, accepting) if item.events else await asyncio.to_thread(accepting)
+
+    async def confirm(
+        self, no: int, values: Mapping[str, str], document: bytes | None = None, *, who: str, why: str
+    ) -> Item:
+        """Publish what a source was not sure of, with the values (and the document) a person has put right, once.
+
+        Raises NotFound, UsageError, Unavailable, and `Malformed` for what makes no event yet, which changes nothing.
+        """
+        await asyncio.to_thread(schema.ready, self.ledger)
+        confirmer = Confirmer(self.city.city, self.folder, self.ledger, self._reopen)
+        return await self._accept(no, partial(confirmer.confirm, no, values, document, who=who, why=why))
+
+    async def _accept(self, no: int, accepting: Callable[[], Item]) -> Item:
         async with self.kafka() as bus:
             await asyncio.to_thread(accepting)
             await reviewing.publish_accepted(self.ledger, bus.producer, self.topic)

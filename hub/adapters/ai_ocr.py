@@ -6,10 +6,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from hub.adapters.airead import AiReadFormat
+from hub.adapters.airead import AiReadFormat, AiReadSource
 from hub.adapters.contract import AdapterSettings, Features, Site, Source, Transport
 from hub.adapters.dx_suite import DxSuiteSettings, DxSuiteSource, OcrSettings
-from hub.adapters.file_settings import file_source, inbox
+from hub.adapters.file_settings import inbox
 
 
 class AiOcrSettings(OcrSettings):
@@ -38,13 +38,13 @@ class AiOcr(Transport):
     """Paper forms as an AI-OCR has read them: sure fields go on, unsure ones wait for a person.
 
     A row is a document: `document`, `fields` (a list of `name`, `value`, `confidence`), `items` (value by name),
-    `unsure` (names). Error rows: `unsure`, which a person mends and sends on; `ocr-failed`; of a file as a whole
-    `airead` and those of `csv`.
+    `unsure` (names). Error rows: `unsure` (with `unsure: quarantine`), which a person mends and sends on; `ocr-failed`;
+    of a file as a whole `airead` and those of `csv`.
     """
 
     name: ClassVar[str] = "ai_ocr"
     title: ClassVar[dict[str, str]] = {"ja": "AI-OCR", "en": "AI-OCR"}
-    features: ClassVar[Features] = Features(source=True)
+    features: ClassVar[Features] = Features(source=True, typed=True)
     SourceSettings: ClassVar[type[AdapterSettings]] = AiOcrSettings
 
     @classmethod
@@ -52,4 +52,5 @@ class AiOcr(Transport):
         """Open the source; no file is touched and no connection made yet."""
         if settings.dx_suite is not None:
             return DxSuiteSource(settings, settings.dx_suite, inbox(settings, site), site.folder)
-        return file_source(settings, site, AiReadFormat(settings, settings.encoding, settings.document))
+        format_ = AiReadFormat(settings, settings.encoding, settings.document)
+        return AiReadSource(inbox(settings, site), format_, settings.care())

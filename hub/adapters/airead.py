@@ -6,17 +6,25 @@ One file is what was read of one scan; the fields of one page, or of one group (
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO, Literal
 
 from hub.adapters.contract import Row
 from hub.adapters.csv import CsvFormat
-from hub.adapters.file_source import Spot
-from hub.adapters.ocr_fields import SureSettings, again, document, field
+from hub.adapters.file_source import FileSource, Spot
+from hub.adapters.ocr_fields import SureSettings, again, confirmed, document, field
 from hub.errors import Malformed
 
 NEEDED = ("ItemName", "Page", "Value", "conf")
+
+
+class AiReadSource(FileSource):
+    """AIRead's files; a document that it is not sure of is a person's to confirm."""
+
+    def confirmed(self, raw: bytes, values: Mapping[str, str]) -> bytes:
+        """Return a document that a person has looked at."""
+        return confirmed(raw, values, "resubmitted")
 
 
 class AiReadFormat:

@@ -94,7 +94,8 @@ class Row:
     """One record of a source: its columns as decoded, the bytes it came in, and its place (`file:line`).
 
     `error` is set when the record could not be read; `values` is then empty and `raw` holds what was there. `keep` says
-    that the bytes cannot be made again from the values, and are kept with the event.
+    that the bytes cannot be made again from the values, and are kept with the event. `doubt` says, without values, what
+    the transport is not sure of: the row's events wait for a person (`hub review`), and its source is `Confirmable`.
     """
 
     values: dict[str, Any]
@@ -102,6 +103,7 @@ class Row:
     raw: bytes = b""
     error: Malformed | None = None
     keep: bool = False
+    doubt: str = ""
 
 
 @dataclass(slots=True)
@@ -169,6 +171,18 @@ class Rereadable(Protocol):
 
         `head` is the first line of the file they came from, empty when that is gone. Raises `UsageError` when they
         cannot be told without it.
+        """
+        ...
+
+
+@runtime_checkable
+class Confirmable(Rereadable, Protocol):
+    """A source that is not sure of everything it reads (`Row.doubt`)."""
+
+    def confirmed(self, raw: bytes, values: Mapping[str, str]) -> bytes:
+        """Return a row's bytes as a person has confirmed them, with other values where they say so, for `again`.
+
+        Raises `Malformed` for bytes that are no such row, `UsageError` for a name that is not in it.
         """
         ...
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -27,7 +27,7 @@ from hub.adapters.file_source import Spot
 from hub.adapters.http_answers import shown
 from hub.adapters.http_client import Caller, retry_after
 from hub.adapters.http_settings import ConnectionSettings
-from hub.adapters.ocr_fields import SureSettings, again, document, field
+from hub.adapters.ocr_fields import SureSettings, again, confirmed, document, field
 from hub.adapters.places import Found, Gone, Inbox
 from hub.errors import Malformed, Transient
 from hub.settings.secret import Secret
@@ -98,6 +98,10 @@ class DxSuiteSource:
     def again(self, raw: bytes, head: bytes) -> list[Row]:  # noqa: ARG002
         """Return a document that a person has mended."""
         return [again(self._settings, raw, "resubmitted")]
+
+    def confirmed(self, raw: bytes, values: Mapping[str, str]) -> bytes:
+        """Return a document that a person has looked at."""
+        return confirmed(raw, values, "resubmitted")
 
     # --- up ----------------------------------------------------------------------------------------------------
 

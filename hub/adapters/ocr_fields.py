@@ -9,7 +9,7 @@ import orjson
 from pydantic import Field
 
 from hub.adapters.contract import AdapterSettings, Row
-from hub.errors import Malformed
+from hub.errors import Malformed, UsageError
 
 SURE = 100  # what a person has looked at
 
@@ -25,18 +25,18 @@ class SureSettings(AdapterSettings):
     blind: Literal["unsure", "sure"] = Field(
         default="unsure", description="What a field is of which the reader does not say how sure it is."
     )
-    unsure: Literal["quarantine", "pass"] = Field(
-        default="quarantine",
-        description="What becomes of a document with unsure fields: it waits in quarantine, where a person mends it, or"
-        " goes on as a row whose `unsure` names them.",
+    unsure: Literal["review", "quarantine", "pass"] = Field(
+        default="review",
+        description="What becomes of a document with unsure fields: its event waits in `hub review`, where a person"
+        " looks at it beside the paper; it waits in quarantine; or it goes on, and the row's `unsure` names them.",
     )
 
 
 def document(settings: SureSettings, name: str, fields: Sequence[Mapping[str, Any]], place: str) -> Row:
     """Return a document as a row: `document`, `fields`, `items` (name → value) and `unsure` (names).
 
-    With unsure fields it is an error row (`unsure`) whose bytes are the document as JSON: a person looks at the paper,
-    mends `value`, and sets `confidence` to 100.
+    The row's bytes are the document as JSON. With unsure fields it is in doubt, or an error row (`unsure`): a person
+    looks at the paper, mends `value`, and sets `confidence` to 100, as `confirmed` does.
     """
     unsure = [str(each["name"]) for each in fields if _is_unsure(settings, each)]
     values = {
@@ -50,11 +50,29 @@ def document(settings: SureSettings, name: str, fields: Sequence[Mapping[str, An
         mend = f"look at the paper, mend `value` and set `confidence` to {SURE}: hub quarantine fix NO FILE"
         message = f"the reader is not sure of {', '.join(unsure)}"
         return Row({}, place, raw, Malformed(message, place=place, mend=mend, code="unsure"))
-    return Row(values, place, raw)
+    doubt = f"unsure: {', '.join(unsure)}" if unsure and settings.unsure == "review" else ""
+    return Row(values, place, raw, doubt=doubt)
+
+
+def confirmed(raw: bytes, values: Mapping[str, str], place: str) -> bytes:
+    """Return a document whose every field a person has looked at, with other values where they say so.
+
+    Raises `Malformed` (`json`) for bytes that are no document, `UsageError` for a field that it does not have.
+    """
+    name, fields = _parsed(raw, place)
+    if unknown := sorted(set(values) - {each["name"] for each in fields}):
+        known = ", ".join(each["name"] for each in fields)
+        raise UsageError(f"the document has no field {', '.join(unknown)}", mend=f"one of {known}")
+    sure = [field(each["name"], values.get(each["name"], each["value"]), SURE) for each in fields]
+    return orjson.dumps({"document": name, "fields": sure})
 
 
 def again(settings: SureSettings, raw: bytes, place: str) -> Row:
     """Return a document that a person has mended; raises `Malformed` (`json`) for bytes that are none."""
+    return document(settings, *_parsed(raw, place), place)
+
+
+def _parsed(raw: bytes, place: str) -> tuple[str, list[dict[str, Any]]]:
     try:
         given = orjson.loads(raw)
         fields = [_field(each) for each in given["fields"]]
@@ -63,7 +81,7 @@ def again(settings: SureSettings, raw: bytes, place: str) -> Row:
         raise Malformed("not a document: an object with `document` and `fields`", place=place, code="json") from None
     if not isinstance(name, str):
         raise Malformed("`document` is a text", place=place, code="json")
-    return document(settings, name, fields, place)
+    return name, fields
 
 
 def field(name: str, value: str, confidence: float | None) -> dict[str, Any]:

@@ -212,7 +212,7 @@ class OnlineApplication(Transport):
 
     name: ClassVar[str] = "online_application"
     title: ClassVar[dict[str, str]] = {"ja": "オンライン申請", "en": "Online applications"}
-    features: ClassVar[Features] = Features(source=True, sink=True, prepared=True, batch=5000)
+    features: ClassVar[Features] = Features(source=True, sink=True, typed=True, prepared=True, batch=5000)
     SourceSettings: ClassVar[type[AdapterSettings]] = ApplicationSourceSettings
     SinkSettings: ClassVar[type[AdapterSettings]] = ApplicationSinkSettings
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
 
 from hub.adapters.characters import Characters, changed
-from hub.adapters.contract import Batch, Delivery, Features, Outcome, Rereadable, Row, Source, SourceBatch
+from hub.adapters.contract import Batch, Confirmable, Delivery, Features, Outcome, Rereadable, Row, Source, SourceBatch
 from hub.errors import Malformed, Rejected
 from hub.settings.gaiji import glyphs, named
 from hub.settings.models import City
@@ -70,8 +70,25 @@ class RereadableTextSource(TextSource):
         return [self._row(row) for row in self._again.again(raw, head)]
 
 
+class ConfirmableTextSource(RereadableTextSource):
+    """The same of a source that is not sure of everything it reads."""
+
+    def __init__(
+        self, source: Source, confirming: Confirmable, characters: Characters, encoding: str | None = None
+    ) -> None:
+        """Wrap a source; `confirming` is the same object."""
+        super().__init__(source, confirming, characters, encoding)
+        self._confirming = confirming
+
+    def confirmed(self, raw: bytes, values: Mapping[str, str]) -> bytes:
+        """Hand on: bytes are in the system's own characters, and what a person writes is mapped with them."""
+        return self._confirming.confirmed(raw, values)
+
+
 def text_source(source: Source, characters: Characters, encoding: str | None = None) -> Source:
     """Wrap a source."""
+    if isinstance(source, Confirmable):
+        return ConfirmableTextSource(source, source, characters, encoding)
     if isinstance(source, Rereadable):
         return RereadableTextSource(source, source, characters, encoding)
     return TextSource(source, characters, encoding)

@@ -64,6 +64,7 @@ def told(report: DrainReport) -> dict[str, Any]:
             "quarantined": report.read.tally.quarantined,
         },
         "awaiting_identity": report.read.tally.waiting,
+        "unsure": report.read.tally.unsure,
         "events": counts.events,
         "duplicates": counts.duplicates,
         "unmatched": counts.unmatched,
@@ -95,6 +96,8 @@ def write(found: dict[str, Any]) -> None:
     refused = found["quarantined"] - found["read"]["quarantined"]  # by dispatch alone
     if found["awaiting_identity"]:
         output.line(word("drain.identity", count=found["awaiting_identity"]))
+    if found["unsure"]:
+        output.line(word("drain.unsure", count=found["unsure"]))
     output.line(word("drain.dispatched", **{**found, "quarantined": refused}))
     if found["scheduled"]:
         output.line(word("drain.scheduled", count=found["scheduled"]))

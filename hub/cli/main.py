@@ -89,6 +89,7 @@ COMMANDS: dict[str, Body] = {
     "review list": review.listing,
     "review show": review.show,
     "review accept": review.accept,
+    "review fix": review.fix,
     "review reject": review.reject,
     "source list": source.listing,
     "source rewind": source.rewind,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -12,6 +13,7 @@ import typer
 from hub.cli import filters, loop, output
 from hub.cli.session import Session
 from hub.cli.words import word
+from hub.errors import UsageError
 from hub.stages import times
 
 if TYPE_CHECKING:
@@ -78,6 +80,36 @@ def accept(session: Session, no: Number, reason: Reason = "", by: By = None) -> 
         item = loop.run(hub.accept(no, who=by or getpass.getuser(), why=reason))
     found = told(item)
     session.answer(found, lambda: output.line(word("review.accepted", no=no, events=item.events)))
+
+
+def fix(
+    session: Session,
+    no: Number,
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help=word("option.review-document"))] = None,
+    values: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help=word("option.set"))] = None,
+    reason: Reason = "",
+    by: By = None,
+) -> None:
+    """Put right what was misread; every other field is taken as it was read, and the event is published once."""
+    given = dict(_pair(text) for text in values or ())
+    if file is None and not given:
+        mend = f"--set NAME=VALUE, a FILE with the whole document, or `hub review accept {no}` if all is right"
+        raise UsageError("nothing is said of what was misread", mend=mend)
+    try:
+        document = file.read_bytes() if file is not None else None
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
+    with session.hub() as hub:
+        item = loop.run(hub.confirm(no, given, document, who=by or getpass.getuser(), why=reason))
+    found = told(item)
+    session.answer(found, lambda: output.line(word("review.accepted", no=no, events=item.events)))
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign or not name:
+        raise UsageError(f"not NAME=VALUE: {name}", mend="for example --set 氏名=守口太郎")
+    return name, value
 
 
 def reject(session: Session, no: Number, reason: Reason, by: By = None) -> None:

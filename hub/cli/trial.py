@@ -162,6 +162,8 @@ def _lines(tried: Tried, encoding: str) -> Iterator[str]:
     else:
         yield f"  → {event.type}  {event.subject}  {event.system}/{event.id}"
         yield f"    {output.compact(event.data)}"
+        if tried.row.doubt:
+            yield "    " + word("try.doubt", doubt=tried.row.doubt)
         if tried.repeats:
             yield "    " + word("try.repeats", place=tried.repeats)
     for each in tried.told:

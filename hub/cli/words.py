@@ -155,8 +155,16 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "option.reconciled": ("全件データの情報源（一つなら省ける）", "its source of full extracts, where it has several"),
     "option.extract": ("比べる全件データのファイル", "the extract to compare, a file"),
+    "option.review-document": (
+        "直した文書（`hub review show NO --json` の row）",
+        "the document put right: `row` of `hub review show NO --json`",
+    ),
+    "option.set": ("直す項目（項目名=正しい値、繰り返し可）", "a field and what stands in it (may be repeated)"),
     "option.review": ("判断待ちの番号", "the item's number"),
-    "option.kind": ("誰が置いたか（snapshot など、繰り返し可）", "who put it there: snapshot … (may be repeated)"),
+    "option.kind": (
+        "誰が置いたか（snapshot・unsure など、繰り返し可）",
+        "who put it there: snapshot, unsure … (may be repeated)",
+    ),
     "option.review-status": (
         "状態: waiting、reported、accepted、rejected、gone（既定: 初めの二つ）",
         "waiting, reported, accepted, rejected or gone (may be repeated; default: the first two)",
@@ -257,6 +265,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "help.review accept": (
         "認める（イベントがあれば一度だけ届ける）",
         "Let it be so: its events, if any, are published once.",
+    ),
+    "help.review fix": (
+        "読み違いを直して届ける（残りの項目は読んだとおり）",
+        "Put right what was misread; the other fields are taken as they were read.",
     ),
     "help.review reject": ("認めない（何も届けない）", "Set it aside: nothing of it is published."),
     "help.source": ("情報源の読み取り", "The sources: how far each is read."),
@@ -442,6 +454,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "✗ {adapter}: not tried on any system (name its cases under the entry points `hub.conformance`)",
     ),
     "try.ignored": ("イベントにしない: {reason}", "no event: {reason}"),
+    "try.doubt": (
+        "原本の確認を待つ（hub review）: {doubt}",
+        "waits for a person to look at the original (hub review): {doubt}",
+    ),
     "try.repeats": ("{place} と同じ報告（二度は伝えない）", "the same report as {place}: nobody is told twice"),
     "try.nothing": ("支援措置のため何も送らない", "nothing, as the resident is protected"),
     "try.counts": (
@@ -463,6 +479,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "drain.identity": (
         "本人の確認を待つ届出: {count}（hub identity list）",
         "waiting to be linked: {count} (hub identity list)",
+    ),
+    "drain.unsure": (
+        "原本の確認を待つ書類: {count}（hub review list --kind unsure）",
+        "documents to be looked at: {count} (hub review list --kind unsure)",
     ),
     "drain.read": (
         "読み取り {rows} 行: イベント {events}、対象外 {ignored}、隔離 {quarantined}",

@@ -11,7 +11,7 @@ while it is open, without personal data: put again, the same thing is one item.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,9 +67,14 @@ class Item:
     standing: str | None = None
 
 
-def put(connection: Connection, drafts: Sequence[Draft], at: int) -> None:
-    """Put items into the queue in the caller's transaction; an open one of the same thing is replaced by the new."""
-    close(connection, [draft.standing for draft in drafts], at)
+def put(connection: Connection, drafts: Sequence[Draft], at: int, *, anew: bool = True) -> None:
+    """Put items into the queue in the caller's transaction.
+
+    An open one of the same thing is replaced by the new, or stays (`anew=False`), as does one that was `decide`d for
+    good.
+    """
+    if anew:
+        close(connection, [draft.standing for draft in drafts], at)
     for start in range(0, len(drafts), _CHUNK):
         rows = [_columns(draft, at) for draft in drafts[start : start + _CHUNK]]
         insert: Any = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(review)
@@ -94,14 +99,27 @@ def close_all(connection: Connection, kind: str, system: str, source: str, at: i
 _GONE = {"status": "gone", "standing": None}
 
 
-def decide(connection: Connection, item: Item, status: str, *, who: str, why: str, at: int) -> bool:
-    """Record a person's decision in the caller's transaction; False when the item is not open any more."""
+def decide(
+    connection: Connection, item: Item, status: str, *, who: str, why: str, at: int, for_good: bool = False
+) -> bool:
+    """Record a person's decision in the caller's transaction; False when the item is not open any more.
+
+    `for_good`: the same thing is not put there again (`put` with `anew=False`).
+    """
     decision = {"decided_at": at, "decided_by": storable(who), "note": storable(why) or None}
     chosen = (review.c.no == item.no, review.c.status.in_(OPEN))
+    standing = item.standing if for_good else None
     changed = connection.execute(
-        sa.update(review).where(*chosen).values(status=status, standing=None, **decision)
+        sa.update(review).where(*chosen).values(status=status, standing=standing, **decision)
     ).rowcount
     return bool(changed)
+
+
+def fill(connection: Connection, item: Item, events: Sequence[str], beside: Mapping[str, Any]) -> None:
+    """Put other events into an item, and what else its payload is to hold, in the caller's transaction."""
+    payload = {**(item.payload or {}), **beside, "events": list(events)}
+    changed = {"payload": orjson.dumps(payload), "events": len(events)}
+    connection.execute(sa.update(review).where(review.c.no == item.no).values(changed))
 
 
 def to_publish(ledger: Ledger, limit: int = 100) -> list[Item]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
+from operator import add, sub
 from typing import Any
 
 import orjson
@@ -24,26 +25,15 @@ class Tally:
     ignored: int = 0
     quarantined: int = 0
     waiting: int = 0  # for a person to say who they are about
+    unsure: int = 0  # for a person to look at the original
 
     def __add__(self, other: Tally) -> Tally:
         """Return the sums."""
-        return Tally(
-            self.rows + other.rows,
-            self.events + other.events,
-            self.ignored + other.ignored,
-            self.quarantined + other.quarantined,
-            self.waiting + other.waiting,
-        )
+        return Tally(*map(add, astuple(self), astuple(other)))
 
     def __sub__(self, other: Tally) -> Tally:
         """Return the differences."""
-        return Tally(
-            self.rows - other.rows,
-            self.events - other.events,
-            self.ignored - other.ignored,
-            self.quarantined - other.quarantined,
-            self.waiting - other.waiting,
-        )
+        return Tally(*map(sub, astuple(self), astuple(other)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,19 +124,20 @@ def _read(row: Any) -> SourceState:
         orjson.loads(row["position"]),
         row["read_at"],
         state.get("fault"),
-        Tally(**state.get("tally", {})),
+        Tally(**{name: count for name, count in state.get("tally", {}).items() if name in Tally.__slots__}),
         state.get("rewound"),
     )
 
 
 def _store(connection: Connection, state: SourceState) -> None:
     insert: Any = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(source_position)
+    tally = {name: count for name, count in asdict(state.tally).items() if count}  # an older hub knows fewer names
     statement = insert.values(
         system=state.system,
         source=state.source,
         position=orjson.dumps(state.position).decode(),
         read_at=state.read_at,
-        state=orjson.dumps({"fault": state.fault, "tally": state.tally, "rewound": state.rewound}).decode(),
+        state=orjson.dumps({"fault": state.fault, "tally": tally, "rewound": state.rewound}).decode(),
     )
     excluded = statement.excluded
     connection.execute(

@@ -19,7 +19,7 @@ from hub.stages.comparing import Book, Comparer
 from hub.stages.differing import Differences, Note, forgotten, refreshed
 from hub.stages.extract_guard import Found
 from hub.stages.moments import date_of, moment_at_ms, moment_in, name_of, older
-from hub.stages.records import Origin, fault
+from hub.stages.records import UNSURE, Origin, fault
 from hub.stages.scratch import Scratch
 from hub.stages.services import Services
 
@@ -110,6 +110,8 @@ class Unit:
     def _keyed(self, row: Row) -> _Keyed:
         if row.error is not None:
             raise row.error
+        if row.doubt:  # what is known of the row would be what was misread
+            raise Malformed(row.doubt, code=UNSURE)
         lacking = [name for name in self.book.marks.columns if name not in row.values]
         if lacking:
             raise Transient(f"`compare` names {lacking[0]}, a column that {row.place} does not have", code="column")

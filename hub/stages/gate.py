@@ -39,6 +39,7 @@ class _Unit:
     spool: Spool
     ignored: int = 0
     waiting: int = 0
+    unsure: int = 0
     sealed: bool = False
     named: set[str] = field(default_factory=set)  # residents
 
@@ -50,11 +51,12 @@ class _Unit:
         self.arrival.quarantined += len(prepared.entries)
         self.ignored += prepared.ignored
         self.waiting += prepared.waiting
+        self.unsure += len(prepared.drafts)
 
     def tally(self, refused: int = 0) -> Tally:
         arrival = self.arrival
         told, lost = arrival.events.total() - refused, arrival.quarantined + refused
-        return Tally(arrival.rows, told, self.ignored, lost, self.waiting)
+        return Tally(arrival.rows, told, self.ignored, lost, self.waiting, self.unsure)
 
 
 class Gate:
@@ -96,7 +98,7 @@ class Gate:
         unit = await self._continued(batch, steps)
         if prepared.entries:
             await steps.lasting(quarantine.add, self._services.ledger, prepared.entries)
-        if prepared.learned or prepared.kept:
+        if prepared.learned or prepared.kept or prepared.drafts:
             await steps.lasting(self._keep_residue, origin or Origin(self._system, self._source, ""), prepared)
         await steps.once(unit.add, prepared)
         return await self._settle(unit, batch.position, steps) if batch.last else None

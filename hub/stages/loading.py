@@ -122,7 +122,8 @@ def preview(source: Source, mappers: Sequence[RowMapper], origin: Origin, as_of:
 def counts(tally: Tally) -> dict[str, int]:
     """Return a tally as JSON."""
     found = {"rows": tally.rows, "events": tally.events, "ignored": tally.ignored, "quarantined": tally.quarantined}
-    return {**found, "waiting": tally.waiting} if tally.waiting else found
+    more = {"waiting": tally.waiting, "unsure": tally.unsure}
+    return {**found, **{name: count for name, count in more.items() if count}}
 
 
 NOTHING: Json = {"position": None, "tally": {}}  # of a load that has not begun

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from hub.events.codec import HEADERS
 from hub.events.envelope import Event, encode
 from hub.events.text import LARGEST_EVENT
 from hub.ledger.quarantine import Entry
+from hub.ledger.reviews import Draft
 from hub.ledger.sources import Tally
 from hub.routing.identity import Unidentified, is_provisional
 from hub.routing.mapping import Ignored
@@ -20,6 +22,7 @@ from hub.stages.ports import Producer, RowMapper
 # U+E000 to U+F8FF, and planes 15 and 16, as UTF-8 begins them.
 _PRIVATE = re.compile(rb"\xee|\xef[\x80-\xa3]|\xf3[\xb0-\xbf]|\xf4[\x80-\x8f]")
 Record = tuple[bytes, bytes]
+UNSURE = "unsure"  # of reviews: what a source was not sure of
 FACTS_ONLY = "hubfactsonly"  # an attribute: the event is learned from, and nobody is told
 REPLACES = "hubreplaces"  # an attribute: the event of the same source that was about the wrong person
 IDENTIFIES = "hubidentifies"  # an attribute: the event of the same source that was told of somebody not identified
@@ -39,11 +42,12 @@ class Prepared:
     waiting: int = 0  # for a person to say who they are about
     learned: list[tuple[str, str, Row]] = field(default_factory=list)  # the system's number, the resident, the row
     kept: list[tuple[str, bytes]] = field(default_factory=list)  # event id, bytes that its text cannot give back
+    drafts: list[Draft] = field(default_factory=list)  # of rows in doubt: for a person to confirm
 
     @property
     def tally(self) -> Tally:
         """Return the counts."""
-        return Tally(self.rows, len(self.records), self.ignored, len(self.entries), self.waiting)
+        return Tally(self.rows, len(self.records), self.ignored, len(self.entries), self.waiting, len(self.drafts))
 
     def drop(self, indexes: Container[int]) -> None:
         """Leave out the records at these places."""
@@ -92,6 +96,9 @@ def prepare(batch: SourceBatch, mappers: Sequence[RowMapper], origin: Origin, *,
         if row.error is not None:
             prepared.entries.append(origin.entry(row, row.error))
             continue
+        if row.doubt:
+            _doubt(prepared, row, mappers, origin, (batch.batch_id, now))
+            continue
         for mapper in mappers:
             _prepare_row(prepared, row, mapper, origin, (batch.batch_id, now))
     return prepared
@@ -114,6 +121,42 @@ def _prepare_row(prepared: Prepared, row: Row, mapper: RowMapper, origin: Origin
         raise
     except Exception as error:  # noqa: BLE001 - a fault of the hub's own must not hold up the rows behind it
         prepared.entries.append(origin.entry(row, fault("intake", error)))
+
+
+def _doubt(prepared: Prepared, row: Row, mappers: Sequence[RowMapper], origin: Origin, stamp: tuple[str, str]) -> None:
+    """Put a row that its source is not sure of before a person, with the events it would be as it was read.
+
+    Nothing is learned of it, and nobody is asked who it is about, before it is confirmed.
+    """
+    batch_id, now = stamp
+    subject, events, errors, ignored = "", [], [], 0
+    for mapper in mappers:
+        try:
+            event = mapper.map(row.values, as_of_time=now)
+            if isinstance(event, Event):
+                if batch_id:
+                    event.extensions.setdefault("batchid", batch_id)
+                events.append(record_of(event, origin.city)[1].decode())
+                subject = subject or event.subject
+            elif isinstance(event, Unidentified):
+                errors.append({"code": f"identity-{event.reason}", "message": "nobody is identified in it"})
+            else:
+                ignored += 1
+        except Malformed as error:
+            errors.append({"code": error.code, "message": f"{error.place}: {wording(error)}".removeprefix(": ")})
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - a person looks at the row anyway
+            errors.append({"code": "fault", "message": wording(fault("intake", error))})
+    if ignored == len(mappers):
+        prepared.ignored += 1
+        return
+    digest = hashlib.sha256(row.raw).hexdigest()[:32]
+    payload = {"place": row.place, "row": row.values, "errors": errors, "raw": row.raw.hex()}
+    standing = f"{UNSURE}:{origin.system}.{origin.source}:{digest}"
+    prepared.drafts.append(
+        Draft(standing, UNSURE, origin.system, origin.source, subject, row.doubt, payload, tuple(events), batch_id)
+    )
 
 
 def map_row(prepared: Prepared, row: Row, mapper: RowMapper, origin: Origin, now: str) -> Event | None:

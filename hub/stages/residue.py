@@ -1,18 +1,19 @@
-"""What rows bring besides events: a system's own numbers of residents, and bytes that a text cannot give back."""
+"""What rows bring besides events: the system's own numbers of residents, bytes no text gives back, and doubts."""
 
 from __future__ import annotations
 
 from sqlalchemy.engine import Connection
 
 from hub.errors import Malformed
-from hub.ledger import kept_bytes, numbers, quarantine
+from hub.ledger import kept_bytes, numbers, quarantine, reviews
 from hub.ledger.engine import Ledger
 from hub.settings.models import City
 from hub.stages.records import Origin, Prepared, wording
 
 
 def record(connection: Connection, origin: Origin, prepared: Prepared, at: int) -> None:
-    """Keep it in the caller's transaction; a number that is another resident's goes to quarantine with its row."""
+    """Keep it in the caller's transaction: doubts for a person, and a number that is another's in quarantine."""
+    reviews.put(connection, prepared.drafts, at, anew=False)
     if prepared.kept:
         kept_bytes.keep(connection, origin.system, origin.source, prepared.kept, at)
     if not prepared.learned:

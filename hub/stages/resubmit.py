@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hub.adapters.contract import Rereadable, Row, Source
-from hub.errors import UsageError
+from hub.errors import Malformed, UsageError
 from hub.events.codec import HEADERS
 from hub.events.documents import read_documents
 from hub.events.envelope import Event, event_from
@@ -27,7 +27,7 @@ from hub.stages import residue
 from hub.stages.clock import new_batch_id, timestamp, utc_now
 from hub.stages.identifying import origin_of
 from hub.stages.ports import Producer, RowMapper
-from hub.stages.records import Origin, Prepared, map_row, record_of, refuse_own
+from hub.stages.records import UNSURE, Origin, Prepared, map_row, record_of, refuse_own
 
 LONGEST_HEAD = 64 * 1024  # bytes of a file's first line
 
@@ -133,7 +133,7 @@ class Resubmitter:
                 file.write_bytes(raw)
                 rows = [row for batch in source.read(None) for row in batch.rows]
         origin = origin_of(item.system, item.source, self.city, mappers, self.ledger)
-        return list(_map(rows, mappers, now, origin, prepared))
+        return list(map_rows(rows, mappers, now, origin, prepared))
 
     def _head(self, item: Item) -> bytes:
         """Return the first line of the file an entry came from, nothing when the file is gone."""
@@ -153,12 +153,15 @@ def _object(raw: bytes, place: str) -> Row:
     return Row(values, place, raw)
 
 
-def _map(
+def map_rows(
     rows: Iterable[Row], mappers: Sequence[RowMapper], now: str, origin: Origin, prepared: Prepared
 ) -> Iterable[Event]:
+    """Yield the events of rows, and note what else they bring. Raises the first `Malformed`."""
     for row in rows:
         if row.error is not None:
             raise row.error
+        if row.doubt:
+            raise Malformed(row.doubt, place=row.place, code=UNSURE, mend="let a person confirm every field")
         for mapper in mappers:
             event = map_row(prepared, row, mapper, origin, now)
             if event is not None:

@@ -23,9 +23,10 @@ from hub.ledger.reviews import Item
 from hub.stages.comparing import KIND, unpacked
 from hub.stages.identity_queue import HIDDEN, masked
 from hub.stages.ports import Producer
+from hub.stages.records import UNSURE
 
 _ROWS = ("row", "was")  # of the payload: as a system has them
-_INNER = frozenset({"known", "before", "extract"})  # of the payload: for the hub alone
+_INNER = frozenset({"known", "before", "extract", "raw", "confirmed"})  # of the payload: for the hub alone
 Accept = Callable[[Connection, Mapping[str, Any]], bool]
 
 
@@ -42,7 +43,7 @@ def accept(ledger: Ledger, no: int, *, who: str, why: str) -> Item:
     """Accept an item; its events are to be published then. Raises `NotFound`, and `UsageError` when it is not open."""
     item = reviews.show(ledger, no)
     with ledger.write() as connection:
-        _decide(connection, ledger, item, "accepted", who, why)
+        decide(connection, ledger, item, "accepted", who, why)
         meaning = ACCEPTING.get(item.kind)
         if meaning is not None and not meaning(connection, item.payload or {}):
             message = f"what review {no} is about has changed since it was put there"
@@ -71,12 +72,14 @@ def reject(ledger: Ledger, no: int, *, who: str, why: str) -> Item:
     """Reject an item: nothing of it is published. Raises `NotFound`, and `UsageError` when it is not open."""
     item = reviews.show(ledger, no)
     with ledger.write() as connection:
-        _decide(connection, ledger, item, "rejected", who, why)
+        decide(connection, ledger, item, "rejected", who, why)
     return reviews.show(ledger, no)
 
 
-def _decide(connection: Connection, ledger: Ledger, item: Item, status: str, who: str, why: str) -> None:
-    if not reviews.decide(connection, item, status, who=who, why=why, at=ledger.now(connection)):
+def decide(connection: Connection, ledger: Ledger, item: Item, status: str, who: str, why: str) -> None:
+    """Record a decision in the caller's transaction; raises `UsageError` when the item is not open any more."""
+    at, for_good = ledger.now(connection), item.kind == UNSURE
+    if not reviews.decide(connection, item, status, who=who, why=why, at=at, for_good=for_good):
         raise UsageError(f"review {item.no} is not open any more", mend=f"hub review show {item.no}")
 
 

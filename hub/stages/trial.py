@@ -67,6 +67,7 @@ class Tried:
             "event": None if event is None else _plain(event),
             "ignored": self.ignored,
             "repeats": self.repeats or None,
+            "doubt": self.row.doubt or None,
             "error": None
             if error is None
             else {"code": error.code, "message": error.message, "place": error.place, "mend": error.mend},

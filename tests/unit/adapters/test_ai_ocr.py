@@ -40,15 +40,20 @@ def test_sure_fields_go_on_and_unsure_ones_wait(tmp_path: Path) -> None:
         "items": {"氏名": "守口 太郎", "生年月日": "昭和55年2月29日"},
         "unsure": [],
     }
-    assert (unsure.error.code, "氏名" in unsure.error.message) == ("unsure", True)
-    assert "花了" not in str(unsure.error)
+    assert (unsure.error, unsure.doubt, unsure.values["items"]) == (None, "unsure: 氏名", {"氏名": "守口 花了"})
+    _, refused = airead(tmp_path, unsure="quarantine")
+    assert (refused.error.code, refused.values, refused.doubt) == ("unsure", {}, "")
+    assert "氏名" in refused.error.message
+    assert "花了" not in str(refused.error)
 
 
 def test_a_person_mends_it_and_it_goes_on(tmp_path: Path) -> None:
     _, unsure = airead(tmp_path)
     source = registry.open_source("ai_ocr", {"service": "airead", "path": "in/*.csv"}, site(tmp_path))
     (still,) = source.again(unsure.raw, b"")
-    assert still.error.code == "unsure"
+    assert still.doubt == "unsure: 氏名"
+    (row,) = source.again(source.confirmed(unsure.raw, {"氏名": "守口 花子"}), b"")
+    assert (row.doubt, row.values["items"], row.values["unsure"]) == ("", {"氏名": "守口 花子"}, [])
     mended = json.loads(unsure.raw)
     mended["fields"][0] |= {"value": "守口 花子", "confidence": 100}
     (row,) = source.again(json.dumps(mended).encode(), b"")
@@ -56,13 +61,13 @@ def test_a_person_mends_it_and_it_goes_on(tmp_path: Path) -> None:
 
 
 def test_thresholds_optional_fields_and_the_switch_for_review(tmp_path: Path) -> None:
-    assert [row.error for row in airead(tmp_path, threshold=60)] == [None, None]
-    assert [row.error is None for row in airead(tmp_path, thresholds={"生年月日": 95})] == [False, False]
-    assert [row.error for row in airead(tmp_path, optional=["氏名"])] == [None, None]
+    assert [row.doubt for row in airead(tmp_path, threshold=60)] == ["", ""]
+    assert [row.doubt for row in airead(tmp_path, thresholds={"生年月日": 95})] == ["unsure: 生年月日", "unsure: 氏名"]
+    assert [row.doubt for row in airead(tmp_path, optional=["氏名"])] == ["", ""]
     passed = airead(tmp_path, unsure="pass")
-    assert [row.values["unsure"] for row in passed] == [[], ["氏名"]]
+    assert [(row.values["unsure"], row.doubt) for row in passed] == [([], ""), (["氏名"], "")]
     blind = HEAD + "氏名,1,1,1,守口 太郎,,1,2,3,4\n"
-    assert airead(tmp_path, blind)[0].error.code == "unsure"
+    assert airead(tmp_path, blind)[0].doubt == "unsure: 氏名"
     assert airead(tmp_path, blind, blind="sure")[0].values["fields"] == [{"name": "氏名", "value": "守口 太郎"}]
 
 
@@ -129,7 +134,7 @@ def test_a_scan_goes_up_once_and_comes_back_as_documents(tmp_path: Path, suite: 
     suite.ready.add("u1")
     sure, unsure = desk.read()
     assert (sure.values["document"], sure.values["items"]["氏名"]) == ("scan-1", "守口 太郎")
-    assert unsure.error.code == "unsure"
+    assert unsure.doubt == "unsure: 氏名"
     assert desk.read() == []
     assert len(suite.units) == 1
 

@@ -11,6 +11,7 @@ FOUND = {
     "clear": True,
     "read": {"rows": 1, "events": 1, "ignored": 0, "quarantined": 0},
     "awaiting_identity": 0,
+    "unsure": 0,
     "events": 1,
     "duplicates": 0,
     "unmatched": 0,

@@ -109,7 +109,7 @@ class AiOcrCase(SourceCase):
         return self._put([(f"守口 {no}", 99.0) for no in range(count)])
 
     def open(self) -> Any:
-        options = {"service": "airead", "path": "in/*.csv", "after": "move"}
+        options = {"service": "airead", "path": "in/*.csv", "after": "move", "unsure": "quarantine"}
         return registry.open_source("ai_ocr", options, site(self.folder))
 
     def fill_broken(self) -> list[dict[str, Any]]:
