@@ -5,6 +5,7 @@ One file is what was read of one scan; the fields of one page, or of one group (
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
@@ -56,7 +57,8 @@ class AiReadFormat:
         if raw.lstrip()[:1] == b"{":
             yield again(self._settings, raw, label), Spot(1, 2)
         else:
-            yield from self.rows(io.BytesIO(raw), label, Spot())
+            told_apart = f"{label}-{hashlib.sha256(raw).hexdigest()[:8]}"  # a document is called after its file
+            yield from self.rows(io.BytesIO(raw), told_apart, Spot())
 
     def _name(self, stem: str, values: dict[str, str]) -> str:
         if self._per == "file":

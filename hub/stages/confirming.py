@@ -49,6 +49,8 @@ class Confirmer:
         raw = bytes.fromhex((item.payload or {})["raw"]) if document is None else document
         prepared = Prepared()
         confirmed, events = self._mapped(item, raw, values, prepared)
+        if prepared.drafts:
+            raise UsageError(f"review {no} is in doubt still", mend="let its source be sure of what a person confirms")
         if not events and not prepared.waiting:
             raise UsageError("there is no event in it", mend=f"hub review reject {no}")
         beside = {"changed": sorted(values), "confirmed": confirmed.hex()}
@@ -72,7 +74,7 @@ class Confirmer:
         now = timestamp(utc_now())
         origin = origin_of(item.system, item.source, self.city, mappers, self.ledger)
         texts = []
-        for event in map_rows(rows, mappers, now, origin, prepared):
+        for event in map_rows(rows, mappers, now, origin, prepared, item.batch_id):
             if item.batch_id:
                 event.extensions.setdefault("batchid", item.batch_id)
             texts.append(record_of(event, self.city)[1].decode())

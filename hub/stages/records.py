@@ -97,7 +97,7 @@ def prepare(batch: SourceBatch, mappers: Sequence[RowMapper], origin: Origin, *,
             prepared.entries.append(origin.entry(row, row.error))
             continue
         if row.doubt:
-            _doubt(prepared, row, mappers, origin, (batch.batch_id, now))
+            put_in_doubt(prepared, row, mappers, origin, (batch.batch_id, now))
             continue
         for mapper in mappers:
             _prepare_row(prepared, row, mapper, origin, (batch.batch_id, now))
@@ -123,7 +123,9 @@ def _prepare_row(prepared: Prepared, row: Row, mapper: RowMapper, origin: Origin
         prepared.entries.append(origin.entry(row, fault("intake", error)))
 
 
-def _doubt(prepared: Prepared, row: Row, mappers: Sequence[RowMapper], origin: Origin, stamp: tuple[str, str]) -> None:
+def put_in_doubt(
+    prepared: Prepared, row: Row, mappers: Sequence[RowMapper], origin: Origin, stamp: tuple[str, str]
+) -> None:
     """Put a row that its source is not sure of before a person, with the events it would be as it was read.
 
     Nothing is learned of it, and nobody is asked who it is about, before it is confirmed.

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hub.adapters.contract import Rereadable, Row, Source
-from hub.errors import Malformed, UsageError
+from hub.errors import UsageError
 from hub.events.codec import HEADERS
 from hub.events.documents import read_documents
 from hub.events.envelope import Event, event_from
@@ -27,7 +27,7 @@ from hub.stages import residue
 from hub.stages.clock import new_batch_id, timestamp, utc_now
 from hub.stages.identifying import origin_of
 from hub.stages.ports import Producer, RowMapper
-from hub.stages.records import UNSURE, Origin, Prepared, map_row, record_of, refuse_own
+from hub.stages.records import Origin, Prepared, map_row, put_in_doubt, record_of, refuse_own
 
 LONGEST_HEAD = 64 * 1024  # bytes of a file's first line
 
@@ -69,8 +69,8 @@ class Resubmitter:
         now = utc_now()
         batch = new_batch_id("quarantine", now)
         prepared = Prepared()
-        events = await asyncio.to_thread(self._events, item, replacement, timestamp(now), prepared)
-        if not events and not prepared.waiting and not prepared.learned:
+        events = await asyncio.to_thread(self._events, item, replacement, timestamp(now), prepared, batch)
+        if not (events or prepared.waiting or prepared.learned or prepared.drafts):
             raise UsageError("there is no event in it", mend=f"hub quarantine discard {no}")
         for event in events:
             event.extensions.setdefault("batchid", batch)
@@ -81,6 +81,8 @@ class Resubmitter:
             note["replacement"] = replacement.decode("utf-8", "backslashreplace")
         if prepared.waiting:
             note["waiting"] = prepared.waiting
+        if prepared.drafts:
+            note["unsure"] = len(prepared.drafts)
         text = json.dumps(note, ensure_ascii=False)
         await asyncio.to_thread(self._keep, item, prepared)
         await asyncio.to_thread(quarantine.resolve, self.ledger, no, "resubmitted", text)
@@ -92,9 +94,9 @@ class Resubmitter:
                 connection, Origin(item.system, item.source, self.city), prepared, self.ledger.now(connection)
             )
 
-    def _events(self, item: Item, replacement: bytes | None, now: str, prepared: Prepared) -> list[Event]:
+    def _events(self, item: Item, replacement: bytes | None, now: str, prepared: Prepared, batch: str) -> list[Event]:
         if item.stage == "intake":
-            return self._mapped(item, replacement, now, prepared)
+            return self._mapped(item, replacement, now, prepared, batch)
         found = self._read(item, item.raw if replacement is None else replacement, now)
         if item.code == "id-reused" and {(each.system, each.id) for each in found} & self._taken(item, now):
             mend = "give it an id of its own with `hub quarantine fix`, or discard it"
@@ -118,7 +120,7 @@ class Resubmitter:
 
     # --- rows --------------------------------------------------------------------------------------------------
 
-    def _mapped(self, item: Item, replacement: bytes | None, now: str, prepared: Prepared) -> list[Event]:
+    def _mapped(self, item: Item, replacement: bytes | None, now: str, prepared: Prepared, batch: str) -> list[Event]:
         var = self.folder / "var"
         var.mkdir(exist_ok=True)
         raw = item.raw if replacement is None else replacement
@@ -133,7 +135,7 @@ class Resubmitter:
                 file.write_bytes(raw)
                 rows = [row for batch in source.read(None) for row in batch.rows]
         origin = origin_of(item.system, item.source, self.city, mappers, self.ledger)
-        return list(map_rows(rows, mappers, now, origin, prepared))
+        return list(map_rows(rows, mappers, now, origin, prepared, batch))
 
     def _head(self, item: Item) -> bytes:
         """Return the first line of the file an entry came from, nothing when the file is gone."""
@@ -154,14 +156,15 @@ def _object(raw: bytes, place: str) -> Row:
 
 
 def map_rows(
-    rows: Iterable[Row], mappers: Sequence[RowMapper], now: str, origin: Origin, prepared: Prepared
+    rows: Iterable[Row], mappers: Sequence[RowMapper], now: str, origin: Origin, prepared: Prepared, batch: str
 ) -> Iterable[Event]:
-    """Yield the events of rows, and note what else they bring. Raises the first `Malformed`."""
+    """Yield the events of rows, and note what else they bring; those in doubt wait. Raises the first `Malformed`."""
     for row in rows:
         if row.error is not None:
             raise row.error
         if row.doubt:
-            raise Malformed(row.doubt, place=row.place, code=UNSURE, mend="let a person confirm every field")
+            put_in_doubt(prepared, row, mappers, origin, (batch, now))
+            continue
         for mapper in mappers:
             event = map_row(prepared, row, mapper, origin, now)
             if event is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from hub.ledger import batches, identities, quarantine, reviews, schema
 from hub.settings.load import load_city
 from hub.stages import reviewing
 from hub.stages.confirming import Confirmer
+from hub.stages.resubmit import Resubmitter
 from tests.unit.stages.extract_city import Topic
 
 HEAD = "ItemName,Page,GID,RID,Value,conf,x,y,w,h\n"
@@ -224,3 +226,19 @@ async def test_what_is_no_document_in_doubt_cannot_be_put_right(make):
         reviews.put(connection, [draft], 1)
     with pytest.raises(UsageError, match="no document to put right"):
         await city.confirm(city.waiting()[0].no, {"氏名": "守口 太郎"})
+
+
+async def test_a_file_mended_in_quarantine_has_documents_in_doubt_too(make):
+    city = make()
+    await city.scan(*UNSURE, ("本籍", "大阪府", 101))
+    (entry,), _ = quarantine.listing(city.ledger)
+    raw = quarantine.show(city.ledger, entry.no).raw.replace(b",101,", b",99,")
+    resubmitter = Resubmitter("example", city.folder, city.ledger, city.topic, "hub.events", city.hub._reopen)
+    done = await resubmitter.resubmit(entry.no, raw)
+    assert (done.events, city.told()) == ([], [])
+    (item,) = city.waiting()
+    assert (item.summary, item.batch_id) == ("unsure: 氏名", done.batch)
+    await city.confirm(item.no, {"氏名": "守口 太郎"})
+    ((subject, event, fields),) = city.told()
+    assert (subject, fields) == ("1000001", {**RIGHT, "本籍": "大阪府"})
+    assert re.fullmatch("resubmitted-[0-9a-f]{8}-1", event), "no other resubmitted file has this id"
