@@ -108,7 +108,24 @@ def adapter_problems(city: City) -> list[Problem]:
             problems += _unasked(part)
             continue
         problems += _unconfirmed(part, asks=registry.find(part.adapter).features.confirms)
+        problems += _unread(part, city)
     return problems
+
+
+def _unread(receiver: Receiver, city: City) -> list[Problem]:
+    """Return what is wrong with the source of a receiver's answers, as its adapter sees it."""
+    from hub.adapters import registry
+
+    said = receiver.acknowledged
+    if said is None or "adapter" not in said.from_:
+        return []
+    place = said.place_of("from")
+    options = {name: value for name, value in said.from_.items() if name != "adapter"}
+    try:
+        registry.settings(str(said.from_["adapter"]), "source", options, place=place, layouts=city.layouts)
+    except ConfigurationError as error:
+        return error.problems
+    return []
 
 
 def _unasked(source: Source) -> list[Problem]:

@@ -54,6 +54,13 @@ Beside their rules the systems show what a city's systems are like:
   morning with what it refused.
 - `suido` is a service over HTTP, `koki` and `inkan` have tables the hub writes into, `shuno` listens on a Kafka topic,
   `seiho` fetches its feed, `jutaku` and `atena` work with workbooks.
+- `madoguchi` scans paper forms, which an AI-OCR reads; `shinsei` takes online applications with what was attached;
+  `okuyami` has a printer and nothing else.
+- Robots type for `enjo` (they fetch their work), `gakudo` (UiPath) and `nogyo` (WinActor); `inu` is told by mail,
+  `boen` in its room of the chat, `jiritsu` on object storage, `tokuji` on the prefecture's SFTP server. `make demo`
+  tells none of these seven, since no invented resident has a dog or farmland;
+  `tests/acceptance/test_sample_neighbours.py` does.
+  `secrets/` holds the stand-ins' own.
 - A cancellation reaches everybody who was told, without a rule.
 
 `tests/*.yaml` in the city say who is told what; `hub test` runs them. The rules are held to the table of who must be

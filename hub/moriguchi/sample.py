@@ -34,6 +34,8 @@ def install_sample(folder: Path) -> list[Path]:
             if not target.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 copyfile(source, target)
+                if target.parent.name == "secrets":
+                    target.chmod(0o600)
                 written.append(target)
     (folder / "var").mkdir(exist_ok=True, mode=0o700)  # as in any city
     for name in FOLDERS:

@@ -16,7 +16,8 @@ from urllib.parse import parse_qs, urlsplit
 class Orchestrator:
     """`faults` are answered first: `(status, headers, body)`, None to hang up; `loses`: the next is added unheard."""
 
-    def __init__(self, *, unique: bool = True) -> None:
+    def __init__(self, *, unique: bool = True, queue: str = "転居") -> None:
+        self.queue = queue
         self.items: list[dict[str, Any]] = []
         self.faults: list[tuple[int, dict[str, str], bytes] | None] = []
         self.unique, self.loses, self.refuses = unique, False, ""
@@ -67,7 +68,7 @@ class Orchestrator:
     def options(self, **more: Any) -> dict[str, Any]:
         base = f"http://127.0.0.1:{self.port}"
         oauth2 = {"token_url": f"{base}/identity/connect/token", "client_id": "hub", "client_secret": "secret"}
-        return {"url": f"{base}/org/tenant", "folder": 7, "queue": "転居", "oauth2": oauth2, **more}
+        return {"url": f"{base}/org/tenant", "folder": 7, "queue": self.queue, "oauth2": oauth2, **more}
 
     def end(self, index: int, status: str, *, seconds_ago: float = 3600) -> None:
         """Let a robot have ended an item."""
@@ -100,7 +101,7 @@ class Orchestrator:
 
     def _add(self, handler: Any, item: dict[str, Any]) -> None:
         flat = all(isinstance(value, str | int | float | bool) for value in item["SpecificContent"].values())
-        if item["Name"] != "転居":
+        if item["Name"] != self.queue:
             handler.say(404, {"message": "the queue does not exist", "errorCode": 1002})
         elif (
             not flat
@@ -117,7 +118,7 @@ class Orchestrator:
 
     def _find(self, handler: Any, query: dict[str, str]) -> None:
         wanted = query["$filter"]
-        assert "QueueDefinition/Name eq '転居'" in wanted
+        assert f"QueueDefinition/Name eq '{self.queue}'" in wanted
         tests: list[Callable[[dict[str, Any]], bool]] = []
         if found := re.search("Reference eq '([^']*)'", wanted):
             tests.append(lambda item: item["Reference"] == found[1])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import sqlite3
+import zipfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -23,16 +25,35 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, str]], encoding: str = "cp
     return part.rename(path)
 
 
+def csv_bytes(rows: Sequence[Mapping[str, str]]) -> bytes:
+    """Return rows as UTF-8 CSV with the header of the first one."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\r\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def write_zip(path: Path, members: Mapping[str, bytes]) -> Path:
+    """Write a ZIP of files."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return part.rename(path)
+
+
 def read_csv(path: Path, encoding: str = "cp932") -> list[dict[str, str]]:
     """Read a CSV file into rows."""
     with path.open(encoding=encoding, newline="") as file:
         return list(csv.DictReader(file))
 
 
-def unused(folder: Path, stem: str) -> Path:
-    """Return a path `<stem>_001.csv` that was used neither in the folder nor in `done/` beside it."""
+def unused(folder: Path, stem: str, suffix: str = ".csv") -> Path:
+    """Return a path `<stem>_001<suffix>` that was used neither in the folder nor in `done/` beside it."""
     number = 1
-    while (path := folder / f"{stem}_{number:03d}.csv").exists() or (folder / "done" / path.name).exists():
+    while (path := folder / f"{stem}_{number:03d}{suffix}").exists() or (folder / "done" / path.name).exists():
         number += 1
     return path
 

@@ -1,10 +1,10 @@
-"""申請管理: online applications with numbers of their own, exported as UTF-8 CSV."""
+"""申請管理: online applications with numbers of their own, each exported as a ZIP: a CSV, and what was attached."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hub.moriguchi.standins.files import opened, unused, write_csv
+from hub.moriguchi.standins.files import csv_bytes, opened, unused, write_zip
 
 if TYPE_CHECKING:
     from datetime import date
@@ -41,4 +41,6 @@ class Shinsei:
             "加入保険": "国民健康保険" if "kokuho" in child.insurance else "社会保険",
             "連絡希望": "メール",
         }
-        return write_csv(unused(self._out, f"SHINSEI_{day:%Y%m%d}"), [row], "utf-8")
+        card = f"{row['加入保険']} {applicant.number}\n".encode()
+        path = unused(self._out, f"SHINSEI_{day:%Y%m%d}", ".zip")
+        return write_zip(path, {"申請.csv": csv_bytes([row]), "資格確認書.txt": card})

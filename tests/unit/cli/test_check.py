@@ -45,3 +45,13 @@ def test_an_answer_confirms(hub, city):
 def test_expressions_of_answers_are_compiled(hub, city, key, text):
     more = f", acknowledged: {{from: {{adapter: csv, path: in/*.csv}}, match: {{no: int(row.no)}}, {key}: {text}}}"
     assert [each["code"] for each in check(hub, city, "jsonl, path: out/x.jsonl", more)[1]] == ["expression"]
+
+
+def test_settings_of_the_source_of_answers_are_checked(hub, city):
+    more = ", acknowledged: {from: {adapter: csv, path: in/*.csv, spearator: x}, match: {no: int(row.no)}}"
+    text = SYSTEM.format(adapter="jsonl, path: out/x.jsonl", more=more)
+    (city / "systems" / "kaigo.yaml").write_text(text)
+    done = hub("check", "--json", "--city", city)
+    found = [each for each in json.loads(done.stdout)["items"] if "spearator" in each["message"]]
+    assert (done.exit_code, len(found)) == (2, 1)
+    assert found[0]["place"].startswith("systems/kaigo.yaml:2:")

@@ -1,9 +1,12 @@
 """A hub without Kafka and ledger: it maps, plans and delivers in memory, just enough for the demonstration."""
 
+import csv
+import io
 import json
 import sqlite3
 import urllib.error
 import urllib.request
+import zipfile
 from contextlib import closing
 from datetime import UTC, datetime
 
@@ -23,6 +26,14 @@ from hub.settings.load import load_city
 
 def now():
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def applications(path):
+    """Return the rows of an exported ZIP of applications, without what was attached."""
+    with zipfile.ZipFile(path) as archive:
+        (name,) = (each for each in archive.namelist() if each.endswith(".csv"))
+        rows = csv.DictReader(io.StringIO(archive.read(name).decode(), newline=""))
+        return [{**row, "添付": []} for row in rows]
 
 
 class FakeHub:
@@ -66,9 +77,9 @@ class FakeHub:
         return self._deliver()
 
     def _rows(self):
-        for system, encoding in (("koseki", "cp932"), ("kokuho", "cp932"), ("shinsei", "utf-8")):
-            for path in sorted((self.folder / "in" / system).glob("*.csv")):
-                for number, row in enumerate(read_csv(path, encoding), 2):
+        for system, kind in (("koseki", "csv"), ("kokuho", "csv"), ("shinsei", "zip")):
+            for path in sorted((self.folder / "in" / system).glob(f"*.{kind}")):
+                for number, row in enumerate(read_csv(path) if kind == "csv" else applications(path), 2):
                     yield system, row, f"{path.name}:{number}"
                 path.rename(path.with_suffix(".read"))
         with closing(sqlite3.connect(self.folder / "var/standins/juki.db")) as connection:

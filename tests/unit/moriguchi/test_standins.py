@@ -14,6 +14,7 @@ from hub.moriguchi.generator import residents
 from hub.moriguchi.standins import Inkan, Juki, Kaigo, Koki, Kokuho, Koseki, Shinsei, Suido, read_csv, write_csv
 from hub.moriguchi.standins import kaigo as kaigo_files
 from hub.moriguchi.standins.files import unused
+from tests.unit.moriguchi.fake_hub import applications
 
 PEOPLE = list(residents(300))
 DAY = date(2026, 11, 20)
@@ -120,7 +121,7 @@ def test_shinsei_numbers_applications_even_if_files_are_taken_away(tmp_path):
     numbers = []
     for _ in range(2):
         path = shinsei.apply(PEOPLE[0], "kodomo-iryo", one_with("kodomo_iryo"), DAY)
-        numbers.append(read_csv(path, "utf-8")[0]["申請番号"])
+        numbers.append(applications(path)[0]["申請番号"])
         path.unlink()
     assert numbers == ["2026-000001", "2026-000002"]
 
