@@ -33,6 +33,7 @@ COLUMNS: Mapping[str, Sequence[str]] = {
     "start-up": ("seconds", "CPU s"),
     "intake": ("events/s",),
     "snapshot": ("seconds", "rows/s", "peak MB"),
+    "transports": ("rows/s", "grown MB"),
 }
 
 

@@ -24,7 +24,7 @@ from sqlalchemy.engine import Connection
 from hub.adapters import registry
 from hub.adapters.alerting import channels
 from hub.adapters.contract import Batch, Called, Delivery, Expressions, Site, Source, Topics
-from hub.adapters.text import writing
+from hub.adapters.text import taking, writing
 from hub.errors import HubError, LedgerUnavailable, Malformed, OutcomeUnknown, Transient, Unavailable, UsageError
 from hub.ledger import identities, jobs, quarantine, reviews, schema
 from hub.ledger.desk import Desk, now_ms
@@ -190,6 +190,7 @@ class Hub:
             name=name,
             facts_only=facts_only,
             progress=progress,
+            inward=taking(self.city),
         )
         if not stream.seekable():
             async with self.kafka() as bus:
@@ -208,7 +209,8 @@ class Hub:
     async def resubmit(self, no: int, replacement: bytes | None = None) -> Resubmission:
         """Publish what a quarantine entry holds, or what a person put in its place, the way it came at first."""
         async with self.kafka() as bus:
-            doing = Resubmitter(self.city.city, self.folder, self.ledger, bus.producer, self.topic, self._reopen)
+            city, producer, inward = self.city.city, bus.producer, taking(self.city)
+            doing = Resubmitter(city, self.folder, self.ledger, producer, self.topic, self._reopen, inward)
             return await doing.resubmit(no, replacement)
 
     def _reopen(self, system: str, name: str, file: Path) -> tuple[Source | None, Sequence[Mapper]]:
@@ -444,7 +446,10 @@ class Hub:
         delivers = work is not None and work.delivers
         feeds = Feeds(self.city, self.ledger, self.book, self._protection(), writing(self.city)) if delivers else None
         robots = Robots(self.city, self.ledger, self.book, self._protection()) if delivers else None
-        parts = Parts(self.city, self.ledger, inquiry, self.topic, producer, calls, feeds, robots, checks, self.foreman)
+        parts = Parts(
+            self.city, self.ledger, inquiry, self.topic, producer, calls, feeds, robots, checks, self.foreman,
+            taking(self.city),
+        )  # fmt: skip
         await serve(create_app(ports_of(parts)), listening, stop)
 
     def _discretion(self) -> Discretion:

@@ -105,6 +105,13 @@ def writing(city: City) -> Callable[[str, Any], Any]:
     return written
 
 
+def taking(city: City) -> Callable[[str, Any], Any]:
+    """Return what puts data that a system itself sends as events into the city's characters (system, data)."""
+    texts = {name: each.text for name, each in city.systems.items() if each.text is not None}
+    known = {name: Characters(glyphs(text, city.tables)) for name, text in texts.items()}
+    return lambda system, data: changed(data, known[system].inward) if system in known else data
+
+
 @dataclasses.dataclass(slots=True)
 class _Written:
     """A batch in the system's characters: what goes on, what is refused, what lost something (by delivery key)."""

@@ -17,7 +17,7 @@ from hub.server.ports import Check, FeedPort, Json, Receive, RobotQueue, ServerP
 from hub.server.replays import Replays
 from hub.settings.models import City
 from hub.stages import times
-from hub.stages.arrivals import keep
+from hub.stages.arrivals import Original, keep
 from hub.stages.calls import Calls, Taken
 from hub.stages.feeds import ADAPTER as FEED
 from hub.stages.foreman import Foreman
@@ -25,6 +25,7 @@ from hub.stages.inquiry import DeliveryFilter, Inquiry
 from hub.stages.known import Known
 from hub.stages.ports import Producer
 from hub.stages.receive import Receipt, Reception
+from hub.stages.records import Inward
 from hub.stages.robots import ADAPTER as ROBOTS
 
 LARGEST_PAGE = 1000
@@ -45,6 +46,7 @@ class Parts:
     robots: RobotQueue | None  # the same
     checks: Callable[[], Sequence[Check]]
     foreman: Callable[[], Foreman]
+    inward: Inward
 
 
 def ports_of(parts: Parts) -> ServerPorts:
@@ -92,10 +94,11 @@ def _receiver(parts: Parts) -> Receive:
     if parts.producer is None:
         return _no_intake
 
-    def record(arrivals: Sequence[Arrival], at: int) -> None:
-        keep(parts.ledger, arrivals, at=at)
+    def record(arrivals: Sequence[Arrival], originals: Sequence[Original], at: int) -> None:
+        keep(parts.ledger, arrivals, at=at, originals=originals)
 
-    return Reception(parts.producer, parts.topic, parts.city.city, Known(parts.ledger).seen, record=record).receive
+    known, inward = Known(parts.ledger).seen, parts.inward
+    return Reception(parts.producer, parts.topic, parts.city.city, known, record=record, inward=inward).receive
 
 
 async def _no_intake(documents: Sequence[Any], system: str, *, batch: bool) -> Receipt:  # noqa: ARG001 - a port's shape

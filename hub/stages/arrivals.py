@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from hub.events.envelope import Event
-from hub.ledger import batches, quarantine
+from hub.ledger import batches, kept_bytes, quarantine
 from hub.ledger.batches import Arrival
 from hub.ledger.engine import Ledger
 from hub.ledger.quarantine import Entry
@@ -49,11 +49,29 @@ class Origins:
         return Arrival(self.system, self.source, id_, self.label)
 
 
-def keep(ledger: Ledger, arrivals: Sequence[Arrival], entries: Sequence[Entry] = (), *, at: int) -> list[int]:
+@dataclass(frozen=True, slots=True)
+class Original:
+    """The bytes of an event whose data was put into the city's characters."""
+
+    system: str
+    event_id: str
+    raw: bytes
+
+
+def keep(
+    ledger: Ledger,
+    arrivals: Sequence[Arrival],
+    entries: Sequence[Entry] = (),
+    *,
+    at: int,
+    originals: Sequence[Original] = (),
+) -> list[int]:
     """Store what came and what was refused in one transaction; return the quarantine's numbers.
 
     `at` is in milliseconds. Raises `LedgerUnavailable`.
     """
     with ledger.write() as connection:
+        for each in originals:
+            kept_bytes.keep(connection, each.system, "", [(each.event_id, each.raw)], at)
         batches.record(connection, arrivals, at)
         return quarantine.record(connection, entries, ledger.now(connection)) if entries else []

@@ -16,11 +16,11 @@ from hub.events.documents import Document, read_documents
 from hub.events.envelope import Event, event_from
 from hub.ledger.engine import Ledger
 from hub.ledger.quarantine import Entry
-from hub.stages.arrivals import Origins, keep
+from hub.stages.arrivals import Original, Origins, keep
 from hub.stages.clock import new_batch_id, timestamp, utc_now
 from hub.stages.known import Known, Seen, Stream
 from hub.stages.ports import Producer
-from hub.stages.records import FACTS_ONLY, Record, fault, publish_sound, record_of, refuse_own, wording
+from hub.stages.records import FACTS_ONLY, Inward, Record, as_sent, fault, publish_sound, record_in, refuse_own, wording
 
 __all__ = ["FACTS_ONLY", "PublishResult", "publish_stream"]
 
@@ -52,6 +52,7 @@ class _Chunk:
     records: list[Record] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     known: list[Seen] = field(default_factory=list)  # of each event, before any of them was published
+    originals: list[Original] = field(default_factory=list)
 
 
 async def publish_stream(
@@ -66,16 +67,20 @@ async def publish_stream(
     facts_only: bool = False,
     clock: Callable[[], datetime] = utc_now,
     progress: Callable[[int], None] | None = None,
+    inward: Inward = as_sent,
 ) -> PublishResult:
     """Publish every CloudEvent of the stream and return when Kafka has them.
 
     `system` fills an absent source and refuses another; `name` is the file's, for places; `facts_only` marks the events
-    as ones nobody is told of. `progress` hears how many documents were handled. Raises `BrokerUnavailable`, and
+    as ones nobody is told of. `progress` hears how many documents were handled; `inward` puts data into the city's
+    characters. Raises `BrokerUnavailable`, and
     `LedgerUnavailable`, since what came is recorded there; to publish again is harmless.
     """
     moment = clock()
     result = PublishResult(new_batch_id("publish", moment))
-    checker = _Checker(city, system, name, facts_only=facts_only, now=timestamp(moment), batch_id=result.batch_id)
+    checker = _Checker(
+        city, system, name, facts_only=facts_only, now=timestamp(moment), batch_id=result.batch_id, inward=inward
+    )
     origins = Origins(system or "", "publish", name, result.batch_id)
     documents, known, so_far = read_documents(stream), Known(ledger), Stream()
 
@@ -94,7 +99,7 @@ async def publish_stream(
             published = [index for index in range(len(chunk.events)) if index not in refused]
             arrivals = origins.arrivals((chunk.events[index] for index in published), quarantined=len(chunk.entries))
             result.quarantined += await asyncio.to_thread(
-                keep, ledger, arrivals, chunk.entries, at=_milliseconds(clock())
+                keep, ledger, arrivals, chunk.entries, at=_milliseconds(clock()), originals=chunk.originals
             )
             _count(result, chunk, published, so_far)
             if progress is not None:
@@ -136,13 +141,24 @@ def _count(result: PublishResult, chunk: _Chunk, published: list[int], so_far: S
 class _Checker:
     """Turns documents into records, or into quarantine entries."""
 
-    def __init__(self, city: str, system: str | None, name: str, *, facts_only: bool, now: str, batch_id: str) -> None:
+    def __init__(
+        self,
+        city: str,
+        system: str | None,
+        name: str,
+        *,
+        facts_only: bool,
+        now: str,
+        batch_id: str,
+        inward: Inward,
+    ) -> None:
         self._city = city
         self._system = system
         self._name = name
         self._facts_only = facts_only
         self._now = now
         self._batch_id = batch_id
+        self._inward = inward
 
     def next_chunk(self, documents: Iterator[Document]) -> _Chunk | None:
         """Return the next few thousand documents, checked; None at the end."""
@@ -152,7 +168,7 @@ class _Checker:
             size += len(document.raw)
             try:
                 event = self._event(document)
-                record = record_of(event, self._city)
+                record, mapped = record_in(event, self._city, self._inward)
             except Malformed as error:
                 chunk.entries.append(self.entry(document, error))
             except Exception as error:  # noqa: BLE001 - a fault of the hub's own must not hold up the events behind it
@@ -161,6 +177,8 @@ class _Checker:
                 chunk.documents.append(document)
                 chunk.events.append(event)
                 chunk.records.append(record)
+                if mapped:
+                    chunk.originals.append(Original(event.system, event.id, document.raw))
             if len(chunk.records) + len(chunk.entries) >= _CHUNK or size >= _CHUNK_BYTES:
                 break
         return chunk if chunk.records or chunk.entries else None

@@ -9,15 +9,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import orjson
+
 from hub.errors import Malformed, Unavailable
 from hub.events.codec import HEADERS
 from hub.events.envelope import Event, event_from
 from hub.ledger.batches import Arrival
-from hub.stages.arrivals import Origins
+from hub.stages.arrivals import Original, Origins
 from hub.stages.clock import new_batch_id, timestamp, utc_now
 from hub.stages.known import Seen, Stream
 from hub.stages.ports import Producer
-from hub.stages.records import Record, fault, record_of, refuse_own, wording
+from hub.stages.records import Inward, Record, as_sent, fault, record_in, refuse_own, wording
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,9 @@ class Receipt:
 class Reception:
     """Takes events for one city.
 
-    `known(events, values)` tells of each what the ledger has under its id, `record(arrivals, at)` keeps what came as
-    batches; both best effort, as Kafka takes events while the ledger is away.
+    `known(events, values)` tells of each what the ledger has under its id, `record(arrivals, originals, at)` keeps what
+    came as batches; both best effort, as Kafka takes events while the ledger is away. `inward` puts data into the
+    city's characters.
     """
 
     producer: Producer
@@ -56,7 +59,8 @@ class Reception:
     city: str
     known: Callable[[Sequence[Event], Sequence[bytes]], Sequence[Seen]]
     clock: Callable[[], datetime] = utc_now
-    record: Callable[[Sequence[Arrival], int], object] = lambda _arrivals, _at: None
+    record: Callable[[Sequence[Arrival], Sequence[Original], int], object] = lambda _arrivals, _originals, _at: None
+    inward: Inward = as_sent
 
     async def receive(self, documents: Sequence[Any], system: str, *, batch: bool) -> Receipt:
         """Publish the events of a system, given as read from JSON; return when Kafka has them.
@@ -65,13 +69,14 @@ class Reception:
         """
         now = self.clock()
         batch_id = new_batch_id("api", now) if batch else None
-        events, records, refused = await asyncio.to_thread(self._check, documents, system, timestamp(now), batch_id)
+        checked = await asyncio.to_thread(self._check, documents, system, timestamp(now), batch_id)
+        events, records, refused, originals = checked
         if refused:
             return Receipt(refused=refused)
         known = await asyncio.to_thread(self._known, events, [value for _, value in records])
         await self.producer.publish(self.topic, records, HEADERS)
         arrivals = Origins(system, "http", "", batch_id).arrivals(events, whole=True)
-        await asyncio.to_thread(self._record, arrivals, int(now.timestamp() * 1000))
+        await asyncio.to_thread(self._record, arrivals, originals, int(now.timestamp() * 1000))
         receipt, batch_so_far = Receipt(), Stream()
         for event, before in zip(events, known, strict=True):
             repeat = batch_so_far.seen(event, before) is Seen.REPEAT
@@ -80,23 +85,27 @@ class Reception:
 
     def _check(
         self, documents: Sequence[Any], system: str, now: str, batch_id: str | None
-    ) -> tuple[list[Event], list[Record], list[Refusal]]:
+    ) -> tuple[list[Event], list[Record], list[Refusal], list[Original]]:
         events: list[Event] = []
         records: list[Record] = []
         refused: list[Refusal] = []
+        originals: list[Original] = []
         for index, document in enumerate(documents):
             try:
                 event = event_from(document, city=self.city, system=system, now=now)
                 refuse_own(event)
                 if batch_id is not None:
                     event.extensions.setdefault("batchid", batch_id)
-                records.append(record_of(event, self.city))
+                record, mapped = record_in(event, self.city, self.inward)
+                records.append(record)
                 events.append(event)
+                if mapped:
+                    originals.append(Original(event.system, event.id, orjson.dumps(document)))
             except Malformed as error:
                 refused.append(Refusal(index, error.place, error.code, wording(error)))
             except Exception as error:  # noqa: BLE001 - the caller keeps the event and learns which one it is
                 refused.append(Refusal(index, "", "fault", fault("http", error).message))
-        return events, records, refused
+        return events, records, refused, originals
 
     def _known(self, events: Sequence[Event], values: Sequence[bytes]) -> Sequence[Seen]:
         try:
@@ -104,7 +113,7 @@ class Reception:
         except Unavailable:
             return [Seen.NEW] * len(events)  # Kafka takes events while the ledger is away
 
-    def _record(self, arrivals: Sequence[Arrival], at: int) -> None:
-        if arrivals:
+    def _record(self, arrivals: Sequence[Arrival], originals: Sequence[Original], at: int) -> None:
+        if arrivals or originals:
             with contextlib.suppress(Unavailable):
-                self.record(arrivals, at)
+                self.record(arrivals, originals, at)

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from hub.adapters.contract import Row, SourceBatch
 from hub.errors import HubError, Malformed, Unavailable
@@ -22,6 +23,7 @@ from hub.stages.ports import Producer, RowMapper
 # U+E000 to U+F8FF, and planes 15 and 16, as UTF-8 begins them.
 _PRIVATE = re.compile(rb"\xee|\xef[\x80-\xa3]|\xf3[\xb0-\xbf]|\xf4[\x80-\x8f]")
 Record = tuple[bytes, bytes]
+Inward = Callable[[str, Any], Any]
 UNSURE = "unsure"  # of reviews: what a source was not sure of
 FACTS_ONLY = "hubfactsonly"  # an attribute: the event is learned from, and nobody is told
 REPLACES = "hubreplaces"  # an attribute: the event of the same source that was about the wrong person
@@ -224,6 +226,28 @@ def record_of(event: Event, city: str) -> Record:
         mend = f"at most {LARGEST_EVENT} bytes are taken"
         raise Malformed(f"the event has {len(value)} bytes", code="too-large", mend=mend)
     return event.subject.encode(), value
+
+
+def record_in(event: Event, city: str, inward: Inward) -> tuple[Record, bool]:
+    """Return an event's key and value, and whether its data was put into the city's characters.
+
+    `inward` does that for a system that has characters of its own. Raises as `record_of` does.
+    """
+    try:
+        return record_of(event, city), False
+    except Malformed as error:
+        if error.code != "gaiji":
+            raise
+        mapped = inward(event.system, event.data)
+        if mapped == event.data:
+            raise
+        event.data = mapped
+        return record_of(event, city), True
+
+
+def as_sent(_system: str, data: Any) -> Any:
+    """Return data as it came: no system has characters of its own."""
+    return data
 
 
 async def publish_sound(producer: Producer, topic: str, records: Sequence[Record]) -> dict[int, Exception]:

@@ -27,7 +27,7 @@ from hub.stages import residue
 from hub.stages.clock import new_batch_id, timestamp, utc_now
 from hub.stages.identifying import origin_of
 from hub.stages.ports import Producer, RowMapper
-from hub.stages.records import Origin, Prepared, map_row, put_in_doubt, record_of, refuse_own
+from hub.stages.records import Inward, Origin, Prepared, as_sent, map_row, put_in_doubt, record_in, refuse_own
 
 LONGEST_HEAD = 64 * 1024  # bytes of a file's first line
 
@@ -47,7 +47,8 @@ class Resubmission:
 class Resubmitter:
     """Resubmits entries of one city; `reopen(system, source, file)` opens a source on one file, with its mappers.
 
-    The source is None where it reads no files: its rows are then JSON objects.
+    The source is None where it reads no files: its rows are then JSON objects. `inward` puts an event's data into the
+    city's characters.
     """
 
     city: str
@@ -56,6 +57,7 @@ class Resubmitter:
     producer: Producer
     topic: str
     reopen: Reopen
+    inward: Inward = as_sent
 
     async def resubmit(self, no: int, replacement: bytes | None = None) -> Resubmission:
         """Publish the entry's input, or its replacement, and close it.
@@ -74,7 +76,8 @@ class Resubmitter:
             raise UsageError("there is no event in it", mend=f"hub quarantine discard {no}")
         for event in events:
             event.extensions.setdefault("batchid", batch)
-        await self.producer.publish(self.topic, [record_of(event, self.city) for event in events], HEADERS)
+        records = [record_in(event, self.city, self.inward)[0] for event in events]
+        await self.producer.publish(self.topic, records, HEADERS)
         ids = [event.id for event in events]
         note: dict[str, Any] = {"events": ids, "batch": batch}
         if replacement is not None:

@@ -123,9 +123,12 @@ class KafkaSourceCase(SourceCase):
         asyncio.run(publish())
 
     def open(self) -> Any:
-        where = site(self.folder)
         reader = TopicReader(lambda: "127.0.0.1:1" if self.is_away else self.bootstrap)
-        return registry.open_source("kafka", {"topic": self.topic}, replace(where, topics=reader))
+        return self.open_on(self.folder, self.topic, reader)
+
+    @staticmethod
+    def open_on(folder: Path, topic: str, reader: TopicReader) -> Any:
+        return registry.open_source("kafka", {"topic": topic}, replace(site(folder), topics=reader))
 
     def fill_broken(self) -> list[dict[str, Any]]:
         first = self.fill(1)
