@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bench import hubs
 from bench.check import Break, CheckFailed
-from bench.harness import Contestant, Figures, Lacking, Limit, measure, options
+from bench.harness import Contestant, Figures, Goal, Lacking, Limit, measure, options
 from bench.intake import keys, subject
 from bench.meter import Meter
 from bench.services import Ground, Plot, fill_hub, ground
@@ -26,6 +26,7 @@ from bench.waiting import until
 
 HEADER = ("宛名番号", "履歴番号", "氏名", "生年月日", "住所", "世帯番号", "続柄", "異動日")
 ROWS = 140_000
+CHANGED = "1 in 100 changed"
 CITY_FILE = f"""system: {SOURCE}
 owner: 市民課
 sources:
@@ -109,22 +110,24 @@ def check(plot: Plot, changed: int, broken: Break | None) -> None:
 
 
 def contestants(own: Ground, rows: int, broken: Break | None) -> Sequence[Contestant]:
+    shapes = (("a tenth of it", rows // 10, rows // 1000), ("nothing changed", rows, 0))
     return [
-        Contestant(f"{name}, {database}", partial(hub, own, database, rows, changed, broken))
+        Contestant(f"{name}, {database}", partial(hub, own, database, count, changed, broken))
         for database in ("postgresql", "sqlite")
-        for name, changed in (("nothing changed", 0), ("1 in 100 changed", rows // 100))
+        for name, count, changed in (*shapes, (CHANGED, rows, rows // 100))
     ]
 
 
 def main() -> int:
     asked = options("snapshot", sizes)
     rows = asked.extra.rows or (5_000 if asked.quick or asked.broken else ROWS)
-    limits = [
-        Limit(f"an extract, {database}", f"1 in 100 changed, {database}", "seconds", most=60)
-        for database in ("postgresql", "sqlite")
-    ]
+    goals: list[Goal | Limit] = []
+    for database in ("postgresql", "sqlite"):
+        whole, part = f"{CHANGED}, {database}", f"a tenth of it, {database}"
+        goals.append(Limit(f"an extract, {database}, s", whole, "seconds", most=60))
+        goals.append(Goal(f"memory, ten times as many rows, {database}", "peak MB, hub intake", whole, part, most=1.3))
     with ground() as own:
-        return measure("snapshot", contestants(own, rows, asked.broken), asked, {"rows": rows}, limits)
+        return measure("snapshot", contestants(own, rows, asked.broken), asked, {"rows": rows}, goals)
 
 
 if __name__ == "__main__":

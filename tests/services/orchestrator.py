@@ -13,6 +13,11 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 
+class _Listener(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
 class Orchestrator:
     """`faults` are answered first: `(status, headers, body)`, None to hang up; `loses`: the next is added unheard."""
 
@@ -54,8 +59,7 @@ class Orchestrator:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
-        self.server.daemon_threads = True
+        self.server = _Listener(("127.0.0.1", self.port), Handler)
         self.port = int(self.server.server_address[1])
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         self.thread.start()

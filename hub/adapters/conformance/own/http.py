@@ -16,6 +16,11 @@ from hub.adapters.conformance.own.common import EXPRESSIONS, site
 from hub.adapters.contract import Delivery
 
 
+class _Listener(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # who calls for eight residents side by side waits for no lost SYN
+
+
 class Server:
     """A departmental system behind HTTP, on loopback. It honours `Idempotency-Key` unless told not to."""
 
@@ -49,8 +54,7 @@ class Server:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
-        self.server.daemon_threads = True
+        self.server = _Listener(("127.0.0.1", self.port), Handler)
         self.port = self.server.server_address[1]
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         self.thread.start()
