@@ -759,7 +759,7 @@ class Hub:
         quarantine.record(connection, entries, self.ledger.now(connection))
 
     def _ports(self, rules: ActiveRules, bus: Bus, shutters: Shutters) -> list[ReceiverPort]:
-        numbers = {key: no for no, key in rules.keys.items()}
+        numbers, protection = {key: no for no, key in rules.keys.items()}, self._protection()
         return [
             ReceiverPort(
                 numbers[receiver.key],
@@ -771,7 +771,7 @@ class Hub:
                 ),
                 registry.find(receiver.adapter).features,
                 self.timezone,
-                self._protection(),
+                protection,
                 shutters,
                 shutters.halt,
                 self._numbering(receiver),

@@ -283,11 +283,10 @@ class Desk:
         with self.ledger.write() as connection:
             raw: Any = connection.connection.driver_connection
             write = _SqliteWriter(raw) if self.ledger.sqlite else _PostgresWriter(raw)
-            for one in sorted(settlements, key=lambda settlement: settlement.receiver):
-                if not write.head(one):
-                    fenced.add(one.receiver)
-                    continue
-                write.rows(one)
+            for each in _turns(sorted(settlements, key=lambda settlement: settlement.receiver)):
+                held = write.heads(each)
+                fenced |= {one.receiver for one in each} - held
+                write.all_rows([one for one in each if one.receiver in held])
         return fenced
 
 
@@ -296,6 +295,14 @@ def hold_of(row: Any) -> Hold:
     payload = bytes(row.payload) if row.payload is not None else None
     state = (row.status, row.detail, row.since, row.due, row.attempts, row.no)
     return Hold(row.pos, row.job, row.subject, *state, payload, row.put_by)
+
+
+def _turns(settlements: list[Settlement]) -> Iterable[list[Settlement]]:
+    """Yield settlements so that none has two of one receiver: a later one may replace what an earlier one wrote."""
+    while settlements:
+        first = {one.receiver: one for one in reversed(settlements)}
+        yield [one for one in settlements if first[one.receiver] is one]
+        settlements = [one for one in settlements if first[one.receiver] is not one]
 
 
 def _quoted(text: str) -> str:
@@ -324,9 +331,30 @@ class _Each:
     type: str
 
 
+FEW = 2_000  # rows of a settlement up to which one statement writes all of them
+_HEAD_TYPES = (
+    *("int", "int", "text", "text", "bigint", "bigint"),
+    *("text", "int", "bigint", "bytea", "bytea"),
+)
 _HEAD = "UPDATE receiver SET cursor = ?, next_no = ?, next_batch = ?, state = ?"
 _WHERE = " WHERE no = ? AND epoch = ? AND owner = ?"
 _INTENT = ", intent_batch = ?, intent_token = ?, intent_members = ?"
+# Rows are locked in the order of their numbers, as `renew` does: otherwise the two would meet in a deadlock.
+_HEADS = (
+    f"WITH given AS MATERIALIZED (SELECT * FROM {bulk.unnested(_HEAD_TYPES)} "
+    "AS g(no, epoch, owner, cursor, next_no, next_batch, state, says, batch, token, members)), "
+    "held AS MATERIALIZED (SELECT r.no FROM receiver AS r JOIN given AS g USING (no, epoch, owner) "
+    "ORDER BY r.no FOR UPDATE OF r) "
+    "UPDATE receiver AS r SET cursor = g.cursor, next_no = g.next_no, next_batch = g.next_batch, state = g.state, "
+    "intent_batch = CASE g.says WHEN 0 THEN r.intent_batch ELSE g.batch END, "
+    "intent_token = CASE g.says WHEN 0 THEN r.intent_token ELSE g.token END, "
+    "intent_members = CASE g.says WHEN 0 THEN r.intent_members ELSE g.members END "
+    "FROM given AS g JOIN held USING (no) WHERE r.no = g.no RETURNING r.no"
+)
+_OUTCOMES = Insertion(
+    "outcome(receiver, pos, job, status, at, batch, no)",
+    ("int", "bigint", "int", "smallint", "bigint", "bigint", "bigint"),
+)
 _PENDING = Insertion(
     "pending(receiver, pos, job, subject, status, detail, since, due, attempts, no, payload, put_by)",
     ("int", "bigint", "int", "text", "smallint", "text", "bigint", "bigint", "int", "bigint", "bytea", "int"),
@@ -401,22 +429,28 @@ class _Writer:
     def ended(self, number: int, holds: Sequence[Hold]) -> int:
         raise NotImplementedError
 
-    def head(self, one: Settlement) -> bool:
+    def heads(self, settlements: Sequence[Settlement]) -> set[int]:
+        """Write how far receivers have come, and return those whose lease is the settlement's still."""
+        return {one.receiver for one in settlements if self._head(one)}
+
+    def all_rows(self, settlements: Sequence[Settlement]) -> None:
+        """Write what became of deliveries."""
+        for one in settlements:
+            for done in one.finished:
+                self.finished(one.receiver, done)
+            self.rows(one)
+
+    def _head(self, one: Settlement) -> bool:
         values: list[Any] = [_cursor_text(one.cursor), one.next_no, one.next_batch, one.state]
         statement = _HEAD
-        if one.intent is False:
+        if one.intent is not None:
             statement += _INTENT
-            values += [None, None, None]
-        elif isinstance(one.intent, Intent):
-            statement += _INTENT
-            token = orjson.dumps({"token": one.intent.token, "date": one.intent.date})
-            values += [one.intent.batch, token, orjson.dumps(one.intent.members)]
+            values += _intent(one)
         return self.run(statement + _WHERE, [*values, one.receiver, one.epoch, one.owner]) == 1
 
     def rows(self, one: Settlement) -> None:
+        """Write what waits, what was tried and what was asked, when what has ended is written."""
         number = one.receiver
-        for done in one.finished:
-            self.finished(number, done)
         for job, positions in _grouped((job, pos) for pos, job in one.released):
             self.each(_RELEASE, (number, job), positions)
         if one.holds:
@@ -475,7 +509,39 @@ class _SqliteWriter(_Writer):
 
 
 class _PostgresWriter(_Writer):
+    """A statement for all receivers: where each has little to say, the way to the server and back counts most."""
+
     sqlite = False
+
+    def heads(self, settlements: Sequence[Settlement]) -> set[int]:
+        rows = [
+            (
+                *(one.receiver, one.epoch, one.owner, _cursor_text(one.cursor), one.next_no, one.next_batch),
+                *(one.state, int(one.intent is not None), *_intent(one)),
+            )
+            for one in settlements
+        ]
+        return {row[0] for row in self.raw.execute(_HEADS, bulk.arrays(rows))}
+
+    def all_rows(self, settlements: Sequence[Settlement]) -> None:
+        first = [(one.receiver, done) for one in settlements for done in one.finished if done.first]
+        if sum(len(done.positions) for _, done in first) > FEW:
+            super().all_rows(settlements)
+            return
+        _OUTCOMES.run(
+            self.raw,
+            [
+                (number, pos, done.job, done.status, done.at, done.batch, no)
+                for number, done in first
+                for pos, no in zip(done.positions, done.numbers, strict=True)
+            ],
+            sqlite=False,
+        )
+        for one in settlements:
+            for done in one.finished:
+                if not done.first:
+                    self.finished(one.receiver, done)
+            self.rows(one)
 
     def run(self, statement: str, values: Sequence[Any]) -> int:
         return int(self.raw.execute(statement.replace("?", "%s"), values).rowcount)
@@ -506,6 +572,14 @@ def _grouped(pairs: Iterable[tuple[K, int]]) -> Iterable[tuple[K, list[int]]]:
     for key, number in pairs:
         groups.setdefault(key, []).append(number)
     return groups.items()
+
+
+def _intent(one: Settlement) -> list[Any]:
+    """Return what an intent is stored as; nothing of one that is cleared, or left as it is."""
+    if not isinstance(one.intent, Intent):
+        return [None, None, None]
+    token = orjson.dumps({"token": one.intent.token, "date": one.intent.date})
+    return [one.intent.batch, token, orjson.dumps(one.intent.members)]
 
 
 def _over(done: Finished) -> str:

@@ -58,6 +58,8 @@ class Ledger:
         """Give a connection for reading; nothing is committed."""
         with self._translated(), self.engine.connect() as connection:
             yield connection
+            if not self.sqlite:
+                connection.connection.commit()  # at a rollback the driver forgets which statements are prepared
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
@@ -117,6 +119,7 @@ def _engine(url: str, lock_timeout: float) -> Engine:
             pool_size=10,
             max_overflow=10,
             pool_pre_ping=True,
+            pool_use_lifo=True,  # few connections, whose statements are prepared, rather than all of them in turn
             hide_parameters=True,  # residents' data, which an error would quote
             connect_args={"connect_timeout": 5, **_ALIVE},
         )

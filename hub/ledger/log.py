@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.errors import ConfigurationError, Fenced, Problem
-from hub.ledger.bulk import Insertion, array
+from hub.ledger.bulk import Insertion, array, arrays, unnested
 from hub.ledger.engine import Ledger
 from hub.ledger.places import OFFSET_BITS, partition_of, stream_of
 from hub.ledger.tables import generation, position
@@ -235,6 +235,13 @@ class EventLog:
                 beside(connection)
 
     def _move(self, connection: Connection, positions: dict[int, tuple[int, int]]) -> None:
+        if not self.ledger.sqlite:
+            raw: Any = connection.connection.driver_connection
+            rows = [(stream, *offsets) for stream, offsets in sorted(positions.items())]
+            if rows and raw.execute(_MOVED, arrays(rows)).rowcount != len(rows):
+                streams = ", ".join(str(stream) for stream, *_ in rows)
+                raise Fenced(f"a stream of {streams} is no longer where it was: another dispatcher has it")
+            return
         for stream, (expected, following) in sorted(positions.items()):
             moved = connection.execute(
                 sa.text(
@@ -375,6 +382,15 @@ _PROTECTION = "INSERT INTO protection(subject, declarer, kind, active) VALUES (?
 _HOUSEHOLDS = "households-day"
 _DAY = sa.text(
     "INSERT INTO meta(key, value) VALUES (:key, :value) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+)
+# Rows are locked in the order of their streams: two dispatchers that move the same would meet in a deadlock otherwise.
+_MOVED = (
+    f"WITH given AS MATERIALIZED (SELECT * FROM {unnested(('bigint', 'bigint', 'bigint'))} "
+    "AS g(stream, expected, following)), "
+    "held AS MATERIALIZED (SELECT p.stream FROM position AS p JOIN given AS g "
+    "ON p.stream = g.stream AND p.next_offset = g.expected ORDER BY p.stream FOR UPDATE OF p) "
+    "UPDATE position AS p SET next_offset = g.following FROM given AS g JOIN held USING (stream) "
+    "WHERE p.stream = g.stream"
 )
 _NO_HEAD = "UPDATE household SET head = 0 WHERE no = ? AND subject <> ?"
 _HOUSEHOLD = (

@@ -25,6 +25,7 @@ from hub.stages.entries import ActiveRules
 from hub.stages.log import LogReader
 from hub.stages.offering import Offering
 from hub.stages.receiver import ReceiverPort, Worker
+from hub.stages.watch import Watch
 from hub.stages.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ class Delivery:
         self._writer = Writer(desk)
         self._ports = {port.no: port for port in ports}
         self._running: dict[int, _Running] = {}
+        self._watches: dict[Callable[..., dict[str, bool]], Watch] = {}  # receivers that ask the same ask together
         self.fault: HubError | None = None
         self._looked = False
 
@@ -116,7 +118,8 @@ class Delivery:
     def _start(self, lease: Lease, asked: float) -> None:
         port = self._ports[lease.no]
         kind = Offering if port.features.pulled else Worker
-        worker = kind(port, lease, self.owner, self._desk, self._writer, self._reader, self._rules)
+        watch = self._watches.setdefault(port.protection, Watch(port.protection))
+        worker = kind(port, lease, self.owner, self._desk, self._writer, self._reader, self._rules, watch)
         worker.valid_until = asked + LEASE / 1000
         self._running[lease.no] = _Running(worker, asyncio.create_task(worker.run(), name=lease.key))
 

@@ -205,7 +205,9 @@ class Worker:
         writer: Writer,
         reader: LogReader,
         rules: Callable[[int], ActiveRules],
+        watch: Watch | None = None,
     ) -> None:
+        """Serve a lease; `watch` asks who is protected for several receivers together."""
         self.port = port
         self.key = lease.key
         self.epoch = lease.epoch
@@ -242,7 +244,7 @@ class Worker:
         self._takes = 0  # rounds in which the sink took something
         self._suspects: dict[tuple[int, int], int] = {}  # what a sink could not take alone → its takes until then
         self._asked_numbers = 0.0  # when numbers that are waited for were last asked for
-        self._watch = Watch(port.protection)  # of those whose deliveries are in hand
+        self._watch = watch or Watch(port.protection)  # of those whose deliveries are in hand
         self._until_confirmed = port.settings.order_until == "confirmed"
         self._weight = 0  # bytes of events gathered from the log
         self._ahead: set[int] = set()  # events behind the cursor whose delivery has ended before it was read

@@ -3,6 +3,8 @@
 import asyncio
 import random
 import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -10,9 +12,10 @@ import sqlalchemy as sa
 
 from hub.adapters.contract import Features, Outcome
 from hub.errors import LedgerUnavailable, Malformed, OutcomeUnknown, Rejected, Transient
-from hub.ledger.desk import Desk, Finished, Settlement
+from hub.ledger import desk as desk_module
+from hub.ledger.desk import Desk, Finished, Intent, Settlement
 from hub.ledger.status import DEAD_REJECTED, DELIVERED, UNKNOWN, WAITING, delivery_code
-from hub.ledger.tables import attempt, pending, receiver
+from hub.ledger.tables import attempt, outcome, pending, receiver
 from hub.settings.models import Receiver, Retry
 from hub.stages import receiver as receiver_module
 from hub.stages.inquiry import DeliveryFilter
@@ -205,6 +208,55 @@ async def until_it_dies(town, point):
     async with town.working(port=port, desk=MortalDesk(town.ledger, fuse)) as worker:
         await until(lambda: fuse.blown or not worker.busy)
     return fuse
+
+
+@pytest.mark.parametrize("few", [2_000, 1], ids=["in one statement", "each by itself"])
+def test_settlements_of_many_receivers_say_what_each_says(town_of, monkeypatch, few):
+    """Intents are recorded, left and cleared, endings and what waits are each receiver's own."""
+    monkeypatch.setattr(desk_module, "FEW", few)
+    town = town_of(listens("kokuho"), listens("kaigo"), listens("koki"))
+    numbers = list(town.rules.keys)
+    _, leases = town.desk.renew("a", numbers)
+    first, second, third = sorted(leases, key=lambda lease: lease.no)
+    intent = Intent(7, {"file": 'a "quoted" \\ name'}, [(5, 0, 1, False)], "2026-11-20")
+    stale = replace(third, epoch=third.epoch - 1)
+    done = Finished(DELIVERED, 0, 17, 3, [5, 6], [1, 2], first=True)
+    other = Finished(DEAD_REJECTED, 0, 18, 3, [5], [1], first=True)
+    state = '{"shut": "保守 \'x\'"}'
+    fenced = town.desk.settle([
+        settlement(second, "a", finished=[other, replace(other, positions=[9], numbers=[2])], state=state),
+        settlement(stale, "a", finished=[done], intent=intent),
+        settlement(first, "a", finished=[done], intent=intent),
+    ])  # fmt: skip
+    assert fenced == {third.no}
+    with town.ledger.read() as connection:
+        found = connection.execute(sa.select(outcome).order_by(outcome.c.receiver, outcome.c.pos)).all()
+    assert [(row.receiver, row.pos, row.status, row.at, row.batch, row.no) for row in found] == [
+        *((first.no, 5, DELIVERED, 17, 3, 1), (first.no, 6, DELIVERED, 17, 3, 2)),
+        *((second.no, 5, DEAD_REJECTED, 18, 3, 1), (second.no, 9, DEAD_REJECTED, 18, 3, 2)),
+    ]
+    kept = town.desk.lease(first.no, "a", first.epoch)
+    assert (kept.intent.batch, kept.intent.token, kept.intent.date) == (7, intent.token, "2026-11-20")
+    assert town.desk.lease(second.no, "a", second.epoch).state == state
+    # Left as it is, then cleared; of two of one receiver the later one is what stands.
+    moved = {1: 4}
+    town.desk.settle([settlement(first, "a"), settlement(second, "a")])
+    assert town.desk.lease(first.no, "a", first.epoch).intent is not None
+    town.desk.settle([settlement(first, "a", intent=False), replace(settlement(first, "a"), cursor=moved)])
+    kept = town.desk.lease(first.no, "a", first.epoch)
+    assert (kept.intent, kept.cursor) == (None, moved)
+
+
+def test_settling_and_renewing_side_by_side_never_wait_for_each_other(town_of):
+    town = town_of(listens("kokuho"), listens("kaigo"), listens("koki"))
+    numbers = list(town.rules.keys)
+    _, leases = town.desk.renew("a", numbers)
+    leases = sorted(leases, key=lambda lease: -lease.no)
+    with ThreadPoolExecutor(2) as threads:
+        renewing = [threads.submit(town.desk.renew, "a", numbers) for _ in range(40)]
+        for _ in range(40):
+            assert town.desk.settle([settlement(lease, "a") for lease in leases]) == set()
+        assert all(len(each.result()[0]) == 3 for each in renewing)
 
 
 @pytest.mark.parametrize("adapter", FILES)
