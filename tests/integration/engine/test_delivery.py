@@ -3,7 +3,6 @@
 import asyncio
 import random
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import orjson
@@ -245,18 +244,6 @@ def test_settlements_of_many_receivers_say_what_each_says(town_of, monkeypatch, 
     town.desk.settle([settlement(first, "a", intent=False), replace(settlement(first, "a"), cursor=moved)])
     kept = town.desk.lease(first.no, "a", first.epoch)
     assert (kept.intent, kept.cursor) == (None, moved)
-
-
-def test_settling_and_renewing_side_by_side_never_wait_for_each_other(town_of):
-    town = town_of(listens("kokuho"), listens("kaigo"), listens("koki"))
-    numbers = list(town.rules.keys)
-    _, leases = town.desk.renew("a", numbers)
-    leases = sorted(leases, key=lambda lease: -lease.no)
-    with ThreadPoolExecutor(2) as threads:
-        renewing = [threads.submit(town.desk.renew, "a", numbers) for _ in range(40)]
-        for _ in range(40):
-            assert town.desk.settle([settlement(lease, "a") for lease in leases]) == set()
-        assert all(len(each.result()[0]) == 3 for each in renewing)
 
 
 @pytest.mark.parametrize("adapter", FILES)
