@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import unicodedata
 import zlib
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -16,6 +17,7 @@ FILE = "ipaexg.ttf"
 PLACES = ("/usr/share/fonts/opentype/ipaexfont-gothic/ipaexg.ttf", "/usr/share/fonts/ipa-ex-gothic/ipaexg.ttf")
 UNKNOWN = "〓"
 _SELECTORS = range(0xE0100, 0xE01F0)  # of ideographic variations: a TrueType subset has one form of a character
+_SHOWN = ("Zs", "Co")  # spaces, such as the full-width one between the parts of a name, and private use (外字)
 _registering = threading.Lock()
 
 
@@ -66,8 +68,9 @@ class Fonts:
             lacking.add(f"U+{ord(sign):04X}")
             return ""
         for name, glyphs in zip(self.names, self._glyphs, strict=True):
-            if ord(sign) in glyphs and (sign.isprintable() or 0xE000 <= ord(sign) <= 0xF8FF):
-                return escape(sign) if name == self.names[0] else f'<font name="{name}">{sign}</font>'
+            if ord(sign) in glyphs and (sign.isprintable() or unicodedata.category(sign) in _SHOWN):
+                shown = f"&#{ord(sign)};" if sign.isspace() and sign != " " else escape(sign)  # or it would be " "
+                return shown if name == self.names[0] else f'<font name="{name}">{shown}</font>'
         lacking.add(f"U+{ord(sign):04X}")
         return f"{UNKNOWN}(U+{ord(sign):04X})"
 

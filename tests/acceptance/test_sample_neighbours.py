@@ -126,7 +126,9 @@ def test_every_neighbour_is_told_in_its_own_way_and_answers(city: Any, neighbour
     assert len([each for each in objects if each["Key"].endswith(".csv")]) == 2
     (sheet,) = (folder / "out/okuyami").glob("*.pdf")
     text = pypdf.PdfReader(sheet).pages[0].extract_text()
+    assert told(city, "okuyami") == {DIED: "delivered"}, "no character of a name lacks in the font"
     assert NUMBER in text
+    assert NAME in text
     assert "2026-11-20" in text
     answer_by_file(city)
     answer_by_robot(city)

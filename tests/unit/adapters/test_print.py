@@ -54,6 +54,14 @@ def test_a_page_for_each_delivery(tmp_path: Path) -> None:
         assert f"kokuho.main  1\n{number + 1}" in text or str(number + 1) in text.split()
 
 
+def test_the_full_width_space_between_the_parts_of_a_name_lacks_in_no_font(tmp_path: Path) -> None:
+    reader, (outcome,) = printed(tmp_path, people("守口\u3000太郎"), columns=COLUMNS)
+    text = reader.pages[0].extract_text()
+    assert (outcome.error, outcome.detail) == (None, "")
+    assert "守口\u3000太郎" in text
+    assert "〓" not in text
+
+
 def test_a_list_has_a_row_for_each_delivery_and_its_header_on_every_page(tmp_path: Path) -> None:
     names = [f"守口{number}郎" for number in range(150)]
     reader, _ = printed(tmp_path, people(*names), layout="list", columns=COLUMNS)
