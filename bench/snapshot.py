@@ -123,9 +123,11 @@ def main() -> int:
     rows = asked.extra.rows or (5_000 if asked.quick or asked.broken else ROWS)
     goals: list[Goal | Limit] = []
     for database in ("postgresql", "sqlite"):
-        whole, part = f"{CHANGED}, {database}", f"a tenth of it, {database}"
-        goals.append(Limit(f"an extract, {database}, s", whole, "seconds", most=60))
-        goals.append(Goal(f"memory, ten times as many rows, {database}", "peak MB, hub intake", whole, part, most=1.3))
+        goals.append(Limit(f"an extract, {database}, s", f"{CHANGED}, {database}", "seconds", most=60))
+    memory, whole, part = "peak MB, hub intake", f"{CHANGED}, postgresql", "a tenth of it, postgresql"
+    goals.append(Goal("memory, ten times as many rows", memory, whole, part, most=1.3))
+    # On SQLite the process also holds pages of the ledger: up to 64 MB a connection.
+    goals.append(Limit("memory on SQLite, with the ledger's pages, MB", f"{CHANGED}, sqlite", memory, most=200))
     with ground() as own:
         return measure("snapshot", contestants(own, rows, asked.broken), asked, {"rows": rows}, goals)
 

@@ -133,13 +133,15 @@ def _engine(url: str, lock_timeout: float) -> Engine:
                 )
             ]
         )
+    pooled: dict[str, Any] = {}
     if parsed.database and parsed.database != ":memory:":
+        pooled = {"pool_use_lifo": True}  # each connection has a cache of its own: few are used, and warm
         path = Path(parsed.database)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with contextlib.suppress(OSError):  # SQLite says what is wrong
             path.touch(mode=0o600)  # residents' data; SQLite gives its other files the same rights
     engine = sa.create_engine(
-        parsed, hide_parameters=True, connect_args={"timeout": lock_timeout, "check_same_thread": False}
+        parsed, hide_parameters=True, connect_args={"timeout": lock_timeout, "check_same_thread": False}, **pooled
     )
     sa_event.listen(engine, "connect", partial(_prepare_sqlite, lock_timeout))
     return engine
