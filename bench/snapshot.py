@@ -121,9 +121,10 @@ def contestants(own: Ground, rows: int, broken: Break | None) -> Sequence[Contes
 def main() -> int:
     asked = options("snapshot", sizes)
     rows = asked.extra.rows or (5_000 if asked.quick or asked.broken else ROWS)
-    goals: list[Goal | Limit] = []
-    for database in ("postgresql", "sqlite"):
-        goals.append(Limit(f"an extract, {database}, s", f"{CHANGED}, {database}", "seconds", most=60))
+    goals: list[Goal | Limit] = [
+        Limit(f"an extract, {database}, s", f"{CHANGED}, {database}", "seconds", most=60)
+        for database in ("postgresql", "sqlite")
+    ]
     memory, whole, part = "peak MB, hub intake", f"{CHANGED}, postgresql", "a tenth of it, postgresql"
     goals.append(Goal("memory, ten times as many rows", memory, whole, part, most=1.3))
     # On SQLite the process also holds pages of the ledger: up to 64 MB a connection.
