@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import orjson
+
 from hub.adapters.contract import Confirmable
 from hub.errors import UsageError
 from hub.ledger import reviews
@@ -19,7 +21,7 @@ from hub.ledger.reviews import Item
 from hub.stages import residue
 from hub.stages.clock import timestamp, utc_now
 from hub.stages.identifying import origin_of
-from hub.stages.records import UNSURE, Prepared, record_of
+from hub.stages.records import FACTS_ONLY, UNSURE, Prepared, record_of
 from hub.stages.resubmit import Reopen, map_rows
 from hub.stages.reviewing import decide
 
@@ -72,10 +74,14 @@ class Confirmer:
             confirmed = source.confirmed(raw, values)
             rows = source.again(confirmed, b"")
         now = timestamp(utc_now())
+        first = [orjson.loads(text) for text in (item.payload or {})["events"]]
+        learned = any(FACTS_ONLY in event for event in first)  # of a load: nobody is told
         origin = origin_of(item.system, item.source, self.city, mappers, self.ledger)
         texts = []
         for event in map_rows(rows, mappers, now, origin, prepared, item.batch_id):
             if item.batch_id:
                 event.extensions.setdefault("batchid", item.batch_id)
+            if learned:
+                event.extensions[FACTS_ONLY] = True
             texts.append(record_of(event, self.city)[1].decode())
         return confirmed, texts

@@ -64,6 +64,7 @@ def shown(ledger: Ledger, no: int, discretion: Discretion | None = None) -> tupl
     subjects = {str(event["subject"]) for event in events} | ({item.subject} if item.subject else set())
     if (discretion or Discretion(ledger))(subjects):
         found |= {name: dict.fromkeys(found[name], HIDDEN) for name in _ROWS if found.get(name)}
+        found |= {"errors": [{**each, "message": HIDDEN} for each in found["errors"]]} if "errors" in found else {}
         events = [{**event, "data": masked(type_of(event["type"])[0], event["data"])} for event in events]
     return item, {**found, "would_publish": events}
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from hub.app import Hub
 from hub.errors import BrokerUnavailable, Malformed, UsageError
 from hub.ledger import batches, identities, quarantine, reviews, schema
+from hub.ledger.tables import protection
 from hub.settings.load import load_city
 from hub.stages import reviewing
 from hub.stages.confirming import Confirmer
@@ -242,3 +245,29 @@ async def test_a_file_mended_in_quarantine_has_documents_in_doubt_too(make):
     ((subject, event, fields),) = city.told()
     assert (subject, fields) == ("1000001", {**RIGHT, "本籍": "大阪府"})
     assert re.fullmatch("resubmitted-[0-9a-f]{8}-1", event), "no other resubmitted file has this id"
+
+
+async def test_of_a_protected_resident_nothing_that_was_read_is_shown(make):
+    city = make()
+    await city.scan(*UNSURE, ("住所", "大日町1-1", 99))
+    protect = {"subject": "1000001", "declarer": "1000001", "kind": "dv", "active": 1}
+    with city.ledger.write() as connection:
+        connection.execute(sa.insert(protection).values(protect))
+    item, found = reviewing.shown(city.ledger, city.waiting()[0].no)
+    text = json.dumps([asdict(replace(item, payload=None)), found], ensure_ascii=False)
+    assert "大日町" not in text
+    assert "守口" not in json.dumps(found["row"], ensure_ascii=False)
+    await city.confirm(item.no, {"氏名": "守口 太郎"})  # what is wrong can be put right all the same
+    assert city.told()[0][2]["住所"] == "大日町1-1"
+
+
+async def test_what_was_loaded_tells_nobody_when_it_is_confirmed(make):
+    city = make()
+    await city.scan(*UNSURE)
+    (item,) = city.waiting()
+    with city.ledger.write() as connection:
+        shown = reviews.show(city.ledger, item.no)
+        event = {**json.loads(shown.payload["events"][0]), "hubfactsonly": True}
+        reviews.fill(connection, shown, [json.dumps(event)], {})
+    await city.confirm(item.no)
+    assert city.topic.events[0]["hubfactsonly"] is True
