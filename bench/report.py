@@ -32,7 +32,7 @@ COLUMNS: Mapping[str, Sequence[str]] = {
     "replay": ("seconds", "deliveries/s"),
     "start-up": ("seconds", "CPU s"),
     "intake": ("events/s",),
-    "snapshot": ("seconds", "rows/s", "peak MB"),
+    "snapshot": ("seconds", "rows/s", "peak MB, hub intake"),
     "transports": ("rows/s", "grown MB"),
 }
 
