@@ -55,7 +55,7 @@ class Ledger:
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
-        """Give a connection for reading; nothing is committed."""
+        """Give a connection for reading, in a transaction of its own; nobody writes through it."""
         with self._translated(), self.engine.connect() as connection:
             yield connection
             if not self.sqlite:
