@@ -19,6 +19,7 @@ from tests.unit.stages.extract_city import HEADER, City
 
 STEPS = int(os.environ.get("HUB_EXTRACT_STEPS", "48"))
 NIGHT = 12  # steps between two extracts
+DAY = 144  # steps
 RESIDENTS = 8
 MOMENT = "%Y%m%d%H%M%S"
 
@@ -254,6 +255,8 @@ async def test_what_is_told_is_what_the_model_tells(make, monkeypatch, seed, lat
         city.later(minutes=10)
         world.pass_on()
         await world.deliver()
+        if STEPS > 1000 and world.step % DAY:  # in a long run all that was told is compared once a day
+            continue
         assert [event[1:] for event in city.topic.told()] == world.model.events, f"step {world.step}"
         missing = {subject for status, subject, summary in city.reviews() if summary.startswith("missing")}
         assert missing == world.model.missing, f"step {world.step}"
