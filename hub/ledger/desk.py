@@ -279,6 +279,10 @@ class Desk:
 
     def settle(self, settlements: Sequence[Settlement]) -> set[int]:
         """Write what owners did, in one transaction; return the receivers left out because their lease has moved."""
+        if not self.ledger.sqlite and _are_plain(settlements):
+            with self.ledger.alone() as connection:
+                alone: Any = connection.connection.driver_connection
+                return {one.receiver for one in settlements} - _PostgresWriter(alone).all_at_once(settlements)
         fenced: set[int] = set()
         with self.ledger.write() as connection:
             raw: Any = connection.connection.driver_connection
@@ -340,11 +344,13 @@ _HEAD = "UPDATE receiver SET cursor = ?, next_no = ?, next_batch = ?, state = ?"
 _WHERE = " WHERE no = ? AND epoch = ? AND owner = ?"
 _INTENT = ", intent_batch = ?, intent_token = ?, intent_members = ?"
 # Rows are locked in the order of their numbers, as `renew` does: otherwise the two would meet in a deadlock.
-_HEADS = (
+_GIVEN = (
     f"WITH given AS MATERIALIZED (SELECT * FROM {bulk.unnested(_HEAD_TYPES)} "
     "AS g(no, epoch, owner, cursor, next_no, next_batch, state, says, batch, token, members)), "
     "held AS MATERIALIZED (SELECT r.no FROM receiver AS r JOIN given AS g USING (no, epoch, owner) "
-    "ORDER BY r.no FOR UPDATE OF r) "
+    "ORDER BY r.no FOR UPDATE OF r)"
+)
+_HEADS = (
     "UPDATE receiver AS r SET cursor = g.cursor, next_no = g.next_no, next_batch = g.next_batch, state = g.state, "
     "intent_batch = CASE g.says WHEN 0 THEN r.intent_batch ELSE g.batch END, "
     "intent_token = CASE g.says WHEN 0 THEN r.intent_token ELSE g.token END, "
@@ -354,6 +360,11 @@ _HEADS = (
 _OUTCOMES = Insertion(
     "outcome(receiver, pos, job, status, at, batch, no)",
     ("int", "bigint", "int", "smallint", "bigint", "bigint", "bigint"),
+)
+_AT_ONCE = (
+    f"{_GIVEN}, moved AS ({_HEADS}), told AS (INSERT INTO {_OUTCOMES.into} "
+    f"SELECT t.* FROM {bulk.unnested(_OUTCOMES.types)} AS t(receiver, pos, job, status, at, batch, no) "
+    "JOIN moved ON moved.no = t.receiver) SELECT no FROM moved"
 )
 _PENDING = Insertion(
     "pending(receiver, pos, job, subject, status, detail, since, due, attempts, no, payload, put_by)",
@@ -514,29 +525,18 @@ class _PostgresWriter(_Writer):
     sqlite = False
 
     def heads(self, settlements: Sequence[Settlement]) -> set[int]:
-        rows = [
-            (
-                *(one.receiver, one.epoch, one.owner, _cursor_text(one.cursor), one.next_no, one.next_batch),
-                *(one.state, int(one.intent is not None), *_intent(one)),
-            )
-            for one in settlements
-        ]
-        return {row[0] for row in self.raw.execute(_HEADS, bulk.arrays(rows))}
+        return {row[0] for row in self.raw.execute(f"{_GIVEN} {_HEADS}", _heads(settlements))}
+
+    def all_at_once(self, settlements: Sequence[Settlement]) -> set[int]:
+        """Write plain settlements in one statement; return the receivers whose lease is the settlement's still."""
+        ended = bulk.arrays(_endings(settlements)) or ["{}"] * len(_OUTCOMES.types)
+        return {row[0] for row in self.raw.execute(_AT_ONCE, [*_heads(settlements), *ended])}
 
     def all_rows(self, settlements: Sequence[Settlement]) -> None:
-        first = [(one.receiver, done) for one in settlements for done in one.finished if done.first]
-        if sum(len(done.positions) for _, done in first) > FEW:
+        if _many(settlements):
             super().all_rows(settlements)
             return
-        _OUTCOMES.run(
-            self.raw,
-            [
-                (number, pos, done.job, done.status, done.at, done.batch, no)
-                for number, done in first
-                for pos, no in zip(done.positions, done.numbers, strict=True)
-            ],
-            sqlite=False,
-        )
+        _OUTCOMES.run(self.raw, _endings(settlements), sqlite=False)
         for one in settlements:
             for done in one.finished:
                 if not done.first:
@@ -565,6 +565,46 @@ class _PostgresWriter(_Writer):
         query = f"SELECT count(*) FROM ({each})" + _ENDED.format("%b")
         columns = bulk.arrays([(hold.pos, hold.job, hold.status) for hold in holds])
         return int(self.raw.execute(query, (*columns, number)).fetchone()[0])
+
+
+def _heads(settlements: Sequence[Settlement]) -> list[str]:
+    """Return the columns of what is written of receivers."""
+    return bulk.arrays(
+        [
+            (
+                *(one.receiver, one.epoch, one.owner, _cursor_text(one.cursor), one.next_no, one.next_batch),
+                *(one.state, int(one.intent is not None), *_intent(one)),
+            )
+            for one in settlements
+        ]
+    )
+
+
+def _endings(settlements: Sequence[Settlement]) -> list[tuple[int, ...]]:
+    """Return the rows of what ended at once."""
+    return [
+        (one.receiver, pos, done.job, done.status, done.at, done.batch, no)
+        for one in settlements
+        for done in one.finished
+        if done.first
+        for pos, no in zip(done.positions, done.numbers, strict=True)
+    ]
+
+
+def _many(settlements: Sequence[Settlement]) -> bool:
+    """Say whether more ended at once than goes well in one statement."""
+    return sum(len(done.positions) for one in settlements for done in one.finished if done.first) > FEW
+
+
+def _are_plain(settlements: Sequence[Settlement]) -> bool:
+    """Say whether there is nothing to write but how far each receiver has come, and a little that ended at once."""
+    each = {one.receiver for one in settlements}
+    return len(each) == len(settlements) and all(map(_is_plain, settlements)) and not _many(settlements)
+
+
+def _is_plain(one: Settlement) -> bool:
+    rest = (one.holds, one.released, one.failures, one.obeyed, one.noted, one.pause)
+    return not any(rest) and all(done.first for done in one.finished)
 
 
 def _grouped(pairs: Iterable[tuple[K, int]]) -> Iterable[tuple[K, list[int]]]:

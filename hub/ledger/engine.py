@@ -16,7 +16,8 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event as sa_event
-from sqlalchemy.engine import Connection, Engine, make_url
+from sqlalchemy.engine import Connection, Dialect, Engine, make_url
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from hub.errors import ConfigurationError, Problem
 from hub.ledger.faults import unavailable
@@ -36,14 +37,16 @@ _WRITE_BACK = ((100_000, 32_000), (0, 8_000))  # pages of the database at least,
 
 # A server that vanished without a word is missed after some 20 seconds.
 _ALIVE = {"keepalives_idle": 10, "keepalives_interval": 3, "keepalives_count": 3, "tcp_user_timeout": 20_000}
+_FRESH = 1.0  # seconds after its last use that a connection is taken to live
 _ABANDONED = 60_000  # milliseconds until PostgreSQL ends a transaction whose process stands still
 
 
 class Ledger:
     """The ledger's database.
 
-    `read()` and `write()` give a SQLAlchemy connection in a transaction; a fault of the database (away, locked, disk
-    full) comes out as `LedgerUnavailable`. On SQLite, writers of one process queue here rather than in the database.
+    `read()` gives a SQLAlchemy connection for questions, `write()` one in a transaction; a fault of the database (away,
+    locked, disk full) comes out as `LedgerUnavailable`. On SQLite, writers of one process queue here rather than in the
+    database.
     """
 
     def __init__(self, url: str, *, lock_timeout: float = LOCKED) -> None:
@@ -54,12 +57,37 @@ class Ledger:
         self._faults = _faults(sqlite=self.sqlite)
 
     @contextlib.contextmanager
-    def read(self) -> Iterator[Connection]:
-        """Give a connection for reading, in a transaction of its own; nobody writes through it."""
+    def read(self, *, streaming: bool = False) -> Iterator[Connection]:
+        """Give a connection for reading; nobody writes through it.
+
+        On PostgreSQL every question sees what is committed when it is put, and goes to the server and back once: only
+        a `streaming` answer, which is fetched in parts, needs a transaction about it.
+        """
+        if self.sqlite:
+            with self._translated(), self.engine.connect() as connection:
+                yield connection
+            return
+        if not streaming:
+            with self.alone() as connection:
+                yield connection
+            return
         with self._translated(), self.engine.connect() as connection:
             yield connection
-            if not self.sqlite:
-                connection.connection.commit()  # at a rollback the driver forgets which statements are prepared
+            connection.connection.commit()  # at a rollback the driver forgets which statements are prepared
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[Connection]:
+        """Give a connection to PostgreSQL on which every statement is a transaction of its own."""
+        with self._translated(), self.engine.connect() as connection:
+            raw: Any = connection.connection.driver_connection
+            raw.autocommit = True
+            try:
+                yield connection
+            finally:
+                if raw.closed:
+                    connection.invalidate()
+                else:
+                    raw.autocommit = False
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
@@ -118,12 +146,13 @@ def _engine(url: str, lock_timeout: float) -> Engine:
             parsed,
             pool_size=10,
             max_overflow=10,
-            pool_pre_ping=True,
             pool_use_lifo=True,  # few connections, whose statements are prepared, rather than all of them in turn
             hide_parameters=True,  # residents' data, which an error would quote
             connect_args={"connect_timeout": 5, **_ALIVE},
         )
         sa_event.listen(engine, "connect", partial(_prepare_postgres, lock_timeout))
+        sa_event.listen(engine, "checkin", _note_use)
+        sa_event.listen(engine, "checkout", partial(_look_alive, engine.dialect))
         return engine
     if parsed.get_backend_name() != "sqlite":
         raise ConfigurationError(
@@ -152,6 +181,21 @@ def _roll_back(connection: Connection) -> None:
     raw: Any = connection.connection.driver_connection
     if raw.in_transaction:
         connection.exec_driver_sql("ROLLBACK")
+
+
+def _note_use(_connection: Any, record: ConnectionPoolEntry) -> None:
+    record.info["used"] = time.monotonic()
+
+
+def _look_alive(dialect: Dialect, connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
+    """Ask a connection that was idle for a while whether it lives; the pool makes new ones if not."""
+    used = record.info.get("used")
+    if used is None or (time.monotonic() - used <= _FRESH and not connection.closed):
+        return
+    try:
+        dialect.do_ping(connection)
+    except dialect.loaded_dbapi.Error as error:
+        raise sa.exc.InvalidatePoolError from error
 
 
 def _prepare_postgres(lock_timeout: float, connection: Any, _record: Any) -> None:

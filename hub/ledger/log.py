@@ -20,6 +20,7 @@ from hub.ledger.engine import Ledger
 from hub.ledger.places import OFFSET_BITS, partition_of, stream_of
 from hub.ledger.tables import generation, position
 
+FEW = 200  # events of a poll, at most, that go to PostgreSQL as values of statements; more are copied
 FETCHED = 200  # events brought from the database at once: they may be large
 EventRow = tuple[int, str, int, int, str, int, int, int, str | None, bytes, bytes]
 _EVENT_COLUMNS = "pos, id, source, type, subject, recorded_at, status, ruleset, batch_id, plan, body"
@@ -218,15 +219,21 @@ class EventLog:
         Raises Fenced when a position has moved, IdTaken when an id has.
         """
         with self.ledger.write() as connection:
-            self._move(connection, batch.positions)
             for partition, day in sorted(batch.days.items()):
                 connection.execute(_DAY, {"key": f"{_HOUSEHOLDS}:{partition}", "value": day})
             raw: Any = connection.connection.driver_connection
             try:
                 if self.ledger.sqlite:
+                    _move(raw, batch.positions)
                     _insert_sqlite(raw, batch)
-                else:
+                elif len(batch.events) > FEW:
+                    _has_moved(_move_postgres(raw, batch.positions), batch.positions)
                     _insert_postgres(raw, batch)
+                else:  # all of it goes to the server and back once
+                    with raw.pipeline():
+                        moved = _move_postgres(raw, batch.positions)
+                        _insert_few(raw, batch)
+                    _has_moved(moved, batch.positions)
             except self.ledger.engine.dialect.dbapi.IntegrityError as error:  # type: ignore[union-attr]
                 if not _is_of_dedup(error):
                     raise
@@ -234,30 +241,12 @@ class EventLog:
             if beside is not None:
                 beside(connection)
 
-    def _move(self, connection: Connection, positions: dict[int, tuple[int, int]]) -> None:
-        if not self.ledger.sqlite:
-            raw: Any = connection.connection.driver_connection
-            rows = [(stream, *offsets) for stream, offsets in sorted(positions.items())]
-            if rows and raw.execute(_MOVED, arrays(rows)).rowcount != len(rows):
-                streams = ", ".join(str(stream) for stream, *_ in rows)
-                raise Fenced(f"a stream of {streams} is no longer where it was: another dispatcher has it")
-            return
-        for stream, (expected, following) in sorted(positions.items()):
-            moved = connection.execute(
-                sa.text(
-                    "UPDATE position SET next_offset = :following WHERE stream = :stream AND next_offset = :expected"
-                ),
-                {"stream": stream, "expected": expected, "following": following},
-            )
-            if moved.rowcount != 1:
-                raise Fenced(f"stream {stream} is no longer at offset {expected}: another dispatcher has it")
-
     # --- delivery ----------------------------------------------------------------------------------------------
 
     def read(self, stream: int, after: int, upto: int, limit: int, size: int) -> list[Logged]:
         """Return up to `limit` events of a stream with `after < pos <= upto`, in order, no more after `size` bytes."""
         found: list[Logged] = []
-        with self.ledger.read() as connection:
+        with self.ledger.read(streaming=True) as connection:
             rows = connection.execution_options(yield_per=FETCHED).execute(
                 sa.text(
                     "SELECT pos, ruleset, plan, body FROM event WHERE pos > :after AND pos <= :upto "
@@ -316,6 +305,24 @@ def select_in(connection: Connection, sqlite: bool, query: str, values: list[Any
         marks = ",".join("?" * len(part))
         rows.extend(raw.execute(f"{query} IN ({marks})", part).fetchall())
     return rows
+
+
+def _move(raw: Any, positions: dict[int, tuple[int, int]]) -> None:
+    for stream, (expected, following) in sorted(positions.items()):
+        moved = "UPDATE position SET next_offset = ? WHERE stream = ? AND next_offset = ?"
+        if raw.execute(moved, (following, stream, expected)).rowcount != 1:
+            raise Fenced(f"stream {stream} is no longer at offset {expected}: another dispatcher has it")
+
+
+def _move_postgres(raw: Any, positions: dict[int, tuple[int, int]]) -> Any:
+    rows = [(stream, *offsets) for stream, offsets in sorted(positions.items())]
+    return raw.execute(_MOVED, arrays(rows) or ["{}"] * 3)
+
+
+def _has_moved(cursor: Any, positions: dict[int, tuple[int, int]]) -> None:
+    if cursor.rowcount != len(positions):
+        streams = ", ".join(map(str, sorted(positions)))
+        raise Fenced(f"a stream of {streams} is no longer where it was: another dispatcher has it")
 
 
 def _insert_sqlite(raw: Any, batch: DispatchBatch) -> None:
@@ -401,24 +408,40 @@ _HOUSEHOLD = (
 
 def _insert_postgres(raw: Any, batch: DispatchBatch) -> None:
     with raw.cursor() as cursor:
-        _copy(cursor, "event", _EVENT_COLUMNS, _EVENT_TYPES, batch.events)
-        _copy(cursor, "dedup", "id, source, pos, digest, seen", ["text", "int4", "int8", "bytea", "int4"], batch.ids)
-        if batch.repeats:
-            cursor.executemany("UPDATE dedup SET seen = seen + %s WHERE id = %s AND source = %s", batch.repeats)
-        _copy(cursor, "fact", "subject, pos, valid_from, place, delta", _FACT_TYPES, batch.facts)
-        standing = [(*key, *value) for key, value in batch.standing.items()]
-        _STANDING.run(cursor, standing, sqlite=False)
-        for statement, rows in _rare(batch):
-            cursor.executemany(statement.replace("?", "%s"), rows)
+        for what, rows in _plain(batch):
+            _copy(cursor, what, rows)
+        _insert_rest(cursor, batch)
 
 
-_FACT_TYPES = ["text", "int8", "text", "int8", "bytea"]
+def _insert_few(raw: Any, batch: DispatchBatch) -> None:
+    with raw.cursor() as cursor:
+        for what, rows in _plain(batch):
+            what.run(cursor, rows, sqlite=False)
+        _insert_rest(cursor, batch)
 
 
-def _copy(cursor: Any, table: str, columns: str, types: list[str], rows: Sequence[tuple[Any, ...]]) -> None:
+def _insert_rest(cursor: Any, batch: DispatchBatch) -> None:
+    if batch.repeats:
+        cursor.executemany("UPDATE dedup SET seen = seen + %s WHERE id = %s AND source = %s", batch.repeats)
+    _STANDING.run(cursor, [(*key, *value) for key, value in batch.standing.items()], sqlite=False)
+    for statement, rows in _rare(batch):
+        cursor.executemany(statement.replace("?", "%s"), rows)
+
+
+_EVENT = Insertion(f"event({_EVENT_COLUMNS})", _EVENT_TYPES)
+_DEDUP = Insertion("dedup(id, source, pos, digest, seen)", ("text", "int4", "int8", "bytea", "int4"))
+_FACT = Insertion("fact(subject, pos, valid_from, place, delta)", ("text", "int8", "text", "int8", "bytea"))
+
+
+def _plain(batch: DispatchBatch) -> tuple[tuple[Insertion, Sequence[tuple[Any, ...]]], ...]:
+    """Return what is only added: what every event brings."""
+    return (_EVENT, batch.events), (_DEDUP, batch.ids), (_FACT, batch.facts)
+
+
+def _copy(cursor: Any, what: Insertion, rows: Sequence[tuple[Any, ...]]) -> None:
     if not rows:
         return
-    with cursor.copy(f"COPY {table} ({columns}) FROM STDIN (FORMAT BINARY)") as copy:
-        copy.set_types(types)
+    with cursor.copy(f"COPY {what.into} FROM STDIN (FORMAT BINARY)") as copy:
+        copy.set_types(what.types)
         for row in rows:
             copy.write_row(row)
