@@ -5,7 +5,8 @@ FastStream's own loop goes on polling them (so that the group keeps this member)
 every partition still assigned is sought to the ledger's position and resumed. A record is handed on only when its
 partition has been sought since it was assigned and it is the next one expected there.
 
-The commit to Kafka only shows the lag.
+A poll of few records that follows another soon waits a little for more: each is a transaction, and sets every
+receiver to work. The commit to Kafka only shows the lag.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -21,7 +22,7 @@ from operator import attrgetter
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import ConsumerStoppedError, KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.message import KafkaMessage
@@ -36,6 +37,8 @@ log = logging.getLogger(__name__)
 
 _STOP = 4.0  # seconds a handler has to end when the consumer stops
 _COMMIT_EVERY = 1.0
+GATHER = 0.03  # seconds from one poll to the next, while few records come
+FEW = 100  # records
 _PATIENCE = (0.1, 0.2, 0.5, 1.0, 2.0)  # seconds between attempts to reach what is away
 _partition = attrgetter("partition")
 
@@ -97,6 +100,8 @@ class Consumer:
         self._placing: asyncio.Task[None] | None = None
         self._handling = asyncio.Lock()
         self._committed = 0.0
+        self._polled = 0.0
+        self._most = max_records
         self._bootstrap = bootstrap
         self._broker = KafkaBroker(
             bootstrap,
@@ -171,9 +176,9 @@ class Consumer:
     async def _take(self, records: Sequence[ConsumerRecord]) -> None:
         """Take one poll in: FastStream calls this for each, one after another."""
         async with self._handling:
-            self.state.last_poll = time.time()
             epoch = self._epoch
-            expected = await self._expected(records)
+            expected = await self._gathered(await self._expected(records, self._next))
+            self.state.last_poll, self._polled = time.time(), time.monotonic()
             if not expected or epoch != self._epoch:
                 return
             try:
@@ -193,13 +198,34 @@ class Consumer:
                     self.state.next = dict(self._next)
                     await self._commit(every=_COMMIT_EVERY)
 
-    async def _expected(self, records: Sequence[ConsumerRecord]) -> Records:
+    async def _gathered(self, expected: Records) -> Records:
+        """Return records with what follows them until it is time for a poll; each partition's in order."""
+        epoch, consumer = self._epoch, self._consumer
+        found = _by_partition(expected)
+        few = min(FEW, self._most)
+        while consumer and 0 < len(expected) < few and (left := self._polled + GATHER - time.monotonic()) > 0:
+            try:
+                more = await consumer.getmany(timeout_ms=int(left * 1000) + 1, max_records=self._most - len(expected))
+            except (KafkaError, ConsumerStoppedError):
+                break  # the next poll meets it
+            following = self._next | {partition: run[-1].offset + 1 for partition, run in found.items()}
+            polled = [record for run in more.values() for record in run]
+            if polled and epoch == self._epoch:
+                polled = await self._expected(polled, following)
+            if epoch != self._epoch:  # it may be of the places before or behind: all is read again
+                self._restart(self._epoch, "the partitions changed")
+                return []
+            expected += polled
+            found = _by_partition(expected)
+        return [record for run in found.values() for record in run]
+
+    async def _expected(self, records: Sequence[ConsumerRecord], following: Mapping[int, int]) -> Records:
         """Return the records to hand on: those of a poll that was made before a seek are left out."""
         kept: Records = []
         consumer = self._consumer
         for partition, group in groupby(records, key=_partition):
             run = list(group)
-            wanted = self._next.get(partition)
+            wanted = following.get(partition)
             if wanted is None or consumer is None:
                 continue
             try:
@@ -359,6 +385,13 @@ async def _hand_on(message: tuple[ConsumerRecord, ...], _: Any) -> KafkaMessage:
 async def _records_of(message: Any, _: Any) -> Any:
     """Return the records of one poll as they came."""
     return message.raw_message
+
+
+def _by_partition(records: Records) -> dict[int, Records]:
+    found: dict[int, Records] = {}
+    for record in records:
+        found.setdefault(record.partition, []).append(record)
+    return found
 
 
 def _last_of_each(records: Records) -> Records:

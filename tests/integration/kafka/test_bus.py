@@ -265,6 +265,61 @@ async def test_a_poll_from_before_a_seek_is_dropped(kafka_bootstrap, topic, prod
     await consumer.stop()
 
 
+async def one_by_one(producer, topic, records):
+    for record in records:
+        await producer.publish(topic, [record])
+        await asyncio.sleep(0.002)
+
+
+async def test_few_records_that_follow_each_other_are_handed_on_together(kafka_bootstrap, topic, producer):
+    ledger, polls = Ledger(), []
+
+    async def handle(records):
+        polls.append(len(records))
+        await ledger.handle(records)
+
+    ledger.next = dict.fromkeys(range(6), 0)
+    consumer = Consumer(kafka_bootstrap, topic, f"{topic}.g", handler=handle, positions=ledger.positions)
+    await consumer.start()
+    try:
+        await until(lambda: not consumer.state.waiting_since and consumer.state.next)
+        for record in numbered(200):
+            await producer.publish(topic, [record])
+        await until(lambda: len(ledger.values) == 200)
+    finally:
+        await consumer.stop()
+    assert sorted(ledger.values) == [value for _, value in numbered(200)]
+    assert len(polls) < 150  # each alone would be as many as records
+
+
+async def test_nothing_is_lost_or_repeated_when_places_change_while_a_poll_is_gathered(
+    kafka_bootstrap, topic, producer
+):
+    ledger, wrong = Ledger(), []
+
+    async def handle(records):
+        try:
+            await ledger.handle(records)
+        except AssertionError as error:  # the consumer would read it all again
+            wrong.append(error)
+            raise
+
+    ledger.next = dict.fromkeys(range(6), 0)
+    consumer = Consumer(kafka_bootstrap, topic, f"{topic}.g", handler=handle, positions=ledger.positions)
+    await consumer.start()
+    try:
+        await until(lambda: not consumer.state.waiting_since and consumer.state.next)
+        publishing = asyncio.create_task(one_by_one(producer, topic, numbered(600)))
+        while not publishing.done():
+            await asyncio.sleep(0.04)
+            consumer._restart(consumer._epoch, "for the test")
+        await until(lambda: len(ledger.values) == 600)
+    finally:
+        await consumer.stop()
+    assert not wrong
+    assert sorted(ledger.values) == [value for _, value in numbered(600)]
+
+
 async def test_a_subscriber_that_acknowledges_by_itself_is_refused(kafka_bootstrap, topic):
     consumer = member(kafka_bootstrap, topic, Ledger())
     consumer._broker.subscriber(topic, batch=True)
