@@ -35,9 +35,9 @@ def questions(monkeypatch) -> Callable[[Callable[[], Any]], tuple[int, Any]]:
     """Count how often a call reads the ledger."""
     read, seen = Ledger.read, [0]
 
-    def counted(ledger: Ledger) -> Any:
+    def counted(ledger: Ledger, **how: Any) -> Any:
         seen[0] += 1
-        return read(ledger)
+        return read(ledger, **how)
 
     monkeypatch.setattr(Ledger, "read", counted)
 
