@@ -1,0 +1,67 @@
+"""Connections to PostgreSQL: which of them are used again, and what a server that went away leaves behind."""
+
+import pytest
+
+from hub.errors import LedgerUnavailable
+from hub.ledger import engine
+from hub.ledger.engine import Ledger
+
+
+@pytest.fixture
+def ledger(postgres_url):
+    ledger = Ledger(postgres_url)
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture
+def other(postgres_url):
+    other = Ledger(postgres_url)
+    yield other
+    other.close()
+
+
+def number(ledger):
+    with ledger.read() as connection:
+        return connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+
+
+def end(other, pid):
+    with other.write() as connection:
+        connection.exec_driver_sql(f"SELECT pg_terminate_backend({pid}, 5000)")
+
+
+def test_a_connection_that_broke_is_not_used_again_however_soon(ledger, other):
+    first = number(ledger)
+    end(other, first)
+    with pytest.raises(LedgerUnavailable):
+        number(ledger)
+    assert number(ledger) != first
+
+
+def test_a_connection_that_was_idle_is_asked_before_it_is_used(ledger, other, monkeypatch):
+    monkeypatch.setattr(engine, "_FRESH", -1.0)
+    first = number(ledger)
+    end(other, first)
+    assert number(ledger) != first  # nobody noticed
+
+
+def test_a_connection_is_used_again_and_begins_transactions_again(ledger):
+    first = number(ledger)
+    with pytest.raises(ZeroDivisionError), ledger.write() as connection:
+        connection.exec_driver_sql("CREATE TABLE half (no int)")
+        assert connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one() == first
+        raise ZeroDivisionError
+    with ledger.read() as connection:
+        assert connection.exec_driver_sql("SELECT to_regclass('half')").scalar_one() is None
+    assert number(ledger) == first
+
+
+def test_an_error_in_a_statement_of_its_own_leaves_a_connection_that_begins_transactions(ledger):
+    with pytest.raises(Exception, match="no_such_table"), ledger.alone() as connection:
+        connection.connection.driver_connection.execute("SELECT * FROM no_such_table")
+    with pytest.raises(ZeroDivisionError), ledger.write() as connection:
+        connection.connection.driver_connection.execute("CREATE TABLE half (no int)")
+        raise ZeroDivisionError
+    with ledger.read() as connection:
+        assert connection.exec_driver_sql("SELECT to_regclass('half')").scalar_one() is None
