@@ -20,6 +20,7 @@ from hub.events.catalogue import CATALOGUE, Catalogue, EventType
 from hub.events.catalogue.faults import json_name
 from hub.events.catalogue.registry import check, short_type, wire_type
 from hub.events.text import parse, plain_json
+from hub.events.wire import kept
 
 __all__ = ["Event", "encode", "event_from", "identity", "parse", "short_type", "wire_type"]
 
@@ -112,7 +113,7 @@ def event_from(obj: Any, *, city: str, system: str | None = None, now: str, cata
 
 def encode(event: Event, city: str) -> bytes:
     """Return the event as the Kafka value: compact structured JSON, attributes first, `data` last."""
-    return orjson.dumps(
+    return kept(
         {
             "specversion": "1.0",
             "id": event.id,

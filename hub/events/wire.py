@@ -113,6 +113,11 @@ def digest(wire: Wire, value: bytes) -> bytes:
     return hashlib.blake2b(f"{wire.type}\n{wire.subject}\n".encode() + written, digest_size=8).digest()
 
 
+def kept(value: Any) -> bytes:
+    """Return JSON that may be kept by the thousand: orjson leaves some 4 KB of room behind what it returns."""
+    return bytes(memoryview(orjson.dumps(value)))
+
+
 def content(wire: Wire) -> bytes:
     """Return what makes two events of one id the same (type, subject, data), however it is written."""
     data = {name: _plain(raw) for name, raw in wire.data.items()}

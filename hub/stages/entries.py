@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from hub.adapters.contract import Delivery
-from hub.events.wire import Wire, decode, head, source_of, system_of, type_of
+from hub.events.wire import Wire, decode, head, kept, source_of, system_of, type_of
 from hub.routing.expressions import Environment
 from hub.routing.plan import Planned, Router
 from hub.routing.projection import Projection
@@ -259,7 +259,7 @@ class Chunk:
 
 def pack_plan(items: Sequence[Item]) -> bytes:
     """Return a plan as stored on the event's row: JSON, `[receiver, rule]`, longer where there is more to say."""
-    return orjson.dumps([_packed(item) for item in items])
+    return kept([_packed(item) for item in items])
 
 
 def _packed(item: Item) -> tuple[Any, ...]:
@@ -279,7 +279,7 @@ def pack_made(rules: int, item: Item) -> bytes:
 
     `rules` is the number of the rule set by which its receiver and rule are counted.
     """
-    return orjson.dumps([rules, _packed(item)])
+    return kept([rules, _packed(item)])
 
 
 def unpack_made(payload: bytes) -> tuple[int, Item]:

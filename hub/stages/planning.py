@@ -18,7 +18,7 @@ from hub.errors import Malformed
 from hub.events.envelope import event_from
 from hub.events.facts import delta as facts_delta
 from hub.events.facts import merge
-from hub.events.wire import Lazy, Wire, source_of, system_of
+from hub.events.wire import Lazy, Wire, kept, source_of, system_of
 from hub.ledger.facts import FactBook, Kept, homes, kept_paths
 from hub.ledger.log import DispatchBatch, EventLog, Homes
 from hub.ledger.names import Names
@@ -290,7 +290,7 @@ class Planner:
         learnt = self._kept.of(name, data)
         if learnt:
             subject, effective = new.wire.subject, data.get("effective_on") or new.wire.time[:10]
-            said = orjson.dumps(learnt)
+            said = kept(learnt)
             self._facts.learn(subject, new.pos, effective, said, place)
             batch.facts.append((subject, new.pos, effective, place, said))
 
