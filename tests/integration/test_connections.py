@@ -26,6 +26,17 @@ def number(ledger):
         return connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
 
 
+def half_written(ledger):
+    with ledger.write() as connection:
+        connection.connection.driver_connection.execute("CREATE TABLE half (no int)")
+        raise ZeroDivisionError
+
+
+def stands(ledger):
+    with ledger.read() as connection:
+        return connection.exec_driver_sql("SELECT to_regclass('half')").scalar_one() is not None
+
+
 def end(other, pid):
     with other.write() as connection:
         connection.exec_driver_sql(f"SELECT pg_terminate_backend({pid}, 5000)")
@@ -48,20 +59,15 @@ def test_a_connection_that_was_idle_is_asked_before_it_is_used(ledger, other, mo
 
 def test_a_connection_is_used_again_and_begins_transactions_again(ledger):
     first = number(ledger)
-    with pytest.raises(ZeroDivisionError), ledger.write() as connection:
-        connection.exec_driver_sql("CREATE TABLE half (no int)")
-        assert connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one() == first
-        raise ZeroDivisionError
-    with ledger.read() as connection:
-        assert connection.exec_driver_sql("SELECT to_regclass('half')").scalar_one() is None
+    with pytest.raises(ZeroDivisionError):
+        half_written(ledger)
+    assert not stands(ledger)
     assert number(ledger) == first
 
 
 def test_an_error_in_a_statement_of_its_own_leaves_a_connection_that_begins_transactions(ledger):
     with pytest.raises(Exception, match="no_such_table"), ledger.alone() as connection:
         connection.connection.driver_connection.execute("SELECT * FROM no_such_table")
-    with pytest.raises(ZeroDivisionError), ledger.write() as connection:
-        connection.connection.driver_connection.execute("CREATE TABLE half (no int)")
-        raise ZeroDivisionError
-    with ledger.read() as connection:
-        assert connection.exec_driver_sql("SELECT to_regclass('half')").scalar_one() is None
+    with pytest.raises(ZeroDivisionError):
+        half_written(ledger)
+    assert not stands(ledger)
