@@ -129,7 +129,8 @@ class Source(Protocol):
     """A source of rows. Both methods are called in a worker thread, never two at once.
 
     A source whose rows stay where they are, so that `read(None)` gives all of them at any time, says `keeps_rows =
-    True`. One of files that are kept says in `seen_again` the batch ids of those that came again with the same content.
+    True`. One of files that are kept says in `seen_again` the batch ids of those that came again with the same content;
+    one that leaves files alone which are new to it says in `settling` after how many seconds it may take them.
     """
 
     def read(self, after: dict[str, Any] | None) -> Iterator[SourceBatch]:

@@ -77,16 +77,17 @@ class FileSource:
         self._same: dict[str, list[Any]] = {}  # kept files touched since, with the mark of the content they had
         self._looks: dict[str, tuple[list[Any], float]] = {}  # what files looked like, and since when
         self.seen_again: list[str] = []  # batch ids of kept files that came again with the content they had
+        self.settling = 0.0  # seconds until all that was left alone may be taken; 0: nothing was
 
     def read(self, after: dict[str, Any] | None) -> Iterator[SourceBatch]:
         """Yield the rows of every file that is there. Raises `Transient` at the end for what could not be read."""
         begun = after or {}
-        self.seen_again = []
+        self.seen_again, self.settling = [], 0.0
         faults: list[Transient] = []
         found = self._inbox.look(faults)
         kept = _still_there(begun.get("kept", {}), found, certain=not faults)
         numbers = Numbers.load(begun.get("numbers"), self._care.gaps)
-        for file, trigger in self._ready(found, begun):
+        for file, trigger in self._ready(found, begun, kept):
             try:
                 yield from self._read_file(_Taken(file, trigger), begun, kept, numbers)
             except Gone:
@@ -124,10 +125,13 @@ class FileSource:
 
     # --- which files -------------------------------------------------------------------------------------------
 
-    def _ready(self, found: list[Found], begun: dict[str, Any]) -> Iterator[tuple[Found, Found | None]]:
+    def _ready(
+        self, found: list[Found], begun: dict[str, Any], kept: dict[str, list[Any]]
+    ) -> Iterator[tuple[Found, Found | None]]:
         """Yield the files that are whole, each with the trigger to put away with it."""
         if self._care.settle:
-            found = [file for file in found if self._is_settled(file) or _is_begun(file, begun)]
+            known = [file for file in found if self._is_read(file, kept) or _is_begun(file, begun)]
+            found = [file for file in found if file in known or self._is_settled(file)]
         if self._care.trigger is None:
             yield from ((file, None) for file in found)
             return
@@ -146,7 +150,14 @@ class FileSource:
         if mark != file.mark:
             since = now
         self._looks[file.label] = (file.mark, since)
-        return now - since >= self._care.settle
+        left = since + self._care.settle - now
+        self.settling = max(self.settling, left)
+        return left <= 0
+
+    def _is_read(self, file: Found, kept: dict[str, list[Any]]) -> bool:
+        """Say whether a file that is kept was read as it stands there."""
+        known = kept.get(file.label) if self._care.after == "keep" else None
+        return known is not None and file.mark in (known[1:], self._same.get(file.label))
 
     # --- one file ----------------------------------------------------------------------------------------------
 
@@ -154,9 +165,9 @@ class FileSource:
         self, taken: _Taken, begun: dict[str, Any], kept: dict[str, list[Any]], numbers: Numbers
     ) -> Iterator[SourceBatch]:
         file = taken.found
-        known = kept.get(file.label) if self._care.after == "keep" else None
-        if known is not None and file.mark in (known[1:], self._same.get(file.label)):
+        if self._is_read(file, kept):
             return
+        known = kept.get(file.label) if self._care.after == "keep" else None
         with self._inbox.open(file) as stream:
             digest = _digest(stream)
             if known is not None and known[0] == digest:

@@ -66,6 +66,7 @@ CODES: dict[str, str] = {
     "system-name": "ファイル名とシステム名が違います",
     "encoding": "文字コードが UTF-8 ではないか、使えない文字があります",
     "unreadable": "読めません",
+    "settling": "ファイルが書き終わるのを待っています",
     "empty": "空です",
     "secret": "パスワードなどがそのまま書かれています",
     "secret-absent": "秘密の値が見つかりません",

@@ -31,6 +31,7 @@ from hub.stages.steps import Steps
 
 T = TypeVar("T")
 _DRAIN_RETRIES = (0.2, 1.0)  # seconds: a file being written or a table locked for a moment
+_SETTLING = "files are left alone until they have settled: wait longer than {:g} seconds (`--wait`), or use a `trigger`"
 _LOOK = 2.0  # seconds between looks whether a held batch was decided
 
 
@@ -75,9 +76,10 @@ class Reader:
     async def exhaust(self, patience: float) -> None:
         """Read until nothing new is there, or until a fault persists (it stands in the status).
 
-        Raises `Unavailable` when Kafka or the ledger stays away for `patience` seconds.
+        Files that the source leaves alone until they have settled are waited for, `patience` seconds at most. Raises
+        `Unavailable` when Kafka or the ledger stays away for that long.
         """
-        retries = iter(_DRAIN_RETRIES)
+        retries, waited = iter(_DRAIN_RETRIES), 0.0
         while True:
             moved = await self._pass(asyncio.Event(), patience)
             if self.status.fault is not None:
@@ -85,6 +87,12 @@ class Reader:
                 if delay is None:
                     return
                 await asyncio.sleep(delay)
+            elif settling := getattr(self._runner.source, "settling", 0.0):
+                if waited + settling > patience:
+                    await self._fault(Transient(_SETTLING.format(patience), code="settling"))
+                    return
+                waited += settling
+                await asyncio.sleep(settling)
             elif not moved:
                 return
 

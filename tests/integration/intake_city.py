@@ -8,6 +8,7 @@ batch, kills itself with -9: after `publish`, within the transaction (`store`), 
 import asyncio
 import sys
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from hub.adapters import file_source, registry
@@ -28,14 +29,14 @@ CASE = Case(
 )
 
 
-def runner(folder: Path) -> SourceRunner:
-    """Return the source of a system that reports deaths."""
+def runner(folder: Path, **options: Any) -> SourceRunner:
+    """Return the source of a system that reports deaths; `options` are more settings of its files."""
     source = Source(name="main", adapter="csv")
     publication = Publication(source="main", subject="row.宛名番号", cases=(CASE,))
     system = System(system="koseki", sources={"main": source}, publishes=(publication,))
     mapper = Mapper(system, publication, source, Environment(tables={}), "moriguchi")
     place = Site(folder, ZoneInfo("Asia/Tokyo"), "juki", "main")
-    files = registry.open_source("csv", {"path": "in/*.csv", "encoding": "cp932"}, place)
+    files = registry.open_source("csv", {"path": "in/*.csv", "encoding": "cp932", **options}, place)
     return SourceRunner("koseki", "main", files, (mapper,))
 
 
@@ -47,11 +48,11 @@ def write(folder: Path, name: str, rows: list[str]) -> Path:
     return path
 
 
-async def drain(folder: Path, ledger: Ledger, bootstrap: str, topic: str) -> Counts:
+async def drain(folder: Path, ledger: Ledger, bootstrap: str, topic: str, wait: float = 30.0, **options: Any) -> Counts:
     """Read everything that is there."""
     producer = Producer(bootstrap)
     try:
-        return await Intake([runner(folder)], Services(producer, ledger, topic, "moriguchi")).drain()
+        return await Intake([runner(folder, **options)], Services(producer, ledger, topic, "moriguchi")).drain(wait=wait)
     finally:
         await producer.stop()
 

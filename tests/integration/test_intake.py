@@ -5,6 +5,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 from typing import Any
 
 import orjson
@@ -52,6 +53,23 @@ async def events_in(bootstrap: str, topic: str) -> list[dict[str, Any]]:
     finally:
         await consumer.stop()
     return found
+
+
+async def test_a_drain_waits_until_a_file_has_settled(tmp_path, ledger, kafka_bootstrap, topic):
+    write(tmp_path, "A.csv", ["1000001,守口 太郎,2026-11-20"])
+    counts = await drain(tmp_path, ledger, kafka_bootstrap, topic, settle="1s", after="keep")
+    assert counts.tally.events == 1
+    begun = time.monotonic()
+    counts = await drain(tmp_path, ledger, kafka_bootstrap, topic, settle="20s", after="keep")  # nothing new: no wait
+    assert time.monotonic() - begun < 10
+    assert (counts.tally.events, counts.faults) == (0, {})
+
+
+async def test_a_drain_says_what_it_did_not_wait_for(tmp_path, ledger, kafka_bootstrap, topic):
+    write(tmp_path, "A.csv", ["1000001,守口 太郎,2026-11-20"])
+    counts = await drain(tmp_path, ledger, kafka_bootstrap, topic, wait=1.0, settle="20s")
+    assert counts.tally.events == 0
+    assert [error.code for error in counts.faults.values()] == ["settling"]
 
 
 async def test_a_dropped_file_is_in_kafka_its_broken_rows_in_quarantine(tmp_path, ledger, kafka_bootstrap, topic):

@@ -124,6 +124,26 @@ def test_a_file_settles_over_two_looks(tmp_path: Path, clock: Clock) -> None:
     assert read(opened) == ["a.csv"]
 
 
+def test_a_source_says_how_long_it_lets_files_settle(tmp_path: Path, clock: Clock) -> None:
+    opened = source(tmp_path, settle="30s", after="keep")
+    assert (read(opened), opened.settling) == ([], 0)
+    drop(tmp_path, "a.csv")
+    read(opened)
+    clock.now += 10
+    drop(tmp_path, "b.csv")
+    assert (read(opened), opened.settling) == ([], 30)
+    clock.now += 20
+    (batch,) = opened.read(None)
+    assert (batch.batch_id.startswith("a.csv"), opened.settling) == (True, 10)
+    opened = source(tmp_path, settle="30s", after="keep")
+    assert read(opened, batch.position) == []
+    assert opened.settling == 30  # for b.csv alone
+    clock.now += 30
+    (batch,) = opened.read(batch.position)
+    opened = source(tmp_path, settle="30s", after="keep")
+    assert (read(opened, batch.position), opened.settling) == ([], 0)  # both were read as they stand there
+
+
 def test_a_file_that_is_being_read_has_settled(tmp_path: Path, clock: Clock) -> None:
     drop(tmp_path, "a.csv")
     opened = source(tmp_path, settle=1)
