@@ -76,7 +76,8 @@ class FileSourceSettings(PlaceSettings):
         default=0.0,
         ge=0,
         description="A file is read only when two looks, so many seconds apart (`30s`), found it unchanged. For"
-        " writers without a trigger or a temporary name; the looks are those of one process, and `hub drain` waits for them.",
+        " writers without a trigger or a temporary name; the looks are those of one process, and `hub drain` waits for"
+        " them.",
     )
 
     def care(self, gaps: str = "wait") -> Care:
