@@ -52,7 +52,9 @@ async def drain(folder: Path, ledger: Ledger, bootstrap: str, topic: str, wait: 
     """Read everything that is there."""
     producer = Producer(bootstrap)
     try:
-        return await Intake([runner(folder, **options)], Services(producer, ledger, topic, "moriguchi")).drain(wait=wait)
+        return await Intake([runner(folder, **options)], Services(producer, ledger, topic, "moriguchi")).drain(
+            wait=wait
+        )
     finally:
         await producer.stop()
 
