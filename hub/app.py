@@ -716,7 +716,7 @@ class Hub:
         serving = asyncio.create_task(delivery.run(stop)) if delivering else None
         try:
             if dispatching:
-                work.consumer = self._consumer(bus, dispatcher, reader, work.lose)
+                work.consumer = self._consumer(bus, dispatcher, reader, delivery, work.lose)
                 await work.consumer.start()
             yield work
         finally:
@@ -727,7 +727,12 @@ class Hub:
                 await serving
 
     def _consumer(
-        self, bus: Bus, dispatcher: Dispatcher, reader: LogReader, lost: Callable[[HubError], None]
+        self,
+        bus: Bus,
+        dispatcher: Dispatcher,
+        reader: LogReader,
+        delivery: DeliveryStage,
+        lost: Callable[[HubError], None],
     ) -> Consumer:
         from hub.kafka.consumer import Consumer  # noqa: PLC0415
 
@@ -739,7 +744,15 @@ class Hub:
             return await asyncio.to_thread(dispatcher.assign, partitions)
 
         group = f"{self.city.prefix}.dispatch"
-        return Consumer(bus.bootstrap, bus.topic.name, group, handler=handle, positions=positions, on_lost=lost)
+        return Consumer(
+            bus.bootstrap,
+            bus.topic.name,
+            group,
+            handler=handle,
+            positions=positions,
+            on_lost=lost,
+            crowded=lambda: delivery.crowded,
+        )
 
     def _dead(self, bus: Bus) -> Callable[[bytes, bytes], Awaitable[None]]:
         """Return the way dead letters are announced: class and code only."""

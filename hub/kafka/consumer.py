@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 _STOP = 4.0  # seconds a handler has to end when the consumer stops
 _COMMIT_EVERY = 1.0
 GATHER = 0.03  # seconds from one poll to the next, while few records come
+CROWD = 0.1  # and at most, while those who are told are at work
+AGAIN = 0.005  # seconds between looks whether they are
 FEW = 100  # records
 _PATIENCE = (0.1, 0.2, 0.5, 1.0, 2.0)  # seconds between attempts to reach what is away
 _partition = attrgetter("partition")
@@ -70,7 +72,8 @@ class Consumer:
     asked on every assignment and after every fault. `handler(records)` gets one poll's records, of several partitions,
     each partition's in order; when it returns they are done. When it raises Fenced, they are dropped and positions are
     asked again at once; on Unavailable, and loudly on any other error, the same after a wait. `on_lost` is told once
-    when the ledger's position is outside the log; nothing is handed on from then on.
+    when the ledger's position is outside the log; nothing is handed on from then on. While it is `crowded`, few records
+    wait somewhat longer for more.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class Consumer:
         on_assigned: Callable[[list[int]], Awaitable[None]] = _ignore,
         on_revoked: Callable[[list[int]], Awaitable[None]] = _ignore,
         on_lost: Callable[[PositionLost], None] | None = None,
+        crowded: Callable[[], bool] = lambda: False,
         max_records: int = 5000,
         poll_ms: int = 50,
         session_timeout: float = 6.0,
@@ -95,6 +99,7 @@ class Consumer:
         self._on_assigned = on_assigned
         self._on_revoked = on_revoked
         self._on_lost = on_lost
+        self._crowded = crowded
         self._epoch = 0  # grows whenever the partitions or their places change
         self._next: dict[int, int] = {}  # partitions that have been sought, with the offset expected next
         self._placing: asyncio.Task[None] | None = None
@@ -198,12 +203,17 @@ class Consumer:
                     self.state.next = dict(self._next)
                     await self._commit(every=_COMMIT_EVERY)
 
+    def _early(self) -> float:
+        """Return for how many seconds a poll of few records waits for more."""
+        since = time.monotonic() - self._polled
+        return AGAIN if GATHER <= since < CROWD and self._crowded() else GATHER - since
+
     async def _gathered(self, expected: Records) -> Records:
         """Return records with what follows them until it is time for a poll; each partition's in order."""
         epoch, consumer = self._epoch, self._consumer
         found = _by_partition(expected)
         few = min(FEW, self._most)
-        while consumer and 0 < len(expected) < few and (left := self._polled + GATHER - time.monotonic()) > 0:
+        while consumer and 0 < len(expected) < few and (left := self._early()) > 0:
             try:
                 more = await consumer.getmany(timeout_ms=int(left * 1000) + 1, max_records=self._most - len(expected))
             except (KafkaError, ConsumerStoppedError):

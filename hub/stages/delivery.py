@@ -75,6 +75,11 @@ class Delivery:
         """Tell whether there may be work in hand: before the first look at the leases nobody knows."""
         return not self._looked or any(running.worker.busy for running in self._running.values())
 
+    @property
+    def crowded(self) -> bool:
+        """Tell whether most receivers are at work: what comes now would only be in their way."""
+        return sum(running.worker.busy for running in self._running.values()) * 2 > len(self._running)
+
     async def run(self, stop: asyncio.Event) -> None:
         """Own and serve receivers until `stop`; then finish what is under way and give the leases back."""
         # Sinks that hang, one thread each, must leave threads for the ledger: the leases depend on it.

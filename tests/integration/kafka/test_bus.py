@@ -1,11 +1,14 @@
 import asyncio
+import time
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import OutOfOrderSequenceNumber
 
 from hub.errors import BrokerUnavailable, Fenced, LedgerUnavailable, Malformed
+from hub.kafka import consumer as consumer_module
 from hub.kafka import topics
 from hub.kafka.bus import Consumer, PositionLost, Producer, partition_of
 from hub.kafka.producer import Unanswered
@@ -271,15 +274,26 @@ async def one_by_one(producer, topic, records):
         await asyncio.sleep(0.002)
 
 
-async def test_few_records_that_follow_each_other_are_handed_on_together(kafka_bootstrap, topic, producer):
-    ledger, polls = Ledger(), []
+@pytest.mark.parametrize(("crowded", "apart"), [(False, consumer_module.GATHER), (True, consumer_module.CROWD)])
+async def test_few_records_that_follow_each_other_are_handed_on_together(
+    kafka_bootstrap, topic, producer, crowded, apart
+):
+    ledger, polls, at = Ledger(), [], []
 
     async def handle(records):
         polls.append(len(records))
+        at.append(time.monotonic())
         await ledger.handle(records)
 
     ledger.next = dict.fromkeys(range(6), 0)
-    consumer = Consumer(kafka_bootstrap, topic, f"{topic}.g", handler=handle, positions=ledger.positions)
+    consumer = Consumer(
+        kafka_bootstrap,
+        topic,
+        f"{topic}.g",
+        handler=handle,
+        positions=ledger.positions,
+        crowded=lambda: crowded,
+    )
     await consumer.start()
     try:
         await until(lambda: not consumer.state.waiting_since and consumer.state.next)
@@ -290,6 +304,7 @@ async def test_few_records_that_follow_each_other_are_handed_on_together(kafka_b
         await consumer.stop()
     assert sorted(ledger.values) == [value for _, value in numbered(200)]
     assert len(polls) < 150  # each alone would be as many as records
+    assert all(later - one >= apart for one, later in pairwise(at))
 
 
 async def test_nothing_is_lost_or_repeated_when_places_change_while_a_poll_is_gathered(
