@@ -6,8 +6,7 @@ Source of the form: PostgreSQL's manual, "Array Input and Output Syntax" and "by
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,24 +35,6 @@ def arrays(rows: Sequence[Sequence[Value]]) -> list[str]:
 def unnested(types: Iterable[str]) -> str:
     """Return what stands for a table of columns of these types in a statement: `SELECT * FROM …`."""
     return "unnest(" + ", ".join(f"%t::{each}[]" for each in types) + ")"
-
-
-@contextlib.contextmanager
-def together(raw: Any) -> Iterator[None]:
-    """Send statements to PostgreSQL in one go; raises what the first that failed says, not that the rest was left out.
-
-    The driver may say the latter: its pipeline fetches what is left when it has met an error, and meets it again.
-    """
-    from psycopg.errors import PipelineAborted  # noqa: PLC0415 - a city on SQLite does without it
-
-    try:
-        with raw.pipeline():
-            yield
-    except PipelineAborted as aborted:
-        first = aborted.__context__
-        while isinstance(first, PipelineAborted):
-            first = first.__context__
-        raise first or aborted from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection, Dialect, Engine, make_url
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from hub.errors import ConfigurationError, Problem
-from hub.ledger.faults import unavailable
+from hub.ledger.faults import is_of_content, unavailable
 
 LOCKED = 30.0  # seconds a lock is waited for, where nothing else is said
 _SQLITE_PRAGMAS = (
@@ -110,6 +110,8 @@ class Ledger:
         try:
             yield
         except self._faults as error:
+            if is_of_content(error):
+                raise
             raise unavailable(error) from error
         except sa.exc.DBAPIError as error:
             if error.connection_invalidated:

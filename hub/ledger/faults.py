@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from hub.errors import LedgerUnavailable
 
+_LIMIT = "54"  # PostgreSQL's class "Program Limit Exceeded"
+
+
+def is_of_content(error: Exception) -> bool:
+    """Say whether what was to be written is at fault, though the driver counts it among the server's troubles.
+
+    PostgreSQL says so of a text that is too long for an index: waiting would never help.
+    """
+    state = getattr(getattr(error, "orig", error), "sqlstate", None)
+    return state is not None and state.startswith(_LIMIT)
+
 
 def unavailable(error: Exception) -> LedgerUnavailable:
     """Return the hub's error for a database that is away, locked or full."""

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.errors import ConfigurationError, Fenced, Problem
-from hub.ledger.bulk import Insertion, array, arrays, together, unnested
+from hub.ledger.bulk import Insertion, array, arrays, unnested
 from hub.ledger.engine import Ledger
 from hub.ledger.places import OFFSET_BITS, partition_of, stream_of
 from hub.ledger.tables import generation, position
@@ -230,7 +230,7 @@ class EventLog:
                     _has_moved(_move_postgres(raw, batch.positions), batch.positions)
                     _insert_postgres(raw, batch)
                 else:  # all of it goes to the server and back once
-                    with together(raw):
+                    with raw.pipeline():
                         moved = _move_postgres(raw, batch.positions)
                         _insert_few(raw, batch)
                     _has_moved(moved, batch.positions)

@@ -1,11 +1,9 @@
 """Connections to PostgreSQL: which of them are used again, and what a server that went away leaves behind."""
 
 import pytest
-from psycopg.errors import UniqueViolation
 
 from hub.errors import LedgerUnavailable
 from hub.ledger import engine
-from hub.ledger.bulk import together
 from hub.ledger.engine import Ledger
 
 
@@ -65,26 +63,6 @@ def test_a_connection_is_used_again_and_begins_transactions_again(ledger):
         half_written(ledger)
     assert not stands(ledger)
     assert number(ledger) == first
-
-
-@pytest.mark.parametrize("behind", [0, 1, 40])
-def test_of_statements_sent_together_the_first_that_failed_speaks(ledger, behind):
-    with ledger.write() as connection:
-        connection.exec_driver_sql("CREATE TABLE thing (no int PRIMARY KEY)")
-    for _ in range(20):
-        with pytest.raises(UniqueViolation):
-            sent_together(ledger, [1, 2, 1, *range(3, 3 + behind)])
-    sent_together(ledger, [1, 2])
-    with ledger.read() as connection:
-        assert connection.exec_driver_sql("SELECT count(*) FROM thing").scalar_one() == 2
-
-
-def sent_together(ledger, numbers):
-    with ledger.write() as connection:
-        raw = connection.connection.driver_connection
-        with together(raw):
-            for each in numbers:
-                raw.execute("INSERT INTO thing VALUES (%s)", (each,))
 
 
 def test_an_error_in_a_statement_of_its_own_leaves_a_connection_that_begins_transactions(ledger):

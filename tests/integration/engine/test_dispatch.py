@@ -1,5 +1,6 @@
 """Dispatch is exactly once: one poll, one transaction, whatever dies, repeats or is poisonous."""
 
+import random
 import threading
 import time
 
@@ -383,6 +384,18 @@ def test_a_nul_ends_in_quarantine_or_in_the_ledger_and_never_stops_the_rest(town
     event = died("x", "x")
     (event["data"] if field == "effective_on" else event)[field] = "2026-04-01\x00"
     town.dispatch(died(1), event, died(2, "1000002"))
+    assert {"1", "2"} <= set(told(town))
+    assert town.log.positions()[town.generation << 12] == 3
+    kept = len(town.contents()["event"]) + len(town.quarantined())
+    assert kept == 3
+
+
+@pytest.mark.parametrize("field", ["id", "subject", "source", "batchid"])
+def test_what_is_too_long_for_an_index_never_stops_the_rest(town_of, field):
+    town = town_of()
+    chance = random.Random(1)  # noqa: S311
+    long = {**died("x", "x"), field: "".join(chr(chance.randrange(0x4E00, 0x9FA5)) for _ in range(4_000))}
+    town.dispatch(died(1), long, died(2, "1000002"))
     assert {"1", "2"} <= set(told(town))
     assert town.log.positions()[town.generation << 12] == 3
     kept = len(town.contents()["event"]) + len(town.quarantined())
