@@ -222,8 +222,9 @@ class Consumer:
             polled = [record for run in more.values() for record in run]
             if polled and epoch == self._epoch:
                 polled = await self._expected(polled, following)
-            if epoch != self._epoch:  # it may be of the places before or behind: all is read again
-                self._restart(self._epoch, "the partitions changed")
+            if epoch != self._epoch:
+                if more and not self.state.lost:  # it may be of the places before or behind: all is read again
+                    self._restart(self._epoch, "the partitions changed")
                 return []
             expected += polled
             found = _by_partition(expected)

@@ -222,6 +222,7 @@ class EventLog:
             for partition, day in sorted(batch.days.items()):
                 connection.execute(_DAY, {"key": f"{_HOUSEHOLDS}:{partition}", "value": day})
             raw: Any = connection.connection.driver_connection
+            moved = None
             try:
                 if self.ledger.sqlite:
                     _move(raw, batch.positions)
@@ -235,6 +236,8 @@ class EventLog:
                         _insert_few(raw, batch)
                     _has_moved(moved, batch.positions)
             except self.ledger.engine.dialect.dbapi.IntegrityError as error:  # type: ignore[union-attr]
+                if moved is not None and moved.rowcount >= 0:
+                    _has_moved(moved, batch.positions)  # of a partition that is another's all has been written already
                 if not _is_of_dedup(error):
                     raise
                 raise IdTaken(str(error)) from error

@@ -88,10 +88,10 @@ class Reader:
                     return
                 await asyncio.sleep(delay)
             elif settling := getattr(self._runner.source, "settling", 0.0):
-                if waited + settling > patience:
+                waited = settling if moved else waited + settling
+                if waited > patience:
                     await self._fault(Transient(_SETTLING.format(patience), code="settling"))
                     return
-                waited += settling
                 await asyncio.sleep(settling)
             elif not moved:
                 return

@@ -77,6 +77,26 @@ def test_a_zombie_leaves_nothing(town_of):
     assert town.quarantined() == quarantined
 
 
+def test_a_zombie_that_planned_before_the_other_committed_hears_so_at_once(town_of):
+    town = town_of()
+    commits = []
+
+    class Late(EventLog):
+        def commit(self, batch, beside=None):
+            if not commits:
+                town.dispatch()
+            commits.append(batch)
+            super().commit(batch, beside)
+
+    zombie = town.dispatcher(log=Late(town.ledger))
+    town.topic.add(died(1))
+    town.topic.add(died(2))
+    with pytest.raises(Fenced):
+        zombie.handle(town.topic.since({0: 0}))
+    assert len(commits) == 1
+    assert seen(town) == {"1": 1, "2": 1}
+
+
 def test_a_zombie_of_one_partition_keeps_nothing_of_the_others(town_of):
     town = town_of()
     zombie = town.dispatcher([0, 1])
