@@ -50,6 +50,7 @@ def cancel(
     with session.hub() as hub:
         foreman = hub.foreman()
         wanted = _wanted(hub, foreman, batch, system, type_, resident, since, until)
+        _refuse_both(events, wanted)
         plan = foreman.cancel(wanted, events or ())
         return jobs.begin(session, hub, plan, by=by, reason=reason, dry_run=dry_run)
 
@@ -84,9 +85,7 @@ def correct(
     with session.hub() as hub:
         foreman = hub.foreman()
         wanted = _wanted(hub, foreman, batch, system, type_, resident, since, until)
-        some = wanted != type(wanted)()
-        if events and some:
-            raise UsageError("events by id, or filters: not both", mend="leave one of them out")
+        some = _refuse_both(events, wanted)
         if subject is not None and (some or len(events or ()) != 1):
             raise UsageError("--subject is for one event", mend="name the event that is about the wrong person")
         plan = _worded(lambda: _corrections(foreman, wanted, events or [], fields, subject))
@@ -117,6 +116,14 @@ def _wanted(
     )
     filters.refuse_unknown(hub.city, foreman.named(), wanted.source_systems, wanted.types)
     return wanted
+
+
+def _refuse_both(events: list[str] | None, wanted: EventFilter) -> bool:
+    """Say whether there are filters; raises UsageError when there are ids, too."""
+    some = wanted != type(wanted)()
+    if events and some:
+        raise UsageError("events by id, or filters: not both", mend="leave one of them out")
+    return some
 
 
 def _corrections(

@@ -61,6 +61,7 @@ def test_a_job_is_cancelled_once(hub, city, number):
         ("replay", "--status", "lost"),
         ("cancel", "--batch", "b"),
         ("cancel", "--reason", "誤り"),
+        ("cancel", "juki/e1", "--batch", "b", "--reason", "誤り"),
         ("correct", "juki/e1", "--reason", "誤り"),
         ("correct", "juki/e1", "--reason", "誤り", "--data", "{}", "--edit", "x.json", "--subject", "2"),
         ("correct", "--reason", "誤り", "--data", "{}"),
