@@ -161,7 +161,7 @@ def start_of(polls: Sequence[Sequence[int]], warm: int) -> tuple[int, int]:
     return polls[0][0], total
 
 
-DELIVERIES = "SELECT count(*) FROM outcome JOIN event USING (pos) WHERE recorded_at >= :at"
+DELIVERIES = "SELECT count(*) FROM ending JOIN event USING (pos) WHERE recorded_at >= :at"
 
 
 def fan_out(

@@ -71,7 +71,7 @@ def check(plot: Plot, residents: int, broken: Break | None) -> None:
     rows, known = plot.query("SELECT count(*), count(DISTINCT subject) FROM fact")[0]
     if (rows, known) != (residents * SOURCES, residents):
         raise CheckFailed(f"{rows} facts of {known} residents, not {residents * SOURCES} of {residents}")
-    if told := plot.query("SELECT count(*) FROM outcome")[0][0]:
+    if told := plot.query("SELECT count(*) FROM ending")[0][0]:
         raise CheckFailed(f"{told} deliveries came of a load")
 
 

@@ -31,6 +31,9 @@ def run(own: Ground, made: Stream, broken: Break | None, _warming: bool) -> Figu
         file = plot.folder / "out" / f"{system_name(0)}.jsonl"
         file.unlink()
         plot.run(
+            "INSERT INTO outcome(receiver, pos, job, status, at, no, batch) "
+            "SELECT receiver, pos, job, status, at, no, batch FROM ending ON CONFLICT DO NOTHING",
+            "DELETE FROM delivered",
             f"UPDATE outcome SET status = {DEAD_REJECTED}",
             "INSERT INTO attempt(receiver, pos, job, n, at, kind, code, message) "
             "SELECT receiver, pos, job, 1, at, 'rejected', 'bench', 'refused' FROM outcome",

@@ -168,7 +168,7 @@ def _spoil(polls: Sequence[_Poll], how: Break) -> None:
 
 
 def _outcomes(plot: Plot) -> int:
-    return int(plot.query("SELECT count(*) FROM outcome")[0][0])
+    return int(plot.query("SELECT count(*) FROM ending")[0][0])
 
 
 def main() -> int:

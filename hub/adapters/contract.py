@@ -237,6 +237,17 @@ class Delivery:
         return data
 
 
+class Deliveries(Sequence[Delivery]):
+    """Deliveries that are made when somebody looks at one; what is sent of each is there: `bodies`, in order."""
+
+    __slots__ = ()
+
+    @property
+    def bodies(self) -> Sequence[bytes]:
+        """Return what is sent of each."""
+        return [each.body for each in self]
+
+
 @dataclass(slots=True)
 class Batch:
     """Deliveries of one receiver in order; `no` grows per receiver, `date` is `YYYY-MM-DD` in the city's zone."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from hub.adapters.contract import Batch, Delivered, Delivery, Outcome, Site
+from hub.adapters.contract import Batch, Delivered, Deliveries, Delivery, Outcome, Site
 from hub.adapters.files import named, open_locked, sync_folder, write_all
 from hub.adapters.turns import Turns
 from hub.errors import ReceiverStopped
@@ -150,7 +150,8 @@ def lines(deliveries: Sequence[Delivery]) -> bytes:
     """Return one line for every delivery; a body that holds line breaks is written compactly."""
     if not deliveries:
         return b""
-    data = b"\n".join([delivery.body for delivery in deliveries]) + b"\n"
+    made = deliveries.bodies if isinstance(deliveries, Deliveries) else [delivery.body for delivery in deliveries]
+    data = b"\n".join((*made, b""))
     if data.count(b"\n") != len(deliveries):
         data = b"".join([orjson.dumps(delivery.event) + b"\n" for delivery in deliveries])
     return data

@@ -11,7 +11,7 @@ from hub.errors import NotFound, UsageError
 from hub.ledger.commands import parts
 from hub.ledger.engine import Ledger
 from hub.ledger.status import UNANSWERED
-from hub.ledger.tables import outcome, receiver
+from hub.ledger.tables import ending, receiver
 from hub.ledger.views import Views
 
 Delivered = tuple[int, int]
@@ -34,20 +34,20 @@ class Silent:
         """Return what is asked of an outcome."""
         found: list[sa.ColumnElement[bool]] = []
         if self.batch is not None:
-            found.append(outcome.c.batch == self.batch)
+            found.append(ending.c.batch == self.batch)
         if self.upto is not None:
-            found.append(outcome.c.batch <= self.upto)
+            found.append(ending.c.batch <= self.upto)
         if self.before is not None:
-            found.append(outcome.c.at < self.before)
+            found.append(ending.c.at < self.before)
         return found
 
 
 def unanswered(ledger: Ledger, number: int, about: Silent) -> list[Delivered]:
     """Return what a receiver has been delivered and has not answered for, in event order."""
     query = (
-        sa.select(outcome.c.pos, outcome.c.job)
-        .where(outcome.c.receiver == number, outcome.c.status.in_(UNANSWERED), *about.conditions)
-        .order_by(outcome.c.pos, outcome.c.job)
+        sa.select(ending.c.pos, ending.c.job)
+        .where(ending.c.receiver == number, ending.c.status.in_(UNANSWERED), *about.conditions)
+        .order_by(ending.c.pos, ending.c.job)
     )
     with ledger.read() as connection:
         return [(row.pos, row.job) for row in connection.execute(query)]
@@ -58,15 +58,15 @@ def last_batch(ledger: Ledger, number: int, named: Collection[Delivered]) -> int
     found: list[int] = []
     with ledger.read() as connection:
         for part in parts(sorted(named)):
-            mine = sa.tuple_(outcome.c.pos, outcome.c.job).in_(part)
-            query = sa.select(sa.func.max(outcome.c.batch)).where(outcome.c.receiver == number, mine)
+            mine = sa.tuple_(ending.c.pos, ending.c.job).in_(part)
+            query = sa.select(sa.func.max(ending.c.batch)).where(ending.c.receiver == number, mine)
             found += [last for last in connection.execute(query).scalars() if last is not None]
     return max(found, default=None)
 
 
 def awaited(ledger: Ledger, number: int, before: int) -> bool:
     """Tell whether a receiver owes an answer to what was delivered before a moment (milliseconds)."""
-    late = sa.exists().where(outcome.c.receiver == number, outcome.c.status.in_(UNANSWERED), outcome.c.at < before)
+    late = sa.exists().where(ending.c.receiver == number, ending.c.status.in_(UNANSWERED), ending.c.at < before)
     with ledger.read() as connection:
         return bool(connection.execute(sa.select(late)).scalar_one())
 
@@ -76,8 +76,8 @@ def by_no(ledger: Ledger, number: int, wanted: Collection[int]) -> dict[int, Del
     found: dict[int, Delivered] = {}
     with ledger.read() as connection:
         for part in parts(sorted(no for no in wanted if no > 0)):
-            query = sa.select(outcome.c.no, outcome.c.pos, outcome.c.job)
-            for row in connection.execute(query.where(outcome.c.receiver == number, outcome.c.no.in_(part))):
+            query = sa.select(ending.c.no, ending.c.pos, ending.c.job)
+            for row in connection.execute(query.where(ending.c.receiver == number, ending.c.no.in_(part))):
                 found[row.no] = (row.pos, row.job)
     return found
 
@@ -96,8 +96,8 @@ def by_key(ledger: Ledger, number: int, wanted: Collection[str]) -> dict[str, De
             one = Views(ledger).find(event), int(last)
         except (NotFound, UsageError):
             continue
-        mine = (outcome.c.receiver == number, outcome.c.pos == one[0], outcome.c.job == one[1])
+        mine = (ending.c.receiver == number, ending.c.pos == one[0], ending.c.job == one[1])
         with ledger.read() as connection:
-            if connection.execute(sa.select(outcome.c.no).where(*mine)).first() is not None:
+            if connection.execute(sa.select(ending.c.no).where(*mine)).first() is not None:
                 found[key] = one
     return found

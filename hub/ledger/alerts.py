@@ -18,7 +18,7 @@ from hub.ledger.deadletters import DEAD, public_code
 from hub.ledger.engine import Ledger
 from hub.ledger.places import OFFSET_BITS
 from hub.ledger.status import ARRIVED, WARNED
-from hub.ledger.tables import alert, attempt, notice, outcome, position, receiver
+from hub.ledger.tables import alert, attempt, delivered, notice, outcome, position, receiver
 
 CLAIM = 120_000  # milliseconds a sender has before its message is another's
 AT_ONCE = 2_000  # dead letters taken note of in one transaction
@@ -219,6 +219,9 @@ def _delivers(connection: Connection, row: RowMapping) -> bool:
         first, end = stream << OFFSET_BITS, (stream + 1) << OFFSET_BITS
         later = sa.and_(outcome.c.pos > cursor.get(stream, first - 1), outcome.c.pos < end)
         if connection.execute(sa.select(sa.literal(1)).where(well, later).limit(1)).first():
+            return True
+        together = (delivered.c.receiver == number, delivered.c.last > cursor.get(stream, first - 1))
+        if connection.execute(sa.select(sa.literal(1)).where(*together, delivered.c.last < end).limit(1)).first():
             return True
     again = sa.and_(outcome.c.receiver == attempt.c.receiver, outcome.c.pos == attempt.c.pos)
     query = (

@@ -45,6 +45,11 @@ class Insertion:
     types: Sequence[str]
     after: str = ""
 
+    @property
+    def names(self) -> list[str]:
+        """Return the columns' names."""
+        return self.into.partition("(")[2].rstrip(")").split(", ")
+
     def run(self, raw: Any, rows: Sequence[Sequence[Value]], *, sqlite: bool) -> None:
         """Insert rows over the driver's own connection or cursor."""
         if not rows:

@@ -14,10 +14,11 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from hub.ledger import delivered
 from hub.ledger.engine import Ledger
 from hub.ledger.log import select_in
-from hub.ledger.status import ARRIVED, REASONS, UNREACHED, delivery_code
-from hub.ledger.tables import command, event, job, outcome, pending, receiver, relation
+from hub.ledger.status import ARRIVED, DELIVERED, REASONS, UNREACHED, delivery_code
+from hub.ledger.tables import command, ending, event, job, outcome, pending, receiver, relation
 
 T = TypeVar("T")
 STEERING = ("pause", "resume", "cancel")  # carried out whatever the job's status
@@ -101,6 +102,8 @@ def known(ledger: Ledger, receiver: int, positions: Collection[int], *, judged: 
             return select_in(connection, ledger.sqlite, query, wanted)
 
         found.subjects = dict(ask("SELECT pos, subject FROM event WHERE pos"))
+        for (_, pos), at in delivered.holding(connection, [receiver], wanted).items():
+            found.ended[pos, 0] = DELIVERED, at.no
         for pos, number, status, no in ask(f"SELECT pos, job, status, no FROM outcome {mine} AND pos"):
             found.ended[pos, number] = status, no
         for pos, number, n in ask(f"SELECT pos, job, n FROM attempt {mine} AND kind <> '{UNREACHED}' AND pos"):
@@ -116,47 +119,44 @@ def overtaken(connection: Connection, receiver: int, positions: Sequence[int]) -
     That is a later event of the same type and resident, or one that cancels or corrects it; of a correction, the same
     goes for the event it is about.
     """
-    found: set[int] = set()
-    for query in _overtaking(receiver, positions):
-        found.update(int(row[0]) for row in connection.execute(query).all())
-    return found
+    pairs = {(row[0], row[1]) for query in _overtaking(positions) for row in connection.execute(query)}
+    taken = _arrived(connection, receiver, {other for _, other in pairs})
+    return {one for one, other in pairs if other in taken}
 
 
-def _overtaking(receiver: int, positions: Sequence[int]) -> Iterable[sa.Select[Any]]:
+def _arrived(connection: Connection, receiver: int, positions: Collection[int]) -> set[int]:
+    """Return the events that a receiver was told of."""
+    query = f"SELECT pos FROM outcome WHERE receiver = {int(receiver)} AND status IN {ARRIVED} AND pos"
+    rows = select_in(connection, connection.dialect.name == "sqlite", query, list(positions))
+    together = delivered.holding(connection, [receiver], positions)
+    return {row[0] for row in rows} | {pos for _, pos in together}
+
+
+def _overtaking(positions: Sequence[int]) -> Iterable[sa.Select[Any]]:
+    """Yield the questions for pairs of events: one of these, and another that may have overtaken it."""
     one, other = event.alias("one"), event.alias("other")
-    told = sa.and_(outcome.c.receiver == receiver, outcome.c.pos == other.c.pos, outcome.c.status.in_(ARRIVED))
     later = sa.and_(other.c.subject == one.c.subject, other.c.pos > one.c.pos)
     yield (
-        sa.select(one.c.pos)
+        sa.select(one.c.pos, other.c.pos)
         .join(other, sa.and_(later, other.c.type == one.c.type))
-        .join(outcome, told)
         .where(one.c.pos.in_(positions), ~_amends(one.c.pos))
     )
     yield (
-        sa.select(relation.c.target)
+        sa.select(relation.c.target, other.c.pos)
         .join(other, other.c.pos == relation.c.pos)
-        .join(outcome, told)
         .where(relation.c.target.in_(positions), relation.c.kind.in_(_AMENDING))
     )
     about, first = relation.alias("about"), event.alias("first")
     amending = (
-        sa.select(one.c.pos)
+        sa.select(one.c.pos, other.c.pos)
+        .select_from(one)
         .join(about, sa.and_(about.c.pos == one.c.pos, about.c.kind.in_(_AMENDING)))
         .join(first, first.c.pos == about.c.target)
     )
-    yield (
-        amending.join(other, sa.and_(later, other.c.type == first.c.type))
-        .join(outcome, told)
-        .where(one.c.pos.in_(positions))
-    )
+    yield amending.join(other, sa.and_(later, other.c.type == first.c.type)).where(one.c.pos.in_(positions))
     again = relation.alias("again")
     since = sa.and_(again.c.target == about.c.target, again.c.pos > one.c.pos, again.c.kind.in_(_AMENDING))
-    yield (
-        amending.join(again, since)
-        .join(other, other.c.pos == again.c.pos)
-        .join(outcome, told)
-        .where(one.c.pos.in_(positions))
-    )
+    yield (amending.join(again, since).join(other, other.c.pos == again.c.pos).where(one.c.pos.in_(positions)))
 
 
 def _amends(pos: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
@@ -181,7 +181,9 @@ def arrived_since(
     )
     found: list[tuple[int, int, bytes | None]] = []
     with ledger.read() as connection:
-        for part in parts([(row[0], row[1]) for row in connection.execute(query)]):
+        jobs = dict.fromkeys(delivered.since(connection, receiver, since, after=after, limit=limit), 0)
+        jobs.update((row[0], row[1]) for row in connection.execute(query))
+        for part in parts(sorted(jobs.items())[:limit]):
             instead = payloads(connection, [pos for pos, _ in part])
             found += [(pos, job, instead.get((receiver, pos, job))) for pos, job in part]
     return found
@@ -189,8 +191,8 @@ def arrived_since(
 
 def count_arrived_since(ledger: Ledger, receiver: int, since: int) -> int:
     """Return how many events a receiver was told of since a moment (milliseconds)."""
-    query = sa.select(sa.func.count(outcome.c.pos.distinct())).where(
-        outcome.c.receiver == receiver, outcome.c.at >= since, outcome.c.status.in_(ARRIVED)
+    query = sa.select(sa.func.count(ending.c.pos.distinct())).where(
+        ending.c.receiver == receiver, ending.c.at >= since, ending.c.status.in_(ARRIVED)
     )
     with ledger.read() as connection:
         return int(connection.execute(query).scalar_one())
@@ -249,6 +251,7 @@ def heard(ledger: Ledger, receivers: Collection[int], positions: Sequence[int]) 
     with ledger.read() as connection:
         for number in sorted(receivers):
             ended = f"SELECT pos FROM outcome WHERE receiver = {number} AND status NOT IN {_SUPPRESSED} AND pos"
+            found |= delivered.holding(connection, [number], positions).keys()
             waits = f"SELECT pos FROM pending WHERE receiver = {number} AND pos"
             for query in (ended, waits):
                 rows = select_in(connection, ledger.sqlite, query, list(positions))

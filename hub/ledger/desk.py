@@ -16,16 +16,19 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hub.ledger import bulk
+from hub.ledger import bulk, delivered
 from hub.ledger.bulk import Insertion
+from hub.ledger.delivered import Stretch, stretches, unfold
 from hub.ledger.engine import Ledger, storable
 from hub.ledger.log import EventLog, Logged, select_in
 from hub.ledger.places import OFFSET_BITS
+from hub.ledger.revision import OLDEST
 from hub.ledger.states import answers_over
 from hub.ledger.status import ANSWERS, BREAKER, CONFIRMED, EARLIER_WAITING, REPLACEABLE, UNANSWERED, WARNING
-from hub.ledger.tables import outcome, position, receiver
+from hub.ledger.tables import meta, outcome, position, receiver
 
 K = TypeVar("K")
+Member = tuple[int, int, int, bool]
 LEASE = 10_000  # milliseconds
 _FOLLOWING = frozenset({EARLIER_WAITING, BREAKER})
 
@@ -76,6 +79,7 @@ class Finished:
 
     `first` says that none of them can have ended before: they came from the log and never waited.
     `answer`: the system, or a person for it, says this of what was delivered; nothing else may replace that.
+    `together`: they are in order and numbered without a gap, and a row may stand for many (`hub.ledger.delivered`).
     """
 
     status: int
@@ -86,6 +90,7 @@ class Finished:
     numbers: Sequence[int]
     first: bool = False
     answer: bool = False
+    together: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +110,15 @@ class Noted:
 class Intent:
     """A batch handed to the sink whose outcome is not recorded yet: `members` are `(pos, job, no, cut)`.
 
-    `date` is the batch's own, so that it can be rebuilt on another day.
+    Of a batch that came straight from the log they are recorded as `stretches`. `date` is the batch's own, so that it
+    can be rebuilt on another day.
     """
 
     batch: int
     token: dict[str, Any] | None
-    members: Sequence[tuple[int, int, int, bool]]
+    members: Sequence[Member] = ()
     date: str = ""
+    stretches: Sequence[Stretch] = ()
 
 
 @dataclass(slots=True)
@@ -154,6 +161,7 @@ class Desk:
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
+        self.folds = False  # whether a row may stand for many deliveries: no older program is at work
 
     # --- receivers and leases ----------------------------------------------------------------------------------
 
@@ -194,6 +202,9 @@ class Desk:
         clock = self.ledger.clock
         numbers = ",".join(str(int(no)) for no in wanted)
         with self.ledger.write() as connection:
+            if not self.folds:
+                oldest = connection.execute(sa.select(meta.c.value).where(meta.c.key == OLDEST)).scalar()
+                self.folds = oldest is not None and oldest >= delivered.SINCE
             if not self.ledger.sqlite:  # in the order of settlements, which would otherwise meet in a deadlock
                 connection.exec_driver_sql(f"SELECT no FROM receiver WHERE no IN ({numbers}) ORDER BY no FOR UPDATE")
             connection.exec_driver_sql(
@@ -317,12 +328,22 @@ def _cursor_text(cursor: dict[int, int]) -> str:
     return orjson.dumps(cursor, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
+def members_of(recorded: bytes) -> list[Member]:
+    """Return the members of a recorded intent; a newer hub may say more of each."""
+    found: list[Member] = []
+    for first, second, third, *more in orjson.loads(bytes(recorded)):
+        if isinstance(third, list):
+            found += [(first + offset, 0, second + place, False) for place, offset in enumerate(third)]
+        else:
+            found.append((first, second, third, more[0]))
+    return found
+
+
 def _lease(row: Any) -> Lease:
     intent = None
     if row.intent_batch is not None:
         kept = orjson.loads(bytes(row.intent_token))
-        members = [each[:4] for each in orjson.loads(bytes(row.intent_members))]  # a newer hub may say more
-        intent = Intent(row.intent_batch, kept["token"], members, kept["date"])
+        intent = Intent(row.intent_batch, kept["token"], members_of(row.intent_members), kept["date"])
     cursor = {int(stream): pos for stream, pos in orjson.loads(row.cursor).items()}
     return Lease(row.no, row.key, row.epoch, cursor, row.next_no, row.next_batch, intent, row.state)
 
@@ -365,6 +386,16 @@ _AT_ONCE = (
     f"{_GIVEN}, moved AS ({_HEADS}), told AS (INSERT INTO {_OUTCOMES.into} "
     f"SELECT t.* FROM {bulk.unnested(_OUTCOMES.types)} AS t(receiver, pos, job, status, at, batch, no) "
     "JOIN moved ON moved.no = t.receiver) SELECT no FROM moved"
+)
+_TOGETHER = Insertion(
+    "delivered(receiver, first, last, no, batch, at, members)",
+    ("int", "bigint", "bigint", "bigint", "bigint", "bigint", "text"),
+)
+# Rows of a receiver do not overlap: one that would meet another is not written, which is seen by the count.
+_APART = (
+    "WHERE NOT EXISTS (SELECT 1 FROM delivered AS d "
+    f"WHERE d.receiver = t.receiver AND d.first <= t.last AND d.last >= t.first "
+    f"AND d.last < ((t.last >> {OFFSET_BITS}) + 1) << {OFFSET_BITS})"
 )
 _PENDING = Insertion(
     "pending(receiver, pos, job, subject, status, detail, since, due, attempts, no, payload, put_by)",
@@ -437,6 +468,18 @@ class _Writer:
     def finished(self, number: int, done: Finished) -> None:
         raise NotImplementedError
 
+    def together(self, settlements: Sequence[Settlement]) -> None:
+        """Write what was delivered together, a row for each stretch. Raises RuntimeError where one was there before."""
+        rows = _together(settlements)
+        if not rows:
+            return
+        count = self.apart(rows)
+        if count != len(rows):
+            raise RuntimeError(f"{len(rows) - count} of {len(rows)} stretches of deliveries had been delivered before")
+
+    def apart(self, rows: Sequence[tuple[int | str, ...]]) -> int:
+        raise NotImplementedError
+
     def ended(self, number: int, holds: Sequence[Hold]) -> int:
         raise NotImplementedError
 
@@ -446,9 +489,11 @@ class _Writer:
 
     def all_rows(self, settlements: Sequence[Settlement]) -> None:
         """Write what became of deliveries."""
+        self.together(settlements)
         for one in settlements:
             for done in one.finished:
-                self.finished(one.receiver, done)
+                if not done.together:
+                    self.finished(one.receiver, done)
             self.rows(one)
 
     def _head(self, one: Settlement) -> bool:
@@ -503,7 +548,14 @@ class _SqliteWriter(_Writer):
     def each(self, what: _Each, values: Sequence[Any], numbers: Sequence[int]) -> None:
         self.raw.executemany(what.text + " = ?", [(*values, number) for number in numbers])
 
+    def apart(self, rows: Sequence[tuple[int | str, ...]]) -> int:
+        each = ", ".join(f"value ->> {at} AS {name}" for at, name in enumerate(_TOGETHER.names))
+        query = f"INSERT INTO {_TOGETHER.into} SELECT * FROM (SELECT {each} FROM json_each(?)) AS t {_APART}"
+        return int(self.raw.execute(query, (orjson.dumps(rows).decode(),)).rowcount)
+
     def finished(self, number: int, done: Finished) -> None:
+        if done.answer:
+            unfold(self.raw, number, list(done.positions), sqlite=True)
         pairs = orjson.dumps(list(zip(done.positions, done.numbers, strict=True))).decode()
         cursor = self.raw.execute(
             "INSERT INTO outcome(receiver, pos, job, status, at, batch, no) "
@@ -536,6 +588,7 @@ class _PostgresWriter(_Writer):
         if _many(settlements):
             super().all_rows(settlements)
             return
+        self.together(settlements)
         _OUTCOMES.run(self.raw, _endings(settlements), sqlite=False)
         for one in settlements:
             for done in one.finished:
@@ -549,7 +602,14 @@ class _PostgresWriter(_Writer):
     def each(self, what: _Each, values: Sequence[Any], numbers: Sequence[int]) -> None:
         self.run(f"{what.text} = ANY(%t::{what.type}[])", (*values, bulk.array(numbers)))
 
+    def apart(self, rows: Sequence[tuple[int | str, ...]]) -> int:
+        given = f"{bulk.unnested(_TOGETHER.types)} AS t({', '.join(_TOGETHER.names)})"
+        query = f"INSERT INTO {_TOGETHER.into} SELECT t.* FROM {given} {_APART}"
+        return int(self.raw.execute(query, bulk.arrays(rows)).rowcount)
+
     def finished(self, number: int, done: Finished) -> None:
+        if done.answer:
+            unfold(self.raw, number, list(done.positions), sqlite=False)
         cursor = self.raw.execute(
             "INSERT INTO outcome(receiver, pos, job, status, at, batch, no) "
             "SELECT %b, pos, %b, %b, %b, %b, no FROM unnest(%t::bigint[], %t::bigint[]) AS t(pos, no)" + _over(done),
@@ -586,14 +646,26 @@ def _endings(settlements: Sequence[Settlement]) -> list[tuple[int, ...]]:
         (one.receiver, pos, done.job, done.status, done.at, done.batch, no)
         for one in settlements
         for done in one.finished
-        if done.first
+        if done.first and not done.together
         for pos, no in zip(done.positions, done.numbers, strict=True)
+    ]
+
+
+def _together(settlements: Sequence[Settlement]) -> list[tuple[int | str, ...]]:
+    """Return the rows of what was delivered together."""
+    return [
+        (one.receiver, each.first, each.last, each.no, done.batch, done.at, orjson.dumps(each.offsets).decode())
+        for one in settlements
+        for done in one.finished
+        if done.together
+        for each in stretches(done.positions, done.numbers[0])
     ]
 
 
 def _many(settlements: Sequence[Settlement]) -> bool:
     """Say whether more ended at once than goes well in one statement."""
-    return sum(len(done.positions) for one in settlements for done in one.finished if done.first) > FEW
+    each = (done for one in settlements for done in one.finished if done.first and not done.together)
+    return sum(len(done.positions) for done in each) > FEW
 
 
 def _are_plain(settlements: Sequence[Settlement]) -> bool:
@@ -604,7 +676,7 @@ def _are_plain(settlements: Sequence[Settlement]) -> bool:
 
 def _is_plain(one: Settlement) -> bool:
     rest = (one.holds, one.released, one.failures, one.obeyed, one.noted, one.pause)
-    return not any(rest) and all(done.first for done in one.finished)
+    return not any(rest) and all(done.first and not done.together for done in one.finished)
 
 
 def _grouped(pairs: Iterable[tuple[K, int]]) -> Iterable[tuple[K, list[int]]]:
@@ -619,7 +691,8 @@ def _intent(one: Settlement) -> list[Any]:
     if not isinstance(one.intent, Intent):
         return [None, None, None]
     token = orjson.dumps({"token": one.intent.token, "date": one.intent.date})
-    return [one.intent.batch, token, orjson.dumps(one.intent.members)]
+    members = [*one.intent.members, *((each.first, each.no, each.offsets) for each in one.intent.stretches)]
+    return [one.intent.batch, token, orjson.dumps(members)]
 
 
 def _over(done: Finished) -> str:

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-HEAD: Final = "0005"  # the newest revision under migrations/; a test holds it to that
-NEEDS: Final = "0005"  # the oldest ledger this program works with: what the newest `pre` step makes
+HEAD: Final = "0007"  # the newest revision under migrations/; a test holds it to that
+NEEDS: Final = "0006"  # the oldest ledger this program works with: what the newest `pre` step makes
 OLDEST: Final = "oldest-program"  # the key in `meta` of the oldest program's HEAD
 
 State = Literal["empty", "current", "pre-open", "post-open", "ahead", "too-new"]

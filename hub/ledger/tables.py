@@ -5,8 +5,9 @@ is the primary key and the order of events within a partition; `pos >> 40` is th
 interned in `name`, receivers in `receiver`. A delivery is `(receiver, pos, job)`: job 0 is the first sending, any other
 a replay job.
 
-A delivery without a row in `outcome` or `pending` is *planned*: its event's `plan` names it and its receiver's cursor
-has not passed it. `outcome` is append-only; `pending` holds only what is neither finished nor merely next.
+A delivery without a row in `outcome` or `pending`, that no row of `delivered` names, is *planned*: its event's `plan`
+names it and its receiver's cursor has not passed it. `outcome` is append-only; `pending` holds only what is neither
+finished nor merely next.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    column,
     text,
 )
+from sqlalchemy import table as view
 
 from hub.ledger.status import DEATHS, WARNED
 
@@ -186,7 +189,7 @@ receiver = Table(
     Column("next_batch", BigInteger, nullable=False),
     Column("intent_batch", BigInteger),  # a batch handed to the sink whose outcome is not recorded yet
     Column("intent_token", LargeBinary),  # JSON {token, date}; the token is a prepared sink's, null: `sending`
-    Column("intent_members", LargeBinary),  # JSON [[pos, job, no, cut], …]
+    Column("intent_members", LargeBinary),  # JSON [[pos, job, no, cut] or [first, no, offsets], …]
     Column("state", Text, nullable=False),  # JSON: why it stands still, for people
 )
 
@@ -202,6 +205,21 @@ outcome = Table(
     Column("batch", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
+
+# What a batch brought to a receiver straight from the log, of one stream: see `hub.ledger.delivered`.
+delivered = Table(
+    "delivered",
+    metadata,
+    Column("receiver", Integer, primary_key=True, autoincrement=False),
+    Column("last", BigInteger, primary_key=True, autoincrement=False),  # position
+    Column("first", BigInteger, nullable=False),
+    Column("no", BigInteger, nullable=False),  # of the first; the others' follow
+    Column("batch", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("members", Text, nullable=False),  # JSON: each one's distance from the first
+)
+
+ending = view("ending", *(column(each.name) for each in outcome.columns))  # every delivery that has ended
 
 pending = Table(
     "pending",

@@ -7,9 +7,9 @@ autovacuum comes once a minute; a first load, or a job for every resident, is ov
 from __future__ import annotations
 
 from hub.ledger.engine import Ledger
-from hub.ledger.tables import attempt, command, dedup, event, fact, outcome, pending, standing
+from hub.ledger.tables import attempt, command, dedup, delivered, event, fact, outcome, pending, standing
 
-GROWING = (event, dedup, fact, standing, outcome, pending, attempt, command)
+GROWING = (event, dedup, fact, standing, outcome, delivered, pending, attempt, command)
 LEAST = 10_000  # changed rows: of what is smaller nothing is slow
 # By changes that were committed: a look during a long insert sees few rows, and would else be believed after it.
 _GROWN = """

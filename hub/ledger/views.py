@@ -12,11 +12,11 @@ from sqlalchemy.engine import Connection
 
 from hub.errors import AmbiguousId, NotFound
 from hub.events.wire import system_of
-from hub.ledger import glance
+from hub.ledger import delivered, glance
 from hub.ledger.commands import parts, payloads
-from hub.ledger.desk import Hold, hold_of
+from hub.ledger.desk import Hold, hold_of, members_of
 from hub.ledger.engine import Ledger
-from hub.ledger.status import DEATHS, EARLIER_WAITING, UNANSWERED
+from hub.ledger.status import DEATHS, DELIVERED, EARLIER_WAITING, UNANSWERED
 from hub.ledger.tables import attempt, dedup, event, fact, generation, name, outcome, pending, receiver, relation
 
 EventRow = Any
@@ -194,11 +194,13 @@ class Views:
             intents = connection.execute(
                 sa.select(receiver.c.no, receiver.c.intent_members).where(receiver.c.intent_members.is_not(None))
             )
-            sending = {(no, member[0], member[1]) for no, members in intents for member in orjson.loads(bytes(members))}
+            sending = {(no, pos, job) for no, members in intents for pos, job, *_ in members_of(members)}
             for part in _parts(wanted):
                 receivers = connection.execute(sa.select(receiver.c.no)).scalars().all()
                 for row in connection.execute(_of(pending, receivers, part)):
                     holds[row.receiver, row.pos, row.job] = hold_of(row)
+                for (number, pos), at in delivered.holding(connection, receivers, part).items():
+                    ended[number, pos, 0] = Ended(DELIVERED, at.at, at.no, at.batch)
                 for row in connection.execute(_of(outcome, receivers, part)):
                     ended[row.receiver, row.pos, row.job] = Ended(row.status, row.at, row.no, row.batch)
                 for row in connection.execute(_of(attempt, receivers, part).order_by(attempt.c.n, attempt.c.at)):

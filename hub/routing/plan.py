@@ -24,7 +24,7 @@ from hub.routing.projection import sent
 from hub.routing.values import find
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from hub.routing.rules import Rule, RuleSet
     from hub.routing.values import Path
@@ -105,8 +105,10 @@ class Router:
         kind = self._kinds.get(type_)
         return kind is not None and "after" in kind.roots
 
-    def plan(self, view: View, facts: Mapping[str, Any], after: Mapping[str, Any] | None) -> list[Planned]:
+    def plan(self, view: View, facts: Mapping[str, Any], after: Mapping[str, Any] | None) -> Sequence[Planned]:
         """Return one planned delivery per receiver: of the rules that speak for the event, the first in file order.
+
+        A tuple is one that many events have in common, and the same object each time.
 
         `facts` are the subject's just before the event, `after` the same with it applied. A rule that is disabled never
         stands before one that is not; alone, it leaves a delivery that is `suppressed`. Of somebody nobody has
@@ -136,7 +138,7 @@ class Router:
         self, view: View, facts: Mapping[str, Any], after: Mapping[str, Any] | None, lang: str = "ja"
     ) -> Explanation:
         """Say who is told and why, and of every other system why not, in Japanese (`ja`) or English (`en`)."""
-        case = Case(view, sources_of(view, facts, after), day_of(view), self.plan(view, facts, after))
+        case = Case(view, sources_of(view, facts, after), day_of(view), list(self.plan(view, facts, after)))
         return explain(self, case, lang)
 
 
@@ -338,7 +340,7 @@ class _Kind:
 
     def plan(
         self, view: View, facts: Mapping[str, Any], after: Mapping[str, Any] | None, *, unidentified: bool = False
-    ) -> list[Planned]:
+    ) -> Sequence[Planned]:
         """Return the planned deliveries of one event of this type."""
         sources: dict[str, Any] = (
             sources_of(view, facts, after)
@@ -350,7 +352,7 @@ class _Kind:
         spoken = tuple(claims)
         settled = self._settled.get(spoken) if not unidentified else None
         if settled is not None:
-            return list(settled)
+            return settled
         planned: dict[int, Planned] = {}
         for claim in self._in_order(claims):
             if not unidentified or claim.rule in self._for_anybody:
@@ -358,7 +360,7 @@ class _Kind:
         if unidentified:
             return list(planned.values())
         if self._ready.issuperset(map(id, planned.values())) and len(self._settled) < COMBINATIONS:
-            self._settled[spoken] = tuple(planned.values())
+            return self._settled.setdefault(spoken, tuple(planned.values()))
         return list(planned.values())
 
     @property

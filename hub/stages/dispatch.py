@@ -250,10 +250,10 @@ class Dispatcher:
         wire, status, rules = new.wire, planned.status, planned.rules or self._rules
         poll.counts.planned += len(planned.items)
         poll.counts.unmatched += status == UNMATCHED
-        number = self._types.number(new.type)
+        plan, number = rules.plan(planned.items), self._types.number(new.type)
         row = (new.pos, wire.id, new.source, number, wire.subject, poll.at, status, rules.no, wire.batchid)
-        poll.batch.events.append((*row, rules.pack(planned.items), new.body))
-        self._chunk(poll, new.pos >> 40).add(Entry(new.pos, wire, rules), planned.items, len(new.body))
+        poll.batch.events.append((*row, plan.packed, new.body))
+        self._chunk(poll, new.pos >> 40).add(Entry(new.pos, wire, rules), plan, len(new.body))
 
     @staticmethod
     def _partition(pos: int) -> int:

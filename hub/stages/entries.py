@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +22,7 @@ KEY_LIMIT = 200
 DIGEST = 32  # characters of an event in the key of one whose id is too long
 VITAL = frozenset({"resident.died", "event.cancelled"})
 _NEW = b'","action":"new","data":'
-PACKED = 10_000  # packed plans remembered
+PLANS = 10_000  # plans remembered that events have in common
 FIELDS = 8  # of a packed item; a newer hub may append more, which an older one passes over
 
 
@@ -57,21 +57,42 @@ class ActiveRules:
         self.longest = max((len(end) for end, _ in self.ends), default=0)
         self._cuts: dict[tuple[int, Permission | None], Cut] = {}
         self._alike = {id(one): Item.of(one) for one in self.router.ready if not is_dated(ruleset, one)}
-        self._shared = frozenset(self._alike.values())
-        self._packed: dict[tuple[Item, ...], bytes] = {}
+        self.shapes = tuple(projection.key for projection in self.projections)
+        self._common: dict[int, tuple[object, Sequence[Item] | None]] = {}  # by the router's own tuples
+        self._plans: dict[int, Plan] = {}  # by their items
+        self._stored: dict[bytes, Plan] = {}
 
     def alike(self, one: Planned) -> Item | None:
         """Return the item that all events share for a planned delivery, if nothing of the event is in it."""
         return self._alike.get(id(one))  # of the router's own objects, which live as long as this
 
-    def pack(self, items: Sequence[Item]) -> bytes:
-        """Return a plan as stored; the plans that events have in common are packed once."""
-        key = tuple(items)
-        found = self._packed.get(key)
+    def common(self, planned: Sequence[Planned]) -> Sequence[Item] | None:
+        """Return the items of what the router plans alike for many events (a tuple, always the same), if of no event.
+
+        They are not to be changed.
+        """
+        if type(planned) is not tuple:
+            return None
+        found = self._common.get(id(planned))
         if found is None:
-            found = pack_plan(items)
-            if self._shared.issuperset(key) and len(self._packed) < PACKED:
-                self._packed[key] = found
+            alike = [self.alike(one) for one in planned]
+            items = tuple([item for item in alike if item is not None])
+            found = self._common[id(planned)] = planned, items if len(items) == len(planned) else None
+            self._plans[id(items)] = Plan.of(items, self)
+        return found[1]
+
+    def plan(self, items: Sequence[Item]) -> Plan:
+        """Return items as a plan; those of `common` are one."""
+        found = self._plans.get(id(items))
+        return found if found is not None and found.items is items else Plan.of(items, self)
+
+    def stored(self, packed: bytes) -> Plan:
+        """Return a stored plan; those without anything of their events are read once."""
+        found = self._stored.get(packed)
+        if found is None:
+            found = Plan(unpack_plan(packed), packed, self.numbers)
+            if found.is_plain and len(self._stored) < PLANS:
+                self._stored[packed] = found
         return found
 
     def cut(self, rule: int, *, then: bool = False) -> Cut:
@@ -114,10 +135,32 @@ class Item:
         return cls(one.receiver, one.rule, one.values, one.hold, one.detail, one.suppressed, None, due)
 
 
+def is_plain(item: Item) -> bool:
+    """Say whether there is nothing to a planned delivery but to send it."""
+    return (item.hold or item.suppressed or item.made or item.due) is None
+
+
+class Plan:
+    """The planned deliveries of an event: `packed` as stored, `told` with the numbers of their receivers."""
+
+    __slots__ = ("is_plain", "items", "packed", "told")
+
+    def __init__(self, items: Sequence[Item], packed: bytes, numbers: Sequence[int]) -> None:
+        self.items = items
+        self.packed = packed
+        self.told = tuple([(numbers[item.receiver], item) for item in items])
+        self.is_plain = all(item.values is None and is_plain(item) for item in items)
+
+    @classmethod
+    def of(cls, items: Sequence[Item], rules: ActiveRules) -> Plan:
+        """Return the plan of items that a rule set counts."""
+        return cls(items, pack_plan(items), rules.numbers)
+
+
 class Entry:
     """One event in the log with the rules it was planned by."""
 
-    __slots__ = ("_head", "_is_long", "_prefix", "_start", "_tails", "pos", "rules", "size", "type", "wire")
+    __slots__ = ("_head", "_is_long", "_prefix", "pos", "rules", "size", "start", "tails", "type", "wire")
 
     def __init__(self, pos: int, wire: Wire, rules: ActiveRules) -> None:
         self.pos = pos
@@ -125,10 +168,10 @@ class Entry:
         self.rules = rules
         self.type = type_of(wire.type)[0]
         self._head = b""  # of what every receiver is sent, as far as the delivery key
-        self._start = b""  # the same as far as the key's part that names the receiver
+        self.start = b""  # the same as far as the key's part that names the receiver
         self._prefix = ""
         self._is_long = False
-        self._tails: dict[str, bytes] = {}
+        self.tails: dict[str, bytes] = {}
         self.size = 0  # bytes of the event
 
     @classmethod
@@ -138,12 +181,16 @@ class Entry:
         entry.size = len(body)
         return entry
 
-    def _open(self) -> bytes:
+    def begin(self) -> bytes:
+        """Make what all receivers share, and return it; nothing where the key is too long to be shared."""
+        if self._head:
+            return self.start
         self._prefix = f"{_system_in_key(self.wire.source)}/{self.wire.id}:"
         self._is_long = len(self._prefix) + self.rules.longest > KEY_LIMIT
         self._head = head(self.wire) + b',"deliverykey":"'
-        self._start = self._head + orjson.dumps(self._prefix)[1:-1]
-        return self._start
+        if not self._is_long:
+            self.start = self._head + orjson.dumps(self._prefix)[1:-1]
+        return self.start
 
     def outlives(self, item: Item) -> bool:
         """Say whether its rule wants it delivered on its day also when the resident has died before (`after_death`)."""
@@ -153,26 +200,45 @@ class Entry:
         """Return the projected `data` of a planned delivery."""
         return self.rules.projections[item.rule].data(self.wire.data, item.values)
 
-    def _tail(self, item: Item) -> bytes:
+    def tail(self, item: Item) -> bytes:
         """Return what follows the key of a plain delivery; receivers with the same projection share the bytes."""
         if item.values is not None:
             return b"".join((_NEW, self.data(item), b"}"))
-        shape = self.rules.projections[item.rule].key
-        found = self._tails.get(shape)
+        shape = self.rules.shapes[item.rule]
+        found = self.tails.get(shape)
         if found is None:
-            found = self._tails[shape] = b"".join((_NEW, self.data(item), b"}"))
+            found = self.tails[shape] = b"".join((_NEW, self.data(item), b"}"))
         return found
+
+    @staticmethod
+    def bodies(entries: Sequence[Entry], items: Sequence[Item]) -> list[bytes]:
+        """Return what a receiver is sent, first, of events with nothing to them but to be sent: `delivery().body`."""
+        made = []
+        rules: ActiveRules | None = None
+        ends: Sequence[tuple[str, bytes]] = ()
+        shapes: Sequence[str] = ()
+        for entry, item in zip(entries, items, strict=True):
+            start = entry.start or entry.begin()
+            if not start:
+                made.append(entry.delivery(item, 0).body)
+                continue
+            if entry.rules is not rules:
+                rules = entry.rules
+                ends, shapes = rules.ends, rules.shapes
+            tail = (entry.tails.get(shapes[item.rule]) if item.values is None else None) or entry.tail(item)
+            made.append(b"".join((start, ends[item.receiver][1], tail)))
+        return made
 
     def key(self, receiver: int, job: int) -> str:
         """Return the delivery key of a receiver (contract.md: at most 200 characters, longer ids are hashed)."""
         if not self._head:
-            self._open()
+            self.begin()
         key = f"{self._prefix}{self.rules.keys[receiver]}:{job}"
         return key if len(key) <= KEY_LIMIT else short_key(self.wire, self.rules.keys[receiver], job)
 
     def delivery(self, item: Item, no: int, job: int = 0, cut: Cut | None = None) -> Delivery:
         """Return what the receiver is sent; `cut` is what a protected resident's data loses."""
-        start = self._start or self._open()
+        start = self.start or self.begin()
         wire, rules = self.wire, self.rules
         if job or self._is_long:
             key = self.key(rules.numbers[item.receiver], job)
@@ -181,7 +247,7 @@ class Entry:
             name, end = rules.ends[item.receiver]
             key = self._prefix + name
         if item.made is None and cut is None:
-            action, tail = "new", self._tail(item)
+            action, tail = "new", self.tail(item)
         else:
             action, tail = self._special(item, cut)
         body = b"".join((start, end, tail))
@@ -232,6 +298,26 @@ def source_in_key(text: str) -> str:
     return source_of(text.replace("%2F", "/").replace("%25", "%"))
 
 
+class Share:
+    """One receiver's planned deliveries of a stretch, in order: events and items side by side.
+
+    `is_plain`: there is nothing to any of them but to send it.
+    """
+
+    __slots__ = ("entries", "is_plain", "items")
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.items: list[Item] = []
+        self.is_plain = True
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __iter__(self) -> Iterator[tuple[Entry, Item]]:
+        return zip(self.entries, self.items, strict=True)
+
+
 @dataclass(slots=True)
 class Chunk:
     """A stretch of one stream, `after < pos <= upto`, with each receiver's planned deliveries in order."""
@@ -241,16 +327,20 @@ class Chunk:
     upto: int
     events: int
     size: int = 0  # bytes of their bodies
-    planned: defaultdict[int, list[tuple[Entry, Item]]] = field(default_factory=lambda: defaultdict(list))
+    planned: defaultdict[int, Share] = field(default_factory=lambda: defaultdict(Share))
     vital: list[Entry] = field(default_factory=list)  # deaths, and what may take one back
 
-    def add(self, entry: Entry, items: Sequence[Item], size: int) -> None:
+    def add(self, entry: Entry, plan: Plan, size: int) -> None:
         """Add an event's plan; `size` is that of its body."""
-        numbers = entry.rules.numbers
         planned = self.planned
         entry.size = size
-        for item in items:
-            planned[numbers[item.receiver]].append((entry, item))
+        for number, item in plan.told:
+            share = planned[number]
+            share.entries.append(entry)
+            share.items.append(item)
+        if not plan.is_plain:
+            for number, item in plan.told:
+                planned[number].is_plain &= is_plain(item)
         if entry.type in VITAL:
             self.vital.append(entry)
         self.events += 1

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from hub.ledger.log import EventLog
 from hub.ledger.places import OFFSET_BITS
-from hub.stages.entries import ActiveRules, Chunk, Entry, unpack_plan
+from hub.stages.entries import ActiveRules, Chunk, Entry
 
 TAIL_EVENTS = 12_000  # kept in memory over all streams; a large one counts as several
 COMMON = 4_096  # bytes of an event that counts as one
@@ -128,7 +128,7 @@ class LogReader:
         chunk = Chunk(stream, after, upto if whole else rows[-1].pos, 0)
         for row in rows:
             rules = self._rules(row.ruleset)
-            chunk.add(Entry.of(row.pos, row.body, rules), unpack_plan(row.plan), len(row.body))
+            chunk.add(Entry.of(row.pos, row.body, rules), rules.stored(row.plan), len(row.body))
         return chunk
 
 

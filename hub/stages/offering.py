@@ -10,7 +10,8 @@ from dataclasses import replace
 
 from hub.ledger.desk import now_ms
 from hub.ledger.status import EARLIER_WAITING, SENDING
-from hub.stages.receiver import Work, Worker
+from hub.stages.receiver import Worker
+from hub.stages.rounds import Round
 
 FULL = 1.0  # seconds between looks while there is no room; an acknowledgement ends them at once
 
@@ -18,11 +19,11 @@ FULL = 1.0  # seconds between looks while there is no room; an acknowledgement e
 class Offering(Worker):
     """Offers deliveries; each offer gets a `no` that grows, so that a reader who has passed it misses none."""
 
-    async def _gather(self) -> list[Work]:
+    async def _gather(self) -> Round:
         """Return what is next, as long as there is room on offer."""
         room = self._room
         if room <= 0:
-            return []
+            return Round([])
         self._most = room
         return await super()._gather()
 
@@ -38,7 +39,7 @@ class Offering(Worker):
         self.busy = False
         await self._reader.wait(FULL)
 
-    async def _deliver(self, works: list[Work]) -> None:
+    async def _deliver(self, works: Round) -> None:
         now, offered = now_ms(), set()
         for work in await self._numbered(await self._protect(works)):
             hold = replace(work.waiting(now), status=SENDING, detail="", due=None)

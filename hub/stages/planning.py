@@ -64,7 +64,7 @@ class Planned:
     """What became of it."""
 
     status: int
-    items: list[Item] = field(default_factory=list)
+    items: Sequence[Item] = ()
     rules: ActiveRules | None = None  # that count its receivers and rules, where they are more than today's
 
 
@@ -176,7 +176,7 @@ class Planner:
         if new.wire.hubidentifies is not None:
             self._identify(new, new.wire.hubidentifies, planned, batch)
         if new.wire.hubfactsonly:
-            planned.items = []
+            planned.items = ()
         if is_provisional(new.wire.subject) and planned.status in {ACCEPTED, UNMATCHED}:
             planned.status = IDENTITY
         return planned
@@ -234,7 +234,7 @@ class Planner:
         if self._late(new, standing, batch):
             return self._report_late(new, kind, batch)
         self._stand(new.wire.subject, kind, (new.pos, None), batch)
-        items = [] if new.wire.hubfactsonly else self._told(new)
+        items = () if new.wire.hubfactsonly else self._told(new)
         self._learn(new, new.data, new.pos, batch)
         return Planned(ACCEPTED if items or new.wire.hubfactsonly else UNMATCHED, items)
 
@@ -247,7 +247,7 @@ class Planner:
         items = self._retelling.late(past, history)
         return Planned(ACCEPTED if items or new.wire.hubfactsonly else UNMATCHED, items)
 
-    def _told(self, new: New) -> list[Item]:
+    def _told(self, new: New) -> Sequence[Item]:
         """Return who is told, by today's rules and the facts just before the event at its date.
 
         Items that events have in common are not to be changed.
@@ -257,7 +257,8 @@ class Planner:
         facts, after = self._facts_for(new.type, wire.subject, effective, data)
         view = View(new.type, new.version, wire.subject, attributes(wire), data)
         planned = rules.router.plan(view, facts, after)
-        return [rules.alike(one) or self._item(one, effective) for one in planned]
+        common = rules.common(planned)
+        return [rules.alike(one) or self._item(one, effective) for one in planned] if common is None else common
 
     def _item(self, one: Any, effective: str) -> Item:
         return Item.of(one, due_on(self._rules.ruleset, one, effective, self._policy.timezone))
@@ -540,7 +541,7 @@ class Planner:
         """Return a resident's events, those of the running poll included."""
         events, links = self._archive.of(subject)
         mine = [
-            Past(new.pos, new.wire, new.source, planned.rules or self._rules, planned.items)
+            Past(new.pos, new.wire, new.source, planned.rules or self._rules, list(planned.items))
             for new, planned in self._mine.get(subject, [])
         ]
         if extra is not None:

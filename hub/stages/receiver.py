@@ -53,7 +53,17 @@ from hub.ledger.status import (
 )
 from hub.settings.models import Receiver
 from hub.stages.answers import STOPPED
-from hub.stages.entries import ActiveRules, Chunk, Entry, Item, cut_for, pack_made, unpack_made, unpack_plan
+from hub.stages.entries import (
+    ActiveRules,
+    Chunk,
+    Entry,
+    Item,
+    Share,
+    cut_for,
+    pack_made,
+    unpack_made,
+    unpack_plan,
+)
 from hub.stages.judgement import kind_of
 from hub.stages.lanes import Lanes, Scheduled
 from hub.stages.log import COMMON, LogReader
@@ -61,6 +71,7 @@ from hub.stages.masking import mask, masked, named
 from hub.stages.numbering import ID_UNKNOWN, REFUSED, Numbering
 from hub.stages.orders import QUEUED, Orders, Waiting
 from hub.stages.retry import Schedule
+from hub.stages.rounds import Made, Round, Work
 from hub.stages.shutters import Shut
 from hub.stages.watch import Watch
 from hub.stages.writer import Writer
@@ -69,12 +80,14 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 _RANDOM = random.Random()  # noqa: S311 - spreads retries, hides nothing
 
+NOTHING = Share()
 PROBES = (1.0, 2.0, 5.0, 10.0, 15.0)  # seconds between probes of a system that does not answer
 OPEN_AFTER = 5  # refusals in a row that may pass, without a success, before the breaker opens
 NUMBERS_AGAIN = 0.5  # seconds between looks for numbers that are waited for
 UNKNOWN_AGAIN = 60_000  # milliseconds until a resident not known to the protection list is looked for again
 LANE_ROWS = 256  # deliveries taken at once for a sink that takes them one by one
 BATCH_ROWS = 4_000  # for a sink that takes batches, unless it says less
+TOGETHER = 100  # deliveries of a batch from which on rows stand for many, where no system answers for single ones
 BATCH_BYTES = 32 << 20  # of events in a batch, after which it ends; one event it may always have
 LARGEST = 256 << 10  # bytes of an event, at most
 KEPT = 0.5  # seconds until a ledger that is away is asked again to take outcomes
@@ -104,29 +117,6 @@ class ReceiverPort:
     numbering: Numbering | None = None
 
 
-class Work:
-    """One delivery under way. `hold` is set when it comes from `pending`."""
-
-    __slots__ = ("cut", "entry", "hold", "item", "job", "no", "subject")
-
-    def __init__(
-        self, entry: Entry, item: Item, job: int, no: int, hold: Hold | None = None, cut: bool = False
-    ) -> None:
-        self.entry = entry
-        self.item = item
-        self.job = job
-        self.no = no
-        self.hold = hold
-        self.cut = cut  # the resident is protected: what locates the person is left out
-        self.subject = entry.wire.subject
-
-    def waiting(self, now: int) -> Hold:
-        """Return it as it waits, or as one that begins to wait and is due now."""
-        if self.hold is not None:
-            return replace(self.hold, no=self.no)
-        return Hold(self.entry.pos, self.job, self.subject, BREAKER, "", now, now, 0, self.no)
-
-
 @dataclass(slots=True)
 class _Breaker:
     since: int
@@ -148,7 +138,8 @@ class _Record:
     batch: int = 0
     ended: list[dict[tuple[int, int, bool], tuple[list[int], list[int]]]] = field(default_factory=lambda: [{}])
     last: set[tuple[int, int]] = field(default_factory=set)  # `(pos, job)` in the last part
-    arrived: tuple[list[int], list[int]] = field(default_factory=lambda: ([], []))  # at once, from the log
+    arrived: tuple[Sequence[int], Sequence[int]] = ((), ())  # at once, from the log
+    together: bool = False  # and a row may stand for many of these
     holds: list[Hold] = field(default_factory=list)
     released: list[tuple[int, int]] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
@@ -189,7 +180,9 @@ class _Record:
             for (status, job, answer), (positions, numbers) in part.items()
         ]
         if self.arrived[0]:
-            ended.append(Finished(DELIVERED, 0, now, self.batch, *self.arrived, first=True))
+            positions, numbers = self.arrived
+            arrived = Finished(DELIVERED, 0, now, self.batch, positions, numbers, first=True, together=self.together)
+            ended.append(arrived)
         return ended
 
 
@@ -421,7 +414,7 @@ class Worker:
 
     async def _finish_intent(self, intent: Intent) -> None:
         """Finish what a former owner was in the middle of when it ended."""
-        works = await self._rebuild(intent.members)
+        works = Round(await self._rebuild(intent.members))
         batch = self._batch(works, intent.batch, intent.date, then=True)  # byte for byte as it was prepared
         if intent.token is not None:
             # Of protected residents less may be permitted by now than then.
@@ -453,7 +446,7 @@ class Worker:
         """Take back a prepared batch of which a reader has seen nothing; False when it stands already."""
         return bool(await _whole(_masking(self._sink.withdraw(batch, token), batch)))
 
-    async def _release_intent(self, works: list[Work]) -> None:
+    async def _release_intent(self, works: Round) -> None:
         """Let a withdrawn batch be delivered anew: all of it waits in its lanes and is due now."""
         record, now = _Record(), now_ms()
         for work in works:
@@ -480,16 +473,17 @@ class Worker:
 
     # --- gathering ---------------------------------------------------------------------------------------------
 
-    async def _gather(self) -> list[Work]:
+    async def _gather(self) -> Round:
         """Return what is next: what has waited and is due, then the log, as far as nothing earlier holds it."""
         settings, features = self.port.settings, self._features
         limit = settings.flush.rows or (LANE_ROWS if features.batch == 1 else min(features.batch, BATCH_ROWS))
         limit = min(limit, settings.max_rows or limit, self._most or limit)
         self._come_due()
         await self._look_for_numbers()
-        works = await self._due(limit)
-        self._weight = sum(work.entry.size for work in works)
-        self._in_hand = {work.subject for work in works} if self._until_confirmed else self._in_hand
+        due = await self._due(limit)
+        works = Round(due or None)
+        self._weight = sum(work.entry.size for work in due)
+        self._in_hand = {work.subject for work in due} if self._until_confirmed else self._in_hand
         breaker = self._breaker
         if breaker is None or breaker.all_passed:
             for stream in self._reader.behind(self._cursor):
@@ -530,44 +524,45 @@ class Worker:
         breaker.all_passed = head is None
         return [] if head is None else [head]
 
-    async def _from_log(self, stream: int, works: list[Work], limit: int) -> None:
+    async def _from_log(self, stream: int, works: Round, limit: int) -> None:
         while len(works) < limit and len(self._carry) < limit and self._weight <= BATCH_BYTES:
             after = self._cursor.get(stream, -1)
             chunk = await self._reader.next(stream, after)
             if chunk is None:
                 return
-            planned = chunk.planned.get(self.port.no, ())
-            start = bisect_right(planned, after, key=_position) if planned and after > chunk.after else 0
-            stop = self._fitting(chunk, planned, start, min(len(planned), start + limit - len(works)))
-            if stop == start < len(planned):
+            share = chunk.planned.get(self.port.no, NOTHING)
+            entries = share.entries
+            start = bisect_right(entries, after, key=_position) if entries and after > chunk.after else 0
+            stop = self._fitting(chunk, entries, start, min(len(entries), start + limit - len(works)))
+            if stop == start < len(entries):
                 return
-            self._take_all(planned[start:stop], works)
-            reached = self._cursor[stream] = chunk.upto if stop == len(planned) else planned[stop - 1][0].pos
+            self._take_all(share, start, stop, works)
+            reached = self._cursor[stream] = chunk.upto if stop == len(entries) else entries[stop - 1].pos
             if chunk.vital and await self._mind_deaths([each for each in chunk.vital if after < each.pos <= reached]):
                 return
 
-    def _fitting(self, chunk: Chunk, planned: Sequence[tuple[Entry, Item]], start: int, stop: int) -> int:
+    def _fitting(self, chunk: Chunk, entries: Sequence[Entry], start: int, stop: int) -> int:
         """Return how far a batch goes on in a stretch of the log: it is bounded in bytes, too."""
         if chunk.size <= (stop - start) * COMMON:  # the commonest: none is worth a look
             self._weight += chunk.size
             return stop
         for at in range(start, stop):
-            before, self._weight = self._weight, self._weight + planned[at][0].size
+            before, self._weight = self._weight, self._weight + entries[at].size
             if before and self._weight > BATCH_BYTES:
                 return at
         return stop
 
-    def _take_all(self, planned: Sequence[tuple[Entry, Item]], works: list[Work]) -> None:
-        if self._ahead:
-            planned = [one for one in planned if one[0].pos not in self._ahead]
+    def _take_all(self, share: Share, start: int, stop: int, works: Round) -> None:
+        entries, items = share.entries[start:stop], share.items[start:stop]
         idle = self._lanes.empty and not self._scheduled and not self._until_confirmed
-        if idle and all(_is_plain(item) for _, item in planned):
-            works += [Work(entry, item, 0, 0) for entry, item in planned]  # nothing waits: no question for each
+        if idle and share.is_plain and not self._ahead:
+            works.extend(entries, items)  # nothing waits: no question for each
             return
-        for entry, item in planned:
-            self._take(entry, item, works)
+        for entry, item in zip(entries, items, strict=True):
+            if entry.pos not in self._ahead:
+                self._take(entry, item, works)
 
-    def _take(self, entry: Entry, item: Item, works: list[Work]) -> None:
+    def _take(self, entry: Entry, item: Item, works: Round) -> None:
         subject, now = entry.wire.subject, now_ms()
         if item.made is not None and self._collapse(entry, item, works):
             return
@@ -643,7 +638,7 @@ class Worker:
             self._scheduled.add(hold)
             self._carry.holds.append(hold)
 
-    def _collapse(self, entry: Entry, item: Item, works: list[Work]) -> bool:
+    def _collapse(self, entry: Entry, item: Item, works: Round) -> bool:
         """End a pair of which nothing was ever tried: nobody need hear that what they never heard is not so."""
         made = item.made or {}
         target = made.get("target")
@@ -674,12 +669,12 @@ class Worker:
 
     # --- protected residents -------------------------------------------------------------------------------------
 
-    async def _protect(self, works: list[Work]) -> list[Work]:
+    async def _protect(self, works: Round) -> Round:
         """Mark the protected residents' deliveries, and hold or end those that may not go out."""
         flags = await self._flags(works)
         if not flags:
             return works
-        going = []
+        going = Round([])
         for work in works:
             flag = flags.get(work.subject)
             work.cut = flag is True
@@ -693,13 +688,13 @@ class Worker:
                 going.append(work)
         return going
 
-    async def _protection_changed(self, works: list[Work]) -> bool:
+    async def _protection_changed(self, works: Round) -> bool:
         """Say whether deliveries hold what a resident, protected since they were made, must not have told."""
         flags = await self._flags(works)
         return bool(flags) and any(work.subject in flags and not work.cut for work in works)
 
-    async def _flags(self, works: list[Work]) -> Mapping[str, bool]:
-        return await self._watch.flags([work.subject for work in works])
+    async def _flags(self, works: Round) -> Mapping[str, bool]:
+        return await self._watch.flags(works.subjects)
 
     def _keep(self, work: Work, status: int, due: int | None, detail: str = "") -> None:
         hold = replace(work.waiting(now_ms()), status=status, detail=detail, due=due)
@@ -708,7 +703,7 @@ class Worker:
 
     # --- the system's own numbers of residents -------------------------------------------------------------------
 
-    async def _numbered(self, works: list[Work]) -> list[Work]:
+    async def _numbered(self, works: Round) -> Round:
         """Hold or end what needs a number that is not known; complete what was planned without it."""
         if self.port.numbering is None or not works:
             return works
@@ -724,7 +719,7 @@ class Worker:
                 self._carry.pause = STOPPED
         for at, item in found.completed.items():
             self._complete(works[at], item)
-        return [works[at] for at in found.going]
+        return Round([works[at] for at in found.going])
 
     def _complete(self, work: Work, item: Item) -> None:
         """Let a delivery be made of this; kept before the call, and afterwards with what was asked of the receiver."""
@@ -753,8 +748,11 @@ class Worker:
 
     # --- delivering --------------------------------------------------------------------------------------------
 
-    def _batch(self, works: list[Work], number: int, date: str = "", *, then: bool = False) -> Batch:
+    def _batch(self, works: Round, number: int, date: str = "", *, then: bool = False) -> Batch:
         date = date or dt.datetime.now(self.port.timezone).date().isoformat()
+        if works.is_plain:
+            self._next_no += works.begin(self._next_no)
+            return Batch(self.key, number, date, Made(works))
         deliveries, following = [], self._next_no
         for work in works:
             if not work.no:
@@ -770,7 +768,7 @@ class Worker:
         cut = cut_for(work.entry, work.item, self._rules, then=then) if work.cut else None
         return work.entry.delivery(work.item, work.no, work.job, cut)
 
-    async def _deliver(self, works: list[Work]) -> None:
+    async def _deliver(self, works: Round) -> None:
         works = await self._unconfirmed(works)
         if self._carry.pause:  # what was heard stops the receiver, and with it what came in the same round
             await self._record(works, [self._untried(work) for work in works], 0)
@@ -799,9 +797,9 @@ class Worker:
         if outcomes is not None:
             await self._record(works, outcomes, batch.no)
 
-    async def _unconfirmed(self, works: list[Work]) -> list[Work]:
+    async def _unconfirmed(self, works: Round) -> Round:
         """Ask a system that can be asked for what it took and holds its residents' next until it has it for good."""
-        asked = [work for work in works if work.hold is not None and work.hold.answered]
+        asked = Round([work for work in works.waited if work.hold is not None and work.hold.answered])
         if not asked:
             return works
         for work in asked:
@@ -815,7 +813,7 @@ class Worker:
             answers = [None] * len(asked)
         for work, answer in zip(asked, answers, strict=True):
             self._hear(work, answer, now_ms())
-        return [work for work in works if work not in asked]
+        return Round([work for work in works if work not in asked])
 
     def _hear(self, work: Work, answer: Outcome | None, now: int) -> None:
         """Confirm or refuse what a system was asked for, or keep it to ask again, less often the longer it lasts."""
@@ -833,9 +831,10 @@ class Worker:
         due = now + min(max(ASKED_FIRST, now - waited.since), ASKED_LAST)
         self._lanes.add(replace(waited, due=due))  # when it is asked next need not outlive the process
 
-    async def _doubted(self, works: list[Work]) -> list[Work]:
+    async def _doubted(self, works: Round) -> Round:
         """Ask the system about what a person lets go again after a call; what it took then is not sent twice."""
-        again = [work for work in works if work.hold and work.hold.put_by is not None and work.hold.attempts]
+        waited = works.waited
+        again = Round([work for work in waited if work.hold and work.hold.put_by is not None and work.hold.attempts])
         if not again or not self._features.confirms:
             return works
         batch = self._batch(again, 0)
@@ -847,19 +846,19 @@ class Worker:
             asked = {id(work) for work in again}
             outcomes = [self._untried(work, waits if id(work) in asked else None) for work in works]
             await self._record(works, outcomes, 0)
-            return []
+            return Round([])
         now, taken = now_ms(), []
         self._mask(again, [answer or _unknown(each) for answer, each in zip(answers, batch.deliveries, strict=True)])
         for work, answer in zip(again, answers, strict=True):
             if answer and answer.error is None:
                 self._arrive(work, self._carry, now, answer)
                 taken.append(work)
-        return [work for work in works if work not in taken]
+        return Round([work for work in works if work not in taken])
 
     def _untried(self, work: Work, error: HubError | None = None) -> Outcome:
         return Outcome(work.entry.key(self.port.no, work.job), error or _NotTried(""))
 
-    def _narrow(self, works: list[Work], batch: Batch, fault: _Fault) -> Sequence[Outcome]:
+    def _narrow(self, works: Round, batch: Batch, fault: _Fault) -> Sequence[Outcome]:
         """Seek the delivery that the sink cannot take, by half a batch at a time: alone it waits, the others go.
 
         It is refused when it cannot be taken again after the sink took others: until then the sink may be at fault.
@@ -876,10 +875,10 @@ class Worker:
             self._breaker.passed.add(at)
         return [Outcome(batch.deliveries[0].key, Transient(fault.message, reached=True, code="fault"))]
 
-    async def _prepared(self, works: list[Work], batch: Batch) -> Sequence[Outcome] | None:
+    async def _prepared(self, works: Round, batch: Batch) -> Sequence[Outcome] | None:
         """Deliver in two steps; None when somebody became protected between them, and it begins anew."""
         token = await _whole(_named(self._sink.prepare(batch), batch))
-        await self._settle(_Record(), intent=self._intent(works, batch, token))
+        await self._settle(_Record(), intent=works.intent(batch.no, token, batch.date))
         if await self._protection_changed(works) and await self._withdraw(batch, token):
             await self._release_intent(works)
             return None
@@ -887,13 +886,13 @@ class Worker:
         outcomes: Sequence[Outcome] = await _whole(_masking(self._sink.commit(batch, token), batch))
         return outcomes
 
-    async def _direct(self, works: list[Work], batch: Batch) -> Sequence[Outcome]:
+    async def _direct(self, works: Round, batch: Batch) -> Sequence[Outcome]:
         if not self._features.idempotent:
-            await self._settle(_Record(), intent=self._intent(works, batch, None))
+            await self._settle(_Record(), intent=works.intent(batch.no, None, batch.date))
             self._check_lease()
         return await self._ask_again(batch, await self._call(works, batch))
 
-    async def _call(self, works: list[Work], batch: Batch) -> list[Outcome]:
+    async def _call(self, works: Round, batch: Batch) -> list[Outcome]:
         if self._features.batch == 1:
             return await self._call_lanes(works, batch)
         if not await self._may_go(works):
@@ -922,7 +921,7 @@ class Worker:
             doubt = OutcomeUnknown(f"it cannot be asked: {fault.message}", code="confirm")
             return [Outcome(each.key, doubt) for each in batch.deliveries]
 
-    async def _call_lanes(self, works: list[Work], batch: Batch) -> list[Outcome]:
+    async def _call_lanes(self, works: Round, batch: Batch) -> list[Outcome]:
         """Call a one-by-one sink: residents side by side, each resident's deliveries in order, none past a failure."""
         lanes: dict[str, list[int]] = {}
         for index, work in enumerate(works):
@@ -934,7 +933,7 @@ class Worker:
         async def lane(indices: list[int]) -> None:
             async with gate:
                 for index in indices:
-                    if away.is_set() or self._ends_calls or not await self._may_go([works[index]]):
+                    if away.is_set() or self._ends_calls or not await self._may_go(Round([works[index]])):
                         return
                     outcome = await self._one(batch, batch.deliveries[index])
                     outcomes[index] = outcome
@@ -949,7 +948,7 @@ class Worker:
             for outcome, each in zip(outcomes, batch.deliveries, strict=True)
         ]
 
-    async def _may_go(self, works: list[Work]) -> bool:
+    async def _may_go(self, works: Round) -> bool:
         """Ask just before a call who is protected by now; what may not go is made anew."""
         try:
             return not await self._protection_changed(works)
@@ -988,12 +987,9 @@ class Worker:
         if self._lapsed:
             raise Fenced(f"the lease of {self.key} could not be renewed in time")
 
-    def _intent(self, works: list[Work], batch: Batch, token: dict[str, Any] | None) -> Intent:
-        return Intent(batch.no, token, [(w.entry.pos, w.job, w.no, w.cut) for w in works], batch.date)
-
     # --- recording ---------------------------------------------------------------------------------------------
 
-    async def _record(self, works: list[Work], outcomes: Sequence[Outcome], batch: int) -> None:
+    async def _record(self, works: Round, outcomes: Sequence[Outcome], batch: int) -> None:
         record = _Record(batch)
         now = now_ms()
         untried: list[Work] = []
@@ -1001,7 +997,7 @@ class Worker:
         blocked: set[str] = set()
         if isinstance(outcomes, Delivered) or all(each.error is None and not each.detail for each in outcomes):
             self._all_well(works, record, now)
-            works, tried = [], list(outcomes[:1])
+            works, tried = Round([]), list(outcomes[:1])
         self._mask(works, outcomes)
         for work, outcome in zip(works, outcomes, strict=False):
             if work.subject not in blocked:
@@ -1034,8 +1030,12 @@ class Worker:
             elif outcome.detail:
                 outcome.detail = masked(outcome.detail, [self._made_of(work)])
 
-    def _all_well(self, works: Sequence[Work], record: _Record, now: int) -> None:
+    def _all_well(self, works: Round, record: _Record, now: int) -> None:
         """Note the commonest ending, without a question for each."""
+        if works.is_plain:
+            record.arrived = works.positions, works.numbers
+            record.together = len(works) >= TOGETHER and self._features.prepared and not self.port.settings.acknowledged
+            return
         if self._until_confirmed:
             for work in works:
                 self._arrive(work, record, now)
@@ -1229,11 +1229,6 @@ class Worker:
             return
 
 
-def _is_plain(item: Item) -> bool:
-    """Say whether there is nothing to a planned delivery but to send it."""
-    return (item.hold or item.suppressed or item.made or item.due) is None
-
-
 def _about(target: int | None) -> str:
     """Return the note of a correction that waits: the event it is about."""
     return "" if target is None else f"target:{target}"
@@ -1289,8 +1284,8 @@ def _went_out(error: HubError | None, *, behind: bool) -> bool:
     return not isinstance(error, _NotTried)
 
 
-def _position(planned: tuple[Entry, Item]) -> int:
-    return planned[0].pos
+def _position(entry: Entry) -> int:
+    return entry.pos
 
 
 def _unknown(delivery: Delivery) -> Outcome:

@@ -22,7 +22,7 @@ class Progress:
         """Wait until so many deliveries have ended, and so many events are dispatched."""
         seen, end = (-1, -1), 0.0
         while seen[0] < outcomes or seen[1] < events:
-            found = self.ask("outcome"), self.ask("event")
+            found = self.ask("ending"), self.ask("event")
             if found != seen:
                 seen, end = found, time.monotonic() + LIMIT
             assert time.monotonic() < end, f"{seen} of {outcomes} outcomes and {events} events"
@@ -46,7 +46,7 @@ def owed(city: CrashCity) -> int:
 def finishes(person: Person, progress: Progress) -> None:
     """Wait until the hub that goes on running has ended everything, with a person who decides what it cannot know."""
     total, seen, end = owed(person.city), -1, 0.0
-    while (found := progress.ask("outcome")) < total:
+    while (found := progress.ask("ending")) < total:
         if found != seen:
             seen, end = found, time.monotonic() + LIMIT
         elif time.monotonic() > end - LIMIT + 2:  # it stands still: does it wait for somebody?

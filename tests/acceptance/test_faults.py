@@ -71,7 +71,7 @@ def test_a_broker_killed_under_load_and_started_again_loses_and_doubles_nothing(
         process = serve(person)
         progress.until(owed(city) // 4)
         os.kill(broker.status().pid, signal.SIGKILL)
-        assert progress.ask("outcome") < owed(city)
+        assert progress.ask("ending") < owed(city)
         first = owed(city)
         city.report(**LOAD)  # it has nowhere to go
         progress.until(first // 2)  # what is in the ledger goes on without Kafka
@@ -104,7 +104,7 @@ def test_a_postgresql_that_crashes_under_load_and_comes_back_loses_and_doubles_n
         postgres.crash(server)
         city.report(**LOAD)
         postgres.start_again(server)
-        assert progress.ask("outcome") < owed(city)
+        assert progress.ask("ending") < owed(city)
         while person.shell("status", "--json").returncode:  # a person looks at it meanwhile
             pass
     finishes(person, progress)
@@ -124,7 +124,7 @@ def test_a_disk_that_is_full_is_waited_for(begin, ledger_url, kafka_bootstrap, t
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (lines.stat().st_size + 100, hard))
     city.report(**LOAD)
     said(person, "database or disk is full" if ledger_url.startswith("sqlite") else "File too large")
-    assert progress.ask("outcome") < owed(city)
+    assert progress.ask("ending") < owed(city)
     full.unlink()
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (hard, hard))
     finishes(person, progress)

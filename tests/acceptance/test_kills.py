@@ -41,7 +41,7 @@ class Work:
 
     def done(self) -> float:
         """Return the share of the work that is done: of events in the ledger, lines in the files, and outcomes."""
-        events, outcomes = self.ask("SELECT count(*) FROM event"), self.ask("SELECT count(*) FROM outcome")
+        events, outcomes = self.ask("SELECT count(*) FROM event"), self.ask("SELECT count(*) FROM ending")
         return (events / self.made.events + (self.lines() + outcomes) / self.made.deliveries) / 3
 
     def lines(self) -> int:
@@ -139,7 +139,7 @@ def test_torture_processes_and_broker_killed_at_random_moments_tell_everybody_on
         broker.stop()
     assert verify(work.made, work.city / "out") == work.made.deliveries
     assert work.ask("SELECT sum(seen) FROM dedup") == len(work.made.records)
-    assert work.ask("SELECT count(*) FROM outcome") == work.made.deliveries
+    assert work.ask("SELECT count(*) FROM ending") == work.made.deliveries
 
 
 def test_a_publish_killed_midway_and_repeated_leaves_one_of_each(

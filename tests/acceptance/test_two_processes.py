@@ -41,7 +41,7 @@ def frozen(owners: Owners, sleeper: int, city: CrashCity, progress: Progress) ->
     """Freeze a process until the other owns all; say whether it came to that, with work still to do."""
     os.kill(sleeper, signal.SIGSTOP)
     try:
-        left = progress.ask("outcome") < owed(city)
+        left = progress.ask("ending") < owed(city)
         end = time.monotonic() + PATIENCE
         while sleeper in owners.now():
             if time.monotonic() > end:

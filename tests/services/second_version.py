@@ -38,11 +38,19 @@ _EDITS: dict[str, tuple[tuple[str, str], ...]] = {
             '        return (item.receiver, item.rule, None, None, "", None, None, None, {"since": "0002"})\n',
         ),
     ),
-    "stages/receiver.py": (
+    "stages/rounds.py": (
         (
-            "[(w.entry.pos, w.job, w.no, w.cut) for w in works]",
-            '[(w.entry.pos, w.job, w.no, w.cut, "0002") for w in works]',
+            "[(work.entry.pos, work.job, work.no, work.cut) for work in self._works]",
+            '[(work.entry.pos, work.job, work.no, work.cut, "0002") for work in self._works]',
         ),
+    ),
+    "ledger/desk.py": (
+        (
+            "((each.first, each.no, each.offsets) for each in one.intent.stretches)",
+            '((each.first, each.no, each.offsets, "0002") for each in one.intent.stretches)',
+        ),
+    ),
+    "stages/receiver.py": (
         ("        found: dict[str, Any] = {}\n", '        found: dict[str, Any] = {"since": "0002"}\n'),
     ),
     "routing/rules.py": (
@@ -65,7 +73,7 @@ phase = "pre"
 
 def upgrade() -> None:
     """Add a column to every table that both versions write, and a table."""
-    for table in ("event", "outcome", "pending", "receiver"):
+    for table in ("event", "outcome", "delivered", "pending", "receiver"):
         op.add_column(table, sa.Column("made_by", sa.Text(), nullable=True))
     op.create_table("extra", sa.Column("no", sa.Integer(), primary_key=True))
 '''

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import orjson
 import pytest
 import sqlalchemy as sa
 
 from hub.ledger import states
-from hub.ledger.desk import Desk, Settlement
+from hub.ledger.desk import Desk, Settlement, members_of
 from hub.ledger.status import delivery_words
-from hub.ledger.tables import outcome, pending, receiver
+from hub.ledger.tables import ending, pending, receiver
 
 Key = tuple[int, int]
 
@@ -48,7 +47,7 @@ def _moves(desk: Desk, one: Settlement) -> list[tuple[str, str, int, Key]]:
 def _stood(desk: Desk, number: int, keys: set[Key]) -> dict[Key, str]:
     found: dict[Key, str] = {}
     with desk.ledger.read() as connection:
-        for table in (outcome, pending):  # what waits is newer than how it once ended
+        for table in (ending, pending):  # what waits is newer than how it once ended
             rows = connection.execute(
                 sa.select(table.c.pos, table.c.job, table.c.status).where(
                     table.c.receiver == number, table.c.pos.in_({pos for pos, _ in keys})
@@ -57,6 +56,6 @@ def _stood(desk: Desk, number: int, keys: set[Key]) -> dict[Key, str]:
             found |= {(row.pos, row.job): delivery_words(row.status)[0] for row in rows}
         members = connection.execute(sa.select(receiver.c.intent_members).where(receiver.c.no == number)).scalar()
     if members is not None:
-        for pos, job, *_ in orjson.loads(bytes(members)):
+        for pos, job, *_ in members_of(members):
             found.setdefault((pos, job), "sending")
     return found

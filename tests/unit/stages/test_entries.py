@@ -3,6 +3,7 @@
 import orjson
 import pytest
 
+from hub.routing.plan import Planned
 from hub.routing.rules import RuleSet
 from hub.settings.models import City, Receiver, Subscription, System
 from hub.stages.entries import KEY_LIMIT, ActiveRules, Chunk, Entry, Item, pack_plan, unpack_plan
@@ -114,17 +115,50 @@ def test_a_stretch_keeps_each_receivers_deliveries_in_order():
     chunk = Chunk(1, 0, 3, 0)
     entries = [Entry(pos, entry_of().wire, rules) for pos in (1, 2, 3)]
     for entry, items in zip(entries, ([Item(0, 0)], [], [Item(0, 0)]), strict=True):
-        chunk.add(entry, items, 10)
+        chunk.add(entry, rules.plan(items), 10)
     assert (chunk.events, chunk.size) == (3, 30)
     assert [entry.pos for entry, _ in chunk.planned[7]] == [1, 3]
+    assert chunk.planned[7].is_plain
+
+
+@pytest.mark.parametrize("item", [Item(0, 0, hold="ask"), Item(0, 0, due=5), Item(0, 0, suppressed="disabled")])
+def test_a_share_with_more_to_say_is_not_plain(item):
+    rules = rules_of()
+    chunk = Chunk(1, 0, 2, 0)
+    for pos, one in enumerate((Item(0, 0), item), 1):
+        chunk.add(Entry(pos, entry_of().wire, rules), rules.plan([one]), 10)
+    assert not chunk.planned[7].is_plain
 
 
 def test_plans_that_events_share_are_packed_as_any_other():
     active = rules_of()
-    planned = active.router.ready
-    shared = [active.alike(one) for one in planned]
-    assert all(shared)
-    assert active.pack(shared) == active.pack(shared) == pack_plan([Item.of(one) for one in planned])
+    planned = tuple(active.router.ready)
+    shared = active.common(planned)
+    assert active.plan(shared) is active.plan(active.common(planned))
+    assert active.plan(shared).packed == pack_plan([Item.of(one) for one in planned])
     own = [Item.of(one) for one in planned]
     own[0].detail, own[0].hold = "why", "ask"
-    assert active.pack(own) == pack_plan(own) != active.pack(shared)
+    assert active.plan(own).packed == pack_plan(own) != active.plan(shared).packed
+
+
+def test_what_is_planned_for_one_event_alone_is_not_shared():
+    active = rules_of()
+    assert active.common(active.router.ready) is None  # a list may be another's next time
+    assert active.common((Planned(0, 0, {"kana": "モリ"}),)) is None
+
+
+def test_a_stored_plan_is_read_once_unless_something_of_its_event_is_in_it():
+    active = rules_of()
+    plain, own = pack_plan([Item(0, 0)]), pack_plan([Item(0, 0, {"kana": "モリ"})])
+    assert active.stored(plain) is active.stored(bytes(bytearray(plain)))
+    assert active.stored(own) is not active.stored(own)
+    assert [fields(item) for item in active.stored(own).items] == [fields(Item(0, 0, {"kana": "モリ"}))]
+
+
+@pytest.mark.parametrize("event_id", ["1", "e" * 300])
+@pytest.mark.parametrize("values", [None, {"kana": "モリ"}])
+def test_bodies_alone_are_those_of_the_deliveries(event_id, values):
+    entries = [entry_of(event_id), entry_of("2")]
+    items = [Item(0, 0, values), Item(0, 0)]
+    whole = [entry.delivery(item, no).body for no, (entry, item) in enumerate(zip(entries, items, strict=True), 1)]
+    assert Entry.bodies(entries, items) == whole

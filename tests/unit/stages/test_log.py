@@ -65,7 +65,8 @@ class Ledger:
         chunk = Chunk(stream, (stream << 40) + start - 1, (stream << 40) + end - 1, 0)
         for offset in range(start, end):
             row = self.rows[(stream << 40) + offset]
-            chunk.add(Entry.of(row.pos, row.body, RULES), [Item(0, 0)] if offset % 4 else [], len(row.body))
+            items = [Item(0, 0)] if offset % 4 else []
+            chunk.add(Entry.of(row.pos, row.body, RULES), RULES.plan(items), len(row.body))
         return chunk
 
     def positions(self):

@@ -1,0 +1,181 @@
+"""What a receiver has in hand: the deliveries of one round, and what is sent of them.
+
+By far the most come straight from the log and are sent as planned. No object stands for each of those until somebody
+looks at one: events, items and bodies lie side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, overload
+
+from hub.adapters.contract import Deliveries, Delivery
+from hub.ledger.delivered import stretches
+from hub.ledger.desk import Hold, Intent
+from hub.ledger.status import BREAKER
+from hub.stages.entries import Entry, Item
+
+
+class Work:
+    """One delivery under way. `hold` is set when it comes from `pending`."""
+
+    __slots__ = ("cut", "entry", "hold", "item", "job", "no", "subject")
+
+    def __init__(
+        self, entry: Entry, item: Item, job: int, no: int, hold: Hold | None = None, cut: bool = False
+    ) -> None:
+        self.entry = entry
+        self.item = item
+        self.job = job
+        self.no = no
+        self.hold = hold
+        self.cut = cut  # the resident is protected: what locates the person is left out
+        self.subject = entry.wire.subject
+
+    def waiting(self, now: int) -> Hold:
+        """Return it as it waits, or as one that begins to wait and is due now."""
+        if self.hold is not None:
+            return replace(self.hold, no=self.no)
+        return Hold(self.entry.pos, self.job, self.subject, BREAKER, "", now, now, 0, self.no)
+
+
+class Round(Sequence[Work]):
+    """Deliveries in order. `is_plain`: they come from the log, nothing waited, nothing is left out of what is sent.
+
+    Looking at one makes them all, and from then on each may be changed: it is plain no more.
+    """
+
+    __slots__ = ("_first", "_works", "entries", "items")
+
+    def __init__(self, works: list[Work] | None = None) -> None:
+        self.entries: list[Entry] = []
+        self.items: list[Item] = []
+        self._first = 0  # number of the first; 0 until they have numbers
+        self._works = works
+
+    @property
+    def is_plain(self) -> bool:
+        """Say whether no delivery has been looked at, nor come from anywhere but the log."""
+        return self._works is None
+
+    def extend(self, entries: list[Entry], items: list[Item]) -> None:
+        """Add deliveries of the log, to be sent as planned."""
+        if self._works is not None:
+            self._works += map(_of_log, entries, items)
+        elif self.entries:
+            self.entries += entries
+            self.items += items
+        else:
+            self.entries, self.items = entries, items
+
+    def append(self, work: Work) -> None:
+        """Add a delivery."""
+        self._whole.append(work)
+
+    def begin(self, number: int) -> int:
+        """Let those of a plain round have numbers, unless they have; return how many were taken."""
+        if self._first:
+            return 0
+        self._first = number
+        return len(self.entries)
+
+    @property
+    def _whole(self) -> list[Work]:
+        if self._works is None:
+            self._works = list(map(_of_log, self.entries, self.items))
+            if self._first:
+                for number, work in enumerate(self._works, self._first):
+                    work.no = number
+        return self._works
+
+    def __len__(self) -> int:
+        return len(self.entries if self._works is None else self._works)
+
+    def __iter__(self) -> Iterator[Work]:
+        return iter(self._whole)
+
+    @overload
+    def __getitem__(self, index: int) -> Work: ...
+    @overload
+    def __getitem__(self, index: slice) -> Round: ...
+    def __getitem__(self, index: int | slice) -> Work | Round:
+        """Return one, or those of a slice."""
+        return Round(self._whole[index]) if isinstance(index, slice) else self._whole[index]
+
+    @property
+    def waited(self) -> Sequence[Work]:
+        """Return those that may have waited before: none of a plain round."""
+        return self._works or ()
+
+    @property
+    def subjects(self) -> list[str]:
+        """Return whom they are about."""
+        if self._works is None:
+            return [entry.wire.subject for entry in self.entries]
+        return [work.subject for work in self._works]
+
+    @property
+    def positions(self) -> list[int]:
+        """Return their events' positions."""
+        if self._works is None:
+            return [entry.pos for entry in self.entries]
+        return [work.entry.pos for work in self._works]
+
+    @property
+    def numbers(self) -> Sequence[int]:
+        """Return their numbers, which they have in a batch."""
+        if self._works is None:
+            return range(self._first, self._first + len(self.entries))
+        return [work.no for work in self._works]
+
+    def intent(self, batch: int, token: dict[str, Any] | None, date: str) -> Intent:
+        """Return what is recorded before they are handed over."""
+        if self._works is None:
+            return Intent(batch, token, date=date, stretches=stretches(self.positions, self._first))
+        members = [(work.entry.pos, work.job, work.no, work.cut) for work in self._works]
+        return Intent(batch, token, members, date)
+
+
+class Made(Deliveries):
+    """What a receiver is sent of a plain round that has its numbers."""
+
+    __slots__ = ("_all", "_bodies", "_entries", "_first", "_items")
+
+    def __init__(self, works: Round) -> None:
+        self._entries, self._items = works.entries, works.items
+        self._first = works.numbers[0] if len(works) else 0
+        self._all: list[Delivery] | None = None
+        self._bodies: list[bytes] | None = None
+
+    @property
+    def bodies(self) -> Sequence[bytes]:
+        """Return what is sent of each."""
+        if self._bodies is None:
+            self._bodies = Entry.bodies(self._entries, self._items)
+        return self._bodies
+
+    @property
+    def _whole(self) -> list[Delivery]:
+        if self._all is None:
+            both = zip(self._entries, self._items, strict=True)
+            self._all = [entry.delivery(item, number) for number, (entry, item) in enumerate(both, self._first)]
+        return self._all
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[Delivery]:
+        return iter(self._whole)
+
+    @overload
+    def __getitem__(self, index: int) -> Delivery: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Delivery]: ...
+    def __getitem__(self, index: Any) -> Any:
+        """Return one delivery, or those of a slice."""
+        return self._whole[index]
+
+
+def _of_log(entry: Entry, item: Item) -> Work:
+    return Work(entry, item, 0, 0)
