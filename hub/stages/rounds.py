@@ -158,9 +158,12 @@ class Made(Deliveries):
     @property
     def _whole(self) -> list[Delivery]:
         if self._all is None:
-            both = zip(self._entries, self._items, strict=True)
-            self._all = [entry.delivery(item, number) for number, (entry, item) in enumerate(both, self._first)]
+            self._all = self._some(slice(None))
         return self._all
+
+    def _some(self, part: slice) -> list[Delivery]:
+        places = range(len(self._entries))[part]
+        return [self._entries[place].delivery(self._items[place], self._first + place) for place in places]
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -174,6 +177,8 @@ class Made(Deliveries):
     def __getitem__(self, index: slice) -> list[Delivery]: ...
     def __getitem__(self, index: Any) -> Any:
         """Return one delivery, or those of a slice."""
+        if self._all is None and isinstance(index, slice):
+            return self._some(index)
         return self._whole[index]
 
 
