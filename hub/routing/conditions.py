@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
+from hub.events.wire import Lazy
 from hub.routing.expressions import Compiled, ExpressionFault, Missing
 from hub.routing.tokens import Token, literal, tokens_of
 from hub.routing.values import Path, find, typed
@@ -19,6 +20,7 @@ Sources = Mapping[str, Any]
 
 REMEMBERED: Final = 50_000  # answers kept by one router before it starts over
 _FEW: Final = 4  # names that are tried without counting what is there
+_NESTED: Final = frozenset({dict, Lazy})  # what is seen to be a mapping without asking for its base classes
 
 
 class Verdict(NamedTuple):
@@ -222,8 +224,9 @@ class _Node:
             if value is None:
                 continue
             child = children[name]
-            found += [(group, value) for group in child.groups]
-            if child.children and (type(value) is dict or isinstance(value, Mapping)):
+            if child.groups:
+                found += [(group, value) for group in child.groups]
+            if child.children and (type(value) in _NESTED or isinstance(value, Mapping)):
                 child.reached(value, found)
 
 

@@ -334,6 +334,7 @@ class _Kind:
         self.roots = frozenset(path[0] for path in paths)
         self.fact_paths = frozenset(path[1:] for path in paths if path[0] in {"facts", "after"})
         self.uses_household = any(path[:1] in {(), ("household",)} for path in self.fact_paths)
+        self._asks_event = "event" in self.roots
         self._dated = not all(each.pure for each in compiled)
         self._ready = frozenset(id(each) for each in self.ready)
         self._settled: dict[tuple[Claim, ...], tuple[Planned, ...]] = {}  # what claims come to, whatever the event
@@ -344,7 +345,7 @@ class _Kind:
         """Return the planned deliveries of one event of this type."""
         sources: dict[str, Any] = (
             sources_of(view, facts, after)
-            if "event" in self.roots
+            if self._asks_event
             else {"data": view.data, "facts": facts, "after": after, "subject": view.subject}
         )
         today = day_of(view) if self._dated else None

@@ -15,7 +15,7 @@ from typing import Protocol
 from sqlalchemy.engine import Connection
 
 from hub.errors import Fenced, HubError, Malformed, Unavailable
-from hub.events.wire import Lazy, Wire, content, decode, digest, source_of, system_of, type_of
+from hub.events.wire import Wire, content, decode, digest, source_of, system_of, type_of
 from hub.ledger.desk import now_ms
 from hub.ledger.log import DispatchBatch, EventLog, IdTaken
 from hub.ledger.names import Names
@@ -198,13 +198,14 @@ class Dispatcher:
             key: (pos, mark, None)
             for key, (pos, mark) in self._log.known((wire.id, numbers[wire.source]) for _, wire in decoded).items()
         }
+        bases = {part: position_of(self._generation, part, 0) for part in {record.partition for record, _ in decoded}}
         fresh: list[tuple[int, Wire, int, bytes]] = []
         seen: dict[tuple[str, int], int] = {}
         for record, wire in decoded:
             source = numbers[wire.source]
             key = (wire.id, source)
             mark = digest(wire, record.value or b"")
-            pos = position_of(self._generation, record.partition, record.offset)
+            pos = bases[record.partition] + record.offset
             earlier = known.get(key)
             if earlier is None:
                 known[key] = (pos, mark, wire)
@@ -216,7 +217,7 @@ class Dispatcher:
             else:
                 poll.refused.append(self._refuse(record, _reused(wire), earlier[0]))
         poll.batch.repeats = [(times, event_id, source) for (event_id, source), times in seen.items()]
-        news = [New(pos, wire, source, body, *type_of(wire.type), Lazy(wire.data)) for pos, wire, source, body in fresh]
+        news = [New.of(*each) for each in fresh]
         self._planner.load(news)
         self._planner.dawn(poll.batch, [partition_of(stream) for stream in self._next])
         for new in news:
@@ -229,10 +230,11 @@ class Dispatcher:
 
         A correction's ends in any case: what it came to is known now.
         """
+        kinds = {kind for kind in {wire.type for _, wire in decoded} if ".event.c" in kind or STARTED in kind}
         return [
             (report_of(wire),)
-            for record, wire in decoded
-            if ".event.c" in wire.type or (STARTED in wire.type and (record.value or b"") not in refused)
+            for record, wire in (decoded if kinds else ())
+            if wire.type in kinds and (".event.c" in wire.type or (record.value or b"") not in refused)
         ]
 
     def _same(self, wire: Wire, earlier: tuple[int, bytes, Wire | None]) -> bool:

@@ -10,15 +10,17 @@ import datetime as dt
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
+import msgspec
 import orjson
 
 from hub.errors import Malformed
 from hub.events.envelope import event_from
 from hub.events.facts import delta as facts_delta
 from hub.events.facts import merge
-from hub.events.wire import Lazy, Wire, kept, source_of, system_of
+from hub.events.wire import Lazy, Wire, kept, source_of, system_of, type_of
 from hub.ledger.facts import FactBook, Kept, homes, kept_paths
 from hub.ledger.log import DispatchBatch, EventLog, Homes
 from hub.ledger.names import Names
@@ -46,9 +48,8 @@ _HOUSEMATES = 100  # histories looked at when a household is put right
 _KEEP = 50_000  # residents whose newest events are remembered
 
 
-@dataclass(frozen=True, slots=True)
-class New:
-    """A new event on its way into the ledger."""
+class New(msgspec.Struct, frozen=True):
+    """A new event on its way into the ledger; under its `kind` the resident's current event of that kind is kept."""
 
     pos: int
     wire: Wire
@@ -57,10 +58,16 @@ class New:
     type: str
     version: int
     data: Lazy
+    kind: str
+
+    @classmethod
+    def of(cls, pos: int, wire: Wire, source: int, body: bytes) -> New:
+        """Return a decoded event at its place; `source` is its source's number."""
+        (kind, version), data = type_of(wire.type), Lazy(wire.data)
+        return cls(pos, wire, source, body, kind, version, data, kind_of(kind, data))
 
 
-@dataclass(slots=True)
-class Planned:
+class Planned(msgspec.Struct):
     """What became of it."""
 
     status: int
@@ -92,10 +99,13 @@ class Planner:
         self._paths = kept_paths(rules.router.fact_paths | policy.kept)
         self._kept = Kept(self._paths)
         self._households = any(path[0] == "household" for path in self._paths)
+        self._uses: dict[str, tuple[bool, bool, bool]] = {}  # whether a type's rules read facts, households, `after`
         self._retelling = Retelling(rules, book, self._facts, policy.timezone)
         self._standing: OrderedDict[str, dict[str, tuple[int, str | None]]] = OrderedDict()
         self._source_of: dict[int, int] = {}  # of the running poll: pos → source of a current event
-        self._mine: dict[str, list[tuple[New, Planned]]] = {}  # of the running poll: residents' new events
+        self._mine: list[tuple[New, Planned]] = []  # of the running poll: its new events
+        self._by_subject: dict[str, list[tuple[New, Planned]]] = {}  # as far as somebody asked
+        self._sorted = 0  # of the new events: how many stand there
         self._tombstones: dict[tuple[str, str], int] | None = None
         self._links: list[Link] = []  # of the running poll
         self._day = self._today  # of the running poll
@@ -119,6 +129,8 @@ class Planner:
 
     def _end(self) -> None:
         self._mine.clear()
+        self._by_subject.clear()
+        self._sorted = 0
         self._archive.forget()
         self._source_of.clear()
         self._links.clear()
@@ -138,11 +150,7 @@ class Planner:
             self._standing[subject][kind] = (pos, sequence)
         for subject in subjects:
             self._standing.move_to_end(subject)
-        wanted = [
-            current[0]
-            for new in news
-            if (current := self._standing[new.wire.subject].get(kind_of(new.type, new.data))) is not None
-        ]
+        wanted = [current[0] for new in news if (current := self._standing[new.wire.subject].get(new.kind)) is not None]
         self._source_of.update(self._log.sources(wanted))
         if self._tombstones is None:
             self._tombstones = self._log.tombstones()
@@ -167,7 +175,7 @@ class Planner:
             planned = Planned(ACCEPTED)
         else:
             planned = self._report(new, batch)
-        self._mine.setdefault(new.wire.subject, []).append((new, planned))
+        self._mine.append((new, planned))
         self._source_of[new.pos] = new.source
         if new.wire.hubreplaces is not None:
             self._replace(new, new.wire.hubreplaces, batch)
@@ -221,22 +229,26 @@ class Planner:
             batch.protection[subject] = [(each, subject, kind, active) for (each, kind), active in found.items()]
 
     def _report(self, new: New, batch: DispatchBatch) -> Planned:
-        kind = kind_of(new.type, new.data)
-        standing = self._standing[new.wire.subject]
+        kind, wire = new.kind, new.wire
+        standing = self._standing[wire.subject]
         judgement, current = self._judge(new, standing.get(kind))
-        if judgement.kind in {"repeats", "echoes"} and current is not None:
-            self._link(new, current, judgement.kind, batch)
-            return Planned(ECHO if judgement.kind == "echoes" else DUPLICATE)
-        if judgement.kind == "enriches" and current is not None:
-            return self._report_again(new, current, "enriches", ACCEPTED, batch)
-        if judgement.kind == "contradicts" and current is not None:
-            return self._conflict(new, current, batch)
-        if self._late(new, standing, batch):
+        if current is not None and judgement is not NEW:
+            return self._report_other(new, judgement, current, batch)
+        if wire.sequence is not None and self._late(new, standing, batch):
             return self._report_late(new, kind, batch)
-        self._stand(new.wire.subject, kind, (new.pos, None), batch)
-        items = () if new.wire.hubfactsonly else self._told(new)
+        self._stand(wire.subject, kind, (new.pos, None), batch)
+        items = () if wire.hubfactsonly else self._told(new)
         self._learn(new, new.data, new.pos, batch)
-        return Planned(ACCEPTED if items or new.wire.hubfactsonly else UNMATCHED, items)
+        return Planned(ACCEPTED if items or wire.hubfactsonly else UNMATCHED, items)
+
+    def _report_other(self, new: New, judgement: Judgement, current: Past, batch: DispatchBatch) -> Planned:
+        """Take in another system's report of what is known: it repeats, echoes, enriches or contradicts."""
+        if judgement.kind == "enriches":
+            return self._report_again(new, current, "enriches", ACCEPTED, batch)
+        if judgement.kind == "contradicts":
+            return self._conflict(new, current, batch)
+        self._link(new, current, judgement.kind, batch)
+        return Planned(ECHO if judgement.kind == "echoes" else DUPLICATE)
 
     def _report_late(self, new: New, kind: str, batch: DispatchBatch) -> Planned:
         """Learn a late event in its place; receivers hear what holds."""
@@ -266,13 +278,18 @@ class Planner:
     def _facts_for(
         self, type_: str, subject: str, effective: str, data: Mapping[str, Any]
     ) -> tuple[dict[str, Any], dict[str, Any] | None]:
-        router = self._rules.router
-        if not router.fact_paths_of(type_):
+        uses = self._uses.get(type_)
+        if uses is None:
+            router = self._rules.router
+            asked = bool(router.fact_paths_of(type_)), router.uses_household(type_), router.uses_after(type_)
+            uses = self._uses[type_] = asked
+        some, household, after = uses
+        if not some:
             return {}, None
         facts = self._facts.at(subject, effective)
-        if router.uses_household(type_):
+        if household:
             return self._facts.around(type_, subject, data, facts)
-        return facts, merge(facts, facts_delta(type_, data)) if router.uses_after(type_) else None
+        return facts, merge(facts, facts_delta(type_, data)) if after else None
 
     # --- learning ----------------------------------------------------------------------------------------------
 
@@ -540,9 +557,12 @@ class Planner:
     def _history(self, subject: str, *, extra: New | None = None) -> History:
         """Return a resident's events, those of the running poll included."""
         events, links = self._archive.of(subject)
+        for each in islice(self._mine, self._sorted, None):
+            self._by_subject.setdefault(each[0].wire.subject, []).append(each)
+        self._sorted = len(self._mine)
         mine = [
             Past(new.pos, new.wire, new.source, planned.rules or self._rules, list(planned.items))
-            for new, planned in self._mine.get(subject, [])
+            for new, planned in self._by_subject.get(subject, ())
         ]
         if extra is not None:
             mine.append(Past(extra.pos, extra.wire, extra.source, self._rules, []))
