@@ -18,23 +18,10 @@ from sqlalchemy.engine import Connection
 
 from hub.ledger.bulk import array, arrays
 from hub.ledger.places import OFFSET_BITS
-from hub.ledger.status import DELIVERED
-from hub.ledger.tables import delivered
+from hub.ledger.tables import FOLDED, delivered
 
 SINCE = "0006"  # the oldest program that knows of such rows: while an older one may be at work there are none
 
-# One row of the view for each that stands in a row of `delivered`.
-EACH = {
-    "sqlite": (
-        f"SELECT d.receiver AS receiver, d.first + m.value AS pos, 0 AS job, {DELIVERED} AS status, d.at AS at, "
-        "d.no + m.key AS no, d.batch AS batch FROM {0} AS d, json_each(d.members) AS m"
-    ),
-    "postgresql": (
-        f"SELECT d.receiver, d.first + m.value::bigint AS pos, 0 AS job, {DELIVERED}::smallint AS status, d.at, "
-        "d.no + m.place - 1 AS no, d.batch FROM {0} AS d "
-        "CROSS JOIN LATERAL jsonb_array_elements_text(d.members::jsonb) WITH ORDINALITY AS m(value, place)"
-    ),
-}
 _COLUMNS = "receiver, pos, job, status, at, no, batch"
 _HOLDING = {
     "sqlite": (
@@ -165,5 +152,5 @@ def unfold(raw: Any, receiver: int, positions: Sequence[int], *, sqlite: bool) -
     mark = "?" if sqlite else "%b"
     for last in lasts:
         mine = f"(SELECT * FROM delivered WHERE receiver = {mark} AND last = {mark})"
-        raw.execute(f"INSERT INTO outcome({_COLUMNS}) {EACH[kind].format(mine)}", (receiver, last))
+        raw.execute(f"INSERT INTO outcome({_COLUMNS}) {FOLDED[kind].format(mine)}", (receiver, last))
         raw.execute(f"DELETE FROM delivered WHERE receiver = {mark} AND last = {mark}", (receiver, last))

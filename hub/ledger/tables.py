@@ -13,6 +13,7 @@ finished nor merely next.
 from __future__ import annotations
 
 from sqlalchemy import (
+    DDL,
     BigInteger,
     Column,
     Index,
@@ -27,8 +28,9 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy import table as view
+from sqlalchemy.event import listen
 
-from hub.ledger.status import DEATHS, WARNED
+from hub.ledger.status import DEATHS, DELIVERED, WARNED
 
 metadata = MetaData()
 _POSITION = BigInteger().with_variant(Integer, "sqlite")  # there an INTEGER primary key is the row itself
@@ -219,7 +221,23 @@ delivered = Table(
     Column("members", Text, nullable=False),  # JSON: each one's distance from the first
 )
 
-ending = view("ending", *(column(each.name) for each in outcome.columns))  # every delivery that has ended
+# Every delivery that has ended, as a row of its own.
+ending = view("ending", *(column(each.name) for each in outcome.columns))
+FOLDED = {  # such rows of those that stand in rows of a table like `delivered`, by dialect
+    "sqlite": (
+        f"SELECT d.receiver AS receiver, d.first + m.value AS pos, 0 AS job, {DELIVERED} AS status, d.at AS at, "
+        "d.no + m.key AS no, d.batch AS batch FROM {0} AS d, json_each(d.members) AS m"
+    ),
+    "postgresql": (
+        f"SELECT d.receiver, d.first + m.value::bigint AS pos, 0 AS job, {DELIVERED}::smallint AS status, d.at, "
+        "d.no + m.place - 1 AS no, d.batch FROM {0} AS d "
+        "CROSS JOIN LATERAL jsonb_array_elements_text(d.members::jsonb) WITH ORDINALITY AS m(value, place)"
+    ),
+}
+for _dialect, _begin in (("sqlite", "CREATE VIEW IF NOT EXISTS"), ("postgresql", "CREATE OR REPLACE VIEW")):
+    _rows = f"SELECT receiver, pos, job, status, at, no, batch FROM outcome UNION ALL {FOLDED[_dialect]}"
+    _view = DDL(f"{_begin} ending AS {_rows.format('delivered')}").execute_if(dialect=_dialect)  # type: ignore[no-untyped-call]
+    listen(metadata, "after_create", _view)
 
 pending = Table(
     "pending",

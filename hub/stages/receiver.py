@@ -1034,7 +1034,7 @@ class Worker:
         """Note the commonest ending, without a question for each."""
         if works.is_plain:
             record.arrived = works.positions, works.numbers
-            record.together = len(works) >= TOGETHER and self._features.prepared and not self.port.settings.acknowledged
+            record.together = len(works) >= TOGETHER and self._desk.folds and self._is_final
             return
         if self._until_confirmed:
             for work in works:
@@ -1046,6 +1046,11 @@ class Worker:
             for work in works:
                 if work.hold is not None:
                     self._end(work, DELIVERED, record)
+
+    @property
+    def _is_final(self) -> bool:
+        """Say whether nobody will say more of what has arrived: no system answers, nobody is asked, no robot works."""
+        return self._features.prepared and self.port.settings.acknowledged is None
 
     def _arrive(self, work: Work, record: _Record, now: int, outcome: Outcome | None = None) -> None:
         """Note that the system has it, and what of it is not as it was.

@@ -115,6 +115,7 @@ class Town:
         metadata.create_all(self.ledger.engine)
         self.log = EventLog(self.ledger)
         self.desk = Desk(self.ledger)
+        self.desk.folds = True  # no older program is at work
         self.book = RuleBook(self.ledger, self.desk)
         self.generation = self.log.open_generation(TOPIC, "uuid-1", 6)
         self.rules = self.book.activate(RuleSet.of(self.city))

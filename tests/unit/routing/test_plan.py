@@ -11,7 +11,7 @@ from .cities import EMPTY, KOKUHO, router, rule, view
 
 
 def plan(*rules, event=None, facts=KOKUHO, after=None, **keys):
-    return router(*rules, **keys).plan(event or view(), facts, after)
+    return list(router(*rules, **keys).plan(event or view(), facts, after))
 
 
 def told(*rules, **keys):
