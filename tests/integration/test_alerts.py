@@ -15,7 +15,7 @@ from hub.ledger import alerts, deadletters, pauses
 from hub.ledger.desk import Desk, now_ms
 from hub.ledger.engine import Ledger
 from hub.ledger.status import DEAD_REJECTED, DELIVERED
-from hub.ledger.tables import attempt, metadata, notice, outcome, position, receiver
+from hub.ledger.tables import attempt, delivered, metadata, notice, outcome, position, receiver
 from hub.settings.models import Alerts, Mail, Maintenance, Webhook
 from hub.stages.alerts import Alarm
 from hub.stages.deadletters import announce, announce_some
@@ -93,6 +93,14 @@ def deliver(ledger, offset, key="kokuho.main", job=0):
     with ledger.write() as connection:
         row = {"receiver": number(connection, key), "pos": pos(offset), "job": job, "at": ledger.now(connection)}
         connection.execute(sa.insert(outcome).values(**row, status=DELIVERED, no=offset, batch=1))
+
+
+def deliver_together(ledger, *offsets, key="kokuho.main"):
+    with ledger.write() as connection:
+        row = {"receiver": number(connection, key), "first": pos(offsets[0]), "last": pos(offsets[-1]), "no": 1}
+        members = orjson.dumps([offset - offsets[0] for offset in offsets]).decode()
+        row |= {"at": ledger.now(connection), "batch": 1, "members": members}
+        connection.execute(sa.insert(delivered).values(**row))
 
 
 def stall(ledger, since, key="kokuho.main"):
@@ -175,6 +183,20 @@ async def test_a_receiver_has_recovered_when_it_is_quiet_and_delivers(ledger, se
     die(ledger, 9)
     await watch.turn()
     assert [each["id"] for each in told(server)] == ["1-raised", "1-ended", "2-raised"]
+
+
+async def test_a_receiver_has_recovered_too_when_it_delivers_many_at_once(ledger, settings, server, monkeypatch):
+    watch = alarm(ledger, settings)
+    die(ledger, 7)
+    await watch.turn()
+    deliver_together(ledger, 3, 6)
+    deliver_together(ledger, 8, 9, key="zei.main")
+    later(monkeypatch, 31 * MINUTE)
+    await watch.turn()
+    assert len(told(server)) == 1, "quiet, but nothing was delivered since"
+    deliver_together(ledger, 8, 9)
+    await watch.turn()
+    assert [each["state"] for each in told(server)] == ["raised", "ended"]
 
 
 async def test_a_further_dead_letter_puts_recovery_off(ledger, settings, server, monkeypatch):

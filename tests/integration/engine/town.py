@@ -21,7 +21,7 @@ from hub.ledger import quarantine
 from hub.ledger.desk import Desk, Hold, Lease
 from hub.ledger.engine import Ledger
 from hub.ledger.log import EventLog
-from hub.ledger.tables import dedup, event, fact, household, metadata, outcome, receiver
+from hub.ledger.tables import dedup, ending, event, fact, household, metadata, receiver
 from hub.routing.rules import RuleSet
 from hub.settings.models import City, Receiver, Retry, Subscription, System
 from hub.stages import refusals
@@ -182,8 +182,10 @@ class Town:
     def outcomes(self, key: str = "") -> dict[int, tuple[int, int]]:
         """Return offset → (status, no) of a receiver's finished deliveries."""
         number = self.number(key)
-        rows = self.rows(outcome, "receiver", "pos", "status", "no")
-        return {pos & (1 << 40) - 1: (status, no) for found, pos, status, no in rows if found == number}
+        query = sa.select(ending.c.pos, ending.c.status, ending.c.no).where(ending.c.receiver == number)
+        with self.ledger.read() as connection:
+            rows = connection.execute(query.order_by(ending.c.pos, ending.c.job)).all()
+        return {pos & (1 << 40) - 1: (status, no) for pos, status, no in rows}
 
     def number(self, key: str = "") -> int:
         """Return the number of a receiver, the only one unless named."""
