@@ -26,7 +26,7 @@ from tests.acceptance.conftest import Shell
 from tests.services.bury import expire_leases, forget_members
 
 KILLS = int(os.environ.get("HUB_TORTURE", "10"))
-EVENTS = 700  # a kill
+EVENTS = 2_000  # a kill
 LIMIT = 60.0  # seconds without progress
 
 
