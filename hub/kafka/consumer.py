@@ -103,8 +103,7 @@ class Consumer:
         self._epoch = 0  # grows whenever the partitions or their places change
         self._next: dict[int, int] = {}  # partitions that have been sought, with the offset expected next
         self._placing: asyncio.Task[None] | None = None
-        self._handling = asyncio.Lock()  # held while a poll is handled
-        self._handled: asyncio.Task[None] | None = None
+        self._handling = asyncio.Lock()
         self._committed = 0.0
         self._polled = 0.0
         self._most = max_records
@@ -157,8 +156,6 @@ class Consumer:
             async with asyncio.timeout(_STOP):
                 async with self._handling:
                     await self._commit()
-        if self._handled is not None:
-            self._handled.cancel()  # it had its time
         await self._broker.stop()
         self._next.clear()
         self.state.assigned = ()
@@ -182,38 +179,29 @@ class Consumer:
         await self._on_revoked(partitions)
 
     async def _take(self, records: Sequence[ConsumerRecord]) -> None:
-        """Take one poll in when the one before is done: FastStream calls this for each, and polls on meanwhile."""
-        await self._handling.acquire()
-        try:
+        """Take one poll in: FastStream calls this for each, one after another."""
+        async with self._handling:
             epoch = self._epoch
             expected = await self._gathered(await self._expected(records, self._next))
             self.state.last_poll, self._polled = time.time(), time.monotonic()
-        except BaseException:
-            self._handling.release()
-            raise
-        if not expected or epoch != self._epoch:
-            self._handling.release()
-            return
-        self._handled = asyncio.create_task(self._handle(expected, epoch))
-        self._handled.add_done_callback(lambda _: self._handling.release())
-
-    async def _handle(self, expected: Records, epoch: int) -> None:
-        try:
-            await self._handler(expected)
-        except Fenced as fault:
-            log.info("taken over by another process: %s", fault)
-            self._restart(epoch, str(fault))
-        except Unavailable as fault:
-            log.warning("waiting: %s", fault)
-            self._restart(epoch, str(fault), wait=True)
-        except Exception as fault:
-            log.exception("a batch of %s could not be taken in; trying again", self._topic)
-            self._restart(epoch, repr(fault), wait=True)
-        else:
-            if epoch == self._epoch:
-                self._next.update((record.partition, record.offset + 1) for record in _last_of_each(expected))
-                self.state.next = dict(self._next)
-                await self._commit(every=_COMMIT_EVERY)
+            if not expected or epoch != self._epoch:
+                return
+            try:
+                await self._handler(expected)
+            except Fenced as fault:
+                log.info("taken over by another process: %s", fault)
+                self._restart(epoch, str(fault))
+            except Unavailable as fault:
+                log.warning("waiting: %s", fault)
+                self._restart(epoch, str(fault), wait=True)
+            except Exception as fault:
+                log.exception("a batch of %s could not be taken in; trying again", self._topic)
+                self._restart(epoch, repr(fault), wait=True)
+            else:
+                if epoch == self._epoch:
+                    self._next.update((record.partition, record.offset + 1) for record in _last_of_each(expected))
+                    self.state.next = dict(self._next)
+                    await self._commit(every=_COMMIT_EVERY)
 
     def _early(self) -> float:
         """Return for how many seconds a poll of few records waits for more."""
