@@ -126,10 +126,12 @@ def overtaken(connection: Connection, receiver: int, positions: Sequence[int]) -
 
 def _arrived(connection: Connection, receiver: int, positions: Collection[int]) -> set[int]:
     """Return the events that a receiver was told of."""
+    together = delivered.holding(
+        connection, [receiver], positions
+    )  # first: one that is unfolded meanwhile is seen there
     query = f"SELECT pos FROM outcome WHERE receiver = {int(receiver)} AND status IN {ARRIVED} AND pos"
     rows = select_in(connection, connection.dialect.name == "sqlite", query, list(positions))
-    together = delivered.holding(connection, [receiver], positions)
-    return {row[0] for row in rows} | {pos for _, pos in together}
+    return {pos for _, pos in together} | {row[0] for row in rows}
 
 
 def _overtaking(positions: Sequence[int]) -> Iterable[sa.Select[Any]]:
@@ -156,7 +158,7 @@ def _overtaking(positions: Sequence[int]) -> Iterable[sa.Select[Any]]:
     yield amending.join(other, sa.and_(later, other.c.type == first.c.type)).where(one.c.pos.in_(positions))
     again = relation.alias("again")
     since = sa.and_(again.c.target == about.c.target, again.c.pos > one.c.pos, again.c.kind.in_(_AMENDING))
-    yield (amending.join(again, since).join(other, other.c.pos == again.c.pos).where(one.c.pos.in_(positions)))
+    yield amending.join(again, since).join(other, other.c.pos == again.c.pos).where(one.c.pos.in_(positions))
 
 
 def _amends(pos: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:

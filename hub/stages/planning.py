@@ -232,7 +232,7 @@ class Planner:
         kind, wire = new.kind, new.wire
         standing = self._standing[wire.subject]
         judgement, current = self._judge(new, standing.get(kind))
-        if current is not None and judgement is not NEW:
+        if current is not None and judgement.kind != "new":
             return self._report_other(new, judgement, current, batch)
         if wire.sequence is not None and self._late(new, standing, batch):
             return self._report_late(new, kind, batch)
