@@ -88,10 +88,11 @@ def holding(
 ) -> dict[tuple[int, int], At]:
     """Return `(receiver, pos)` of those deliveries of these events, at these receivers, that stand in such rows."""
     wanted: dict[tuple[int, int], list[int]] = {}
-    for receiver, pos, last in _covering(connection, receivers, positions):
+    raw: Any = connection.connection.driver_connection
+    for receiver, pos, last in _covering(raw, connection.dialect.name, receivers, positions):
         wanted.setdefault((receiver, last), []).append(pos)
     found: dict[tuple[int, int], At] = {}
-    for receiver, last, first, no, at, batch, members in _rows(connection, list(wanted)):
+    for receiver, last, first, no, at, batch, members in _rows(raw, connection.dialect.name, list(wanted)):
         places = {offset: place for place, offset in enumerate(orjson.loads(members))}
         for pos in wanted[receiver, last]:
             place = places.get(pos - first)
@@ -101,24 +102,20 @@ def holding(
 
 
 def _covering(
-    connection: Connection, receivers: Collection[int], positions: Collection[int]
+    raw: Any, kind: str, receivers: Collection[int], positions: Collection[int]
 ) -> Sequence[tuple[int, int, int]]:
     """Return `(receiver, pos, last)` of the rows between whose ends the positions lie."""
     if not receivers or not positions:
         return []
-    raw: Any = connection.connection.driver_connection
-    kind = connection.dialect.name
     given = (receivers, positions)
     values = [orjson.dumps(list(each)).decode() for each in given] if kind == "sqlite" else [*map(array, given)]
     found: Sequence[tuple[int, int, int]] = raw.execute(_HOLDING[kind], values).fetchall()
     return found
 
 
-def _rows(connection: Connection, keys: Sequence[tuple[int, int]]) -> Iterable[Any]:
+def _rows(raw: Any, kind: str, keys: Sequence[tuple[int, int]]) -> Iterable[Any]:
     if not keys:
         return []
-    raw: Any = connection.connection.driver_connection
-    kind = connection.dialect.name
     values = [orjson.dumps(keys).decode()] if kind == "sqlite" else arrays(keys)
     rows: Iterable[Any] = raw.execute(_ROWS[kind], values).fetchall()
     return rows
@@ -146,9 +143,7 @@ def unfold(raw: Any, receiver: int, positions: Sequence[int], *, sqlite: bool) -
     `raw` is the driver's connection, in the transaction of the receiver's owner.
     """
     kind = "sqlite" if sqlite else "postgresql"
-    given = ([receiver], positions)
-    values = [orjson.dumps(each).decode() for each in given] if sqlite else [*map(array, given)]
-    lasts = sorted({last for _, _, last in raw.execute(_HOLDING[kind], values).fetchall()})
+    lasts = sorted({last for _, _, last in _covering(raw, kind, [receiver], positions)})
     mark = "?" if sqlite else "%b"
     for last in lasts:
         mine = f"(SELECT * FROM delivered WHERE receiver = {mark} AND last = {mark})"

@@ -394,7 +394,7 @@ _TOGETHER = Insertion(
 # Rows of a receiver do not overlap: one that would meet another is not written, which is seen by the count.
 _APART = (
     "WHERE NOT EXISTS (SELECT 1 FROM delivered AS d "
-    f"WHERE d.receiver = t.receiver AND d.first <= t.last AND d.last >= t.first "
+    "WHERE d.receiver = t.receiver AND d.first <= t.last AND d.last >= t.first "
     f"AND d.last < ((t.last >> {OFFSET_BITS}) + 1) << {OFFSET_BITS})"
 )
 _PENDING = Insertion(
@@ -466,6 +466,12 @@ class _Writer:
         raise NotImplementedError
 
     def finished(self, number: int, done: Finished) -> None:
+        """Write what ended; what is answered gets a row of its own first. Raises RuntimeError where it had ended."""
+        if done.answer:
+            unfold(self.raw, number, done.positions, sqlite=self.sqlite)
+        _all_written(self.end(number, done), done)
+
+    def end(self, number: int, done: Finished) -> int:
         raise NotImplementedError
 
     def together(self, settlements: Sequence[Settlement]) -> None:
@@ -553,16 +559,14 @@ class _SqliteWriter(_Writer):
         query = f"INSERT INTO {_TOGETHER.into} SELECT * FROM (SELECT {each} FROM json_each(?)) AS t {_APART}"
         return int(self.raw.execute(query, (orjson.dumps(rows).decode(),)).rowcount)
 
-    def finished(self, number: int, done: Finished) -> None:
-        if done.answer:
-            unfold(self.raw, number, list(done.positions), sqlite=True)
+    def end(self, number: int, done: Finished) -> int:
         pairs = orjson.dumps(list(zip(done.positions, done.numbers, strict=True))).decode()
         cursor = self.raw.execute(
             "INSERT INTO outcome(receiver, pos, job, status, at, batch, no) "
             "SELECT ?, value ->> 0, ?, ?, ?, ?, value ->> 1 FROM json_each(?) WHERE true" + _over(done),
             (number, done.job, done.status, done.at, done.batch, pairs),
         )
-        _all_written(cursor.rowcount, done)
+        return int(cursor.rowcount)
 
     def ended(self, number: int, holds: Sequence[Hold]) -> int:
         rows = orjson.dumps([(hold.pos, hold.job, hold.status) for hold in holds]).decode()
@@ -607,9 +611,7 @@ class _PostgresWriter(_Writer):
         query = f"INSERT INTO {_TOGETHER.into} SELECT t.* FROM {given} {_APART}"
         return int(self.raw.execute(query, bulk.arrays(rows)).rowcount)
 
-    def finished(self, number: int, done: Finished) -> None:
-        if done.answer:
-            unfold(self.raw, number, list(done.positions), sqlite=False)
+    def end(self, number: int, done: Finished) -> int:
         cursor = self.raw.execute(
             "INSERT INTO outcome(receiver, pos, job, status, at, batch, no) "
             "SELECT %b, pos, %b, %b, %b, %b, no FROM unnest(%t::bigint[], %t::bigint[]) AS t(pos, no)" + _over(done),
@@ -618,7 +620,7 @@ class _PostgresWriter(_Writer):
                 *(bulk.array(done.positions), bulk.array(done.numbers)),
             ),
         )
-        _all_written(cursor.rowcount, done)
+        return int(cursor.rowcount)
 
     def ended(self, number: int, holds: Sequence[Hold]) -> int:
         each = f"SELECT * FROM {bulk.unnested(('bigint', 'int', 'int'))} AS u(pos, job, status)"
