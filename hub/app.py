@@ -707,6 +707,7 @@ class Hub:
             book=self.book,
             policy=Policy(self.city.city, self.timezone, self.city.authority, kept_for(self.city)),
             quarantine=self._quarantine,
+            hands_on=delivering,
         )
         shutters = Shutters.of(self.city, self.ledger, closing=closing)
         ports = self._ports(rules, bus, shutters)

@@ -57,23 +57,17 @@ class Ledger:
         self._faults = _faults(sqlite=self.sqlite)
 
     @contextlib.contextmanager
-    def read(self, *, streaming: bool = False) -> Iterator[Connection]:
+    def read(self) -> Iterator[Connection]:
         """Give a connection for reading; nobody writes through it.
 
-        On PostgreSQL every question sees what is committed when it is put, and goes to the server and back once: only
-        a `streaming` answer, which is fetched in parts, needs a transaction about it.
+        On PostgreSQL every question sees what is committed when it is put, and goes to the server and back once.
         """
         if self.sqlite:
             with self._translated(), self.engine.connect() as connection:
                 yield connection
             return
-        if not streaming:
-            with self.alone() as connection:
-                yield connection
-            return
-        with self._translated(), self.engine.connect() as connection:
+        with self.alone() as connection:
             yield connection
-            connection.connection.commit()  # at a rollback the driver forgets which statements are prepared
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[Connection]:

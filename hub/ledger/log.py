@@ -249,20 +249,18 @@ class EventLog:
     def read(self, stream: int, after: int, upto: int, limit: int, size: int) -> list[Logged]:
         """Return up to `limit` events of a stream with `after < pos <= upto`, in order, no more after `size` bytes."""
         found: list[Logged] = []
-        with self.ledger.read(streaming=True) as connection:
-            rows = connection.execution_options(yield_per=FETCHED).execute(
-                sa.text(
-                    "SELECT pos, ruleset, plan, body FROM event WHERE pos > :after AND pos <= :upto "
-                    "ORDER BY pos LIMIT :n"
-                ),
-                {"after": max(after, (stream << OFFSET_BITS) - 1), "upto": upto, "n": limit},
-            )
-            for row in rows:
-                found.append(Logged(row[0], row[1], bytes(row[2]), bytes(row[3])))
-                size -= len(row[3])
-                if size <= 0:
-                    rows.close()
+        after = max(after, (stream << OFFSET_BITS) - 1)
+        with self.ledger.read() as connection:
+            while size > 0 and len(found) < limit:
+                rows = _behind(connection, self.ledger.sqlite, after, upto, min(FETCHED, limit - len(found)))
+                if not rows:
                     break
+                after = rows[-1][0]
+                for row in rows:
+                    found.append(Logged(row[0], row[1], bytes(row[2]), bytes(row[3])))
+                    size -= len(row[3])
+                    if size <= 0:
+                        break
         return found
 
     def fetch(self, positions: Sequence[int]) -> dict[int, Logged]:
@@ -308,6 +306,16 @@ def select_in(connection: Connection, sqlite: bool, query: str, values: list[Any
         marks = ",".join("?" * len(part))
         rows.extend(raw.execute(f"{query} IN ({marks})", part).fetchall())
     return rows
+
+
+def _behind(connection: Connection, sqlite: bool, after: int, upto: int, limit: int) -> list[Any]:
+    query = "SELECT pos, ruleset, plan, body FROM event WHERE pos > ? AND pos <= ? ORDER BY pos LIMIT ?"
+    raw: Any = connection.connection.driver_connection
+    if sqlite:
+        return list(raw.execute(query, (after, upto, limit)).fetchall())
+    with raw.cursor(binary=True) as cursor:
+        cursor.execute(query.replace("?", "%s"), (after, upto, limit))
+        return list(cursor.fetchall())
 
 
 def _move(raw: Any, positions: dict[int, tuple[int, int]]) -> None:

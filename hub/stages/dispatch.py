@@ -60,7 +60,10 @@ class _Poll:
 
 
 class Dispatcher:
-    """Plans records into the ledger. Synchronous: called in one worker thread, one poll at a time."""
+    """Plans records into the ledger. Synchronous: called in one worker thread, one poll at a time.
+
+    Unless it `hands_on`, nobody in this process delivers: what a receiver is to be sent is not put together.
+    """
 
     def __init__(
         self,
@@ -72,12 +75,14 @@ class Dispatcher:
         policy: Policy | None = None,
         quarantine: Callable[[Connection, list[Refused]], None],
         topic: str = "hub.events",
+        hands_on: bool = True,
     ) -> None:
         self._log = log
         self._rules = rules
         self._generation = generation
         self._quarantine = quarantine
         self._topic = topic
+        self._hands_on = hands_on
         self._sources = Names(log.ledger, "source")
         self._types = Names(log.ledger, "type")
         self._planner = Planner(log, rules, book, policy or Policy())
@@ -94,7 +99,7 @@ class Dispatcher:
         return {partition: self._next[stream] for partition, stream in streams.items()}
 
     def handle(self, records: Sequence[Record]) -> list[Chunk]:
-        """Commit one poll and return its stretches of the log.
+        """Commit one poll and return its stretches of the log, as far as they are handed on.
 
         Raises Unavailable (nothing was kept; wait and seek back) and Fenced (another process has the partition). Any
         other error is bisected down to its record, which is quarantined.
@@ -140,7 +145,7 @@ class Dispatcher:
         for stream, (_, following) in poll.batch.positions.items():
             self._next[stream] = following
         self._count(poll)
-        return list(poll.chunks.values())
+        return list(poll.chunks.values()) if self._hands_on else []
 
     def _put_aside(self, poll: _Poll, connection: Connection) -> None:
         self._quarantine(connection, poll.refused)
@@ -255,7 +260,8 @@ class Dispatcher:
         plan, number = rules.plan(planned.items), self._types.number(new.type)
         row = (new.pos, wire.id, new.source, number, wire.subject, poll.at, status, rules.no, wire.batchid)
         poll.batch.events.append((*row, plan.packed, new.body))
-        self._chunk(poll, new.pos >> 40).add(Entry(new.pos, wire, rules), plan, len(new.body))
+        if self._hands_on:
+            self._chunk(poll, new.pos >> 40).add(Entry(new.pos, wire, rules), plan, len(new.body))
 
     @staticmethod
     def _partition(pos: int) -> int:
