@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from sys import intern
 from typing import Any
 
 import msgspec
@@ -45,7 +46,7 @@ REVIEW = event_code("awaiting-review")
 IDENTITY = event_code("awaiting-identity")
 _NEVER = "9999-12-31"  # as facts stand at the end of all that is known
 _HOUSEMATES = 100  # histories looked at when a household is put right
-_KEEP = 50_000  # residents whose newest events are remembered
+_KEEP = 20_000  # residents whose newest events are remembered
 
 
 class New(msgspec.Struct, frozen=True):
@@ -147,7 +148,7 @@ class Planner:
         for subject in missing:
             self._standing[subject] = {}
         for subject, kind, pos, sequence in self._log.standing(missing):
-            self._standing[subject][kind] = (pos, sequence)
+            self._standing[subject][intern(kind)] = (pos, sequence)
         for subject in subjects:
             self._standing.move_to_end(subject)
         wanted = [current[0] for new in news if (current := self._standing[new.wire.subject].get(new.kind)) is not None]
@@ -380,7 +381,7 @@ class Planner:
         return dt.datetime.now(self._policy.timezone).date().isoformat()
 
     def _stand(self, subject: str, kind: str, value: tuple[int, str | None], batch: DispatchBatch) -> None:
-        self._standing[subject][kind] = value
+        self._standing[subject][intern(kind)] = value
         batch.standing[subject, kind] = value
 
     # --- late events -------------------------------------------------------------------------------------------
