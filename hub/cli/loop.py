@@ -10,7 +10,11 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-_ARENA_MAX = -8  # M_ARENA_MAX of malloc.h
+_GLIBC = {  # by the variables of the environment that say the same: parameters of malloc.h, and values
+    "MALLOC_ARENA_MAX": (-8, 1),  # an arena for each thread leaves room that is free lying scattered
+    "MALLOC_MMAP_THRESHOLD_": (-3, 256 << 10),  # bytes; else it grows, and what a batch needed once stays in the heap
+    "MALLOC_TRIM_THRESHOLD_": (-1, 8 << 20),
+}
 COLLECT_AFTER = 1_000_000  # new objects; records pass through in large numbers and hold no cycles
 
 
@@ -19,18 +23,20 @@ def collect_seldom() -> None:
     gc.set_threshold(COLLECT_AFTER, 50, 50)
 
 
-def few_arenas() -> None:
-    """Let threads share the memory that the C library gives out: with an arena each, room that is free lies scattered.
+def keep_memory_small() -> None:
+    """Have the C library give back what batches needed for a moment; glibc alone can be told.
 
-    glibc alone has arenas; a `MALLOC_ARENA_MAX` of the environment is left as it is.
+    What the environment says of it is left as it is.
     """
-    if os.name == "posix" and "MALLOC_ARENA_MAX" not in os.environ and hasattr(library := ctypes.CDLL(None), "mallopt"):
-        library.mallopt(_ARENA_MAX, 1)
+    if os.name == "posix" and hasattr(library := ctypes.CDLL(None), "mallopt"):
+        for name, parameter in _GLIBC.items():
+            if name not in os.environ:
+                library.mallopt(*parameter)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end on the fastest loop there is, with what is loaded out of the collector's sight."""
-    few_arenas()
+    keep_memory_small()
     gc.collect()
     gc.freeze()
     try:

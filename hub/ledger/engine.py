@@ -26,9 +26,11 @@ LOCKED = 30.0  # seconds a lock is waited for, where nothing else is said
 _SQLITE_PRAGMAS = (
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
-    "PRAGMA cache_size=-65536",
     "PRAGMA temp_store=MEMORY",
 )
+# KB of pages that a connection keeps. What another connection writes empties a cache: in a process that works it is the
+# writing one's that lasts, and those of the reading ones are several.
+_WRITING, _READING = 24_576, 2_048
 # Pages after which SQLite's log is written back. A page that is written again before that is written back once: this
 # counts in a large database, where a resident's rows lie on as many pages as there are residents. In a small one the
 # longer log only costs.
@@ -54,6 +56,8 @@ class Ledger:
         self._write_lock = threading.Lock()
         self.engine = _engine(url, lock_timeout)
         self.sqlite = self.engine.dialect.name == "sqlite"
+        in_memory = self.sqlite and self.engine.url.database in {None, "", ":memory:"}
+        self._writing = _engine(url, lock_timeout, _WRITING) if self.sqlite and not in_memory else self.engine
         self._faults = _faults(sqlite=self.sqlite)
 
     @contextlib.contextmanager
@@ -90,7 +94,7 @@ class Ledger:
             with self._translated(), self.engine.begin() as connection:
                 yield connection
             return
-        with self._write_lock, self._translated(), self.engine.connect() as connection:
+        with self._write_lock, self._translated(), self._writing.connect() as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -126,9 +130,10 @@ class Ledger:
     def close(self) -> None:
         """Let go of every connection."""
         self.engine.dispose()
+        self._writing.dispose()
 
 
-def _engine(url: str, lock_timeout: float) -> Engine:
+def _engine(url: str, lock_timeout: float, cache: int = _READING) -> Engine:
     try:
         parsed = make_url(url)
     except sa.exc.ArgumentError as error:
@@ -160,7 +165,7 @@ def _engine(url: str, lock_timeout: float) -> Engine:
         )
     pooled: dict[str, Any] = {}
     if parsed.database and parsed.database != ":memory:":
-        pooled = {"pool_use_lifo": True}  # each connection has a cache of its own: few are used, and warm
+        pooled = {"pool_use_lifo": True}  # few are used, and their caches warm
         path = Path(parsed.database)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with contextlib.suppress(OSError):  # SQLite says what is wrong
@@ -168,7 +173,7 @@ def _engine(url: str, lock_timeout: float) -> Engine:
     engine = sa.create_engine(
         parsed, hide_parameters=True, connect_args={"timeout": lock_timeout, "check_same_thread": False}, **pooled
     )
-    sa_event.listen(engine, "connect", partial(_prepare_sqlite, lock_timeout))
+    sa_event.listen(engine, "connect", partial(_prepare_sqlite, lock_timeout, cache))
     return engine
 
 
@@ -202,10 +207,10 @@ def _prepare_postgres(lock_timeout: float, connection: Any, _record: Any) -> Non
     connection.commit()
 
 
-def _prepare_sqlite(lock_timeout: float, connection: Any, _record: Any) -> None:
+def _prepare_sqlite(lock_timeout: float, cache: int, connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # transactions begin where the ledger says so
     _write_ahead(connection, lock_timeout)
-    for pragma in _SQLITE_PRAGMAS:
+    for pragma in (*_SQLITE_PRAGMAS, f"PRAGMA cache_size=-{cache}"):
         connection.execute(pragma)
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
     connection.execute(f"PRAGMA wal_autocheckpoint={next(log for least, log in _WRITE_BACK if pages >= least)}")

@@ -46,6 +46,16 @@ def test_a_poll_is_kept_whole_with_its_position(town_of):
     assert town.log.positions()[town.generation << 12] == 3
 
 
+def test_nothing_is_put_together_for_receivers_where_nobody_delivers(town_of):
+    town = town_of()
+    apart = town.dispatcher(hands_on=False)
+    town.topic.add(died(1))
+    assert apart.handle(town.topic.since({0: 0})) == []
+    assert told(town) == {"1": 1}
+    assert town.log.positions()[town.generation << 12] == 1
+    assert [chunk.events for chunk in town.dispatch(died(2))] == [1]
+
+
 def test_an_empty_poll_changes_nothing(town_of):
     town = town_of()
     before = town.contents()

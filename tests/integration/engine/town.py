@@ -138,10 +138,18 @@ class Town:
 
     # --- dispatch ----------------------------------------------------------------------------------------------
 
-    def dispatcher(self, partitions: Sequence[int] = (0,), log: EventLog | None = None) -> Dispatcher:
+    def dispatcher(
+        self, partitions: Sequence[int] = (0,), log: EventLog | None = None, *, hands_on: bool = True
+    ) -> Dispatcher:
         """Return a dispatcher that stands where the ledger says."""
         dispatcher = Dispatcher(
-            log or self.log, self.rules, self.generation, book=self.book, quarantine=self.refuse, topic=TOPIC
+            log or self.log,
+            self.rules,
+            self.generation,
+            book=self.book,
+            quarantine=self.refuse,
+            topic=TOPIC,
+            hands_on=hands_on,
         )
         dispatcher.assign(partitions)
         return dispatcher
