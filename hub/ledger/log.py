@@ -252,16 +252,15 @@ class EventLog:
         found: list[Logged] = []
         after = max(after, (stream << OFFSET_BITS) - 1)
         with self.ledger.read() as connection:
-            while size > 0 and len(found) < limit:
-                rows = _behind(connection, self.ledger.sqlite, after, upto, min(FETCHED, limit - len(found)))
-                if not rows:
-                    break
-                after = rows[-1][0]
+            while size > 0 and len(found) < limit and after < upto:
+                asked = min(FETCHED, limit - len(found))
+                rows = _behind(connection, self.ledger.sqlite, after, upto, asked)
                 for row in rows:
                     found.append(Logged(row[0], row[1], bytes(row[2]), bytes(row[3])))
                     size -= len(row[3])
                     if size <= 0:
                         break
+                after = rows[-1][0] if len(rows) == asked else upto
         return found
 
     def fetch(self, positions: Sequence[int]) -> dict[int, Logged]:
