@@ -22,6 +22,7 @@ from hub.ledger.places import OFFSET_BITS, partition_of, stream_of
 from hub.ledger.tables import generation, position
 
 FEW = 200  # events of a poll, at most, that go to PostgreSQL as values of statements; more are copied
+_NUL = b"\\u0000"  # at which SQLite's JSON ends a text
 FETCHED = 200  # events brought from the database at once: they may be large
 EventRow = tuple[int, str, int, int, str, int, int, int, str | None, bytes, bytes]
 _EVENT_COLUMNS = "pos, id, source, type, subject, recorded_at, status, ruleset, batch_id, plan, body"
@@ -301,8 +302,10 @@ def select_in(connection: Connection, sqlite: bool, query: str, values: list[Any
             cursor.execute(f"{query} = ANY(%t::{kind}[])", (array(values),))
             return list(cursor.fetchall())
     # One statement for any number: the driver keeps those it has prepared, and one of 900 marks takes 200 KB.
-    listed = orjson.dumps(values).decode()
-    return list(raw.execute(f"{query} IN (SELECT value FROM json_each(?))", (listed,)).fetchall())
+    listed = orjson.dumps(values)
+    if _NUL not in listed:
+        return list(raw.execute(f"{query} IN (SELECT value FROM json_each(?))", (listed.decode(),)).fetchall())
+    return [row for value in dict.fromkeys(values) for row in raw.execute(f"{query} IN (?)", (value,)).fetchall()]
 
 
 def _behind(connection: Connection, sqlite: bool, after: int, upto: int, limit: int) -> list[Any]:

@@ -11,7 +11,6 @@ from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from sys import intern
 from typing import Any
 
 import msgspec
@@ -47,6 +46,7 @@ IDENTITY = event_code("awaiting-identity")
 _NEVER = "9999-12-31"  # as facts stand at the end of all that is known
 _HOUSEMATES = 100  # histories looked at when a household is put right
 _KEEP = 20_000  # residents whose newest events are remembered
+_KINDS = 1_000  # kinds of these whose text is kept once
 
 
 class New(msgspec.Struct, frozen=True):
@@ -103,6 +103,7 @@ class Planner:
         self._uses: dict[str, tuple[bool, bool, bool]] = {}  # whether a type's rules read facts, households, `after`
         self._retelling = Retelling(rules, book, self._facts, policy.timezone)
         self._standing: OrderedDict[str, dict[str, tuple[int, str | None]]] = OrderedDict()
+        self._kinds: dict[str, str] = {}
         self._source_of: dict[int, int] = {}  # of the running poll: pos → source of a current event
         self._mine: list[tuple[New, Planned]] = []  # of the running poll: its new events
         self._by_subject: dict[str, list[tuple[New, Planned]]] = {}  # as far as somebody asked
@@ -148,7 +149,7 @@ class Planner:
         for subject in missing:
             self._standing[subject] = {}
         for subject, kind, pos, sequence in self._log.standing(missing):
-            self._standing[subject][intern(kind)] = (pos, sequence)
+            self._standing[subject][self._kind(kind)] = (pos, sequence)
         for subject in subjects:
             self._standing.move_to_end(subject)
         wanted = [current[0] for new in news if (current := self._standing[new.wire.subject].get(new.kind)) is not None]
@@ -380,8 +381,13 @@ class Planner:
     def _today(self) -> str:
         return dt.datetime.now(self._policy.timezone).date().isoformat()
 
+    def _kind(self, kind: str) -> str:
+        """Return the text that all residents share for a kind; those of an application or a contract are many."""
+        kinds = self._kinds
+        return kinds.get(kind) or (kinds.setdefault(kind, kind) if len(kinds) < _KINDS else kind)
+
     def _stand(self, subject: str, kind: str, value: tuple[int, str | None], batch: DispatchBatch) -> None:
-        self._standing[subject][intern(kind)] = value
+        self._standing[subject][self._kind(kind)] = value
         batch.standing[subject, kind] = value
 
     # --- late events -------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ def ledger(ledger_url: str) -> Iterator[Ledger]:
     made = Ledger(ledger_url)
     ready(made)
     yield made
-    made.engine.dispose()
+    made.close()
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def on_postgres(postgres_url: str) -> Iterator[Ledger]:
     made = Ledger(postgres_url)
     ready(made)
     yield made
-    made.engine.dispose()
+    made.close()
 
 
 def _raw(connection: Any) -> Any:

@@ -4,6 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from hub.errors import Transient
+from hub.ledger import log
 from hub.ledger.places import OFFSET_BITS, stream_of
 from hub.ledger.tables import pending
 from hub.settings.models import Retry
@@ -12,7 +13,9 @@ from hub.stages import receiver
 from .town import Shelf, died, listens, rule
 
 
-def test_a_reading_ends_after_so_many_bytes(town_of):
+@pytest.mark.parametrize("page", [1, 3, 5, 200])
+def test_a_reading_ends_after_so_many_bytes(town_of, monkeypatch, page):
+    monkeypatch.setattr(log, "FETCHED", page)
     town = town_of()
     town.dispatch(*(died(number, str(number), note="守" * 1000) for number in range(10)))
     stream = stream_of(town.generation, 0)
@@ -21,6 +24,18 @@ def test_a_reading_ends_after_so_many_bytes(town_of):
         parts.append(len(rows))
         after = rows[-1].pos
     assert parts == [4, 4, 2]
+
+
+@pytest.mark.parametrize("count", [1, 3, 6, 7, 10])
+def test_the_log_is_read_page_by_page_to_where_it_is_asked_for(town_of, monkeypatch, count):
+    monkeypatch.setattr(log, "FETCHED", 3)
+    town = town_of()
+    town.dispatch(*(died(number, str(number)) for number in range(10)))
+    stream = stream_of(town.generation, 0)
+    first = stream << OFFSET_BITS
+    wanted = [first + offset for offset in range(count)]
+    assert [row.pos for row in town.log.read(stream, -1, first + count - 1, 100, 1 << 20)] == wanted
+    assert [row.pos for row in town.log.read(stream, -1, first + 9, count, 1 << 20)] == wanted
 
 
 @pytest.mark.parametrize("fails", [False, True])

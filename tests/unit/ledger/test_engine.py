@@ -15,6 +15,7 @@ def ledger(tmp_path: Path):
     with made.write() as connection:
         connection.exec_driver_sql("CREATE TABLE said(pos INTEGER PRIMARY KEY, name TEXT)")
         connection.exec_driver_sql("INSERT INTO said VALUES (1, '1'), (2, '守口'), (3, 'it''s \"so\"'), (4, NULL)")
+        connection.exec_driver_sql("INSERT INTO said VALUES (5, ?)", ("1\0",))
     yield made
     made.close()
 
@@ -50,7 +51,7 @@ def test_a_database_in_memory_is_one(tmp_path):
         ("SELECT pos FROM said WHERE pos", [3, 1, 9], [1, 3]),
         ("SELECT pos FROM said WHERE name", ["1", "守口", 'it\'s "so"', "none"], [1, 2, 3]),
         ("SELECT pos FROM said WHERE pos", [], []),
-        ("SELECT pos FROM said WHERE pos", list(range(2, 5_000)), [2, 3, 4]),
+        ("SELECT pos FROM said WHERE pos", list(range(2, 5_000)), [2, 3, 4, 5]),
         ("SELECT pos FROM said WHERE name", [f"n{at}" for at in range(5_000)] + ["1"], [1]),
     ],
 )
@@ -61,3 +62,10 @@ def test_as_many_as_one_likes_are_looked_up_in_one_statement(ledger, query, valu
         assert sorted(row[0] for row in select_in(connection, True, query, values)) == found
         raw(connection).set_trace_callback(None)
     assert len(asked) == (1 if values else 0)
+
+
+def test_a_text_with_a_nul_is_not_taken_for_its_beginning(ledger):
+    with ledger.read() as connection:
+        for names, found in ((["1\0"], [5]), (["1"], [1]), (["1\0", "1", "1", "守口"], [1, 2, 5])):
+            rows = select_in(connection, True, "SELECT pos FROM said WHERE name", names)
+            assert sorted(row[0] for row in rows) == found
