@@ -16,7 +16,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event as sa_event
-from sqlalchemy.engine import Connection, Dialect, Engine, make_url
+from sqlalchemy.engine import URL, Connection, Dialect, Engine, make_url
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from hub.errors import ConfigurationError, Problem
@@ -56,8 +56,8 @@ class Ledger:
         self._write_lock = threading.Lock()
         self.engine = _engine(url, lock_timeout)
         self.sqlite = self.engine.dialect.name == "sqlite"
-        in_memory = self.sqlite and self.engine.url.database in {None, "", ":memory:"}
-        self._writing = _engine(url, lock_timeout, _WRITING) if self.sqlite and not in_memory else self.engine
+        apart = self.sqlite and _is_file(self.engine.url)
+        self._writing = _engine(url, lock_timeout, _WRITING) if apart else self.engine
         self._faults = _faults(sqlite=self.sqlite)
 
     @contextlib.contextmanager
@@ -133,6 +133,11 @@ class Ledger:
         self._writing.dispose()
 
 
+def _is_file(url: URL) -> bool:
+    """Say whether a database of SQLite is a file: one in memory is its connection's own."""
+    return url.database not in {None, "", ":memory:"}
+
+
 def _engine(url: str, lock_timeout: float, cache: int = _READING) -> Engine:
     try:
         parsed = make_url(url)
@@ -164,7 +169,7 @@ def _engine(url: str, lock_timeout: float, cache: int = _READING) -> Engine:
             ]
         )
     pooled: dict[str, Any] = {}
-    if parsed.database and parsed.database != ":memory:":
+    if parsed.database and _is_file(parsed):
         pooled = {"pool_use_lifo": True}  # few are used, and their caches warm
         path = Path(parsed.database)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -297,25 +297,29 @@ def select_in(connection: Connection, sqlite: bool, query: str, values: list[Any
         return []
     raw: Any = connection.connection.driver_connection
     if not sqlite:
-        with raw.cursor(binary=True) as cursor:
-            kind = "bigint" if isinstance(values[0], int) else "text"
-            cursor.execute(f"{query} = ANY(%t::{kind}[])", (array(values),))
-            return list(cursor.fetchall())
+        kind = "bigint" if isinstance(values[0], int) else "text"
+        return _rows(raw, f"{query} = ANY(%t::{kind}[])", (array(values),), sqlite=False)
     # One statement for any number: the driver keeps those it has prepared, and one of 900 marks takes 200 KB.
     listed = orjson.dumps(values)
     if _NUL not in listed:
-        return list(raw.execute(f"{query} IN (SELECT value FROM json_each(?))", (listed.decode(),)).fetchall())
-    return [row for value in dict.fromkeys(values) for row in raw.execute(f"{query} IN (?)", (value,)).fetchall()]
+        return _rows(raw, f"{query} IN (SELECT value FROM json_each(?))", (listed.decode(),), sqlite=True)
+    each = dict.fromkeys(values)
+    return [row for value in each for row in _rows(raw, f"{query} IN (?)", (value,), sqlite=True)]
+
+
+def _rows(raw: Any, statement: str, values: Sequence[Any], *, sqlite: bool) -> list[Any]:
+    """Return the rows of a statement with the driver's own marks."""
+    if sqlite:
+        return list(raw.execute(statement, values).fetchall())
+    with raw.cursor(binary=True) as cursor:
+        cursor.execute(statement, values)
+        return list(cursor.fetchall())
 
 
 def _behind(connection: Connection, sqlite: bool, after: int, upto: int, limit: int) -> list[Any]:
     query = "SELECT pos, ruleset, plan, body FROM event WHERE pos > ? AND pos <= ? ORDER BY pos LIMIT ?"
     raw: Any = connection.connection.driver_connection
-    if sqlite:
-        return list(raw.execute(query, (after, upto, limit)).fetchall())
-    with raw.cursor(binary=True) as cursor:
-        cursor.execute(query.replace("?", "%s"), (after, upto, limit))
-        return list(cursor.fetchall())
+    return _rows(raw, query if sqlite else query.replace("?", "%s"), (after, upto, limit), sqlite=sqlite)
 
 
 def _move(raw: Any, positions: dict[int, tuple[int, int]]) -> None:

@@ -36,7 +36,7 @@ def test_who_writes_keeps_one_connection_and_its_pages(ledger):
     assert pages[0] < 4 * pages[1] < 0, "in KB, as negative numbers"
 
 
-def test_a_database_in_memory_is_one(tmp_path):
+def test_a_database_in_memory_is_one():
     made = Ledger("sqlite://")
     with made.write() as connection:
         connection.exec_driver_sql("CREATE TABLE said(pos INTEGER)")
