@@ -26,9 +26,12 @@ _AMENDING = ("cancels", "corrects", "enriches", "contradicts")
 _PART = 400
 _SUPPRESSED = tuple(delivery_code("suppressed", reason) for reason in (None, *REASONS["suppressed"]))
 
-# By the job's number alone: joined, PostgreSQL would rather sort all that is open than read it in order.
+# By the job's number alone: joined, PostgreSQL would rather sort all that is open than read it in order. And in the
+# order of `command_open`, of a range of one receiver: by `no` alone, or in any order, PostgreSQL goes through all that
+# was ever asked for until it meets what is open.
 _STOPPED = sa.select(job.c.no).where(job.c.status != "running")
 _TO_DO = (command.c.done_at.is_(None), sa.or_(command.c.kind.in_(STEERING), command.c.job.not_in(_STOPPED)))
+_IN_ORDER = (command.c.receiver, command.c.no)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +68,8 @@ def asked(ledger: Ledger) -> dict[int, int]:
 
 def called(ledger: Ledger) -> set[int]:
     """Return the receivers whose owners have commands to carry out, without counting them."""
-    mine = (*_TO_DO, command.c.receiver == receiver.c.no)
-    first = sa.select(command.c.no).where(*mine).limit(1).scalar_subquery()
+    mine = (*_TO_DO, command.c.receiver.between(receiver.c.no, receiver.c.no))
+    first = sa.select(command.c.no).where(*mine).order_by(*_IN_ORDER).limit(1).scalar_subquery()
     with ledger.read() as connection:
         return set(connection.execute(sa.select(receiver.c.no).where(first.is_not(None))).scalars())
 
@@ -76,19 +79,17 @@ def next_of(ledger: Ledger, number: int, limit: int, kinds: Collection[str]) -> 
 
     Only of kinds that the owner knows: what a newer hub asks for waits for an owner that does.
     """
-    mine = (*_TO_DO, command.c.receiver == number, command.c.kind.in_(kinds))
-    query = sa.select(command).where(*mine).order_by(command.c.no).limit(limit)
+    mine = (*_TO_DO, command.c.receiver.between(number, number), command.c.kind.in_(kinds))
+    columns = (command.c.no, command.c.job, command.c.kind, command.c.pos, command.c.target, command.c.payload)
+    query = sa.select(*columns).where(*mine).order_by(*_IN_ORDER).limit(limit)
     with ledger.read() as connection:
-        rows = connection.execute(query).all()
-        numbers = {row.job for row in rows}
-        jobs = {each.no: each for each in connection.execute(sa.select(job).where(job.c.no.in_(numbers)))}
-    args = {number: orjson.loads(each.args) for number, each in jobs.items()}
-    return [_command(row, jobs[row.job], args[row.job]) for row in rows]
-
-
-def _command(row: Any, of: Any, args: dict[str, Any]) -> Command:
-    payload = bytes(row.payload) if row.payload is not None else None
-    return Command(row.no, row.job, row.kind, row.pos, row.target, payload, args, of.by, of.reason)
+        rows = [tuple(row) for row in connection.execute(query)]
+        whose = sa.select(job.c.no, job.c.args, job.c.by, job.c.reason).where(job.c.no.in_({of for _, of, *_ in rows}))
+        jobs = {row.no: (orjson.loads(row.args), row.by, row.reason) for row in connection.execute(whose)}
+    return [
+        Command(no, of, kind, pos, target, bytes(payload) if payload is not None else None, *jobs[of])
+        for no, of, kind, pos, target, payload in rows
+    ]
 
 
 def known(ledger: Ledger, receiver: int, positions: Collection[int], *, judged: bool = True) -> Known:

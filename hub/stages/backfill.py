@@ -17,7 +17,7 @@ from hub.ledger.facts import FactBook
 from hub.ledger.jobs import Order
 from hub.ledger.log import EventLog
 from hub.stages.entries import ActiveRules, Item, pack_made
-from hub.stages.history import Archive, History, Past, households_of
+from hub.stages.history import Archive, History, Past, folded, households_of
 from hub.stages.jobs import Plan
 from hub.stages.judgement import kind_of
 from hub.stages.rulebook import RuleBook
@@ -73,8 +73,9 @@ class Newcomer:
         """Add the present state of these residents: by rule the newest event it speaks of, with today's values."""
         found: list[_Found] = []
         for history in self._each(subjects):
-            facts, told = history.facts(), set()
-            for past in reversed(history.standing):
+            standing, told = history.standing, set()
+            facts = folded(standing)
+            for past in reversed(standing):
                 data = {**past.data, **restated(past.type, facts, past.data)}
                 for number, item in self._planned(past, facts, data):
                     if (number, item.rule) not in told:
@@ -100,7 +101,8 @@ class Newcomer:
         if self._rules.router.uses_household(past.type):
             scene = Scene.before(past, data, facts, self._households)
         else:
-            scene = Scene(past, data, facts, merge(facts, delta(past.type, data)))
+            after = merge(facts, delta(past.type, data)) if self._rules.router.uses_after(past.type) else facts
+            scene = Scene(past, data, facts, after)
         items = scene.plan(self._rules)
         return [(numbers[i.receiver], i) for i in items if numbers[i.receiver] in self._receivers]
 

@@ -177,16 +177,18 @@ class History:
     def standing(self) -> list[Past]:
         """Return the events that stand, in their order: no repeats, no corrections, none that was cancelled."""
         standing = [e for e in self.events if e.of is None and e.type not in AMENDMENTS and not e.cancelled]
-        return sorted(standing, key=lambda e: (effective(e), self.place(e), e.pos))
+        if len(standing) > 1:
+            standing.sort(key=lambda e: (effective(e), self.place(e), e.pos))
+        return standing
 
     def facts(self, *, before: Past | None = None, until: str | None = None) -> dict[str, Any]:
         """Return what is known of the resident: all of it, or on a day, or just before an event at its date."""
-        facts = empty()
         until = effective(before) if before is not None else until
-        for event in self.standing:
-            if (until is None or effective(event) <= until) and (before is None or event.pos < before.pos):
-                facts = merge(facts, delta(event.type, event.data))
-        return facts
+        return folded(
+            event
+            for event in self.standing
+            if (until is None or effective(event) <= until) and (before is None or event.pos < before.pos)
+        )
 
     def current(self, kind: str) -> Past | None:
         """Return the newest event of a kind (`kind_of`) that stands."""
@@ -213,7 +215,16 @@ def households_of(events: Iterable[Past]) -> set[str]:
 
 def effective(event: Past) -> str:
     """Return an event's effective date."""
-    return str(event.data.get("effective_on", ""))
+    values = event.data if event.reports else event.said
+    return str(values.get("effective_on", ""))
+
+
+def folded(events: Iterable[Past]) -> dict[str, Any]:
+    """Return what events that stand, in their order, say of a resident."""
+    facts = empty()
+    for event in events:
+        facts = merge(facts, delta(event.type, event.data))
+    return facts
 
 
 class Archive:

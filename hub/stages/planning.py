@@ -145,14 +145,15 @@ class Planner:
             self._facts.load(
                 subjects if self._households else {n.wire.subject for n in news if not n.wire.hubfactsonly}
             )
-        missing = [subject for subject in subjects if subject not in self._standing]
+        standing = self._standing
+        missing = [subject for subject in subjects if subject not in standing]
+        for subject in subjects.difference(missing):
+            standing.move_to_end(subject)
         for subject in missing:
-            self._standing[subject] = {}
+            standing[subject] = {}
         for subject, kind, pos, sequence in self._log.standing(missing):
-            self._standing[subject][self._kind(kind)] = (pos, sequence)
-        for subject in subjects:
-            self._standing.move_to_end(subject)
-        wanted = [current[0] for new in news if (current := self._standing[new.wire.subject].get(new.kind)) is not None]
+            standing[subject][self._kind(kind)] = (pos, sequence)
+        wanted = [current[0] for new in news if (current := standing[new.wire.subject].get(new.kind)) is not None]
         self._source_of.update(self._log.sources(wanted))
         if self._tombstones is None:
             self._tombstones = self._log.tombstones()

@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
-from hub.ledger import upkeep
+from hub.ledger import commands, jobs, upkeep
 from hub.ledger.bulk import Insertion, arrays, unnested
+from hub.ledger.desk import Desk
 from hub.ledger.engine import Ledger
+from hub.ledger.jobs import Order
 from hub.ledger.schema import ready
 
 NASTY = ["", "a,b", '"', "\\", '\\"', "{}", "NULL", "null", " x ", "改\n行\t", "𠮷", None]
@@ -80,6 +83,32 @@ def test_a_table_that_is_small_or_has_hardly_changed_is_left_alone(on_postgres: 
     assert _until_analysed(on_postgres) == ["standing"]
     _grow(on_postgres, 40_000, 45_000)
     assert upkeep.analyse_grown(on_postgres) == []
+
+
+def test_what_there_is_to_do_is_found_past_all_that_was_done(on_postgres: Ledger) -> None:
+    """Of a job for every resident most commands are done soon: PostgreSQL must not go through them again and again."""
+    number = Desk(on_postgres).register(["kokuho.default"])["kokuho.default"]
+    orders = [Order(number, "resend", pos) for pos in range(30_000)]
+    jobs.create(on_postgres, "seed", {}, orders, by="koji")
+    with on_postgres.write() as connection:
+        connection.exec_driver_sql("UPDATE command SET done_at = 1, result = 'queued' WHERE no <= 20000")
+        connection.exec_driver_sql("ANALYZE command")
+    asked: list[tuple[str, Any]] = []
+
+    def note(*said: Any) -> None:
+        asked.append((said[2], said[3]))
+
+    sa.event.listen(on_postgres.engine, "before_cursor_execute", note)
+    try:
+        assert commands.called(on_postgres) == {number}
+        assert [each.no for each in commands.next_of(on_postgres, number, 3, ["resend"])] == [20_001, 20_002, 20_003]
+    finally:
+        sa.event.remove(on_postgres.engine, "before_cursor_execute", note)
+    for statement, values in asked:
+        if "command" in statement:
+            with on_postgres.read() as connection:
+                plan = connection.exec_driver_sql(f"EXPLAIN {statement}", values).scalars().all()
+            assert [line for line in plan if "on command" in line] == [line for line in plan if "command_open" in line]
 
 
 def test_sqlite_needs_none_of_it(sqlite_url: str) -> None:
