@@ -30,7 +30,7 @@ _EVENT_TYPES = ["int8", "text", "int4", "int4", "text", "int8", "int2", "int4", 
 
 
 class IdTaken(Exception):  # noqa: N818 - not an error of the hub: the batch is planned again with what is known now
-    """Another dispatcher recorded one of the batch's ids between the look-up and the insert."""
+    """Another dispatcher recorded one of the batch's ids, or what it `begun`, between the look-up and the insert."""
 
 
 @dataclass(slots=True)
@@ -46,6 +46,7 @@ class DispatchBatch:
     )  # subject, pos, valid_from, place, delta
     voids: list[tuple[int, str, int]] = field(default_factory=list)  # voided by, subject, pos
     standing: dict[tuple[str, str], tuple[int, str | None]] = field(default_factory=dict)  # → pos, sequence (JSON)
+    begun: set[tuple[str, str]] = field(default_factory=set)  # of these: what the ledger has nothing of
     relations: list[tuple[int, int, str]] = field(default_factory=list)  # pos, target, kind
     tombstones: list[tuple[str, str, int]] = field(default_factory=list)  # subject, target, pos
     buried: list[tuple[str, str]] = field(default_factory=list)  # tombstones that have met their target
@@ -240,7 +241,7 @@ class EventLog:
             except self.ledger.engine.dialect.dbapi.IntegrityError as error:  # type: ignore[union-attr]
                 if moved is not None and moved.rowcount >= 0:
                     _has_moved(moved, batch.positions)  # of a partition that is another's all has been written already
-                if not _is_of_dedup(error):
+                if not _is_of_another(error):
                     raise
                 raise IdTaken(str(error)) from error
             if beside is not None:
@@ -285,10 +286,15 @@ def _begin(connection: Connection, topic: str, uuid: str, starts: dict[int, int]
     return number
 
 
-def _is_of_dedup(error: Any) -> bool:
-    """Tell whether an integrity error of SQLite or of psycopg is that of the table of ids."""
+def _is_of_another(error: Any) -> bool:
+    """Tell whether an integrity error of SQLite or of psycopg is of an id, or of what begins with a resident's event.
+
+    SQLite is never told that something begins.
+    """
     told = getattr(error, "diag", None)
-    return str(error).startswith("UNIQUE constraint failed: dedup.") if told is None else told.table_name == "dedup"
+    if told is None:
+        return str(error).startswith("UNIQUE constraint failed: dedup.")
+    return told.table_name in {"dedup", "standing"}
 
 
 def select_in(connection: Connection, sqlite: bool, query: str, values: list[Any]) -> list[Any]:
@@ -397,7 +403,7 @@ class Homes(dict[str, tuple[str, int]]):
 
 _STANDING = Insertion(
     "standing(subject, kind, pos, sequence)",
-    ("text", "text", "bigint", "text"),
+    ("text", "text", "int8", "text"),
     "ON CONFLICT (subject, kind) DO UPDATE SET pos = excluded.pos, sequence = excluded.sequence",
 )
 _PROTECTION = "INSERT INTO protection(subject, declarer, kind, active) VALUES (?,?,?,?)"
@@ -425,20 +431,22 @@ def _insert_postgres(raw: Any, batch: DispatchBatch) -> None:
     with raw.cursor() as cursor:
         for what, rows in _plain(batch):
             _copy(cursor, what, rows)
-        _insert_rest(cursor, batch)
+        begun = batch.begun
+        _copy(cursor, _STANDING, [(*key, *batch.standing[key]) for key in begun])
+        _insert_rest(cursor, batch, [(*key, *value) for key, value in batch.standing.items() if key not in begun])
 
 
 def _insert_few(raw: Any, batch: DispatchBatch) -> None:
     with raw.cursor() as cursor:
         for what, rows in _plain(batch):
             what.run(cursor, rows, sqlite=False)
-        _insert_rest(cursor, batch)
+        _insert_rest(cursor, batch, [(*key, *value) for key, value in batch.standing.items()])
 
 
-def _insert_rest(cursor: Any, batch: DispatchBatch) -> None:
+def _insert_rest(cursor: Any, batch: DispatchBatch, standing: Sequence[tuple[Any, ...]]) -> None:
     if batch.repeats:
         cursor.executemany("UPDATE dedup SET seen = seen + %s WHERE id = %s AND source = %s", batch.repeats)
-    _STANDING.run(cursor, [(*key, *value) for key, value in batch.standing.items()], sqlite=False)
+    _STANDING.run(cursor, standing, sqlite=False)
     for statement, rows in _rare(batch):
         cursor.executemany(statement.replace("?", "%s"), rows)
 

@@ -388,7 +388,10 @@ class Planner:
         return kinds.get(kind) or (kinds.setdefault(kind, kind) if len(kinds) < _KINDS else kind)
 
     def _stand(self, subject: str, kind: str, value: tuple[int, str | None], batch: DispatchBatch) -> None:
-        self._standing[subject][self._kind(kind)] = value
+        known = self._standing[subject]
+        if kind not in known:
+            batch.begun.add((subject, kind))
+        known[self._kind(kind)] = value
         batch.standing[subject, kind] = value
 
     # --- late events -------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from hub.ledger import log as log_module
 from hub.ledger.batches import Arrival
 from hub.ledger.engine import Ledger
 from hub.ledger.log import DispatchBatch, EventLog, IdTaken
-from hub.ledger.tables import dedup, metadata, position, ruleset
+from hub.ledger.tables import dedup, metadata, position, ruleset, standing
 from hub.ledger.tables import event as events
 from hub.stages.entries import unpack_plan
 from hub.stages.known import Known
@@ -286,6 +286,25 @@ def test_two_dispatchers_with_the_same_id_at_once(town_of, same, alone):
     assert seen(town) == {"1": 2 if same else 1} | ({} if alone else {"x": 1})
     assert told(town) == {"1": 1} | ({} if alone else {"x": 1})
     assert town.quarantined() == ([] if same else [(f"hub.events/0@{place}", "id-reused", 1)])
+
+
+@pytest.mark.parametrize("more", [0, log_module.FEW])
+def test_what_another_dispatcher_has_said_of_a_resident_meanwhile_is_looked_at_again(town_of, more):
+    """As after partitions have changed, when a resident's earlier events lie in one that another process has."""
+    town = town_of()
+    mine = town.dispatcher()
+    town.topic.add(report("resident.moved", "m", "1000001", {"effective_on": "2026-03-01", "name": "守口"}))
+    mine.handle(town.topic.since({0: 0}))
+    town.again().dispatch(died("other"), partition=1)
+    first = town.topic.add(died("mine")).offset
+    for number in range(more):
+        town.topic.add(died(f"x{number}", f"2{number:06d}"))
+    assert len(mine.handle(town.topic.since({0: first}))) == 1  # not in halves, as after a fault
+    assert town.quarantined() == []
+    assert seen(town) == dict.fromkeys(["m", "other", "mine", *(f"x{number}" for number in range(more))], 1)
+    current = {(subject, kind): pos for subject, kind, pos, _ in town.rows(standing)}
+    assert len(current) == 2 + more
+    assert current["1000001", "type:resident.died"] == (town.generation << 52) + first
 
 
 def test_dispatchers_side_by_side_count_every_repeat_once(town_of):
