@@ -83,7 +83,7 @@ def next_of(ledger: Ledger, number: int, limit: int, kinds: Collection[str]) -> 
     columns = (command.c.no, command.c.job, command.c.kind, command.c.pos, command.c.target, command.c.payload)
     query = sa.select(*columns).where(*mine).order_by(*_IN_ORDER).limit(limit)
     with ledger.read() as connection:
-        rows = [tuple(row) for row in connection.execute(query)]
+        rows = connection.execute(query).all()
         whose = sa.select(job.c.no, job.c.args, job.c.by, job.c.reason).where(job.c.no.in_({of for _, of, *_ in rows}))
         jobs = {row.no: (orjson.loads(row.args), row.by, row.reason) for row in connection.execute(whose)}
     return [

@@ -352,7 +352,7 @@ def _insert_sqlite(raw: Any, batch: DispatchBatch) -> None:
     if batch.repeats:
         raw.executemany("UPDATE dedup SET seen = seen + ? WHERE id = ? AND source = ?", batch.repeats)
     raw.executemany("INSERT INTO fact(subject, pos, valid_from, place, delta) VALUES (?,?,?,?,?)", batch.facts)
-    _STANDING.run(raw, [(*key, *value) for key, value in batch.standing.items()], sqlite=True)
+    _STANDING.run(raw, _standing(batch, batch.standing), sqlite=True)
     for statement, rows in _rare(batch):
         raw.executemany(statement, rows)
 
@@ -431,22 +431,26 @@ def _insert_postgres(raw: Any, batch: DispatchBatch) -> None:
     with raw.cursor() as cursor:
         for what, rows in _plain(batch):
             _copy(cursor, what, rows)
-        begun = batch.begun
-        _copy(cursor, _STANDING, [(*key, *batch.standing[key]) for key in begun])
-        _insert_rest(cursor, batch, [(*key, *value) for key, value in batch.standing.items() if key not in begun])
+        _copy(cursor, _STANDING, _standing(batch, batch.begun))
+        _insert_rest(cursor, batch, [key for key in batch.standing if key not in batch.begun])
 
 
 def _insert_few(raw: Any, batch: DispatchBatch) -> None:
     with raw.cursor() as cursor:
         for what, rows in _plain(batch):
             what.run(cursor, rows, sqlite=False)
-        _insert_rest(cursor, batch, [(*key, *value) for key, value in batch.standing.items()])
+        _insert_rest(cursor, batch, batch.standing)
 
 
-def _insert_rest(cursor: Any, batch: DispatchBatch, standing: Sequence[tuple[Any, ...]]) -> None:
+def _standing(batch: DispatchBatch, keys: Iterable[tuple[str, str]]) -> list[tuple[Any, ...]]:
+    """Return the rows of some of what stands."""
+    return [(*key, *batch.standing[key]) for key in keys]
+
+
+def _insert_rest(cursor: Any, batch: DispatchBatch, merged: Iterable[tuple[str, str]]) -> None:
     if batch.repeats:
         cursor.executemany("UPDATE dedup SET seen = seen + %s WHERE id = %s AND source = %s", batch.repeats)
-    _STANDING.run(cursor, standing, sqlite=False)
+    _STANDING.run(cursor, _standing(batch, merged), sqlite=False)
     for statement, rows in _rare(batch):
         cursor.executemany(statement.replace("?", "%s"), rows)
 

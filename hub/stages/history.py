@@ -215,8 +215,7 @@ def households_of(events: Iterable[Past]) -> set[str]:
 
 def effective(event: Past) -> str:
     """Return an event's effective date."""
-    values = event.data if event.reports else event.said
-    return str(values.get("effective_on", ""))
+    return str(event.data.get("effective_on", ""))
 
 
 def folded(events: Iterable[Past]) -> dict[str, Any]:
