@@ -12,6 +12,7 @@ tried again as after `Transient`; of a batch, the delivery that it cannot take i
 from __future__ import annotations
 
 import asyncio
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -238,14 +239,14 @@ class Delivery:
 
 
 class Deliveries(Sequence[Delivery]):
-    """Deliveries that are made when somebody looks at one; what is sent of each is there: `bodies`, in order."""
+    """Deliveries that are made when somebody looks at one; what is sent of them all is there: `lines`."""
 
     __slots__ = ()
 
     @property
-    def bodies(self) -> Sequence[bytes]:
-        """Return what is sent of each."""
-        return [each.body for each in self]
+    @abstractmethod
+    def lines(self) -> bytes | None:
+        """Return each body, in order, and a line break after it; None where a body holds line breaks itself."""
 
 
 @dataclass(slots=True)

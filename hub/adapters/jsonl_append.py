@@ -150,8 +150,10 @@ def lines(deliveries: Sequence[Delivery]) -> bytes:
     """Return one line for every delivery; a body that holds line breaks is written compactly."""
     if not deliveries:
         return b""
-    made = deliveries.bodies if isinstance(deliveries, Deliveries) else [delivery.body for delivery in deliveries]
-    data = b"\n".join((*made, b""))
-    if data.count(b"\n") != len(deliveries):
-        data = b"".join([orjson.dumps(delivery.event) + b"\n" for delivery in deliveries])
-    return data
+    made = deliveries.lines if isinstance(deliveries, Deliveries) else None
+    if made is not None:
+        return made
+    bodies = [each.body for each in deliveries]
+    if any(b"\n" in body for body in bodies):
+        bodies = [orjson.dumps(each.event) for each in deliveries]
+    return b"\n".join((*bodies, b""))

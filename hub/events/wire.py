@@ -124,9 +124,9 @@ def content(wire: Wire) -> bytes:
     return orjson.dumps([wire.type, wire.subject, data], option=orjson.OPT_SORT_KEYS)
 
 
-def head(wire: Wire) -> bytes:
-    """Return the opening of the projected CloudEvent, shared by all receivers of one event (no closing brace)."""
-    parts = {
+def opening(wire: Wire, key: str) -> bytes:
+    """Return the opening of the projected CloudEvent, as far as a delivery key of which `key` is the beginning."""
+    parts: dict[str, Any] = {
         "specversion": "1.0",
         "id": wire.id,
         "source": wire.source,
@@ -134,9 +134,9 @@ def head(wire: Wire) -> bytes:
         "subject": wire.subject,
         "time": wire.time,
     }
-    opened = orjson.dumps(parts)[:-1]
     if wire.sequence is not None:
-        opened += b',"sequence":' + orjson.dumps(wire.sequence)
+        parts["sequence"] = wire.sequence
     if wire.batchid is not None:
-        opened += b',"batchid":' + orjson.dumps(wire.batchid)
-    return opened
+        parts["batchid"] = wire.batchid
+    parts["deliverykey"] = key
+    return orjson.dumps(parts)[:-2]

@@ -6,7 +6,7 @@ Source of the form: PostgreSQL's manual, "Array Input and Output Syntax" and "by
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +14,15 @@ Value = int | str | bytes | None
 AT_ONCE = 5_000  # rows of a statement: they stand in memory several times
 
 
-def array(values: Iterable[Value]) -> str:
+def array(values: Collection[Value]) -> str:
     """Return an array's text form; give it to a mark `%t` that is cast to the array's type."""
+    types = set(map(type, values))
+    if types == {int}:
+        return f"{{{str(list(values))[1:-1]}}}"
+    if types == {str}:
+        quoted = '","'.join(values)  # type: ignore[arg-type]
+        if "\\" not in quoted and quoted.count('"') == 2 * (len(values) - 1):
+            return f'{{"{quoted}"}}'
     return "{" + ",".join([str(each) if type(each) is int else _quoted(each) for each in values]) + "}"
 
 

@@ -205,6 +205,9 @@ def _look_alive(dialect: Dialect, connection: Any, record: ConnectionPoolEntry, 
 
 
 def _prepare_postgres(lock_timeout: float, connection: Any, _record: Any) -> None:
+    from psycopg.types.string import BytesBinaryDumper  # noqa: PLC0415 - a city on SQLite does without it
+
+    connection.adapters.register_dumper(bytes, BytesBinaryDumper)  # COPY would take DB-API's, which is in Python
     with connection.cursor() as cursor:
         cursor.execute(f"SET lock_timeout = {int(lock_timeout * 1000)}")
         cursor.execute(f"SET idle_in_transaction_session_timeout = {_ABANDONED}")

@@ -68,13 +68,13 @@ class Projection:
         self._plain = tuple((name, _prefix(name)) for name in dict.fromkeys(i.name for i in items)) if copied else None
         self._emitters = () if copied else tuple(_emitters(items))
 
-    def data(self, raw: Fragments, values: Mapping[str, Any] | None) -> bytes:
-        """Return the JSON object of the fields of `send`.
+    def data(self, raw: Fragments, values: Mapping[str, Any] | None, before: bytes = b"", after: bytes = b"") -> bytes:
+        """Return the JSON object of the fields of `send`, between `before` and `after`.
 
         `raw` maps each field of the event's data to its JSON bytes; `values` is what the plan computed. A field that is
         not there stays absent.
         """
-        parts: list[Fragment] = []
+        parts: list[Fragment] = [before, b"{"]
         if self._plain is not None:
             for name, prefix in self._plain:
                 fragment = raw.get(name)
@@ -87,7 +87,11 @@ class Projection:
                 if fragment is not None:
                     parts.append(prefix)
                     parts.append(fragment)
-        return b"{" + b"".join(parts)[1:] + b"}"
+        if len(parts) > 2:
+            parts[2] = parts[2][1:]  # the first has no comma before it
+        parts.append(b"}")
+        parts.append(after)
+        return b"".join(parts)
 
 
 def _prefix(name: str) -> bytes:

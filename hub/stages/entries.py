@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import orjson
 
 from hub.adapters.contract import Delivery
-from hub.events.wire import Wire, decode, head, kept, source_of, system_of, type_of
+from hub.events.wire import Wire, decode, kept, opening, source_of, system_of, type_of
 from hub.routing.expressions import Environment
 from hub.routing.plan import Planned, Router
 from hub.routing.projection import Projection
@@ -23,6 +24,7 @@ DIGEST = 32  # characters of an event in the key of one whose id is too long
 VITAL = frozenset({"resident.died", "event.cancelled"})
 _NEW = b'","action":"new","data":'
 PLANS = 10_000  # plans remembered that events have in common
+PIECES = 3  # of a delivery: before its key's end, that, and what follows
 FIELDS = 8  # of a packed item; a newer hub may append more, which an older one passes over
 
 
@@ -160,101 +162,92 @@ class Plan:
 class Entry:
     """One event in the log with the rules it was planned by."""
 
-    __slots__ = ("_head", "_is_long", "_prefix", "pos", "rules", "size", "start", "tails", "type", "wire")
+    __slots__ = ("_prefix", "_tails", "pos", "rules", "size", "start", "type", "wire")
 
-    def __init__(self, pos: int, wire: Wire, rules: ActiveRules) -> None:
+    def __init__(self, pos: int, wire: Wire, rules: ActiveRules, size: int = 0) -> None:
         self.pos = pos
         self.wire = wire
         self.rules = rules
         self.type = type_of(wire.type)[0]
-        self._head = b""  # of what every receiver is sent, as far as the delivery key
-        self.start = b""  # the same as far as the key's part that names the receiver
-        self._prefix = ""
-        self._is_long = False
-        self.tails: dict[str, bytes] = {}
-        self.size = 0  # bytes of the event
+        self.size = size  # bytes of the event
+        self.start = b""  # of what every receiver is sent, as far as the key's part that names the receiver
+        self._prefix = ""  # of the keys
+        self._tails: dict[str, bytes] | None = None
 
     @classmethod
     def of(cls, pos: int, body: bytes, rules: ActiveRules) -> Entry:
         """Return the entry of a stored event."""
-        entry = cls(pos, decode(body), rules)
-        entry.size = len(body)
-        return entry
+        return cls(pos, decode(body), rules, len(body))
 
     def begin(self) -> bytes:
         """Make what all receivers share, and return it; nothing where the key is too long to be shared."""
-        if self._head:
-            return self.start
-        self._prefix = f"{_system_in_key(self.wire.source)}/{self.wire.id}:"
-        self._is_long = len(self._prefix) + self.rules.longest > KEY_LIMIT
-        self._head = head(self.wire) + b',"deliverykey":"'
-        if not self._is_long:
-            self.start = self._head + orjson.dumps(self._prefix)[1:-1]
+        prefix = self._prefix = f"{_system_in_key(self.wire.source)}/{self.wire.id}:"
+        if len(prefix) + self.rules.longest <= KEY_LIMIT:
+            self.start = opening(self.wire, prefix)
         return self.start
 
     def outlives(self, item: Item) -> bool:
         """Say whether its rule wants it delivered on its day also when the resident has died before (`after_death`)."""
         return self.rules.ruleset.rules[item.rule].after_death == "deliver"
 
-    def data(self, item: Item) -> bytes:
-        """Return the projected `data` of a planned delivery."""
-        return self.rules.projections[item.rule].data(self.wire.data, item.values)
+    def ending(self, item: Item, after: bytes = b"") -> bytes:
+        """Return what follows the key of a plain delivery, and `after`."""
+        return self.rules.projections[item.rule].data(self.wire.data, item.values, _NEW, b"}" + after)
 
     def tail(self, item: Item) -> bytes:
         """Return what follows the key of a plain delivery; receivers with the same projection share the bytes."""
         if item.values is not None:
-            return b"".join((_NEW, self.data(item), b"}"))
+            return self.ending(item)
+        if self._tails is None:
+            self._tails = {}
         shape = self.rules.shapes[item.rule]
-        found = self.tails.get(shape)
+        found = self._tails.get(shape)
         if found is None:
-            found = self.tails[shape] = b"".join((_NEW, self.data(item), b"}"))
+            found = self._tails[shape] = self.ending(item)
         return found
 
-    @staticmethod
-    def bodies(entries: Sequence[Entry], items: Sequence[Item]) -> list[bytes]:
-        """Return what a receiver is sent, first, of events with nothing to them but to be sent: `delivery().body`."""
-        made = []
-        rules: ActiveRules | None = None
-        ends: Sequence[tuple[str, bytes]] = ()
-        shapes: Sequence[str] = ()
-        for entry, item in zip(entries, items, strict=True):
-            start = entry.start or entry.begin()
-            if not start:
-                made.append(entry.delivery(item, 0).body)
-                continue
-            if entry.rules is not rules:
-                rules = entry.rules
-                ends, shapes = rules.ends, rules.shapes
-            tail = (entry.tails.get(shapes[item.rule]) if item.values is None else None) or entry.tail(item)
-            made.append(b"".join((start, ends[item.receiver][1], tail)))
-        return made
+    def body(self, item: Item) -> bytes:
+        """Return what a receiver is sent, first, of an event with nothing to it but to be sent: `delivery().body`."""
+        start = self.start or self.begin()
+        if not start:
+            return self.delivery(item, 0).body
+        return b"".join((start, self.rules.ends[item.receiver][1], self.tail(item)))
 
     def key(self, receiver: int, job: int) -> str:
         """Return the delivery key of a receiver (contract.md: at most 200 characters, longer ids are hashed)."""
-        if not self._head:
+        if not self._prefix:
             self.begin()
         key = f"{self._prefix}{self.rules.keys[receiver]}:{job}"
         return key if len(key) <= KEY_LIMIT else short_key(self.wire, self.rules.keys[receiver], job)
 
-    def delivery(self, item: Item, no: int, job: int = 0, cut: Cut | None = None) -> Delivery:
-        """Return what the receiver is sent; `cut` is what a protected resident's data loses."""
+    def delivery(
+        self, item: Item, no: int, job: int = 0, cut: Cut | None = None, body: bytes | None = None
+    ) -> Delivery:
+        """Return what the receiver is sent; `cut` is what a protected resident's data loses.
+
+        `body` is what `body()` makes, where it is made.
+        """
         start = self.start or self.begin()
         wire, rules = self.wire, self.rules
-        if job or self._is_long:
+        if job or not start:
             key = self.key(rules.numbers[item.receiver], job)
-            start, end = self._head, orjson.dumps(key)[1:-1]
+            start, end = opening(wire, key), b""
         else:
             name, end = rules.ends[item.receiver]
             key = self._prefix + name
-        if item.made is None and cut is None:
-            action, tail = "new", self.tail(item)
-        else:
+        action = "new"
+        if item.made is not None or cut is not None:
             action, tail = self._special(item, cut)
-        body = b"".join((start, end, tail))
+            body = b"".join((start, end, tail))
+        elif body is None:
+            body = b"".join((start, end, self.tail(item)))
         return Delivery(key, no, wire.id, self.type, wire.subject, wire.time, body, action)
 
+    def _data(self, item: Item) -> bytes:
+        return self.rules.projections[item.rule].data(self.wire.data, item.values)
+
     def _special(self, item: Item, cut: Cut | None) -> tuple[str, bytes]:
-        made = item.made or {"action": "new", "data": orjson.loads(self.data(item))}
+        made = item.made or {"action": "new", "data": orjson.loads(self._data(item))}
         data = made["data"] if cut is None else cut.apply(made["data"])
         parts = [b'","action":', orjson.dumps(made["action"])]
         if "corrects" in made:
@@ -287,6 +280,7 @@ def digest_of(source: str, event_id: str) -> str:
     return hashlib.sha256(f"{_system_in_key(source)}/{event_id}".encode()).hexdigest()[:DIGEST]
 
 
+@lru_cache(maxsize=1_000)
 def _system_in_key(source: str) -> str:
     """Return a source's system without slashes, which would let `a/b` of `c` and `a` of `b/c` share a key."""
     system = system_of(source)
@@ -318,6 +312,9 @@ class Share:
         return zip(self.entries, self.items, strict=True)
 
 
+_Part = tuple[Callable[[bytes], None], bytes]
+
+
 @dataclass(slots=True)
 class Chunk:
     """A stretch of one stream, `after < pos <= upto`, with each receiver's planned deliveries in order."""
@@ -329,6 +326,9 @@ class Chunk:
     size: int = 0  # bytes of their bodies
     planned: defaultdict[int, Share] = field(default_factory=lambda: defaultdict(Share))
     vital: list[Entry] = field(default_factory=list)  # deaths, and what may take one back
+    pieces: dict[int, list[bytes]] | None = None  # by receiver: see `make`
+    _entries: list[Entry] = field(default_factory=list)
+    _plans: list[Plan] = field(default_factory=list)
 
     def add(self, entry: Entry, plan: Plan, size: int) -> None:
         """Add an event's plan; `size` is that of its body."""
@@ -343,8 +343,47 @@ class Chunk:
                 planned[number].is_plain &= is_plain(item)
         if entry.type in VITAL:
             self.vital.append(entry)
+        self._entries.append(entry)
+        self._plans.append(plan)
         self.events += 1
         self.size += size
+
+    def make(self, receivers: Iterable[int]) -> None:
+        """Make what these receivers are sent of their shares, as far as these are plain, in `pieces`: three a delivery.
+
+        The third ends with a line break; no other is in it. One event after another for all of them, while it is at
+        hand: each receiver for itself would fetch all events from memory anew. Anything unusual among the events, and
+        nothing is made.
+        """
+        planned = self.planned
+        self.pieces = {number: [] for number in receivers if number in planned and planned[number].is_plain}
+        parts: dict[int, list[tuple[Item, list[_Part]]]] = {}  # by plan, which events have in common
+        for entry, plan in zip(self._entries, self._plans, strict=True):
+            mine = parts.get(id(plan))
+            if mine is None:
+                mine = parts[id(plan)] = self._parts(plan, entry.rules)
+            if not mine:
+                continue
+            start = entry.start or entry.begin()
+            for item, each in mine:
+                tail = entry.ending(item, b"\n")
+                if not start or tail.find(b"\n") != len(tail) - 1:
+                    self.pieces = {}
+                    return
+                for add, end in each:
+                    add(start)
+                    add(end)
+                    add(tail)
+
+    def _parts(self, plan: Plan, rules: ActiveRules) -> list[tuple[Item, list[_Part]]]:
+        """Return items that are projected alike, one of each, with where the pieces go and the key's end."""
+        made = self.pieces or {}
+        found: dict[object, tuple[Item, list[_Part]]] = {}
+        for number, item in plan.told:
+            if number in made:
+                alike = rules.shapes[item.rule] if item.values is None else item
+                found.setdefault(alike, (item, []))[1].append((made[number].append, rules.ends[item.receiver][1]))
+        return list(found.values())
 
 
 def pack_plan(items: Sequence[Item]) -> bytes:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from hub.ledger.log import EventLog
 from hub.ledger.places import OFFSET_BITS
-from hub.stages.entries import ActiveRules, Chunk, Entry
+from hub.stages.entries import PIECES, ActiveRules, Chunk, Entry
 
 TAIL_EVENTS = 12_000  # kept in memory over all streams; a large one counts as several
 COMMON = 4_096  # bytes of an event that counts as one
@@ -31,6 +31,7 @@ class LogReader:
         self._tail_events = 0
         self._order: deque[Chunk] = deque()
         self._read: OrderedDict[tuple[int, int], asyncio.Future[Chunk]] = OrderedDict()
+        self._near: dict[int, dict[int, int]] = {}  # stream → receiver → end of the last stretch it took from
         self.ends: dict[int, int] = {}  # stream → last committed pos
         self._changed = asyncio.Event()
 
@@ -107,6 +108,25 @@ class LogReader:
                 return next(chunk for chunk in reversed(tail) if chunk.after <= after)
             upto = tail[0].after
         return await self._from_ledger(stream, after, upto)
+
+    def pieces(self, chunk: Chunk, receiver: int, start: int, stop: int) -> list[bytes] | None:
+        """Return what a receiver is sent of a part of its share, which is plain, if it was made with the others'.
+
+        When the first of them takes from a stretch, it is made for all that have lately taken from the one before, and
+        kept until each has taken its own.
+        """
+        near = self._near.setdefault(chunk.stream, {})
+        if chunk.pieces is None:
+            others = {each for each, upto in near.items() if chunk.after - TAIL_EVENTS <= upto < chunk.upto}
+            if others - {receiver}:
+                chunk.make({receiver, *others})
+        near[receiver] = chunk.upto
+        made = (chunk.pieces or {}).get(receiver)
+        if made is None:
+            return None
+        if chunk.pieces and PIECES * stop == len(made):
+            del chunk.pieces[receiver]
+        return made[PIECES * start : PIECES * stop]
 
     async def _from_ledger(self, stream: int, after: int, upto: int) -> Chunk:
         key = (stream, after)

@@ -536,7 +536,7 @@ class Worker:
             stop = self._fitting(chunk, entries, start, min(len(entries), start + limit - len(works)))
             if stop == start < len(entries):
                 return
-            self._take_all(share, start, stop, works)
+            self._take_all(chunk, start, stop, works)
             reached = self._cursor[stream] = chunk.upto if stop == len(entries) else entries[stop - 1].pos
             if chunk.vital and await self._mind_deaths([each for each in chunk.vital if after < each.pos <= reached]):
                 return
@@ -552,12 +552,13 @@ class Worker:
                 return at
         return stop
 
-    def _take_all(self, share: Share, start: int, stop: int, works: Round) -> None:
+    def _take_all(self, chunk: Chunk, start: int, stop: int, works: Round) -> None:
+        share = chunk.planned.get(self.port.no, NOTHING)
         entries, items = share.entries[start:stop], share.items[start:stop]
         idle = self._lanes.empty and not self._scheduled and not self._until_confirmed
         if idle and share.is_plain and not self._ahead:
-            works.extend(entries, items)  # nothing waits: no question for each
-            return
+            works.extend(entries, items, self._reader.pieces(chunk, self.port.no, start, stop))
+            return  # nothing waits: no question for each
         for entry, item in zip(entries, items, strict=True):
             if entry.pos not in self._ahead:
                 self._take(entry, item, works)
@@ -612,7 +613,8 @@ class Worker:
         What ended is settled before more is read: a cancelled death looks for it in the ledger.
         """
         amended = {entry.wire.subject for entry in vital if entry.type != "resident.died"}
-        died = {entry.wire.subject for entry in vital if self._scheduled.of(entry.wire.subject)}
+        died = {entry.wire.subject for entry in (vital if self._scheduled else ())}
+        died = {subject for subject in died if self._scheduled.of(subject)}
         if not (amended or died):
             return False
         found = await asyncio.to_thread(deaths.dead, self._desk.ledger, amended | died)

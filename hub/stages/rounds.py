@@ -14,7 +14,7 @@ from hub.adapters.contract import Deliveries, Delivery
 from hub.ledger.delivered import stretches
 from hub.ledger.desk import Hold, Intent
 from hub.ledger.status import BREAKER
-from hub.stages.entries import Entry, Item
+from hub.stages.entries import PIECES, Entry, Item
 
 
 class Work:
@@ -46,11 +46,14 @@ class Round(Sequence[Work]):
     Looking at one makes them all, and from then on each may be changed: it is plain no more.
     """
 
-    __slots__ = ("_first", "_works", "entries", "items")
+    __slots__ = ("_first", "_positions", "_subjects", "_works", "entries", "items", "pieces")
 
     def __init__(self, works: list[Work] | None = None) -> None:
         self.entries: list[Entry] = []
         self.items: list[Item] = []
+        self.pieces: list[bytes] | None = None  # what is sent, if it is made: see `Chunk.make`
+        self._subjects: list[str] | None = None
+        self._positions: list[int] | None = None
         self._first = 0  # number of the first; 0 until they have numbers
         self._works = works
 
@@ -59,15 +62,20 @@ class Round(Sequence[Work]):
         """Say whether no delivery has been looked at, nor come from anywhere but the log."""
         return self._works is None
 
-    def extend(self, entries: list[Entry], items: list[Item]) -> None:
-        """Add deliveries of the log, to be sent as planned."""
+    def extend(self, entries: list[Entry], items: list[Item], pieces: list[bytes] | None = None) -> None:
+        """Add deliveries of the log, to be sent as planned; `pieces` if what is sent is made."""
         if self._works is not None:
             self._works += map(_of_log, entries, items)
         elif self.entries:
             self.entries += entries
             self.items += items
+            if pieces is None or self.pieces is None:
+                self.pieces = None
+            else:
+                self.pieces += pieces
+            self._subjects = self._positions = None
         else:
-            self.entries, self.items = entries, items
+            self.entries, self.items, self.pieces = entries, items, pieces
 
     def append(self, work: Work) -> None:
         """Add a delivery."""
@@ -112,14 +120,18 @@ class Round(Sequence[Work]):
     def subjects(self) -> list[str]:
         """Return whom they are about."""
         if self._works is None:
-            return [entry.wire.subject for entry in self.entries]
+            if self._subjects is None:
+                self._subjects = [entry.wire.subject for entry in self.entries]
+            return self._subjects
         return [work.subject for work in self._works]
 
     @property
     def positions(self) -> list[int]:
         """Return their events' positions."""
         if self._works is None:
-            return [entry.pos for entry in self.entries]
+            if self._positions is None:
+                self._positions = [entry.pos for entry in self.entries]
+            return self._positions
         return [work.entry.pos for work in self._works]
 
     @property
@@ -140,20 +152,20 @@ class Round(Sequence[Work]):
 class Made(Deliveries):
     """What a receiver is sent of a plain round that has its numbers."""
 
-    __slots__ = ("_all", "_bodies", "_entries", "_first", "_items")
+    __slots__ = ("_all", "_entries", "_first", "_items", "_pieces")
 
     def __init__(self, works: Round) -> None:
-        self._entries, self._items = works.entries, works.items
+        self._entries, self._items, self._pieces = works.entries, works.items, works.pieces
         self._first = works.numbers[0] if len(works) else 0
         self._all: list[Delivery] | None = None
-        self._bodies: list[bytes] | None = None
 
     @property
-    def bodies(self) -> Sequence[bytes]:
-        """Return what is sent of each."""
-        if self._bodies is None:
-            self._bodies = Entry.bodies(self._entries, self._items)
-        return self._bodies
+    def lines(self) -> bytes | None:
+        """Return what is sent of each and a line break after it; None where a body holds line breaks itself."""
+        if self._pieces is not None:
+            return b"".join(self._pieces)
+        bodies = list(map(Entry.body, self._entries, self._items))
+        return None if any(b"\n" in body for body in bodies) else b"\n".join((*bodies, b""))
 
     @property
     def _whole(self) -> list[Delivery]:
@@ -162,8 +174,14 @@ class Made(Deliveries):
         return self._all
 
     def _some(self, part: slice) -> list[Delivery]:
-        places = range(len(self._entries))[part]
-        return [self._entries[place].delivery(self._items[place], self._first + place) for place in places]
+        entries, items, first = self._entries, self._items, self._first
+        places = range(len(entries))[part]
+        return [entries[at].delivery(items[at], first + at, body=self._body(at)) for at in places]
+
+    def _body(self, place: int) -> bytes | None:
+        if self._pieces is None:
+            return None
+        return b"".join(self._pieces[PIECES * place : PIECES * (place + 1)])[:-1]
 
     def __len__(self) -> int:
         return len(self._entries)

@@ -1,12 +1,13 @@
 """Entries: keys, projected events and plans as they are stored."""
 
+import msgspec
 import orjson
 import pytest
 
 from hub.routing.plan import Planned
 from hub.routing.rules import RuleSet
 from hub.settings.models import City, Receiver, Subscription, System
-from hub.stages.entries import KEY_LIMIT, ActiveRules, Chunk, Entry, Item, pack_plan, unpack_plan
+from hub.stages.entries import KEY_LIMIT, PIECES, ActiveRules, Chunk, Entry, Item, pack_plan, unpack_plan
 
 
 def rules_of(system="kokuho", receiver="main", send=("name",)):
@@ -157,8 +158,64 @@ def test_a_stored_plan_is_read_once_unless_something_of_its_event_is_in_it():
 
 @pytest.mark.parametrize("event_id", ["1", "e" * 300])
 @pytest.mark.parametrize("values", [None, {"kana": "モリ"}])
-def test_bodies_alone_are_those_of_the_deliveries(event_id, values):
-    entries = [entry_of(event_id), entry_of("2")]
-    items = [Item(0, 0, values), Item(0, 0)]
-    whole = [entry.delivery(item, no).body for no, (entry, item) in enumerate(zip(entries, items, strict=True), 1)]
-    assert Entry.bodies(entries, items) == whole
+def test_a_body_alone_is_that_of_the_delivery(event_id, values):
+    item = Item(0, 0, values)
+    assert entry_of(event_id).body(item) == entry_of(event_id).delivery(item, 1).body
+
+
+def town():
+    """Return rules of three systems, of which the first two are sent the same, with receivers numbered 7, 8 and 9."""
+    subscriptions = {
+        system: Subscription(id="r", system=system, on=("resident.died",), send=send)
+        for system, send in {"kokuho": ("name",), "nenkin": ("name",), "zei": ({"kana": "data.name"}, "n")}.items()
+    }
+    systems = {
+        name: System(
+            system=name, subscribes=(rule,), receives={"main": Receiver(name="main", system=name, adapter="jsonl")}
+        )
+        for name, rule in subscriptions.items()
+    }
+    ruleset = RuleSet.of(City(systems=systems))
+    assert ruleset.receivers == ("kokuho.main", "nenkin.main", "zei.main")
+    return ActiveRules(1, ruleset, {key: number for number, key in enumerate(ruleset.receivers, 7)})
+
+
+def made(rules, entries, plans, receivers=(7, 8, 9)):
+    chunk = Chunk(1, 0, len(entries), 0)
+    for entry, items in zip(entries, plans, strict=True):
+        chunk.add(entry, rules.plan(items), entry.size)
+    chunk.make(receivers)
+    return chunk
+
+
+def test_what_is_made_for_all_at_once_is_what_each_would_make():
+    rules = town()
+    everybody = [Item(0, 0), Item(1, 1), Item(2, 2)]
+    plans = [everybody, everybody, [Item(2, 2, {"kana": "モリ"}), Item(0, 0)], []]
+    entries = [entry_of(str(number), rules) for number in range(4)]
+    chunk = made(rules, entries, plans)
+    bodies = {number: [entry.body(item) for entry, item in share] for number, share in chunk.planned.items()}
+    assert {number: len(each) for number, each in bodies.items()} == {7: 3, 8: 2, 9: 3}
+    assert {number: b"".join(pieces) for number, pieces in chunk.pieces.items()} == {
+        number: b"\n".join((*each, b"")) for number, each in bodies.items()
+    }
+    assert all(len(chunk.pieces[number]) == PIECES * len(each) for number, each in bodies.items())
+    assert chunk.pieces[7][2] is chunk.pieces[8][2], "what is sent alike is made once"
+    assert set(made(rules, entries, plans, (8, 11)).pieces) == {8}
+
+
+def test_nothing_is_made_beforehand_of_a_share_with_more_to_it():
+    rules = town()
+    entries = [entry_of(str(number), rules) for number in range(2)]
+    plans = [[Item(0, 0), Item(1, 1)], [Item(0, 0, hold="ask"), Item(1, 1)]]
+    assert set(made(rules, entries, plans).pieces) == {8}
+
+
+@pytest.mark.parametrize("unusual", ["a key too long to be shared", "a line break in the data"])
+def test_nothing_is_made_beforehand_where_an_event_is_unusual(unusual):
+    rules, entries = town(), [entry_of("1"), entry_of("e" * 300)]
+    if "break" in unusual:
+        entries[1] = entry_of("2")
+        entries[1].wire.data["name"] = msgspec.Raw(b'{\n"text": "x"}')
+    assert made(rules, entries[:1], [[Item(0, 0)]]).pieces
+    assert made(rules, entries, [[Item(0, 0)]] * 2).pieces == {}

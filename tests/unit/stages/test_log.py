@@ -215,3 +215,45 @@ async def test_an_earlier_topic_comes_first(ledger, reader):
         reader.append(ledger.add(stream, 2))
     assert reader.behind({}) == sorted(streams)
     assert reader.behind({stream: (stream << 40) + 1 for stream in streams[1:]}) == [streams[0]]
+
+
+def make_stretches(ledger, reader, count):
+    chunks = [ledger.add(STREAM, 8) for _ in range(count)]
+    for chunk in chunks:
+        for number in (8, 9):
+            chunk.planned[number] = chunk.planned[RECEIVER]
+        reader.append(chunk)
+    return chunks
+
+
+def take(reader, chunk, receiver, start=0, stop=6):
+    return reader.pieces(chunk, receiver, start, stop)
+
+
+async def test_what_is_sent_is_made_for_all_who_are_at_the_same_place(ledger, reader, monkeypatch):
+    asked = []
+    monkeypatch.setattr(Chunk, "make", lambda chunk, who: asked.append(who) or setattr(chunk, "pieces", made(who)))
+    first, second, third = make_stretches(ledger, reader, 3)
+
+    def made(who):
+        return {number: [str(number).encode()] * 18 for number in who}
+
+    assert [take(reader, first, who) for who in (7, 8)] == [None, None], "nobody is known to be near"
+    assert take(reader, second, 8) == [b"8"] * 18
+    assert asked == [{7, 8}]
+    assert set(second.pieces) == {7}, "what was taken is let go"
+    assert take(reader, second, 7, 0, 2) == [b"7"] * 6
+    assert take(reader, second, 7, 2, 6) == [b"7"] * 12
+    assert [take(reader, second, who) for who in (7, 9)] == [None, None], "who comes again, or new, makes its own"
+    assert take(reader, third, 9) == [b"9"] * 18
+    assert asked[1:] == [{7, 8, 9}]
+
+
+async def test_who_is_alone_at_a_place_makes_what_it_needs_itself(ledger, reader, monkeypatch):
+    monkeypatch.setattr(log_module, "TAIL_EVENTS", 16)
+    asked = []
+    monkeypatch.setattr(Chunk, "make", lambda _, who: asked.append(who))
+    chunks = make_stretches(ledger, reader, 7)
+    assert take(reader, chunks[0], 8) is None, "it stands still from here on"
+    assert [take(reader, chunk, 7) for chunk in chunks[4:]] == [None] * 3
+    assert asked == []

@@ -73,12 +73,40 @@ def test_deliveries_are_made_when_somebody_looks(monkeypatch):
     works.begin(4)
     made, asked = Made(works), []
     delivery = Entry.delivery
-    monkeypatch.setattr(Entry, "delivery", lambda self, *given: asked.append(self.pos) or delivery(self, *given))
-    bodies = made.bodies
+    monkeypatch.setattr(
+        Entry, "delivery", lambda self, *given, **named: asked.append(self.pos) or delivery(self, *given, **named)
+    )
+    lines = made.lines
     assert (len(made), asked) == (3, [])
     assert [each.no for each in made[:1]] == [4]
     assert asked == [1]
-    assert [each.body for each in made] == bodies
+    assert b"".join(each.body + b"\n" for each in made) == lines
     assert [each.no for each in made] == [4, 5, 6]
     assert asked == [1, 1, 2, 3]
     assert made[2] is list(made)[2]
+
+
+def test_what_was_made_with_the_others_is_what_is_sent():
+    works = Round()
+    pieces = [b'{"a":"', b"x", b'"}\n', b'{"b":"', b"y", b'"}\n']
+    works.extend([entry(1)], [Item(0, 0)], pieces[:3])
+    works.extend([entry(2)], [Item(0, 0)], pieces[3:])
+    works.begin(4)
+    made = Made(works)
+    assert made.lines == b"".join(pieces)
+    assert [(each.no, each.event_id, each.body) for each in made] == [(4, "1", b'{"a":"x"}'), (5, "2", b'{"b":"y"}')]
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_round_of_which_only_a_part_was_made_makes_the_whole(first):
+    works, pieces = Round(), [b"not ", b"used", b"\n"]
+    works.extend([entry(1)], [Item(0, 0)], pieces if first else None)
+    works.extend([entry(2)], [Item(0, 0)], None if first else pieces)
+    works.begin(4)
+    assert Made(works).lines == b"".join(entry(pos).body(Item(0, 0)) + b"\n" for pos in (1, 2))
+
+
+def test_there_are_no_lines_where_a_body_has_a_line_break():
+    works = of_log(1)
+    works.entries[0].wire.data["name"] = b'{\n"text":"x"}'
+    assert Made(works).lines is None
