@@ -6,10 +6,11 @@ longer so; `merge` takes the key away. Source of the shape: contract.md, Event t
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping
+    from collections.abc import Mapping, Sequence
 
 Facts = dict[str, Any]
 
@@ -70,24 +71,36 @@ def empty() -> Facts:
     return {"resident": {}, "insurance": {}, "benefits": {}, "contracts": {}, "household": {}, "protected": False}
 
 
-def delta(name: str, data: Mapping[str, Any], wanted: Container[str] | None = None) -> Facts:
+def delta(name: str, data: Mapping[str, Any], wanted: frozenset[str] | None = None) -> Facts:
     """Return what one event of the (short) type says, only the groups it touches; {} for a type that says nothing.
 
     Values are the event's own, not copies. An entry opened again loses its old end: its `until` is None unless the
     event gives one. Facts of the resident that the event's fields say can be limited to those `wanted`.
     """
-    said = {group: dict(value) if isinstance(value, dict) else value for group, value in _STATED.get(name, {}).items()}
+    said: Facts = {}
     resident: Facts = {}
-    for fact, field in _RESIDENT.get(name, _NONE).items():
-        if (wanted is None or fact in wanted) and (value := data.get(field)) is not None:
+    for fact, field in _said_by(name, wanted):
+        if (value := data.get(field)) is not None:
             resident[fact] = value
-    resident.update((fact, data.get(field)) for fact, field in _CLEARING.get(name, _NONE).items())
+    if name in _CLEARING:
+        resident.update((fact, data.get(field)) for fact, field in _CLEARING[name].items())
+    if name in _STATED:
+        stated = _STATED[name]
+        said.update(stated)
+        resident.update(stated.get("resident", _NONE))
     if resident:
-        said["resident"] = {**resident, **said.get("resident", {})}
+        said["resident"] = resident
     if name in _ENTRIES:
         entry = _ENTRIES[name]
         said[entry.group] = {data[entry.key]: _entry(entry, data)}
     return said
+
+
+@lru_cache(maxsize=1_000)
+def _said_by(name: str, wanted: frozenset[str] | None) -> Sequence[tuple[str, str]]:
+    """Return the facts of the resident, of those wanted, that the type's fields say, with these fields."""
+    said = _RESIDENT.get(name, _NONE).items()
+    return tuple([(fact, field) for fact, field in said if wanted is None or fact in wanted])
 
 
 def _entry(entry: _Entry, data: Mapping[str, Any]) -> Facts:

@@ -67,7 +67,14 @@ class Lazy(Mapping[str, Any]):
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return one field's value, or the default when the event does not have it."""
-        return self[key] if key in self._raw else default
+        values = self._values
+        if key in values:
+            return values[key]
+        raw = self._raw.get(key)
+        if raw is None:
+            return default
+        value = values[key] = _plain(raw)
+        return value
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._raw)

@@ -8,7 +8,7 @@ looked up by the text rather than tried one by one. None of the three changes an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from hub.events.wire import Lazy
@@ -17,6 +17,7 @@ from hub.routing.tokens import Token, literal, tokens_of
 from hub.routing.values import Path, find, typed
 
 Sources = Mapping[str, Any]
+_Judge = Callable[[Compiled, Sources, "str | None"], "Verdict"]
 
 REMEMBERED: Final = 50_000  # answers kept by one router before it starts over
 _FEW: Final = 4  # names that are tried without counting what is there
@@ -41,8 +42,11 @@ _FALSE = Verdict("false")
 def judge(compiled: Compiled, sources: Sources, today: str | None) -> Verdict:
     """Judge one test on its own, without index or memory: the meaning the fast path agrees with."""
     missing = [".".join(path) for path in compiled.needed if find(sources, path) is None]
-    if missing:
-        return Verdict("unknown", tuple(missing))
+    return Verdict("unknown", tuple(missing)) if missing else _verdict(compiled, sources, today)
+
+
+def _verdict(compiled: Compiled, sources: Sources, today: str | None) -> Verdict:
+    """Judge a test whose paths are all there."""
     try:
         value = compiled.evaluate(sources, today=today)
     except Missing as error:
@@ -173,33 +177,36 @@ class Group:
         try:
             values = (typed(trigger),) if self._single and trigger is not None else self._read(sources)
         except (ValueError, TypeError):  # a value expressions cannot hold: each test says so itself
-            return self._judged(self.tests, sources, today)
+            return self._judged(judge, self.tests, sources, today)
         if not self.pure:
-            return self._judged(self._candidates(values), sources, today)
+            return self._answer(values, sources, today)
         key = (self.number, *values)
         found: tuple[Claim, ...] | None = self._memory.answers.get(key)
         if found is None:
-            found = self._judged(self._candidates(values), sources, today)
+            found = self._answer(values, sources, today)
             self._memory.keep(key, found)
         return found
 
-    def _candidates(self, values: tuple[Any, ...]) -> Iterator[Test]:
-        if any(values[place] is None for place in self._places):
-            yield from self._curious
-            return
-        yield from self._rest
-        for place, by_text in self._by_text.items():
-            yield from by_text.get(values[place], ())  # a text is equal to no value of another type
+    def _answer(self, values: tuple[Any, ...], sources: Sources, today: str | None) -> tuple[Claim, ...]:
+        for place in self._places:
+            if values[place] is None:
+                return self._judged(judge, self._curious, sources, today)
+        tests = self._rest
+        if self._by_text:
+            texts = self._by_text.items()  # a text is equal to no value of another type
+            tests = tests + [test for place, by_text in texts for test in by_text.get(values[place], ())]
+        return self._judged(_verdict, tests, sources, today)
 
     @staticmethod
-    def _judged(tests: Iterable[Test], sources: Sources, today: str | None) -> tuple[Claim, ...]:
+    def _judged(judged: _Judge, tests: Iterable[Test], sources: Sources, today: str | None) -> tuple[Claim, ...]:
         verdicts: dict[str, Verdict] = {}
         claims = []
         for test in tests:
-            source = test.compiled.source
-            if source not in verdicts:
-                verdicts[source] = judge(test.compiled, sources, today)
-            if claim := test.claim(verdicts[source]):
+            compiled = test.compiled
+            verdict = verdicts.get(compiled.source)
+            if verdict is None:
+                verdict = verdicts[compiled.source] = judged(compiled, sources, today)
+            if claim := test.claim(verdict):
                 claims.append(claim)
         return tuple(claims)
 
@@ -207,26 +214,32 @@ class Group:
 class _Node:
     """A step of the paths that groups need; `groups` are those whose path ends here."""
 
-    __slots__ = ("children", "groups")
+    __slots__ = ("children", "groups", "steps")
 
     def __init__(self) -> None:
         self.children: dict[str, _Node] = {}
         self.groups: list[Group] = []
+        self.steps: list[tuple[str, _Node]] = []  # the children, once all are there
+
+    def complete(self) -> None:
+        """Say that all children are there."""
+        self.steps = list(self.children.items())
+        for child in self.children.values():
+            child.complete()
 
     def reached(self, values: Mapping[str, Any], found: list[tuple[Group, Any]]) -> None:
         """Collect the groups whose path is there, with its value, over the shorter of the asked and the given."""
-        children = self.children
-        names: Iterable[str] = children
-        if len(children) > _FEW and len(children) > len(values):
-            names = [name for name in values if name in children]
-        for name in names:
+        steps = self.steps
+        if len(steps) > _FEW and len(steps) > len(values):
+            children = self.children
+            steps = [(name, children[name]) for name in values if name in children]
+        for name, child in steps:
             value = values.get(name)
             if value is None:
                 continue
-            child = children[name]
-            if child.groups:
-                found += [(group, value) for group in child.groups]
-            if child.children and (type(value) in _NESTED or isinstance(value, Mapping)):
+            for group in child.groups:
+                found.append((group, value))  # noqa: PERF401 - mostly none or one
+            if child.steps and (type(value) in _NESTED or isinstance(value, Mapping)):
                 child.reached(value, found)
 
 
@@ -242,6 +255,7 @@ class Index:
                 for name in group.trigger:
                     node = node.children.setdefault(name, _Node())
                 node.groups.append(group)
+        self._root.complete()
 
     def claims(self, sources: Sources, today: str | None) -> list[Claim]:
         """Return the claims of all groups, in no order."""

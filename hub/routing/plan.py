@@ -100,6 +100,11 @@ class Router:
         kind = self._kinds.get(type_)
         return kind is not None and kind.uses_household
 
+    def uses_attributes(self, type_: str) -> bool:
+        """Say whether a rule on this type asks for the event's attributes; where none does, `plan` may go without."""
+        kind = self._kinds.get(type_)
+        return kind is not None and kind.uses_attributes
+
     def uses_after(self, type_: str) -> bool:
         """Say whether a rule on this type reads `after`; where none does, `plan` may be given None."""
         kind = self._kinds.get(type_)
@@ -336,6 +341,7 @@ class _Kind:
         self.uses_household = any(path[:1] in {(), ("household",)} for path in self.fact_paths)
         self._asks_event = "event" in self.roots
         self._dated = not all(each.pure for each in compiled)
+        self.uses_attributes = self._asks_event or self._dated
         self._ready = frozenset(id(each) for each in self.ready)
         self._settled: dict[tuple[Claim, ...], tuple[Planned, ...]] = {}  # what claims come to, whatever the event
 

@@ -177,11 +177,13 @@ class Dispatcher:
 
     def _positions(self, records: Sequence[Record], poll: _Poll) -> None:
         """Note how far each stream has come, and open a chunk also where nothing was planned."""
+        last: dict[int, int] = {}
         for record in records:
-            stream = stream_of(self._generation, record.partition)
+            last[record.partition] = max(last.get(record.partition, -1), record.offset)
+        for partition, offset in last.items():
+            stream = stream_of(self._generation, partition)
             expected = self._next[stream]
-            _, following = poll.batch.positions.get(stream, (expected, expected))
-            poll.batch.positions[stream] = (expected, max(following, record.offset + 1))
+            poll.batch.positions[stream] = (expected, max(expected, offset + 1))
         for stream, (_, following) in poll.batch.positions.items():
             chunk = self._chunk(poll, stream)
             chunk.upto = (stream << 40) + following - 1

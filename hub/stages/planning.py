@@ -43,6 +43,7 @@ ECHO = event_code("echo")
 CONFLICT = event_code("conflict")
 REVIEW = event_code("awaiting-review")
 IDENTITY = event_code("awaiting-identity")
+_NOTHING: Mapping[str, Any] = {}
 _NEVER = "9999-12-31"  # as facts stand at the end of all that is known
 _HOUSEMATES = 100  # histories looked at when a household is put right
 _KEEP = 20_000  # residents whose newest events are remembered
@@ -270,7 +271,8 @@ class Planner:
         wire, data, rules = new.wire, new.data, self._rules
         effective = data.get("effective_on") or wire.time[:10]
         facts, after = self._facts_for(new.type, wire.subject, effective, data)
-        view = View(new.type, new.version, wire.subject, attributes(wire), data)
+        asked = attributes(wire) if rules.router.uses_attributes(new.type) else _NOTHING
+        view = View(new.type, new.version, wire.subject, asked, data)
         planned = rules.router.plan(view, facts, after)
         common = rules.common(planned)
         return [rules.alike(one) or self._item(one, effective) for one in planned] if common is None else common

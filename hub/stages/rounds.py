@@ -6,7 +6,7 @@ looks at one: events, items and bodies lie side by side.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, overload
 
@@ -46,13 +46,12 @@ class Round(Sequence[Work]):
     Looking at one makes them all, and from then on each may be changed: it is plain no more.
     """
 
-    __slots__ = ("_first", "_positions", "_subjects", "_works", "entries", "items", "pieces")
+    __slots__ = ("_first", "_positions", "_works", "entries", "items", "pieces")
 
     def __init__(self, works: list[Work] | None = None) -> None:
         self.entries: list[Entry] = []
         self.items: list[Item] = []
         self.pieces: list[bytes] | None = None  # what is sent, if it is made: see `Chunk.make`
-        self._subjects: list[str] | None = None
         self._positions: list[int] | None = None
         self._first = 0  # number of the first; 0 until they have numbers
         self._works = works
@@ -73,7 +72,7 @@ class Round(Sequence[Work]):
                 self.pieces = None
             else:
                 self.pieces += pieces
-            self._subjects = self._positions = None
+            self._positions = None
         else:
             self.entries, self.items, self.pieces = entries, items, pieces
 
@@ -117,13 +116,9 @@ class Round(Sequence[Work]):
         return self._works or ()
 
     @property
-    def subjects(self) -> list[str]:
-        """Return whom they are about."""
-        if self._works is None:
-            if self._subjects is None:
-                self._subjects = [entry.wire.subject for entry in self.entries]
-            return self._subjects
-        return [work.subject for work in self._works]
+    def subjects(self) -> Iterable[str]:
+        """Return whom they are about; nothing is read before somebody looks."""
+        return _Subjects(self.entries) if self._works is None else [work.subject for work in self._works]
 
     @property
     def positions(self) -> list[int]:
@@ -147,6 +142,16 @@ class Round(Sequence[Work]):
             return Intent(batch, token, date=date, stretches=stretches(self.positions, self._first))
         members = [(work.entry.pos, work.job, work.no, work.cut) for work in self._works]
         return Intent(batch, token, members, date)
+
+
+class _Subjects(Iterable[str]):
+    __slots__ = ("_entries",)
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self._entries = entries
+
+    def __iter__(self) -> Iterator[str]:
+        return (entry.wire.subject for entry in self._entries)
 
 
 class Made(Deliveries):

@@ -1,0 +1,56 @@
+"""The register says who of those asked for is protected, whether it reads all that are or asks for these alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+
+from hub.ledger import protected
+from hub.ledger.engine import Ledger
+from hub.ledger.protected import Register, protect_early
+from hub.ledger.schema import ready
+
+ROWS = [  # subject, who says so, kind, active
+    ("started", "started", "dv", 1),
+    ("ended", "ended", "dv", 0),
+    ("child", "started", "dv", 1),
+    ("ended-by-one", "ended-by-one", "dv", 0),
+    ("ended-by-one", "started", "stalking", 1),
+]
+ASKED = ["ended", "child", "nobody", "started", "early", "ended-by-one", "child"]
+
+
+@pytest.fixture
+def ledger(ledger_url: str) -> Iterator[Ledger]:
+    made = Ledger(ledger_url)
+    ready(made)
+    yield made
+    made.close()
+
+
+def _protect(ledger: Ledger, rows: list[tuple[str, str, str, int]]) -> None:
+    insert = sa.text("INSERT INTO protection(subject, declarer, kind, active) VALUES (:a, :b, :c, :d)")
+    with ledger.write() as connection:
+        connection.execute(insert, [dict(zip("abcd", row, strict=True)) for row in rows])
+
+
+@pytest.mark.parametrize("few", [0, 3, 4, 500])
+def test_who_is_protected_is_the_same_however_many_there_are(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(protected, "FEW", few)
+    monkeypatch.setattr(protected, "_EVERYBODY", protected._EVERYBODY.replace("501", str(few + 1)))
+    register = Register(ledger)
+    assert register(ASKED) == {}
+    _protect(ledger, ROWS)
+    protect_early(ledger, [("early", "juki/1"), ("other", "juki/2")])
+    expected = dict.fromkeys(("child", "started", "early", "ended-by-one"), True)
+    assert [register(ASKED), register(iter(ASKED)), register([])] == [expected, expected, {}]
+
+
+def test_whom_the_list_does_not_name_is_told_apart(ledger: Ledger) -> None:
+    _protect(ledger, ROWS)
+    expected = {"child": True, "started": True, "early": False, "nobody": False, "ended-by-one": True}
+    assert Register(ledger, listed=True)(ASKED) == expected
