@@ -59,7 +59,7 @@ class Register:
             if self._few:
                 everybody = _everybody(connection)
                 if len(everybody) <= FEW:
-                    return {subject: True for subject in subjects if subject in everybody} if everybody else {}
+                    return dict.fromkeys(everybody.intersection(subjects), True) if everybody else {}
                 self._few = False
             asked = list(set(subjects))
             query = "SELECT subject, active FROM protection WHERE subject"

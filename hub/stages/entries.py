@@ -162,11 +162,12 @@ class Plan:
 class Entry:
     """One event in the log with the rules it was planned by."""
 
-    __slots__ = ("_prefix", "_tails", "pos", "rules", "size", "start", "type", "wire")
+    __slots__ = ("_prefix", "_tails", "pos", "rules", "size", "start", "subject", "type", "wire")
 
     def __init__(self, pos: int, wire: Wire, rules: ActiveRules, size: int = 0) -> None:
         self.pos = pos
         self.wire = wire
+        self.subject = wire.subject
         self.rules = rules
         self.type = type_of(wire.type)[0]
         self.size = size  # bytes of the event

@@ -113,10 +113,12 @@ class LogReader:
         """Return what a receiver is sent of a part of its share, which is plain, if it was made with the others'.
 
         When the first of them takes from a stretch, it is made for all that have lately taken from the one before, and
-        kept until each has taken its own.
+        kept until each has taken its own. Who has never taken from the stream is thought to be here, for a while.
         """
         near = self._near.setdefault(chunk.stream, {})
         if chunk.pieces is None:
+            for each in chunk.planned:
+                near.setdefault(each, chunk.after)
             others = {each for each, upto in near.items() if chunk.after - TAIL_EVENTS <= upto < chunk.upto}
             if others - {receiver}:
                 chunk.make({receiver, *others})

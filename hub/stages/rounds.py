@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any, overload
 
 from hub.adapters.contract import Deliveries, Delivery
@@ -144,6 +145,9 @@ class Round(Sequence[Work]):
         return Intent(batch, token, members, date)
 
 
+_subject = attrgetter("subject")
+
+
 class _Subjects(Iterable[str]):
     __slots__ = ("_entries",)
 
@@ -151,7 +155,7 @@ class _Subjects(Iterable[str]):
         self._entries = entries
 
     def __iter__(self) -> Iterator[str]:
-        return (entry.wire.subject for entry in self._entries)
+        return map(_subject, self._entries)
 
 
 class Made(Deliveries):

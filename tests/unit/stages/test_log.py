@@ -231,29 +231,32 @@ def take(reader, chunk, receiver, start=0, stop=6):
 
 
 async def test_what_is_sent_is_made_for_all_who_are_at_the_same_place(ledger, reader, monkeypatch):
+    monkeypatch.setattr(log_module, "TAIL_EVENTS", 16)
     asked = []
     monkeypatch.setattr(Chunk, "make", lambda chunk, who: asked.append(who) or setattr(chunk, "pieces", made(who)))
-    first, second, third = make_stretches(ledger, reader, 3)
+    chunks = make_stretches(ledger, reader, 6)
 
     def made(who):
         return {number: [str(number).encode()] * 18 for number in who}
 
-    assert [take(reader, first, who) for who in (7, 8)] == [None, None], "nobody is known to be near"
-    assert take(reader, second, 8) == [b"8"] * 18
-    assert asked == [{7, 8}]
-    assert set(second.pieces) == {7}, "what was taken is let go"
-    assert take(reader, second, 7, 0, 2) == [b"7"] * 6
-    assert take(reader, second, 7, 2, 6) == [b"7"] * 12
-    assert [take(reader, second, who) for who in (7, 9)] == [None, None], "who comes again, or new, makes its own"
-    assert take(reader, third, 9) == [b"9"] * 18
-    assert asked[1:] == [{7, 8, 9}]
+    assert take(reader, chunks[0], 8) == [b"8"] * 18
+    assert asked == [{7, 8, 9}], "whoever was never met is thought to be here"
+    assert take(reader, chunks[0], 7) == [b"7"] * 18
+    assert set(chunks[0].pieces) == {9}, "what was taken is let go"
+    assert take(reader, chunks[1], 7, 0, 2) == [b"7"] * 6
+    assert take(reader, chunks[1], 7, 2, 6) == [b"7"] * 12
+    assert take(reader, chunks[1], 7) is None, "who comes again makes its own"
+    assert take(reader, chunks[2], 8) == [b"8"] * 18, "7 is ahead of it, or was here"
+    for chunk in chunks[3:]:
+        take(reader, chunk, 7)
+    assert [sorted(who) for who in asked[1:]] == [[7, 8, 9], [7, 8, 9], [7, 8], [7, 8], [7, 8]], "9 has stayed behind"
 
 
 async def test_who_is_alone_at_a_place_makes_what_it_needs_itself(ledger, reader, monkeypatch):
     monkeypatch.setattr(log_module, "TAIL_EVENTS", 16)
     asked = []
+    chunks = make_stretches(ledger, reader, 9)
+    take(reader, chunks[0], 8)
     monkeypatch.setattr(Chunk, "make", lambda _, who: asked.append(who))
-    chunks = make_stretches(ledger, reader, 7)
-    assert take(reader, chunks[0], 8) is None, "it stands still from here on"
-    assert [take(reader, chunk, 7) for chunk in chunks[4:]] == [None] * 3
+    assert [take(reader, chunk, 7) for chunk in chunks[4:]] == [None] * 5
     assert asked == []
