@@ -40,6 +40,7 @@ _WRITE_BACK = ((100_000, 32_000), (0, 8_000))  # pages of the database at least,
 # A server that vanished without a word is missed after some 20 seconds.
 _ALIVE = {"keepalives_idle": 10, "keepalives_interval": 3, "keepalives_count": 3, "tcp_user_timeout": 20_000}
 _FRESH = 1.0  # seconds after its last use that a connection is taken to live
+_COMPRESSION = "lz4"  # of what is large, such as what a batch brought: a fifth of the time of PostgreSQL's own
 _ABANDONED = 60_000  # milliseconds until PostgreSQL ends a transaction whose process stands still
 
 
@@ -205,10 +206,15 @@ def _look_alive(dialect: Dialect, connection: Any, record: ConnectionPoolEntry, 
 
 
 def _prepare_postgres(lock_timeout: float, connection: Any, _record: Any) -> None:
-    from psycopg.types.string import BytesBinaryDumper  # noqa: PLC0415 - a city on SQLite does without it
+    from psycopg import DataError, ProgrammingError  # noqa: PLC0415 - a city on SQLite does without it
+    from psycopg.types.string import BytesBinaryDumper  # noqa: PLC0415 - the same
 
     connection.adapters.register_dumper(bytes, BytesBinaryDumper)  # COPY would take DB-API's, which is in Python
     with connection.cursor() as cursor:
+        try:
+            cursor.execute(f"SET default_toast_compression = {_COMPRESSION}")
+        except (DataError, ProgrammingError):  # PostgreSQL before 14, or built without it
+            connection.rollback()
         cursor.execute(f"SET lock_timeout = {int(lock_timeout * 1000)}")
         cursor.execute(f"SET idle_in_transaction_session_timeout = {_ABANDONED}")
         cursor.execute("SET jit = off")  # it compiles for 50 ms what then takes one

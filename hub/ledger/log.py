@@ -420,10 +420,6 @@ _MOVED = (
     "UPDATE position AS p SET next_offset = g.following FROM given AS g JOIN held USING (stream) "
     "WHERE p.stream = g.stream"
 )
-_REPEATED = (
-    f"UPDATE dedup AS d SET seen = d.seen + g.times FROM {unnested(('int', 'text', 'int'))} AS g(times, id, source) "
-    "WHERE d.id = g.id AND d.source = g.source"
-)
 _NO_HEAD = "UPDATE household SET head = 0 WHERE no = ? AND subject <> ?"
 _HOUSEHOLD = (
     "INSERT INTO household(subject, no, head) VALUES (?,?,?) "
@@ -453,7 +449,7 @@ def _standing(batch: DispatchBatch, keys: Iterable[tuple[str, str]]) -> list[tup
 
 def _insert_rest(cursor: Any, batch: DispatchBatch, merged: Iterable[tuple[str, str]]) -> None:
     if batch.repeats:
-        cursor.execute(_REPEATED, arrays(batch.repeats))
+        cursor.executemany("UPDATE dedup SET seen = seen + %s WHERE id = %s AND source = %s", batch.repeats)
     _STANDING.run(cursor, _standing(batch, merged), sqlite=False)
     for statement, rows in _rare(batch):
         cursor.executemany(statement.replace("?", "%s"), rows)

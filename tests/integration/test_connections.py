@@ -71,3 +71,13 @@ def test_an_error_in_a_statement_of_its_own_leaves_a_connection_that_begins_tran
     with pytest.raises(ZeroDivisionError):
         half_written(ledger)
     assert not stands(ledger)
+
+
+@pytest.mark.parametrize("compression", ["lz4", "unheard-of"])
+def test_a_connection_is_set_up_whatever_compression_the_server_has(postgres_url, monkeypatch, compression):
+    monkeypatch.setattr(engine, "_COMPRESSION", f"'{compression}'")
+    made = Ledger(postgres_url, lock_timeout=7)
+    with made.read() as connection:
+        shown = [connection.exec_driver_sql(f"SHOW {name}").scalar_one() for name in ("jit", "lock_timeout")]
+    made.close()
+    assert shown == ["off", "7s"]
