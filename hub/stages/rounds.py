@@ -66,6 +66,8 @@ class Round(Sequence[Work]):
         """Add deliveries of the log, to be sent as planned; `pieces` if what is sent is made."""
         if self._works is not None:
             self._works += map(_of_log, entries, items)
+        elif not entries:
+            return
         elif self.entries:
             self.entries += entries
             self.items += items

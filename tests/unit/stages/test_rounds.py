@@ -90,6 +90,7 @@ def test_what_was_made_with_the_others_is_what_is_sent():
     works = Round()
     pieces = [b'{"a":"', b"x", b'"}\n', b'{"b":"', b"y", b'"}\n']
     works.extend([entry(1)], [Item(0, 0)], pieces[:3])
+    works.extend([], [], None)  # of a stretch in which it is sent nothing
     works.extend([entry(2)], [Item(0, 0)], pieces[3:])
     works.begin(4)
     made = Made(works)
