@@ -62,9 +62,10 @@ class Register:
                     return dict.fromkeys(everybody.intersection(subjects), True) if everybody else {}
                 self._few = False
             asked = list(set(subjects))
+            # in this order: dispatch, in one transaction, says who is protected and takes the early mark away
+            marked = select_in(connection, self._ledger.sqlite, _EARLY, asked)
             query = "SELECT subject, active FROM protection WHERE subject"
             rows = select_in(connection, self._ledger.sqlite, query, asked)
-            marked = select_in(connection, self._ledger.sqlite, _EARLY, asked)
         known: dict[str, bool] = {}
         for subject, active in [*rows, *((subject, 1) for (subject,) in marked)]:
             known[subject] = known.get(subject, False) or bool(active)

@@ -357,34 +357,46 @@ class Chunk:
         nothing is made.
         """
         planned = self.planned
-        self.pieces = {number: [] for number in receivers if number in planned and planned[number].is_plain}
+        made = {number: list[bytes]() for number in receivers if number in planned and planned[number].is_plain}
+        try:
+            usual = self._fill(made)
+        except Exception:  # noqa: BLE001 - each receiver comes to it when it makes its own, and says so
+            usual = False
+        self.pieces = made if usual else {}
+
+    def _fill(self, made: Mapping[int, list[bytes]]) -> bool:
         parts: dict[int, list[tuple[Item, list[_Part]]]] = {}  # by plan, which events have in common
         for entry, plan in zip(self._entries, self._plans, strict=True):
             mine = parts.get(id(plan))
             if mine is None:
-                mine = parts[id(plan)] = self._parts(plan, entry.rules)
+                mine = parts[id(plan)] = _parts(plan, entry.rules, made)
             if not mine:
                 continue
             start = entry.start or entry.begin()
             for item, each in mine:
                 tail = entry.ending(item, b"\n")
                 if not start or tail.find(b"\n") != len(tail) - 1:
-                    self.pieces = {}
-                    return
+                    return False
                 for add, end in each:
                     add(start)
                     add(end)
                     add(tail)
+        return True
 
-    def _parts(self, plan: Plan, rules: ActiveRules) -> list[tuple[Item, list[_Part]]]:
-        """Return items that are projected alike, one of each, with where the pieces go and the key's end."""
-        made = self.pieces or {}
-        found: dict[object, tuple[Item, list[_Part]]] = {}
-        for number, item in plan.told:
-            if number in made:
-                alike = rules.shapes[item.rule] if item.values is None else item
-                found.setdefault(alike, (item, []))[1].append((made[number].append, rules.ends[item.receiver][1]))
-        return list(found.values())
+
+def _parts(plan: Plan, rules: ActiveRules, made: Mapping[int, list[bytes]]) -> list[tuple[Item, list[_Part]]]:
+    """Return items that are projected alike, one of each, with where the pieces go and the key's end.
+
+    Raises ValueError where a receiver is told twice: its pieces would not be in order.
+    """
+    found: dict[object, tuple[Item, list[_Part]]] = {}
+    if len(dict(plan.told)) < len(plan.told):
+        raise ValueError("a receiver is told twice of one event")
+    for number, item in plan.told:
+        if number in made:
+            alike = rules.shapes[item.rule] if item.values is None else item
+            found.setdefault(alike, (item, []))[1].append((made[number].append, rules.ends[item.receiver][1]))
+    return list(found.values())
 
 
 def pack_plan(items: Sequence[Item]) -> bytes:

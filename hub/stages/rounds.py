@@ -64,6 +64,9 @@ class Round(Sequence[Work]):
 
     def extend(self, entries: list[Entry], items: list[Item], pieces: list[bytes] | None = None) -> None:
         """Add deliveries of the log, to be sent as planned; `pieces` if what is sent is made."""
+        if pieces is not None and len(pieces) != PIECES * len(entries):
+            raise ValueError(f"{len(pieces)} pieces were made of {len(entries)} deliveries")
+        self._positions = None
         if self._works is not None:
             self._works += map(_of_log, entries, items)
         elif not entries:
@@ -75,7 +78,6 @@ class Round(Sequence[Work]):
                 self.pieces = None
             else:
                 self.pieces += pieces
-            self._positions = None
         else:
             self.entries, self.items, self.pieces = entries, items, pieces
 

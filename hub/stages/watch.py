@@ -39,6 +39,8 @@ class Watch:
         try:
             self._flags = await asyncio.to_thread(self._ask, chain.from_iterable(asked))
         except BaseException:
-            self._wanted += asked  # whoever waited for this answer asks anew
+            self._wanted = [
+                set(chain.from_iterable([*asked, *self._wanted]))
+            ]  # whoever waited for this answer asks anew
             raise
         self._answered = self._questions

@@ -219,3 +219,18 @@ def test_nothing_is_made_beforehand_where_an_event_is_unusual(unusual):
         entries[1].wire.data["name"] = msgspec.Raw(b'{\n"text": "x"}')
     assert made(rules, entries[:1], [[Item(0, 0)]]).pieces
     assert made(rules, entries, [[Item(0, 0)]] * 2).pieces == {}
+
+
+def test_nothing_is_made_beforehand_where_an_event_cannot_be_projected():
+    rules = rules_of(send=("name", "address.city"))
+    entries = [entry_of(str(number), rules) for number in range(3)]
+    entries[1].wire.data["address"] = msgspec.Raw(b'{"x\xff":1,"city":"M"}')
+    assert made(rules, entries[:1], [[Item(0, 0)]]).pieces
+    assert made(rules, entries, [[Item(0, 0)]] * 3).pieces == {}
+    with pytest.raises(UnicodeDecodeError):
+        entries[1].body(Item(0, 0))
+
+
+def test_nothing_is_made_beforehand_where_a_receiver_is_told_twice():
+    rules = town()
+    assert made(rules, [entry_of("1", rules)], [[Item(0, 0), Item(0, 2)]]).pieces == {}

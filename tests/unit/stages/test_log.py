@@ -236,17 +236,22 @@ async def test_what_is_sent_is_made_for_all_who_are_at_the_same_place(ledger, re
     monkeypatch.setattr(Chunk, "make", lambda chunk, who: asked.append(who) or setattr(chunk, "pieces", made(who)))
     chunks = make_stretches(ledger, reader, 6)
 
-    def made(who):
-        return {number: [str(number).encode()] * 18 for number in who}
+    def pieces(number, start=0, stop=6):
+        return [f"{number}/{place}".encode() for place in range(3 * start, 3 * stop)]
 
-    assert take(reader, chunks[0], 8) == [b"8"] * 18
+    def made(who):
+        return {number: pieces(number) for number in who}
+
+    assert take(reader, chunks[0], 8) == pieces(8)
     assert asked == [{7, 8, 9}], "whoever was never met is thought to be here"
-    assert take(reader, chunks[0], 7) == [b"7"] * 18
+    assert take(reader, chunks[0], 7) == pieces(7)
     assert set(chunks[0].pieces) == {9}, "what was taken is let go"
-    assert take(reader, chunks[1], 7, 0, 2) == [b"7"] * 6
-    assert take(reader, chunks[1], 7, 2, 6) == [b"7"] * 12
+    assert take(reader, chunks[1], 7, 0, 2) == pieces(7, 0, 2)
+    assert take(reader, chunks[1], 7, 2, 3) == pieces(7, 2, 3)
+    assert take(reader, chunks[1], 7, 1, 4) == pieces(7, 1, 4), "again from before, after a lost lease"
+    assert take(reader, chunks[1], 7, 4, 6) == pieces(7, 4, 6)
     assert take(reader, chunks[1], 7) is None, "who comes again makes its own"
-    assert take(reader, chunks[2], 8) == [b"8"] * 18, "7 is ahead of it, or was here"
+    assert take(reader, chunks[2], 8) == pieces(8), "7 is ahead of it, or was here"
     for chunk in chunks[3:]:
         take(reader, chunk, 7)
     assert [sorted(who) for who in asked[1:]] == [[7, 8, 9], [7, 8, 9], [7, 8], [7, 8], [7, 8]], "9 has stayed behind"

@@ -111,3 +111,15 @@ def test_there_are_no_lines_where_a_body_has_a_line_break():
     works = of_log(1)
     works.entries[0].wire.data["name"] = b'{\n"text":"x"}'
     assert Made(works).lines is None
+
+
+def test_fewer_pieces_than_deliveries_are_refused():
+    with pytest.raises(ValueError, match="3 pieces were made of 2 deliveries"):
+        Round().extend([entry(1), entry(2)], [Item(0, 0)] * 2, [b"a", b"b", b"c"])
+
+
+def test_positions_asked_for_too_early_are_not_kept():
+    works = Round()
+    assert works.positions == []
+    works.extend([entry(3)], [Item(0, 0)])
+    assert works.positions == [3]
