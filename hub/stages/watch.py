@@ -39,8 +39,7 @@ class Watch:
         try:
             self._flags = await asyncio.to_thread(self._ask, chain.from_iterable(asked))
         except BaseException:
-            self._wanted = [
-                set(chain.from_iterable([*asked, *self._wanted]))
-            ]  # whoever waited for this answer asks anew
+            # whoever waited for this answer asks anew
+            self._wanted = [set(chain.from_iterable([*asked, *self._wanted]))]
             raise
         self._answered = self._questions

@@ -74,6 +74,17 @@ async def test_whoever_waited_for_an_answer_that_failed_asks_anew():
     assert later[1].result()["3"]
 
 
+async def test_questions_that_fail_again_and_again_take_no_more_room():
+    def ask(_):
+        raise LedgerUnavailable("away")
+
+    watch = Watch(ask)
+    for _ in range(5):
+        with pytest.raises(LedgerUnavailable):
+            await watch.flags(["1", "2"])
+    assert watch._wanted == [{"1", "2"}]
+
+
 @pytest.mark.parametrize("waits", [[], ["2"]])
 async def test_whoever_comes_while_an_answer_fails_is_not_given_an_older_one(waits):
     going, asked = threading.Event(), []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -54,3 +55,26 @@ def test_whom_the_list_does_not_name_is_told_apart(ledger: Ledger) -> None:
     _protect(ledger, ROWS)
     expected = {"child": True, "started": True, "early": False, "nobody": False, "ended-by-one": True}
     assert Register(ledger, listed=True)(ASKED) == expected
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_protection_that_dispatch_takes_in_meanwhile_is_not_missed(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, listed: bool
+) -> None:
+    """Dispatch says in one transaction who is protected, and takes the early mark away."""
+    monkeypatch.setattr(protected, "FEW", -1)
+    protect_early(ledger, [("resident", "juki/1")])
+    asked, select_in = [], protected.select_in
+
+    def between(*given: Any) -> list[Any]:
+        found = select_in(*given)
+        asked.append(given)
+        if len(asked) == 1:
+            _protect(ledger, [("resident", "resident", "dv", 1)])
+            with ledger.write() as connection:
+                connection.exec_driver_sql("DELETE FROM protection_early")
+        return found
+
+    monkeypatch.setattr(protected, "select_in", between)
+    assert Register(ledger, listed=listed)(["resident"]) == {"resident": True}
+    assert len(asked) == 2
