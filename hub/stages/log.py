@@ -123,11 +123,12 @@ class LogReader:
             if others - {receiver}:
                 chunk.make({receiver, *others})
         near[receiver] = chunk.upto
-        made = (chunk.pieces or {}).get(receiver)
+        pieces = chunk.pieces or {}
+        made = pieces.get(receiver)
         if made is None:
             return None
-        if chunk.pieces and PIECES * stop == len(made):
-            del chunk.pieces[receiver]
+        if PIECES * stop == len(made):
+            del pieces[receiver]
         return made[PIECES * start : PIECES * stop]
 
     async def _from_ledger(self, stream: int, after: int, upto: int) -> Chunk:

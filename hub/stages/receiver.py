@@ -612,9 +612,8 @@ class Worker:
 
         What ended is settled before more is read: a cancelled death looks for it in the ledger.
         """
-        amended = {entry.wire.subject for entry in vital if entry.type != "resident.died"}
-        died = {entry.wire.subject for entry in (vital if self._scheduled else ())}
-        died = {subject for subject in died if self._scheduled.of(subject)}
+        amended = {entry.subject for entry in vital if entry.type != "resident.died"}
+        died = {entry.subject for entry in vital if self._scheduled.of(entry.subject)} if self._scheduled else set()
         if not (amended or died):
             return False
         found = await asyncio.to_thread(deaths.dead, self._desk.ledger, amended | died)

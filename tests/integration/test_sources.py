@@ -3,22 +3,12 @@
 import threading
 import time
 
-import pytest
 import sqlalchemy as sa
 
-from hub.ledger import schema, sources
-from hub.ledger.engine import Ledger
+from hub.ledger import sources
 from hub.ledger.sources import Tally
 
 BLOCKED = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-
-
-@pytest.fixture
-def ledger(ledger_url):
-    made = Ledger(ledger_url)
-    schema.ready(made)
-    yield made
-    made.close()
 
 
 def advance(ledger, rows, meanwhile=lambda: None):

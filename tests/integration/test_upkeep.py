@@ -21,20 +21,10 @@ _STANDING = Insertion("standing(subject, kind, pos, sequence)", ("text", "text",
 
 
 @pytest.fixture
-def ledger(ledger_url: str) -> Iterator[Ledger]:
-    made = Ledger(ledger_url)
-    ready(made)
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def on_postgres(postgres_url: str) -> Iterator[Ledger]:
     made = Ledger(postgres_url)
     ready(made)
-    with (
-        made.write() as connection
-    ):  # the server's own analysis, which comes once a minute, would be first now and then
+    with made.write() as connection:  # the server's own analysis would be first now and then
         connection.exec_driver_sql("ALTER TABLE standing SET (autovacuum_enabled = off)")
     yield made
     made.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,7 +10,6 @@ import sqlalchemy as sa
 from hub.ledger import protected
 from hub.ledger.engine import Ledger
 from hub.ledger.protected import Register, protect_early
-from hub.ledger.schema import ready
 
 ROWS = [  # subject, who says so, kind, active
     ("started", "started", "dv", 1),
@@ -21,14 +19,6 @@ ROWS = [  # subject, who says so, kind, active
     ("ended-by-one", "started", "stalking", 1),
 ]
 ASKED = ["ended", "child", "nobody", "started", "early", "ended-by-one", "child"]
-
-
-@pytest.fixture
-def ledger(ledger_url: str) -> Iterator[Ledger]:
-    made = Ledger(ledger_url)
-    ready(made)
-    yield made
-    made.close()
 
 
 def _protect(ledger: Ledger, rows: list[tuple[str, str, str, int]]) -> None:

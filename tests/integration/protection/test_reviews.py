@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import orjson
 import pytest
 import sqlalchemy as sa
 
 from hub.ledger import reviews
 from hub.ledger.engine import Ledger
-from hub.ledger.schema import ready
 from hub.ledger.tables import protection
 from hub.stages.reviewing import shown
 
@@ -24,14 +21,6 @@ EVENT = {
     "time": "2026-04-01T00:00:00+09:00",
     "data": {"name": NAME, "new_address": {"text": NEW}, "effective_on": "2026-04-01"},
 }
-
-
-@pytest.fixture
-def ledger(ledger_url: str) -> Iterator[Ledger]:
-    ledger = Ledger(ledger_url)
-    ready(ledger)
-    yield ledger
-    ledger.close()
 
 
 def _put(ledger: Ledger, subject: str) -> int:
