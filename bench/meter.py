@@ -11,6 +11,7 @@ from typing import NamedTuple, Self
 
 import psutil
 
+SELF = "bench"  # the group of the process that measures, without its children: what watching costs
 EVERY = 0.1  # seconds between samples
 _LOOK = 1.0  # seconds between looks for new children: looking goes through every process of the machine
 
@@ -61,12 +62,13 @@ class Meter:
             cpu[name] = max(
                 used, self.samples[-1].cpu[name] if self.samples else 0.0
             )  # one that has ended says nothing
+        cpu[SELF] = time.process_time()
         self.samples.append(Sample(now, cpu, rss))
 
     def between(self, begin: float, end: float) -> dict[str, float]:
         """Return each group's CPU seconds between two moments."""
         first, last = self._at(begin), self._at(end)
-        return {name: max(0.0, last[name] - first[name]) for name in self._groups}
+        return {name: max(0.0, last[name] - first[name]) for name in (*self._groups, SELF)}
 
     def peak(self) -> dict[str, float]:
         """Return the most resident megabytes each group has had."""
