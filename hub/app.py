@@ -773,7 +773,7 @@ class Hub:
         quarantine.record(connection, entries, self.ledger.now(connection))
 
     def _ports(self, rules: ActiveRules, bus: Bus, shutters: Shutters) -> list[ReceiverPort]:
-        numbers, protection = {key: no for no, key in rules.keys.items()}, self._protection()
+        numbers, protection = {key: no for no, key in rules.keys.items()}, self._protection().around
         return [
             ReceiverPort(
                 numbers[receiver.key],

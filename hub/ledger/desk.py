@@ -110,15 +110,15 @@ class Noted:
 class Intent:
     """A batch handed to the sink whose outcome is not recorded yet: `members` are `(pos, job, no, cut)`.
 
-    Of a batch that came straight from the log they are recorded as `stretches`. `date` is the batch's own, so that it
-    can be rebuilt on another day.
+    Of a batch that came straight from the log they are recorded as `stretches`, in order, between those that are cut.
+    `date` is the batch's own, so that it can be rebuilt on another day.
     """
 
     batch: int
     token: dict[str, Any] | None
     members: Sequence[Member] = ()
     date: str = ""
-    stretches: Sequence[Stretch] = ()
+    stretches: Sequence[Stretch | Member] = ()
 
 
 @dataclass(slots=True)
@@ -693,8 +693,12 @@ def _intent(one: Settlement) -> list[Any]:
     if not isinstance(one.intent, Intent):
         return [None, None, None]
     token = orjson.dumps({"token": one.intent.token, "date": one.intent.date})
-    members = [*one.intent.members, *((each.first, each.no, each.offsets) for each in one.intent.stretches)]
+    members = [*one.intent.members, *map(_recorded, one.intent.stretches)]
     return [one.intent.batch, token, orjson.dumps(members)]
+
+
+def _recorded(part: Stretch | Member) -> tuple[Any, ...]:
+    return (part.first, part.no, part.offsets) if isinstance(part, Stretch) else part
 
 
 def _over(done: Finished) -> str:

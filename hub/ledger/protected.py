@@ -54,12 +54,21 @@ class Register:
         self._few = not listed  # so few are protected that it is quicker to ask for them all
 
     def __call__(self, subjects: Iterable[str]) -> dict[str, bool]:
-        """Return who is protected (True) or not known (False); everybody else is absent."""
+        """Return who of them is protected (True) or not known (False); everybody else is absent."""
+        asked = set(subjects)
+        found = self.around(asked)
+        return {subject: found[subject] for subject in asked & found.keys()}
+
+    def around(self, subjects: Iterable[str]) -> dict[str, bool]:
+        """Return who of them is protected (True) or not known (False), and perhaps others who are protected.
+
+        Where few are, all of them, and nobody goes through `subjects`.
+        """
         with self._ledger.read() as connection:
             if self._few:
                 everybody = _everybody(connection)
                 if len(everybody) <= FEW:
-                    return dict.fromkeys(everybody.intersection(subjects), True) if everybody else {}
+                    return everybody
                 self._few = False
             asked = list(set(subjects))
             # in this order: dispatch, in one transaction, says who is protected and takes the early mark away
@@ -145,7 +154,7 @@ _EVERYBODY = (
 )
 
 
-def _everybody(connection: sa.Connection) -> set[str]:
+def _everybody(connection: sa.Connection) -> dict[str, bool]:
     """Return who is protected, of many not all: asked before every call, so of the driver itself."""
     raw: Any = connection.connection.driver_connection
-    return {subject for (subject,) in raw.execute(_EVERYBODY)}
+    return {subject: True for (subject,) in raw.execute(_EVERYBODY)}

@@ -296,15 +296,15 @@ def source_in_key(text: str) -> str:
 class Share:
     """One receiver's planned deliveries of a stretch, in order: events and items side by side.
 
-    `is_plain`: there is nothing to any of them but to send it.
+    `odd` are the places of those to which there is more than to send them.
     """
 
-    __slots__ = ("entries", "is_plain", "items")
+    __slots__ = ("entries", "items", "odd")
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.items: list[Item] = []
-        self.is_plain = True
+        self.odd: list[int] = []
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -330,6 +330,14 @@ class Chunk:
     pieces: dict[int, list[bytes]] | None = None  # by receiver: see `make`
     _entries: list[Entry] = field(default_factory=list)
     _plans: list[Plan] = field(default_factory=list)
+    _subjects: frozenset[str] | None = None
+
+    @property
+    def subjects(self) -> frozenset[str]:
+        """Return whom its events are about; asked when all of them are in it."""
+        if self._subjects is None:
+            self._subjects = frozenset([entry.subject for entry in self._entries])
+        return self._subjects
 
     def add(self, entry: Entry, plan: Plan, size: int) -> None:
         """Add an event's plan; `size` is that of its body."""
@@ -341,7 +349,8 @@ class Chunk:
             share.items.append(item)
         if not plan.is_plain:
             for number, item in plan.told:
-                planned[number].is_plain &= is_plain(item)
+                if not is_plain(item):
+                    planned[number].odd.append(len(planned[number]) - 1)
         if entry.type in VITAL:
             self.vital.append(entry)
         self._entries.append(entry)
@@ -350,14 +359,13 @@ class Chunk:
         self.size += size
 
     def make(self, receivers: Iterable[int]) -> None:
-        """Make what these receivers are sent of their shares, as far as these are plain, in `pieces`: three a delivery.
+        """Make what these receivers are sent of their shares, in `pieces`: three a delivery, empty ones of the odd.
 
         The third ends with a line break; no other is in it. One event after another for all of them, while it is at
         hand: each receiver for itself would fetch all events from memory anew. Anything unusual among the events, and
         nothing is made.
         """
-        planned = self.planned
-        made = {number: list[bytes]() for number in receivers if number in planned and planned[number].is_plain}
+        made = {number: list[bytes]() for number in receivers if number in self.planned}
         try:
             usual = self._fill(made)
         except Exception:  # noqa: BLE001 - each receiver comes to it when it makes its own, and says so
@@ -365,7 +373,7 @@ class Chunk:
         self.pieces = made if usual else {}
 
     def _fill(self, made: Mapping[int, list[bytes]]) -> bool:
-        parts: dict[int, list[tuple[Item, list[_Part]]]] = {}  # by plan, which events have in common
+        parts: dict[int, list[tuple[Item | None, list[_Part]]]] = {}  # by plan, which events have in common
         for entry, plan in zip(self._entries, self._plans, strict=True):
             mine = parts.get(id(plan))
             if mine is None:
@@ -374,6 +382,12 @@ class Chunk:
                 continue
             start = entry.start or entry.begin()
             for item, each in mine:
+                if item is None:
+                    for add, nothing in each:
+                        add(nothing)
+                        add(nothing)
+                        add(nothing)
+                    continue
                 tail = entry.ending(item, b"\n")
                 if not start or tail.find(b"\n") != len(tail) - 1:
                     return False
@@ -384,18 +398,23 @@ class Chunk:
         return True
 
 
-def _parts(plan: Plan, rules: ActiveRules, made: Mapping[int, list[bytes]]) -> list[tuple[Item, list[_Part]]]:
+def _parts(plan: Plan, rules: ActiveRules, made: Mapping[int, list[bytes]]) -> list[tuple[Item | None, list[_Part]]]:
     """Return items that are projected alike, one of each, with where the pieces go and the key's end.
 
-    Raises ValueError where a receiver is told twice: its pieces would not be in order.
+    None stands for those that are odd. Raises ValueError where a receiver is told twice: its pieces would not be in
+    order.
     """
-    found: dict[object, tuple[Item, list[_Part]]] = {}
+    found: dict[object, tuple[Item | None, list[_Part]]] = {}
     if len(dict(plan.told)) < len(plan.told):
         raise ValueError("a receiver is told twice of one event")
     for number, item in plan.told:
-        if number in made:
-            alike = rules.shapes[item.rule] if item.values is None else item
-            found.setdefault(alike, (item, []))[1].append((made[number].append, rules.ends[item.receiver][1]))
+        if number not in made:
+            continue
+        if not plan.is_plain and not is_plain(item):
+            found.setdefault(None, (None, []))[1].append((made[number].append, b""))
+            continue
+        alike = rules.shapes[item.rule] if item.values is None else item
+        found.setdefault(alike, (item, []))[1].append((made[number].append, rules.ends[item.receiver][1]))
     return list(found.values())
 
 

@@ -107,6 +107,9 @@ class Scheduled:
         for hold in holds:
             self.add(hold)
 
+    def __contains__(self, subject: object) -> bool:
+        return subject in self._subjects
+
     def __len__(self) -> int:
         return len(self._holds)
 

@@ -101,9 +101,9 @@ ASKED_LAST = 14_400_000  # and at most between two times that it is asked of the
 class ReceiverPort:
     """A receiver as app.py lends it: its number, its settings, how to open its sink, its features, its time zone.
 
-    `protection(subjects)` answers who is protected (True) or not known to the list (False), `shut(key)` why the
-    receiver takes nothing now; `halt(key, reason)` says that it was paused (`on_dead: stop`). `numbering` is set
-    where its system has numbers of its own (`ids:`).
+    `protection(subjects)` answers who is protected (True) or not known to the list (False), perhaps of others too,
+    `shut(key)` why the receiver takes nothing now; `halt(key, reason)` says that it was paused (`on_dead: stop`).
+    `numbering` is set where its system has numbers of its own (`ids:`).
     """
 
     no: int
@@ -555,18 +555,35 @@ class Worker:
     def _take_all(self, chunk: Chunk, start: int, stop: int, works: Round) -> None:
         share = chunk.planned.get(self.port.no, NOTHING)
         entries, items = share.entries[start:stop], share.items[start:stop]
-        idle = self._lanes.empty and not self._scheduled and not self._until_confirmed
-        if idle and share.is_plain and not self._ahead:
-            works.extend(entries, items, self._reader.pieces(chunk, self.port.no, start, stop))
-            return  # nothing waits: no question for each
-        for entry, item in zip(entries, items, strict=True):
-            if entry.pos not in self._ahead:
-                self._take(entry, item, works)
-
-    def _take(self, entry: Entry, item: Item, works: Round) -> None:
-        subject, now = entry.wire.subject, now_ms()
-        if item.made is not None and self._collapse(entry, item, works):
+        if self._ahead or self._until_confirmed:
+            for entry, item in zip(entries, items, strict=True):
+                if entry.pos not in self._ahead and self._goes(entry, item, works):
+                    works.append(Work(entry, item, 0, 0))
+                    if self._until_confirmed:
+                        self._in_hand.add(entry.subject)
             return
+        odd = [place - start for place in share.odd if start <= place < stop]
+        pieces = self._reader.pieces(chunk, self.port.no, start, stop)
+        part = Round.of(entries, items, pieces, chunk, odd)
+        staying = {at for at in self._doubtful(entries, odd) if not self._goes(entries[at], items[at], works)}
+        works.join(part.without(staying))
+
+    def _doubtful(self, entries: Sequence[Entry], odd: Sequence[int]) -> list[int]:
+        """Return the places of those of which it is not plain that they go out: the odd, and whose residents wait.
+
+        An odd one may begin to wait; then its resident's later ones wait with it.
+        """
+        if not odd and self._lanes.empty and not self._scheduled:
+            return []
+        lanes, scheduled, also = self._lanes, self._scheduled, {entries[place].subject for place in odd}
+        subjects = [(at, entry.subject) for at, entry in enumerate(entries)]
+        return [at for at, subject in subjects if subject in lanes or subject in scheduled or subject in also]
+
+    def _goes(self, entry: Entry, item: Item, works: Round) -> bool:
+        """Say whether a delivery of the log goes out in this round; if not, it has ended, or waits."""
+        subject, now = entry.subject, now_ms()
+        if item.made is not None and self._collapse(entry, item, works):
+            return False
         if self._scheduled:
             self._overtake(entry, item)
         if item.suppressed is not None:
@@ -580,9 +597,8 @@ class Worker:
         elif subject in self._lanes or subject in self._in_hand:
             self._hold(entry, EARLIER_WAITING, _about((item.made or {}).get("target")))
         else:
-            works.append(Work(entry, item, 0, 0))
-            if self._until_confirmed:
-                self._in_hand.add(subject)
+            return True
+        return False
 
     def _hold(self, entry: Entry, status: int, detail: str) -> None:
         hold = Hold(entry.pos, 0, entry.wire.subject, status, detail, now_ms(), None, 0, 0)
@@ -650,7 +666,7 @@ class Worker:
             for hold in waiting
             if (hold.pos == target or hold.detail == _about(target)) and not (hold.attempts or hold.no or hold.job)
         ]
-        original = any(hold.pos == target for hold in untried) and all(work.entry.pos != target for work in works)
+        original = any(hold.pos == target for hold in untried) and target not in works.positions
         for hold in untried:
             if made["action"] == "cancel":
                 self._end_untried(hold, CANCELLED)
@@ -673,26 +689,23 @@ class Worker:
     async def _protect(self, works: Round) -> Round:
         """Mark the protected residents' deliveries, and hold or end those that may not go out."""
         flags = await self._flags(works)
-        if not flags:
-            return works
-        going = Round([])
-        for work in works:
-            flag = flags.get(work.subject)
-            work.cut = flag is True
-            if flag is None:
-                going.append(work)
-            elif flag is False:
+        staying = set()
+        for place in works.about(flags):
+            work = works.work(place)
+            if not flags[work.subject]:
                 self._keep(work, delivery_code("held", "protection-unknown"), now_ms() + UNKNOWN_AGAIN)
-            elif cut_for(work.entry, work.item, self._rules).suppressed:
+                staying.add(place)
+            elif (cut := cut_for(work.entry, work.item, self._rules)).suppressed:
                 self._end(work, delivery_code("suppressed", "protected"), self._carry)
+                staying.add(place)
             else:
-                going.append(work)
-        return going
+                works.cut(place, cut)
+        return works.without(staying)
 
     async def _protection_changed(self, works: Round) -> bool:
         """Say whether deliveries hold what a resident, protected since they were made, must not have told."""
         flags = await self._flags(works)
-        return bool(flags) and any(work.subject in flags and not work.cut for work in works)
+        return not all(map(works.is_cut, works.about(flags)))
 
     async def _flags(self, works: Round) -> Mapping[str, bool]:
         return await self._watch.flags(works.subjects)

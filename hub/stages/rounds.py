@@ -6,16 +6,17 @@ looks at one: events, items and bodies lie side by side.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from operator import attrgetter
 from typing import Any, overload
 
 from hub.adapters.contract import Deliveries, Delivery
-from hub.ledger.delivered import stretches
-from hub.ledger.desk import Hold, Intent
+from hub.ledger.delivered import Stretch, stretches
+from hub.ledger.desk import Hold, Intent, Member
 from hub.ledger.status import BREAKER
-from hub.stages.entries import PIECES, Entry, Item
+from hub.routing.protection import Cut
+from hub.stages.entries import PIECES, Chunk, Entry, Item
 
 
 class Work:
@@ -42,17 +43,20 @@ class Work:
 
 
 class Round(Sequence[Work]):
-    """Deliveries in order. `is_plain`: they come from the log, nothing waited, nothing is left out of what is sent.
+    """Deliveries in order. `is_plain`: they come from the log, nothing waited.
 
-    Looking at one makes them all, and from then on each may be changed: it is plain no more.
+    Looking at one makes them all, and from then on each may be changed: it is plain no more. By place, `apart` has the
+    few of which another thing is sent than of all others: what is left out, where the resident is protected.
     """
 
-    __slots__ = ("_first", "_positions", "_works", "entries", "items", "pieces")
+    __slots__ = ("_chunks", "_first", "_positions", "_works", "apart", "entries", "items", "pieces")
 
     def __init__(self, works: list[Work] | None = None) -> None:
         self.entries: list[Entry] = []
         self.items: list[Item] = []
         self.pieces: list[bytes] | None = None  # what is sent, if it is made: see `Chunk.make`
+        self.apart: dict[int, Cut | None] = {}  # of a plain round
+        self._chunks: list[Chunk] = []  # where they come from
         self._positions: list[int] | None = None
         self._first = 0  # number of the first; 0 until they have numbers
         self._works = works
@@ -62,24 +66,44 @@ class Round(Sequence[Work]):
         """Say whether no delivery has been looked at, nor come from anywhere but the log."""
         return self._works is None
 
-    def extend(self, entries: list[Entry], items: list[Item], pieces: list[bytes] | None = None) -> None:
-        """Add deliveries of the log, to be sent as planned; `pieces` if what is sent is made."""
+    @classmethod
+    def of(
+        cls,
+        entries: list[Entry],
+        items: list[Item],
+        pieces: list[bytes] | None,
+        chunk: Chunk,
+        odd: Iterable[int] = (),
+    ) -> Round:
+        """Return deliveries of a stretch of the log, to be sent as planned; `pieces` if what is sent is made.
+
+        `odd` are the places of those to which there is more: they are made one by one. The lists become the round's.
+        """
         if pieces is not None and len(pieces) != PIECES * len(entries):
             raise ValueError(f"{len(pieces)} pieces were made of {len(entries)} deliveries")
+        made = cls()
+        made.entries, made.items, made.pieces = entries, items, pieces
+        made.apart = dict.fromkeys(odd)
+        made._chunks = [chunk]
+        return made
+
+    def join(self, other: Round) -> None:
+        """Add the deliveries of another round, which is not used any more; neither has numbers."""
         self._positions = None
-        if self._works is not None:
-            self._works += map(_of_log, entries, items)
-        elif not entries:
-            return
-        elif self.entries:
-            self.entries += entries
-            self.items += items
-            if pieces is None or self.pieces is None:
+        if self._works is not None or other._works is not None:
+            self._whole.extend(other._whole)
+        elif not self.entries:
+            self.entries, self.items, self.pieces = other.entries, other.items, other.pieces
+            self.apart, self._chunks = other.apart, other._chunks
+        elif other.entries:
+            self.apart |= {len(self.entries) + place: cut for place, cut in other.apart.items()}
+            self._chunks += other._chunks
+            self.entries += other.entries
+            self.items += other.items
+            if self.pieces is None or other.pieces is None:
                 self.pieces = None
             else:
-                self.pieces += pieces
-        else:
-            self.entries, self.items, self.pieces = entries, items, pieces
+                self.pieces += other.pieces
 
     def append(self, work: Work) -> None:
         """Add a delivery."""
@@ -99,6 +123,8 @@ class Round(Sequence[Work]):
             if self._first:
                 for number, work in enumerate(self._works, self._first):
                     work.no = number
+            for place, cut in self.apart.items():
+                self._works[place].cut = cut is not None
         return self._works
 
     def __len__(self) -> int:
@@ -125,6 +151,43 @@ class Round(Sequence[Work]):
         """Return whom they are about; nothing is read before somebody looks."""
         return _Subjects(self.entries) if self._works is None else [work.subject for work in self._works]
 
+    def about(self, residents: Collection[str]) -> list[int]:
+        """Return the places of those that are about one of these residents."""
+        if not residents or (self.is_plain and all(chunk.subjects.isdisjoint(residents) for chunk in self._chunks)):
+            return []
+        return [place for place, subject in enumerate(self.subjects) if subject in residents]
+
+    def work(self, place: int) -> Work:
+        """Return one of them; of a plain round, one to look at, to which nothing is changed."""
+        return _of_log(self.entries[place], self.items[place]) if self._works is None else self._works[place]
+
+    def cut(self, place: int, cut: Cut) -> None:
+        """Leave this out of what is sent of one."""
+        if self._works is None:
+            self.apart[place] = cut
+        else:
+            self._works[place].cut = True
+
+    def is_cut(self, place: int) -> bool:
+        """Say whether something is left out of what is sent of one."""
+        return self.apart.get(place) is not None if self._works is None else self._works[place].cut
+
+    def without(self, places: Collection[int]) -> Round:
+        """Return it without those at some places, before they have numbers."""
+        if not places:
+            return self
+        kept = [place for place in range(len(self)) if place not in places]
+        if self._works is not None:
+            return Round([self._works[place] for place in kept])
+        left = Round()
+        left.entries = [self.entries[place] for place in kept]
+        left.items = [self.items[place] for place in kept]
+        if self.pieces is not None:
+            left.pieces = [piece for at in kept for piece in self.pieces[PIECES * at : PIECES * (at + 1)]]
+        left.apart = {at: self.apart[place] for at, place in enumerate(kept) if place in self.apart}
+        left._chunks = self._chunks
+        return left
+
     @property
     def positions(self) -> list[int]:
         """Return their events' positions."""
@@ -143,10 +206,17 @@ class Round(Sequence[Work]):
 
     def intent(self, batch: int, token: dict[str, Any] | None, date: str) -> Intent:
         """Return what is recorded before they are handed over."""
-        if self._works is None:
-            return Intent(batch, token, date=date, stretches=stretches(self.positions, self._first))
-        members = [(work.entry.pos, work.job, work.no, work.cut) for work in self._works]
-        return Intent(batch, token, members, date)
+        if self._works is not None:
+            members = [(work.entry.pos, work.job, work.no, work.cut) for work in self._works]
+            return Intent(batch, token, members, date)
+        parts: list[Stretch | Member] = []
+        start = 0
+        for place in sorted(filter(self.is_cut, self.apart)):
+            parts += stretches(self.positions[start:place], self._first + start)
+            parts.append((self.positions[place], 0, self._first + place, True))
+            start = place + 1
+        parts += stretches(self.positions[start:], self._first + start)
+        return Intent(batch, token, date=date, stretches=parts)
 
 
 _subject = attrgetter("subject")
@@ -165,19 +235,26 @@ class _Subjects(Iterable[str]):
 class Made(Deliveries):
     """What a receiver is sent of a plain round that has its numbers."""
 
-    __slots__ = ("_all", "_entries", "_first", "_items", "_pieces")
+    __slots__ = ("_all", "_apart", "_entries", "_first", "_items", "_pieces")
 
     def __init__(self, works: Round) -> None:
         self._entries, self._items, self._pieces = works.entries, works.items, works.pieces
+        self._apart = works.apart
         self._first = works.numbers[0] if len(works) else 0
         self._all: list[Delivery] | None = None
 
     @property
     def lines(self) -> bytes | None:
         """Return what is sent of each and a line break after it; None where a body holds line breaks itself."""
-        if self._pieces is not None:
-            return b"".join(self._pieces)
+        own = {place: self._some(slice(place, place + 1))[0].body for place in self._apart}
+        if self._pieces is not None and not any(b"\n" in body for body in own.values()):
+            pieces = self._pieces.copy() if own else self._pieces
+            for place, body in own.items():
+                pieces[PIECES * place : PIECES * (place + 1)] = body, b"", b"\n"
+            return b"".join(pieces)
         bodies = list(map(Entry.body, self._entries, self._items))
+        for place, body in own.items():
+            bodies[place] = body
         return None if any(b"\n" in body for body in bodies) else b"\n".join((*bodies, b""))
 
     @property
@@ -189,10 +266,12 @@ class Made(Deliveries):
     def _some(self, part: slice) -> list[Delivery]:
         entries, items, first = self._entries, self._items, self._first
         places = range(len(entries))[part]
-        return [entries[at].delivery(items[at], first + at, body=self._body(at)) for at in places]
+        return [
+            entries[at].delivery(items[at], first + at, cut=self._apart.get(at), body=self._body(at)) for at in places
+        ]
 
     def _body(self, place: int) -> bytes | None:
-        if self._pieces is None:
+        if self._pieces is None or place in self._apart:
             return None
         return b"".join(self._pieces[PIECES * place : PIECES * (place + 1)])[:-1]
 

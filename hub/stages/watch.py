@@ -22,7 +22,7 @@ class Watch:
         self._asking = asyncio.Lock()
 
     async def flags(self, subjects: Iterable[str]) -> Mapping[str, bool]:
-        """Return who is protected (True) or not known to the list (False); raises LedgerUnavailable.
+        """Return who is protected (True) or not known to the list (False), of others too; raises LedgerUnavailable.
 
         `subjects` are gone through when the ledger is asked, and again if it does not answer: no iterator.
         """

@@ -46,8 +46,8 @@ _EDITS: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "ledger/desk.py": (
         (
-            "((each.first, each.no, each.offsets) for each in one.intent.stretches)",
-            '((each.first, each.no, each.offsets, "0002") for each in one.intent.stretches)',
+            "return (part.first, part.no, part.offsets) if",
+            'return (part.first, part.no, part.offsets, "0002") if',
         ),
     ),
     "stages/receiver.py": (

@@ -200,10 +200,11 @@ def lent(town, opened):
     return real, type(real)(real.no, real.settings, lambda: opened(real.open()), real.features, real.timezone)
 
 
-async def until_it_dies(town, point):
-    """Deliver, and die at this step of the process; return the fuse."""
+async def until_it_dies(town, point, **more):
+    """Deliver, and die at this step of the process; return the fuse. `more` is of the receiver's port."""
     fuse = Fuse(point)
     _, port = lent(town, lambda sink: MortalSink(sink, fuse))
+    port = replace(port, **more)
     async with town.working(port=port, desk=MortalDesk(town.ledger, fuse)) as worker:
         await until(lambda: fuse.blown or not worker.busy)
     return fuse

@@ -39,6 +39,9 @@ def test_who_is_protected_is_the_same_however_many_there_are(
     protect_early(ledger, [("early", "juki/1"), ("other", "juki/2")])
     expected = dict.fromkeys(("child", "started", "early", "ended-by-one"), True)
     assert [register(ASKED), register(iter(ASKED)), register([])] == [expected, expected, {}]
+    around = register.around(ASKED)
+    assert {subject: around[subject] for subject in ASKED if subject in around} == expected
+    assert around.items() - expected.items() <= {("other", True)}, "who is not protected is never named"
 
 
 def test_whom_the_list_does_not_name_is_told_apart(ledger: Ledger) -> None:

@@ -119,16 +119,16 @@ def test_a_stretch_keeps_each_receivers_deliveries_in_order():
         chunk.add(entry, rules.plan(items), 10)
     assert (chunk.events, chunk.size) == (3, 30)
     assert [entry.pos for entry, _ in chunk.planned[7]] == [1, 3]
-    assert chunk.planned[7].is_plain
+    assert chunk.planned[7].odd == []
 
 
 @pytest.mark.parametrize("item", [Item(0, 0, hold="ask"), Item(0, 0, due=5), Item(0, 0, suppressed="disabled")])
-def test_a_share_with_more_to_say_is_not_plain(item):
+def test_a_share_knows_to_which_there_is_more(item):
     rules = rules_of()
     chunk = Chunk(1, 0, 2, 0)
     for pos, one in enumerate((Item(0, 0), item), 1):
         chunk.add(Entry(pos, entry_of().wire, rules), rules.plan([one]), 10)
-    assert not chunk.planned[7].is_plain
+    assert chunk.planned[7].odd == [1]
 
 
 def test_plans_that_events_share_are_packed_as_any_other():
@@ -204,11 +204,15 @@ def test_what_is_made_for_all_at_once_is_what_each_would_make():
     assert set(made(rules, entries, plans, (8, 11)).pieces) == {8}
 
 
-def test_nothing_is_made_beforehand_of_a_share_with_more_to_it():
+def test_nothing_is_made_beforehand_of_what_has_more_to_it():
     rules = town()
-    entries = [entry_of(str(number), rules) for number in range(2)]
-    plans = [[Item(0, 0), Item(1, 1)], [Item(0, 0, hold="ask"), Item(1, 1)]]
-    assert set(made(rules, entries, plans).pieces) == {8}
+    entries = [entry_of(str(number), rules) for number in range(3)]
+    plain = [Item(0, 0), Item(1, 1)]
+    plans = [plain, [Item(0, 0, hold="ask"), Item(1, 1)], plain]
+    pieces = made(rules, entries, plans).pieces
+    assert b"".join(pieces[8]) == b"".join(entry.body(Item(1, 1)) + b"\n" for entry in entries)
+    assert b"".join(pieces[7]) == b"".join(entries[at].body(Item(0, 0)) + b"\n" for at in (0, 2))
+    assert pieces[7][PIECES : 2 * PIECES] == [b"", b"", b""]
 
 
 @pytest.mark.parametrize("unusual", ["a key too long to be shared", "a line break in the data"])

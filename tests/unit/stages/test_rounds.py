@@ -1,9 +1,12 @@
 """A round from the log: no object for a delivery until somebody looks, and then as if there had always been one."""
 
+from types import MappingProxyType
+
 import pytest
 
 from hub.ledger.delivered import Stretch, stretches
-from hub.stages.entries import Entry, Item
+from hub.routing.protection import Cut
+from hub.stages.entries import Chunk, Entry, Item, Plan
 from hub.stages.rounds import Made, Round, Work
 
 from .test_entries import entry_of, rules_of
@@ -15,15 +18,23 @@ def entry(pos):
     return Entry(pos, entry_of(str(pos)).wire, RULES)
 
 
+def take(works, *positions, pieces=None, beside=(), odd=MappingProxyType({})):
+    """Let a round take events of a stretch in which `beside` are, too; of some places there is more to say."""
+    chunk, taken = Chunk(0, 0, 1 << 50, 0), [entry(pos) for pos in positions]
+    for each in (*taken, *beside):
+        chunk.add(each, Plan.of([], RULES), 1)
+    works.join(Round.of(taken, [odd.get(at, Item(0, 0)) for at in range(len(taken))], pieces, chunk, odd))
+
+
 def of_log(*positions):
     made = Round()
-    made.extend([entry(pos) for pos in positions], [Item(0, 0) for _ in positions])
+    take(made, *positions)
     return made
 
 
 def test_a_round_of_the_log_is_plain_until_somebody_looks_at_one():
     works = of_log(1, 2)
-    works.extend([entry(5)], [Item(0, 0)])
+    take(works, 5)
     assert works.begin(7) == 3
     assert works.begin(9) == 0, "it has its numbers"
     assert (works.positions, list(works.numbers), list(works.waited)) == ([1, 2, 5], [7, 8, 9], [])
@@ -41,7 +52,7 @@ def test_what_comes_after_one_with_more_to_it_has_an_object_too():
     works = of_log(1)
     held = Work(entry(2), Item(0, 0), 4, 0)
     works.append(held)
-    works.extend([entry(3)], [Item(0, 0)])
+    take(works, 3)
     assert [work.entry.pos for work in works] == [1, 2, 3]
     assert (works[1] is held, works.is_plain, bool(works), bool(Round())) == (True, False, True, False)
     assert [work.job for work in works[1:]] == [4, 0]
@@ -89,9 +100,9 @@ def test_deliveries_are_made_when_somebody_looks(monkeypatch):
 def test_what_was_made_with_the_others_is_what_is_sent():
     works = Round()
     pieces = [b'{"a":"', b"x", b'"}\n', b'{"b":"', b"y", b'"}\n']
-    works.extend([entry(1)], [Item(0, 0)], pieces[:3])
-    works.extend([], [], None)  # of a stretch in which it is sent nothing
-    works.extend([entry(2)], [Item(0, 0)], pieces[3:])
+    take(works, 1, pieces=pieces[:3])
+    take(works)  # of a stretch in which it is sent nothing
+    take(works, 2, pieces=pieces[3:])
     works.begin(4)
     made = Made(works)
     assert made.lines == b"".join(pieces)
@@ -101,8 +112,8 @@ def test_what_was_made_with_the_others_is_what_is_sent():
 @pytest.mark.parametrize("first", [True, False])
 def test_a_round_of_which_only_a_part_was_made_makes_the_whole(first):
     works, pieces = Round(), [b"not ", b"used", b"\n"]
-    works.extend([entry(1)], [Item(0, 0)], pieces if first else None)
-    works.extend([entry(2)], [Item(0, 0)], None if first else pieces)
+    take(works, 1, pieces=pieces if first else None)
+    take(works, 2, pieces=None if first else pieces)
     works.begin(4)
     assert Made(works).lines == b"".join(entry(pos).body(Item(0, 0)) + b"\n" for pos in (1, 2))
 
@@ -115,11 +126,86 @@ def test_there_are_no_lines_where_a_body_has_a_line_break():
 
 def test_fewer_pieces_than_deliveries_are_refused():
     with pytest.raises(ValueError, match="3 pieces were made of 2 deliveries"):
-        Round().extend([entry(1), entry(2)], [Item(0, 0)] * 2, [b"a", b"b", b"c"])
+        take(Round(), 1, 2, pieces=[b"a", b"b", b"c"])
 
 
 def test_positions_asked_for_too_early_are_not_kept():
     works = Round()
     assert works.positions == []
-    works.extend([entry(3)], [Item(0, 0)])
+    take(works, 3)
     assert works.positions == [3]
+
+
+def about(pos, subject):
+    made = entry(pos)
+    made.wire.subject = made.subject = subject
+    return made
+
+
+def test_a_round_is_about_whom_it_tells_and_nobody_who_is_beside():
+    works = Round()
+    take(works, 1, beside=[about(2, "beside")])
+    take(works, 3)
+    assert [works.about(flags) for flags in ({}, {"other": True}, {"beside": True}, {"9": False})] == [
+        [], [], [], [0, 1]
+    ]  # fmt: skip
+    assert works.is_plain, "to find that out nobody looks at a delivery"
+    works.append(Work(about(4, "waited"), Item(0, 0), 0, 0))
+    assert (works.about({"waited": True}), works.about({"beside": True})) == ([2], [])
+
+
+CUT = Cut(suppressed=False, names=frozenset({"name"}), everything=False, flags=True)
+RIGHT = {"action": "correct", "data": {"name": "京阪"}, "corrects": "juki/1"}
+
+
+@pytest.mark.parametrize("pieces", [True, False])
+def test_of_a_few_another_thing_is_sent_than_of_all_others(pieces):
+    made = [entry(pos).body(Item(0, 0)) for pos in range(1, 6)]
+    cooked = [[b for body in made[at : at + 2] for b in (body, b"", b"\n")] if pieces else None for at in (0, 2)]
+    works = Round()
+    take(works, 1, 2, pieces=cooked[0])
+    take(works, 3, 4, pieces=cooked[1], odd={1: Item(0, 0, made=RIGHT)})
+    assert works.is_cut(2) is works.is_cut(3) is False
+    works.cut(1, CUT)
+    works.begin(7)
+    told = list(Made(works))
+    assert [(each.no, each.action) for each in told] == [(7, "new"), (8, "new"), (9, "new"), (10, "correct")]
+    assert [dict(each.data) for each in told] == [
+        {"name": "守"}, {"protected": True, "do_not_post": True}, {"name": "守"}, {"name": "京阪"},
+    ]  # fmt: skip
+    assert Made(works).lines == b"".join(each.body + b"\n" for each in told)
+    assert [works.is_cut(at) for at in range(4)] == [False, True, False, False]
+    assert works.intent(3, None, "").stretches == [Stretch(1, 7, [0]), (2, 0, 8, True), Stretch(3, 9, [0, 1])]
+    assert works.is_plain
+    assert [work.cut for work in works] == [False, True, False, False], "who looks at one sees it"
+
+
+def test_without_some_a_round_is_as_if_they_had_never_been_in_it():
+    pieces = [b"a", b"", b"\n", b"", b"", b"", b"c", b"", b"\n", b"d", b"", b"\n"]
+    works = Round()
+    take(works, 1, 2, 3, 4, pieces=pieces, odd={1: Item(0, 0, made=RIGHT)})
+    works.cut(3, CUT)
+    left = works.without({0})
+    assert (left.positions, left.apart, left.is_plain) == ([2, 3, 4], {0: None, 2: CUT}, True)
+    assert (left.pieces, left.about({"9": True})) == (pieces[3:], [0, 1, 2])
+    assert works.without([]) is works
+    whole = Round(list(works)).without({0, 2})
+    assert [(work.entry.pos, work.cut) for work in whole] == [(2, False), (4, True)]
+    assert (whole.is_cut(0), whole.is_cut(1), whole.work(1).entry.pos) == (False, True, 4)
+
+
+def test_a_round_joins_another_that_has_been_looked_at():
+    works, other = of_log(1), of_log(2, 3)
+    other.cut(1, CUT)
+    assert len(list(other)) == 2
+    works.join(other)
+    assert [(work.entry.pos, work.cut) for work in works] == [(1, False), (2, False), (3, True)]
+
+
+def test_whom_a_stretch_is_about_holds_for_every_share():
+    chunk = Chunk(0, 0, 1 << 50, 0)
+    for at, subject in enumerate("abca"):
+        items = [Item(0, 0)] if at % 2 else []
+        chunk.add(about(at, subject), Plan.of(items, RULES), 1)
+    assert chunk.subjects == {"a", "b", "c"}
+    assert {each.subject for share in chunk.planned.values() for each in share.entries} == {"b", "a"}
