@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Literal
 
 import orjson
 
-from bench.town import FIELDS, Stream, number_of, system_name
+from bench.town import FIELDS, LOCATING, PROTECTED, Stream, number_of, system_name
 
 Break = Literal["drop", "double"]
 
@@ -29,18 +29,20 @@ def tamper(files: Sequence[Path], how: Break, seed: int = 0) -> Path:
     return file
 
 
-def verify(stream: Stream, folder: Path) -> int:
+def verify(stream: Stream, folder: Path, *, protecting: bool = False) -> int:
     """Hold every system's file in `folder` to the count; return how many deliveries there are.
 
     Nothing missing, nothing too much, nothing twice, each resident's in order, and of each event the fields that the
-    rule sends. Raises CheckFailed.
+    rule sends; with `protecting`, nothing that locates a protected resident. Raises CheckFailed.
     """
+    hidden = PROTECTED if protecting else frozenset()
     return sum(
-        _verify_one(stream, system, folder / f"{system_name(system)}.jsonl") for system in range(len(stream.owed))
+        _verify_one(stream, system, folder / f"{system_name(system)}.jsonl", hidden)
+        for system in range(len(stream.owed))
     )
 
 
-def _verify_one(stream: Stream, system: int, file: Path) -> int:
+def _verify_one(stream: Stream, system: int, file: Path, hidden: Collection[str]) -> int:
     owed = list(stream.owed[system])
     due = len(owed) - owed.count(0)
     last: dict[str, int] = {}
@@ -57,6 +59,7 @@ def _verify_one(stream: Stream, system: int, file: Path) -> int:
             raise CheckFailed(f"{file.name}: {said['id']} came after a later one of {subject}")
         last[subject] = number
         sent = FIELDS[stream.kinds[number]] & set(stream.ruleset[rule - 1].send)
+        sent -= LOCATING if subject in hidden else frozenset()
         if said["data"].keys() != sent:
             raise CheckFailed(f"{file.name}: {said['id']} has {sorted(said['data'])}, not {sorted(sent)}")
     if len(lines) != due:

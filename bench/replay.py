@@ -42,7 +42,7 @@ def run(own: Ground, made: Stream, broken: Break | None, _warming: bool) -> Figu
         found = commands.timed(own, plot, made.deliveries, *words)
         if broken:
             tamper([file], broken)
-        verify(made, plot.folder / "out")
+        verify(made, plot.folder / "out", protecting=True)
         return found
 
 

@@ -14,7 +14,19 @@ from bench import commands
 from bench.check import Break, CheckFailed, tamper
 from bench.harness import Contestant, Figures, Limit, measure, options
 from bench.services import Ground, ground
-from bench.town import FIELDS, Report, Routes, Rule, Stream, encoded, reports, system_name, write_city
+from bench.town import (
+    FIELDS,
+    LOCATING,
+    PROTECTED,
+    Report,
+    Routes,
+    Rule,
+    Stream,
+    encoded,
+    reports,
+    system_name,
+    write_city,
+)
 
 NEW = 1
 OLD_RULES = [Rule(0, "born", ("resident.born",), ("name", "effective_on"))]
@@ -49,7 +61,8 @@ def check(own_file: str, content: list[bytes], residents: int) -> None:
         if said["subject"] not in due:
             raise CheckFailed(f"{own_file}: {said['subject']} came twice, or was not to come")
         due.remove(said["subject"])
-        if said["action"] != "seed" or not fields - {"effective_on"} <= said["data"].keys() <= fields:
+        sent = fields - (LOCATING if said["subject"] in PROTECTED else set())
+        if said["action"] != "seed" or not sent - {"effective_on"} <= said["data"].keys() <= sent:
             raise CheckFailed(f"{own_file}: {line[:300].decode()} is not the seed of a resident")
     if due:
         raise CheckFailed(f"{own_file}: {len(due)} residents are missing, {min(due)} for one")

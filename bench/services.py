@@ -17,6 +17,7 @@ from typing import Any
 import sqlalchemy
 from aiokafka.admin import AIOKafkaAdminClient
 
+from bench.town import PROTECTED, SOURCE
 from hub.app import Hub
 from hub.kafka.local import LocalBroker
 from hub.kafka.producer import Producer
@@ -26,7 +27,6 @@ from hub.settings.load import load_city
 from tests.services import postgres
 
 _CHUNK = 20_000
-_PROTECTED = 300
 Records = Sequence[tuple[bytes, bytes]]
 
 
@@ -138,14 +138,11 @@ def open_city(folder: Path, environment: Mapping[str, str]) -> Hub:
 
 
 async def fill_hub(folder: Path, environment: Mapping[str, str], records: Records) -> None:
-    """Make the city's ledger and topics, and put the records into its events.
-
-    Some residents are protected of whom the records say nothing: whether one is has to be found out for every call.
-    """
+    """Make the city's ledger and topics, protect some of its residents, and put the records into its events."""
     hub = open_city(folder, environment)
     try:
         async with hub.kafka() as bus:
-            protect_early(hub.ledger, [(f"9{number:06d}", f"/systems/juki/p{number}") for number in range(_PROTECTED)])
+            protect_early(hub.ledger, [(subject, f"/systems/{SOURCE}/p{subject}") for subject in PROTECTED])
             await _publish(bus.sender, hub.topic, records)
     finally:
         hub.close()

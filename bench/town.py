@@ -46,6 +46,8 @@ FIELDS: Mapping[str, frozenset[str]] = {
         "household.changed": ("kind", "to_household"),
     }.items()
 }
+PROTECTED = frozenset(str(1_000_000 + number) for number in range(0, 140_000, 467))  # of a city's residents, 300
+LOCATING = frozenset({"new_address", "old_address", "household_no"})  # of these nobody is told where they are
 _HOUSED = tuple(kind for kind in TYPES if "household_no" in FIELDS[kind])
 _SENDS = (
     ("name", "new_address", "household_no", "effective_on"),

@@ -47,7 +47,7 @@ def fan_out(
                 for process in processes.values():
                     process.kill()
                     process.wait()
-        check(stream, plot.folder / "out", broken)
+        check(stream, plot.folder / "out", broken, protecting=False)
         return measured(plot, warm, end, DELIVERIES, meter)
 
 

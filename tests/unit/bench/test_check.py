@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from bench.check import CheckFailed, tamper, verify
-from bench.town import FIELDS, TYPES, Condition, Rule, event_id, number_of, rules, stream, system_name
+from bench.town import FIELDS, PROTECTED, TYPES, Condition, Rule, event_id, number_of, rules, stream, system_name
 
 RULES = [
     Rule(0, "insured", ("resident.moved",), ("name", "new_address"), Condition("insured", "kokuho")),
@@ -63,6 +63,15 @@ def test_a_field_too_much_is_seen(made, tmp_path):
     file.write_bytes(file.read_bytes().replace(b'"data":{', b'"data":{"kana":"x",', 1))
     with pytest.raises(CheckFailed, match="kana"):
         verify(made, tmp_path)
+
+
+def test_where_a_protected_resident_is_must_not_be_told(made, tmp_path, monkeypatch):
+    assert len(PROTECTED) == 300
+    file = deliver(made, tmp_path)[0]
+    told = next(line for line in map(orjson.loads, file.read_bytes().splitlines()) if "new_address" in line["data"])
+    monkeypatch.setattr("bench.check.PROTECTED", {told["subject"]})
+    with pytest.raises(CheckFailed, match=r"not \['name'\]"):
+        verify(made, tmp_path, protecting=True)
 
 
 def test_somebody_told_who_should_not_be_is_seen(made, tmp_path):
