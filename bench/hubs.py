@@ -25,7 +25,8 @@ HUB = (sys.executable, "-c", "from hub.cli.main import main; main()")  # the che
 TOGETHER = (("dispatch", "delivery"),)
 APART = (("dispatch",), ("delivery",))
 SERVING = re.compile(r"running: |動いています: ")  # what `hub run` says once it serves
-_GLANCE = 0.1  # seconds between looks whether all is dispatched
+_GLANCE = 0.1  # seconds between looks whether all is dispatched, until nearly all is
+_NEARLY = 10_000  # records
 _LOOK = 0.02  # seconds between looks whether all is delivered, which take a twentieth of a core
 _PATIENCE = 120.0  # seconds without progress
 Stages = Sequence[Sequence[str]]
@@ -122,7 +123,7 @@ def wait_until_delivered(plot: Plot, records: int, processes: Running, *, beside
                 seen, since = mark, time.monotonic()
             elif time.monotonic() - since > _PATIENCE:
                 raise RuntimeError(f"nothing moves: {dispatched} dispatched, {found}\n{processes.said}")
-            time.sleep(_LOOK if found else _GLANCE)
+            time.sleep(_GLANCE if dispatched < records - _NEARLY else _LOOK)
     finally:
         hub.close()
 

@@ -345,12 +345,10 @@ class Chunk:
         entry.size = size
         for number, item in plan.told:
             share = planned[number]
+            if not plan.is_plain and not is_plain(item):
+                share.odd.append(len(share.entries))
             share.entries.append(entry)
             share.items.append(item)
-        if not plan.is_plain:
-            for number, item in plan.told:
-                if not is_plain(item):
-                    planned[number].odd.append(len(planned[number]) - 1)
         if entry.type in VITAL:
             self.vital.append(entry)
         self._entries.append(entry)

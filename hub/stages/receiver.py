@@ -656,17 +656,22 @@ class Worker:
             self._carry.holds.append(hold)
 
     def _collapse(self, entry: Entry, item: Item, works: Round) -> bool:
-        """End a pair of which nothing was ever tried: nobody need hear that what they never heard is not so."""
+        """End a pair of which nothing was ever tried: nobody need hear that what they never heard is not so.
+
+        What goes out in this very round is left alone: who is told of it is told of what follows, too.
+        """
         made = item.made or {}
         target = made.get("target")
         subject = entry.wire.subject
+        going = {(work.entry.pos, work.job) for work in works.waited}
         waiting = [*self._scheduled.of(subject), *self._lanes.of(subject)]
         untried = [
             hold
             for hold in waiting
-            if (hold.pos == target or hold.detail == _about(target)) and not (hold.attempts or hold.no or hold.job)
+            if (hold.pos == target or hold.detail == _about(target))
+            and not (hold.attempts or hold.no or hold.job or (hold.pos, hold.job) in going)
         ]
-        original = any(hold.pos == target for hold in untried) and target not in works.positions
+        original = any(hold.pos == target for hold in untried)
         for hold in untried:
             if made["action"] == "cancel":
                 self._end_untried(hold, CANCELLED)

@@ -6,7 +6,7 @@ looks at one: events, items and bodies lie side by side.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 from typing import Any, overload
@@ -49,14 +49,14 @@ class Round(Sequence[Work]):
     few of which another thing is sent than of all others: what is left out, where the resident is protected.
     """
 
-    __slots__ = ("_chunks", "_first", "_positions", "_works", "apart", "entries", "items", "pieces")
+    __slots__ = ("_first", "_positions", "_subjects", "_works", "apart", "entries", "items", "pieces")
 
     def __init__(self, works: list[Work] | None = None) -> None:
         self.entries: list[Entry] = []
         self.items: list[Item] = []
         self.pieces: list[bytes] | None = None  # what is sent, if it is made: see `Chunk.make`
         self.apart: dict[int, Cut | None] = {}  # of a plain round
-        self._chunks: list[Chunk] = []  # where they come from
+        self._subjects: list[frozenset[str]] = []  # whom they may be about, if they are plain: those of their stretches
         self._positions: list[int] | None = None
         self._first = 0  # number of the first; 0 until they have numbers
         self._works = works
@@ -84,7 +84,7 @@ class Round(Sequence[Work]):
         made = cls()
         made.entries, made.items, made.pieces = entries, items, pieces
         made.apart = dict.fromkeys(odd)
-        made._chunks = [chunk]
+        made._subjects = [chunk.subjects]
         return made
 
     def join(self, other: Round) -> None:
@@ -94,10 +94,10 @@ class Round(Sequence[Work]):
             self._whole.extend(other._whole)
         elif not self.entries:
             self.entries, self.items, self.pieces = other.entries, other.items, other.pieces
-            self.apart, self._chunks = other.apart, other._chunks
+            self.apart, self._subjects = other.apart, other._subjects
         elif other.entries:
             self.apart |= {len(self.entries) + place: cut for place, cut in other.apart.items()}
-            self._chunks += other._chunks
+            self._subjects += other._subjects
             self.entries += other.entries
             self.items += other.items
             if self.pieces is None or other.pieces is None:
@@ -151,9 +151,11 @@ class Round(Sequence[Work]):
         """Return whom they are about; nothing is read before somebody looks."""
         return _Subjects(self.entries) if self._works is None else [work.subject for work in self._works]
 
-    def about(self, residents: Collection[str]) -> list[int]:
+    def about(self, residents: Mapping[str, Any]) -> list[int]:
         """Return the places of those that are about one of these residents."""
-        if not residents or (self.is_plain and all(chunk.subjects.isdisjoint(residents) for chunk in self._chunks)):
+        asked = residents.keys()
+        known = self.is_plain and self._subjects
+        if not asked or (known and all(map(asked.isdisjoint, known))):  # which goes through the fewer
             return []
         return [place for place, subject in enumerate(self.subjects) if subject in residents]
 
@@ -185,7 +187,7 @@ class Round(Sequence[Work]):
         if self.pieces is not None:
             left.pieces = [piece for at in kept for piece in self.pieces[PIECES * at : PIECES * (at + 1)]]
         left.apart = {at: self.apart[place] for at, place in enumerate(kept) if place in self.apart}
-        left._chunks = self._chunks
+        left._subjects = self._subjects
         return left
 
     @property

@@ -8,7 +8,9 @@ import pytest
 import sqlalchemy as sa
 
 from hub.ledger.protected import Register, protect_early
-from hub.ledger.tables import delivered, outcome, receiver
+from hub.ledger.status import DELIVERED
+from hub.ledger.tables import delivered, outcome, pending, receiver
+from hub.stages import receiver as receiver_module
 from hub.stages.receiver import TOGETHER
 from hub.stages.rounds import Round
 
@@ -28,8 +30,9 @@ def rules_of(system):
     )
 
 
-def town_with(town_of, *names):
-    return town_of(*(listens(name, *rules_of(name), options={"path": f"out/{name}.jsonl"}) for name in names))
+def town_with(town_of, *names, **settings):
+    made = ({"options": {"path": f"out/{name}.jsonl"}, **settings} for name in names)
+    return town_of(*(listens(name, *rules_of(name), **each) for name, each in zip(names, made, strict=True)))
 
 
 def reports(chance, number):
@@ -55,11 +58,11 @@ def reports(chance, number):
 async def run(town, key, monkeypatch, *, one_by_one):
     """Deliver to one receiver as a process does that asks who is protected."""
     port = replace(town.port(key=key), protection=Register(town.ledger).around)
-    if one_by_one:
-        monkeypatch.setattr(town.desk, "ahead", lambda *_: {-1})
-    async with town.working(key=key, port=port) as worker:
-        await until(lambda: not worker.busy)
-    monkeypatch.undo()
+    with monkeypatch.context() as patched:
+        if one_by_one:
+            patched.setattr(town.desk, "ahead", lambda *_: {-1})
+        async with town.working(key=key, port=port) as worker:
+            await until(lambda: not worker.busy)
 
 
 def comes_to(town, key):
@@ -70,13 +73,17 @@ def comes_to(town, key):
     return file.read_text().replace(key, ""), town.outcomes(key), sorted(waiting)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(8))
 async def test_a_stretch_taken_at_once_comes_to_what_each_by_itself_comes_to(town_of, monkeypatch, seed):
+    """Also where batches end within a stretch, and where one goes through several."""
     chance = random.Random(seed)  # noqa: S311
-    town = town_with(town_of, "kokuho", "koki")
+    if seed % 4 == 1:
+        monkeypatch.setattr(receiver_module, "BATCH_BYTES", 4_000)
+    town = town_with(town_of, "kokuho", "koki", max_rows=7 if seed % 4 == 2 else None)
     protect_early(town.ledger, [(subject, "/systems/juki/x") for subject in ("3", "9", "17", "other")])
     for number in range(4):
-        await asyncio.to_thread(town.dispatch, *reports(chance, number), partition=number % 2)
+        for part in range(1 + seed % 3):
+            await asyncio.to_thread(town.dispatch, *reports(chance, f"{number}.{part}"), partition=(number + part) % 2)
         await run(town, "kokuho.main", monkeypatch, one_by_one=False)
         await run(town, "koki.main", monkeypatch, one_by_one=True)
         text, endings, waiting = comes_to(town, "kokuho.main")
@@ -99,6 +106,49 @@ async def test_one_protected_resident_costs_the_others_nothing(town_of, monkeypa
     assert [number for number, line in enumerate(lines) if "京阪本通" not in line] == [7]
     assert not any(looked)
     assert (town.rows(outcome), len(town.rows(delivered))) == ([], 1)
+
+
+async def test_who_is_protected_is_seen_in_every_stretch_of_a_round(town_of, monkeypatch):
+    town = town_with(town_of, "kokuho")
+    protect_early(town.ledger, [("7", "/systems/juki/x"), ("11", "/systems/juki/x")])
+    for first in (0, 5, 10):
+        town.dispatch(*(died(n, str(n), n=1, address=ADDRESS) for n in range(first, first + 5)))
+    await run(town, "kokuho.main", monkeypatch, one_by_one=False)
+    lines = (town.folder / "out/kokuho.jsonl").read_text().splitlines()
+    assert [number for number, line in enumerate(lines) if "京阪本通" not in line] == [7, 11]
+
+
+async def test_who_becomes_protected_before_a_batch_stands_is_not_located_by_it(town_of):
+    """It is taken back, and made anew."""
+    town, asked = town_with(town_of, "kokuho"), []
+
+    def protection(_subjects):
+        asked.append(1)
+        return {} if len(asked) == 1 else {"3": True}
+
+    town.dispatch(*(died(n, str(n), n=1, address=ADDRESS) for n in range(5)))
+    async with town.working(port=replace(town.port(), protection=protection)) as worker:
+        await until(lambda: len(town.outcomes()) == 5 and not worker.busy)
+    lines = (town.folder / "out/kokuho.jsonl").read_text().splitlines()
+    assert [number for number, line in enumerate(lines) if "京阪本通" not in line] == [3]
+
+
+async def test_what_goes_out_in_the_same_round_is_not_ended_by_its_cancellation(town_of, monkeypatch):
+    """Its day came while the receiver stood still, and behind it in the log is its cancellation."""
+    town = town_with(town_of, "kokuho")
+    data = {"name": "守口", "old_name": "京阪", "effective_on": "2126-04-01"}
+    town.dispatch(report("resident.name-changed", "1", "7", data))
+    await run(town, "kokuho.main", monkeypatch, one_by_one=False)
+    assert len(town.holds()) == 1
+    with town.ledger.write() as connection:
+        connection.execute(sa.update(pending).values(due=1))
+    town.dispatch(
+        report("event.cancelled", "2", "7", {"event_id": "1", "reason": "誤り", "effective_on": "2026-04-01"})
+    )
+    await run(town, "kokuho.main", monkeypatch, one_by_one=False)
+    lines = (town.folder / "out/kokuho.jsonl").read_text().splitlines()
+    assert [line.partition('"action":"')[2].partition('"')[0] for line in lines] == ["new", "cancel"]
+    assert (town.holds(), {status for status, _ in town.outcomes().values()}) == ([], {DELIVERED})
 
 
 async def test_what_a_crash_left_of_a_round_with_a_protected_resident_is_finished_as_it_was_begun(town_of):

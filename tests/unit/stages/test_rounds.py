@@ -18,9 +18,10 @@ def entry(pos):
     return Entry(pos, entry_of(str(pos)).wire, RULES)
 
 
-def take(works, *positions, pieces=None, beside=(), odd=MappingProxyType({})):
+def take(works, *events, pieces=None, beside=(), odd=MappingProxyType({})):
     """Let a round take events of a stretch in which `beside` are, too; of some places there is more to say."""
-    chunk, taken = Chunk(0, 0, 1 << 50, 0), [entry(pos) for pos in positions]
+    chunk = Chunk(0, 0, 1 << 50, 0)
+    taken = [entry(each) if isinstance(each, int) else each for each in events]
     for each in (*taken, *beside):
         chunk.add(each, Plan.of([], RULES), 1)
     works.join(Round.of(taken, [odd.get(at, Item(0, 0)) for at in range(len(taken))], pieces, chunk, odd))
@@ -145,13 +146,12 @@ def about(pos, subject):
 def test_a_round_is_about_whom_it_tells_and_nobody_who_is_beside():
     works = Round()
     take(works, 1, beside=[about(2, "beside")])
-    take(works, 3)
-    assert [works.about(flags) for flags in ({}, {"other": True}, {"beside": True}, {"9": False})] == [
-        [], [], [], [0, 1]
-    ]  # fmt: skip
+    take(works, about(3, "second"), 4, about(5, "second"))
+    flags = ({}, {"other": True}, {"beside": True}, {"9": False}, {"second": True}, dict.fromkeys("abcde"))
+    assert [works.about(each) for each in flags] == [[], [], [], [0, 2], [1, 3], []]
     assert works.is_plain, "to find that out nobody looks at a delivery"
     works.append(Work(about(4, "waited"), Item(0, 0), 0, 0))
-    assert (works.about({"waited": True}), works.about({"beside": True})) == ([2], [])
+    assert (works.about({"waited": True}), works.about({"beside": True})) == ([4], [])
 
 
 CUT = Cut(suppressed=False, names=frozenset({"name"}), everything=False, flags=True)
@@ -178,6 +178,28 @@ def test_of_a_few_another_thing_is_sent_than_of_all_others(pieces):
     assert works.intent(3, None, "").stretches == [Stretch(1, 7, [0]), (2, 0, 8, True), Stretch(3, 9, [0, 1])]
     assert works.is_plain
     assert [work.cut for work in works] == [False, True, False, False], "who looks at one sees it"
+
+
+def test_what_is_left_out_is_recorded_in_order():
+    works = Round()
+    take(works, 1, 2, 3, 4, odd={3: Item(0, 0, made=RIGHT)})
+    works.cut(3, CUT)
+    works.cut(1, CUT)
+    works.begin(1)
+    assert works.intent(3, None, "").stretches == [
+        Stretch(1, 1, [0]),
+        (2, 0, 2, True),
+        Stretch(3, 3, [0]),
+        (4, 0, 4, True),
+    ]
+
+
+def test_there_are_no_lines_either_where_one_that_was_not_made_with_the_others_has_a_line_break():
+    works, broken = Round(), about(2, "9")
+    broken.wire.data["name"] = b'{\n"text":"x"}'
+    take(works, 1, broken, pieces=[b"{}", b"", b"\n", b"", b"", b""], odd={1: Item(0, 0, due=5)})
+    works.begin(1)
+    assert Made(works).lines is None
 
 
 def test_without_some_a_round_is_as_if_they_had_never_been_in_it():
