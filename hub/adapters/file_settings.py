@@ -58,6 +58,7 @@ class FileSourceSettings(PlaceSettings):
     path: str = Field(
         min_length=1,
         description="A pattern of files from the city folder (`*`, `?`, `[…]`), or on a [place](../adapters.md#places)."
+        " Case counts: `*.csv` leaves `A.CSV` alone, `*.[cC][sS][vV]` takes both."
         " The folder before the first sign is created where missing. Hidden files, `done/` and names a writer uses"
         " until a file is whole (`.tmp`, `.part`, `.filepart`, `~` …) are left alone.",
     )

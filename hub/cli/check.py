@@ -55,8 +55,12 @@ def _once(session: Session, *, strict: bool) -> int:
 
 
 def _line(problem: Problem) -> str:
-    said = str(replace(problem, message=in_words(problem.code, problem.message)))
-    return said if problem.level == "error" else word("check.warning", problem=said)
+    return said(problem) if problem.level == "error" else word("check.warning", problem=said(problem))
+
+
+def said(problem: Problem) -> str:
+    """Return a problem in the language of the commands: its place, what it is, the mend."""
+    return str(replace(problem, message=in_words(problem.code, problem.message)))
 
 
 def wanting(problem: Problem) -> bool:
@@ -65,11 +69,17 @@ def wanting(problem: Problem) -> bool:
 
 
 def findings(session: Session) -> list[Problem]:
-    """Return every problem of the city: of its files, its adapters' settings, its rules."""
+    """Return every problem of the city: of its files, its adapters' settings, its rules, its tests."""
+    from hub.routing.ruletest import problems_of_tests
+
     try:
-        return problems_of(session.city())
+        city = session.city()
     except ConfigurationError as error:
         return error.problems
+    problems = problems_of(city)
+    can_run = all(problem.level != "error" for problem in problems)
+    tests = problems_of_tests(city) if can_run else []
+    return [*problems, *(replace(problem, level="warning") for problem in tests)]  # the city runs all the same
 
 
 def problems_of(city: City) -> list[Problem]:

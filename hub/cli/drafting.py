@@ -157,13 +157,13 @@ def _checks(number: str) -> bool:
 # --- the files -----------------------------------------------------------------------------------------------------
 
 
-def draft(name: str, pattern: str, sample: Sample) -> dict[str, str]:
-    """Return the files of a draft by their path from the city's folder."""
+def draft(name: str, pattern: str, sample: Sample, *, example: bool = True) -> dict[str, str]:
+    """Return the files of a draft by their path from the city's folder; with an `example` of a system that is told."""
     told = meaning(sample)
     files = {f"systems/{name}.yaml": "\n".join(_system(name, pattern, sample, told)) + "\n"}
     if sample.adapter == "fixed_width":
         files[f"layouts/{name}.yaml"] = "\n".join(_layout(sample)) + "\n"
-    if told.event is not None:
+    if example and told.event is not None:
         files[f"systems/{name}-example.yaml"] = _receiver(name, told)
         files[f"tests/{name}.yaml"] = _test(name, told)
     return files

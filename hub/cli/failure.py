@@ -74,6 +74,8 @@ def _write(folder: Path, name: str, text: str) -> Path:
 
 def _lines(error: HubError) -> str:
     if isinstance(error, ConfigurationError) and len(error.problems) > 1:
+        if all(problem.place.startswith("tests/") for problem in error.problems):  # the city runs all the same
+            return "\n".join(map(str, error.problems))
         return word("failure.unfit", count=len(error.problems), first=error.problems[0])
     return f"{meaning(error.code)}: {error}" if lang() == "ja" else str(error)
 

@@ -39,6 +39,8 @@ def init(
 
     def for_people() -> None:
         output.line(word("init.done", count=len(names), folder=target))
+        if from_sample is not None:
+            output.line(", ".join(name for name in names if not name.startswith("schemas/")))
         here = target.resolve() == Path.cwd().resolve()
         output.line(word("init.next", way="" if here else f"cd {shlex.quote(str(target))} && "))
         if from_sample is not None:
@@ -95,7 +97,8 @@ def draft_system(folder: Path, file: Path, name: str | None) -> list[Path]:
         raise UsageError(f"nothing can be told from {file}: {error}", mend="name a file with some rows in it") from None
     if found.adapter in ("excel", "jsonl"):
         found = replace(found, columns=_columns(found.adapter, file))
-    texts = {folder / path: text for path, text in draft(name, _pattern(file), found).items()}
+    first = not any((folder / "systems").glob("*.y*ml"))  # a city that is at work is given no example that is told
+    texts = {folder / path: text for path, text in draft(name, _pattern(file), found, example=first).items()}
     standing = [path.relative_to(folder).as_posix() for path in texts if path.exists()]
     if standing:
         raise UsageError(f"{folder} already holds {', '.join(standing)}", mend="choose another name with --system")

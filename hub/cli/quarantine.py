@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -79,10 +80,34 @@ def fix(
 ) -> None:
     """Put a file's content in the place of the raw input and resubmit it."""
     try:
-        content = file.read_bytes()
+        content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from None
+    _refuse_other_encoding(session, no, file, content)
     _resubmit(session, no, content)
+
+
+def _refuse_other_encoding(session: Session, no: int, file: Path, content: bytes) -> None:
+    """Raise UsageError for a row in another encoding than its source's, where the source names one."""
+    from hub.ledger import quarantine
+    from hub.settings.wording import decodes
+
+    city = session.city()
+    with session.ledger() as ledger:
+        item = quarantine.show(ledger, no)
+    encoding = encoding_of(city, item)
+    is_event = content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
+    if is_event or not _names_encoding(city, item) or decodes(content, encoding):
+        return
+    likely = ", it looks like UTF-8" if decodes(content, "utf-8") else ""
+    message = f"{file} is not in {encoding}, as the files of {item.system}.{item.source} are{likely}"
+    raise UsageError(message, mend=f"save it in {encoding} and try again")
+
+
+def _names_encoding(city: City, item: Item) -> bool:
+    system = city.systems.get(item.system)
+    source = system.sources.get(item.source) if system else None
+    return source is not None and "encoding" in source.options
 
 
 def resubmit(session: Session, no: Number) -> None:

@@ -11,8 +11,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from hub.cli import output
-from hub.cli.check import refuse_broken
-from hub.cli.codes import in_words
+from hub.cli.check import refuse_broken, said
 from hub.cli.words import word
 from hub.errors import ConfigurationError, HubError
 
@@ -61,7 +60,7 @@ def refused(error: HubError) -> None:
     """Say that an edit is not taken, and where it is wrong."""
     output.say(word("run.refused"))
     problems = error.problems if isinstance(error, ConfigurationError) else []
-    for text in [f"{each.place}: {in_words(each.code, each.message)}" for each in problems] or [str(error)]:
+    for text in [said(each) for each in problems] or [str(error)]:
         output.say(f"  {text}")
 
 

@@ -101,8 +101,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "option.stage": ("段階: intake、publish、http、dispatch", "intake, publish, http or dispatch"),
     "option.code": ("エラーの符号", "an error's code"),
     "option.fixed": (
-        "直した入力（CloudEvent、または見出し行と行）",
-        "the input put right: a CloudEvent, or a row (with its header line, or without)",
+        "直した入力（CloudEvent、または見出し行と行。行は元と同じ文字コードで。- は標準入力）",
+        "the input put right: a CloudEvent, or a row as its source writes it (encoding too); - is standard input",
     ),
     "option.system-or-receiver": ("システム、または システム.受け口", "a system, or system.receiver"),
     "option.pause-until": (

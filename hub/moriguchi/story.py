@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
+from shutil import which
 from typing import TYPE_CHECKING, Any
 
 from rich.panel import Panel
@@ -216,7 +218,8 @@ class Storyteller:
             self._out.print(Text(words("done"), style="bold green"))
         for problem in problems:
             self._out.print(Text(f"  ✗ {problem}", style="red"))
-        self._out.print(Text(words("look", folder=folder), style="dim", overflow="fold"))
+        command = "hub" if which("hub") else sys.argv[0]
+        self._out.print(Text(words("look", command=command, folder=folder), style="dim", overflow="fold"))
 
 
 def told_of(shown: Shown) -> dict[str, str]:

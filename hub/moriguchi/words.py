@@ -72,7 +72,7 @@ JA = {
     "bad-quarantine": "隔離が{count}件（1件のはず）",
     "bad-water": "水道が同じ通知を二度反映した、または届いていない",
     "bad-row": "{system}の行が変わっていない",
-    "look": "もっと見る: hub events list --city {folder}",
+    "look": "もっと見る: {command} events list --city {folder}",
 }
 EN = {
     "title": "A day in Moriguchi (the sample city)",
@@ -144,7 +144,7 @@ EN = {
     "bad-quarantine": "{count} in quarantine (1 expected)",
     "bad-water": "the water service lacks a notice, or took one twice",
     "bad-row": "the row at {system} has not changed",
-    "look": "look closer: hub events list --city {folder}",
+    "look": "look closer: {command} events list --city {folder}",
 }
 
 

@@ -113,6 +113,18 @@ def run_tests(city: City, lang: str = "en") -> list[RuleTestResult]:
     Raises ConfigurationError for files that are no tests: unknown keys, systems and facts, with their mends.
     """
     router = Router(RuleSet.of(city), _numbers(city))
+    nodes, problems = _read(city, router.rules)
+    if problems:
+        raise ConfigurationError(problems)
+    return [run_test(node, router, city, lang) for node in nodes]
+
+
+def problems_of_tests(city: City) -> list[Problem]:
+    """Return what makes files of the `tests/` folder of a city, whose rules are in order, no tests."""
+    return _read(city, RuleSet.of(city))[1]
+
+
+def _read(city: City, rules: RuleSet) -> tuple[list[Node], list[Problem]]:
     folder = Path(city.folder)
     problems: list[Problem] = []
     nodes: list[Node] = []
@@ -123,11 +135,9 @@ def run_tests(city: City, lang: str = "en") -> list[RuleTestResult]:
             problems += error.problems
             continue
         found = list(file.items.values()) if isinstance(file.value, list) else [file]
-        problems += [problem for node in found for problem in check_test(node, router.rules)]
+        problems += [problem for node in found for problem in check_test(node, rules)]
         nodes += found
-    if problems:
-        raise ConfigurationError(problems)
-    return [run_test(node, router, city, lang) for node in nodes]
+    return nodes, problems
 
 
 def _numbers(city: City) -> Environment:

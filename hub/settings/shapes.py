@@ -99,7 +99,8 @@ def listed(of: Shape) -> Shape:
 
     def shape(node: Node) -> tuple[Any, ...]:
         if not isinstance(node.value, list):
-            raise Wrong(node, "this must be a list", f"write it in brackets: [{json_of(node.value)}]")
+            inside = json_of(node.value).translate(_HALF_WIDTH).strip("[]")
+            raise Wrong(node, "this must be a list", f"write it in brackets: [{inside}]")
         return tuple(each(of, node).values())
 
     return says({"type": "array", "items": schema_of(of)})(shape)
@@ -205,6 +206,9 @@ def count_range(node: Node) -> tuple[Any, ...]:
 def is_scalar(value: Any) -> bool:
     """Say whether a value is neither a list nor a mapping."""
     return not isinstance(value, dict | list)
+
+
+_HALF_WIDTH = str.maketrans({"［": "[", "］": "]", "、": ", ", "，": ", "})
 
 
 def json_of(value: Any) -> str:

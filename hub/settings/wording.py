@@ -14,6 +14,13 @@ BOM = "\ufeff"
 # All that YAML 1.2 does not allow in a file (its production c-printable).
 UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
+# Slips that the parser notices only on the next line: where they stand, plain words, mend.
+SLIPS = (
+    (re.compile(r" *(\u3000)"), "a full-width space in the indentation", "write plain spaces"),
+    (re.compile(r" *(?:- )?[\w.-]+ ?(：)"), "a full-width `：` after a key", "write a colon and a space, `: `"),
+    (re.compile(r" *(?:- )?[A-Za-z_][\w.-]*(:)[^\s/:]"), "no space after the colon of a key", "write `: `"),
+)
+
 # (what the parser says, plain words, mend); the first that fits is used.
 PHRASES = (
     (
@@ -132,7 +139,19 @@ def plain_words(error: MarkedYAMLError, name: str, text: str) -> Problem:
     said = f"{error.context or ''} {error.problem or ''}"
     if (indent and "\t" in indent.group()) or "'\\t'" in said:
         return Problem(place, "a tab where YAML wants spaces", "write spaces", code="yaml")
+    if slip := _slip(lines, line, name):
+        return slip
     for phrase, message, mend in PHRASES:
         if phrase in said:
             return Problem(place, message, mend, code="yaml")
     return Problem(place, f"this is not YAML: {said.strip()}", "check this line and the one above", code="yaml")
+
+
+def _slip(lines: list[str], line: int, name: str) -> Problem | None:
+    """Return the slip on the line of a complaint, or on the last before it that says anything."""
+    before = next((at for at in range(min(line, len(lines)) - 1, -1, -1) if lines[at].strip()), line)
+    for at in (line, before):
+        for pattern, message, mend in SLIPS if at < len(lines) else ():
+            if found := pattern.match(lines[at]):
+                return Problem(f"{name}:{at + 1}:{found.start(1) + 1}", message, mend, code="yaml")
+    return None

@@ -208,8 +208,13 @@ def test_what_was_quarantined_is_put_right_and_resubmitted(shell, city, tmp_path
     no = str(entry["no"])
     assert shell("quarantine", "resubmit", no).returncode == 1  # as broken as before
 
-    mended = tmp_path / "mended.csv"
-    mended.write_bytes("1000003,2,淀川 一郎,大日町1-1,大日町2-2,R8.11.20\n".encode("cp932"))
+    mended, row = tmp_path / "mended.csv", "1000003,2,淀川 一郎,大日町1-1,大日町2-2,R8.11.20\n"
+    mended.write_text(row, "utf-8")
+    refused = shell("quarantine", "fix", no, str(mended))
+    assert refused.returncode == 2
+    assert "is not in cp932, as the files of juki." in refused.stderr
+    assert "it looks like UTF-8 (save it in cp932" in refused.stderr
+    mended.write_bytes(row.encode("cp932"))
     done = shell.json("quarantine", "fix", no, str(mended))
     shell.json("drain")
     assert shell.json("events", "show", *done["events"])["event"]["data"]["name"] == "淀川 一郎"

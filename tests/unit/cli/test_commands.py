@@ -143,6 +143,19 @@ def test_check_sees_what_adapters_refuse(hub, city):
     assert "encoding" in shown.stdout
 
 
+def test_check_sees_what_makes_a_file_no_test_and_the_city_runs_all_the_same(hub, city):
+    (city / "tests/more.yaml").write_text("- test: a\n  event: {}\n  expects: {}\n  not: [kokuhoo]\n", "utf-8")
+    shown = hub("check", "--city", city, "--json")
+    places = [problem["place"] for problem in json.loads(shown.stdout)["items"]]
+    assert (shown.exit_code, places) == (0, ["tests/more.yaml:3:3"])
+    (city / "tests/more.yaml").write_text("- test: a\n  event: {}\n  not: [kokuhoo, zei-]\n", "utf-8")
+    refused = hub("test", "--city", city)
+    assert refused.exit_code == 2
+    assert [line.partition(": ")[0] for line in refused.stderr.splitlines()] == [
+        "tests/more.yaml:3:9", "tests/more.yaml:3:18"
+    ]  # fmt: skip
+
+
 def test_warnings_are_trouble_only_when_strict(hub, city):
     _edit(
         city,

@@ -117,7 +117,7 @@ def test_a_second_system_is_added_to_a_city_and_nothing_overwritten(hub, city, t
     sample.write_bytes(FILES["utf.csv"])
     assert hub("init", city, "--from-sample", sample).exit_code == 0
     assert (city / "hub.yaml").read_text() == before
-    assert (city / "systems/tennyu.yaml").exists()
+    assert sorted(path.name for path in city.rglob("*tennyu*")) == ["tennyu", "tennyu.yaml"], "nobody else is told"
     again = hub("init", city, "--from-sample", sample)
     assert again.exit_code == 2
     assert "systems/tennyu.yaml" in again.stderr

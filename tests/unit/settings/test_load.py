@@ -257,6 +257,7 @@ RECEIVE = f"receives: {CSV}\nsubscribes:\n  - "
         ("receives: {adapter: csv, parallel: 0}", "2:36: `parallel` cannot be `0`"),
         ("receives: {adapter: csv, window: {closes: '25:00'}}", '2:43: `closes` cannot be `25:00` (write it like "19:00")'),
         ("receives: {adapter: csv, window: {close: '19:00'}}", "2:35: `window` has no key `close` (did you mean `closes`?)"),
+        (RECEIVE + "{id: r, on: x, send: ［name、kana］}", "4:26: `send`: this must be a list (write it in brackets: [name, kana])"),
         ("receives: {adapter: csv, retry: {delays: 5s}}", "2:42: `delays`: this must be a list (write it in brackets: [5s])"),
         ("receives: {adapter: csv, retry: {delays: [5s, 1x]}}", "2:47: `delays`: `1x` is not a duration"),
         ("receives: {adapter: csv, retry: {give_up: 0}}", "2:43: `give_up`: `0` is not a number of attempts"),
