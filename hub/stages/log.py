@@ -110,7 +110,7 @@ class LogReader:
         return await self._from_ledger(stream, after, upto)
 
     def pieces(self, chunk: Chunk, receiver: int, start: int, stop: int) -> list[bytes] | None:
-        """Return what a receiver is sent of a part of its share, which is plain, if it was made with the others'.
+        """Return what a receiver is sent of a part of its share, if it was made with the others'; nothing of the odd.
 
         When the first of them takes from a stretch, it is made for all that have lately taken from the one before, and
         kept until each has taken its own. Who has never taken from the stream is thought to be here, for a while.
