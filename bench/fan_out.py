@@ -13,7 +13,6 @@ from bench.town import Stream, rules, stream
 
 FLOOR_TOGETHER, FLOOR_APART = ("dispatch,deliver",), ("dispatch", "deliver")
 RATE = "deliveries/s"
-FEWEST, EACH = 20_000, 2.5  # residents, and events of each: were there more, more would be known, and more rules speak
 GOALS = (
     Goal("PostgreSQL, one process, over the floor", RATE, "hub postgresql 1", "floor postgresql 1", least=1.5),
     Goal("PostgreSQL, two processes, over the floor", RATE, "hub postgresql 2", "floor postgresql 2", least=2.0),
@@ -37,7 +36,7 @@ def main() -> int:
 
     def of(count: int) -> Stream:
         if count not in made:
-            made[count] = stream(rules(), count, residents=max(FEWEST, int(count / EACH)))
+            made[count] = stream(rules(), count)
         return made[count]
 
     with ground() as own:
