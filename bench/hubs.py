@@ -17,7 +17,6 @@ from bench.harness import Figures
 from bench.meter import Meter
 from bench.services import Ground, Plot, fill_hub, open_city
 from bench.town import Stream, system_name, write_city
-from hub.ledger.engine import Ledger
 from hub.ledger.progress import backlog
 
 ROOT = Path(__file__).parents[1]
@@ -112,7 +111,7 @@ def wait_until_delivered(plot: Plot, records: int, processes: Running, *, beside
     seen, since = (0, 0), time.monotonic()
     try:
         while True:
-            found, dispatched = None, _dispatched(hub.ledger)
+            found, dispatched = None, sum(hub.log.positions().values())
             if dispatched >= records:
                 found = backlog(hub.ledger, keys)
                 if not found.behind and not found.waiting:
@@ -126,11 +125,6 @@ def wait_until_delivered(plot: Plot, records: int, processes: Running, *, beside
             time.sleep(_GLANCE if dispatched < records - _NEARLY else _LOOK)
     finally:
         hub.close()
-
-
-def _dispatched(ledger: Ledger) -> int:
-    with ledger.read() as connection:
-        return int(connection.exec_driver_sql("SELECT coalesce(sum(next_offset), 0) FROM position").scalar_one())
 
 
 def measured(plot: Plot, warm: int, end: float, deliveries: str, meter: Meter) -> Figures:

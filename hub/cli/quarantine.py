@@ -20,7 +20,7 @@ from hub.stages import times
 
 if TYPE_CHECKING:
     from hub.ledger.quarantine import Item
-    from hub.settings.models import City
+    from hub.settings.models import City, Source
 
 Number = Annotated[int, typer.Argument(metavar="NO", help=word("option.entry"))]
 
@@ -92,22 +92,16 @@ def _refuse_other_encoding(session: Session, no: int, file: Path, content: bytes
     from hub.ledger import quarantine
     from hub.settings.wording import decodes
 
-    city = session.city()
     with session.ledger() as ledger:
         item = quarantine.show(ledger, no)
-    encoding = encoding_of(city, item)
+    source = _source_of(session.city(), item)
+    encoding = source.options.get("encoding") if source else None
     is_event = content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
-    if is_event or not _names_encoding(city, item) or decodes(content, encoding):
+    if is_event or encoding is None or decodes(content, encoding):
         return
     likely = ", it looks like UTF-8" if decodes(content, "utf-8") else ""
     message = f"{file} is not in {encoding}, as the files of {item.system}.{item.source} are{likely}"
     raise UsageError(message, mend=f"save it in {encoding} and try again")
-
-
-def _names_encoding(city: City, item: Item) -> bool:
-    system = city.systems.get(item.system)
-    source = system.sources.get(item.source) if system else None
-    return source is not None and "encoding" in source.options
 
 
 def resubmit(session: Session, no: Number) -> None:
@@ -131,9 +125,13 @@ def discard(
 
 def encoding_of(city: City, item: Item) -> str:
     """Return the encoding of the source an entry came from; UTF-8 for everything else."""
-    system = city.systems.get(item.system)
-    source = system.sources.get(item.source) if system else None
+    source = _source_of(city, item)
     return str(source.options.get("encoding", "utf-8")) if source else "utf-8"
+
+
+def _source_of(city: City, item: Item) -> Source | None:
+    system = city.systems.get(item.system)
+    return system.sources.get(item.source) if system else None
 
 
 def _resubmit(session: Session, no: int, content: bytes | None) -> None:

@@ -408,7 +408,7 @@ def _parts(plan: Plan, rules: ActiveRules, made: Mapping[int, list[bytes]]) -> l
     for number, item in plan.told:
         if number not in made:
             continue
-        if not plan.is_plain and not is_plain(item):
+        if not is_plain(item):
             found.setdefault(None, (None, []))[1].append((made[number].append, b""))
             continue
         alike = rules.shapes[item.rule] if item.values is None else item

@@ -576,7 +576,7 @@ class Worker:
         if not odd and self._lanes.empty and not self._scheduled:
             return []
         lanes, scheduled, also = self._lanes, self._scheduled, {entries[place].subject for place in odd}
-        subjects = [(at, entry.subject) for at, entry in enumerate(entries)]
+        subjects = enumerate(entry.subject for entry in entries)
         return [at for at, subject in subjects if subject in lanes or subject in scheduled or subject in also]
 
     def _goes(self, entry: Entry, item: Item, works: Round) -> bool:
@@ -663,13 +663,13 @@ class Worker:
         made = item.made or {}
         target = made.get("target")
         subject = entry.wire.subject
-        going = {(work.entry.pos, work.job) for work in works.waited}
         waiting = [*self._scheduled.of(subject), *self._lanes.of(subject)]
         untried = [
             hold
             for hold in waiting
             if (hold.pos == target or hold.detail == _about(target))
-            and not (hold.attempts or hold.no or hold.job or (hold.pos, hold.job) in going)
+            and not (hold.attempts or hold.no or hold.job)
+            and all(work.entry.pos != hold.pos or work.job != hold.job for work in works.waited)
         ]
         original = any(hold.pos == target for hold in untried)
         for hold in untried:

@@ -31,8 +31,10 @@ def rules_of(system):
 
 
 def town_with(town_of, *names, **settings):
-    made = ({"options": {"path": f"out/{name}.jsonl"}, **settings} for name in names)
-    return town_of(*(listens(name, *rules_of(name), **each) for name, each in zip(names, made, strict=True)))
+    def system(name):
+        return listens(name, *rules_of(name), options={"path": f"out/{name}.jsonl"}, **settings)
+
+    return town_of(*map(system, names))
 
 
 def reports(chance, number):
@@ -51,7 +53,8 @@ def reports(chance, number):
             whose, target = chance.choice(told)
             data = {"event_id": target, "reason": "誤り", "effective_on": "2026-04-01"}
             made.append(report("event.cancelled", event_id, whose, data))
-        told.append((subject, event_id)) if kind != "cancel" else None
+        if kind != "cancel":
+            told.append((subject, event_id))
     return made
 
 
