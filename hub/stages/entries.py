@@ -330,14 +330,16 @@ class Chunk:
     pieces: dict[int, list[bytes]] | None = None  # by receiver: see `make`
     _entries: list[Entry] = field(default_factory=list)
     _plans: list[Plan] = field(default_factory=list)
-    _subjects: frozenset[str] | None = None
+    _about: dict[str, list[int]] = field(default_factory=dict)
 
     @property
-    def subjects(self) -> frozenset[str]:
-        """Return whom its events are about; asked when all of them are in it."""
-        if self._subjects is None:
-            self._subjects = frozenset([entry.subject for entry in self._entries])
-        return self._subjects
+    def about(self) -> Mapping[str, list[int]]:
+        """Return the positions of its events by whom they are about; asked when all of them are in it."""
+        about = self._about
+        if not about:
+            for entry in self._entries:
+                about.setdefault(entry.subject, []).append(entry.pos)
+        return about
 
     def add(self, entry: Entry, plan: Plan, size: int) -> None:
         """Add an event's plan; `size` is that of its body."""

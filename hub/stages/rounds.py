@@ -6,6 +6,7 @@ looks at one: events, items and bodies lie side by side.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
@@ -49,14 +50,15 @@ class Round(Sequence[Work]):
     few of which another thing is sent than of all others: what is left out, where the resident is protected.
     """
 
-    __slots__ = ("_first", "_positions", "_subjects", "_works", "apart", "entries", "items", "pieces")
+    __slots__ = ("_first", "_parts", "_positions", "_works", "apart", "entries", "items", "pieces")
 
     def __init__(self, works: list[Work] | None = None) -> None:
         self.entries: list[Entry] = []
         self.items: list[Item] = []
         self.pieces: list[bytes] | None = None  # what is sent, if it is made: see `Chunk.make`
         self.apart: dict[int, Cut | None] = {}  # of a plain round
-        self._subjects: list[frozenset[str]] = []  # whom they may be about, if they are plain: those of their stretches
+        # Of a plain round, stretch by stretch: where it ends, and all positions of the stretch by whom they are about.
+        self._parts: list[tuple[int, Mapping[str, list[int]]]] = []
         self._positions: list[int] | None = None
         self._first = 0  # number of the first; 0 until they have numbers
         self._works = works
@@ -84,7 +86,7 @@ class Round(Sequence[Work]):
         made = cls()
         made.entries, made.items, made.pieces = entries, items, pieces
         made.apart = dict.fromkeys(odd)
-        made._subjects = [chunk.subjects]
+        made._parts = [(len(entries), chunk.about)]
         return made
 
     def join(self, other: Round) -> None:
@@ -94,10 +96,11 @@ class Round(Sequence[Work]):
             self._whole.extend(other._whole)
         elif not self.entries:
             self.entries, self.items, self.pieces = other.entries, other.items, other.pieces
-            self.apart, self._subjects = other.apart, other._subjects
+            self.apart, self._parts = other.apart, other._parts
         elif other.entries:
-            self.apart |= {len(self.entries) + place: cut for place, cut in other.apart.items()}
-            self._subjects += other._subjects
+            before = len(self.entries)
+            self.apart |= {before + place: cut for place, cut in other.apart.items()}
+            self._parts += [(before + end, about) for end, about in other._parts]
             self.entries += other.entries
             self.items += other.items
             if self.pieces is None or other.pieces is None:
@@ -152,12 +155,20 @@ class Round(Sequence[Work]):
         return _Subjects(self.entries) if self._works is None else [work.subject for work in self._works]
 
     def about(self, residents: Mapping[str, Any]) -> list[int]:
-        """Return the places of those that are about one of these residents."""
-        asked = residents.keys()
-        known = self.is_plain and self._subjects
-        if not asked or (known and all(map(asked.isdisjoint, known))):  # which goes through the fewer
+        """Return the places of those that are about one of these residents, in order."""
+        if not residents:
             return []
-        return [place for place, subject in enumerate(self.subjects) if subject in residents]
+        if self._works is not None:
+            return [place for place, work in enumerate(self._works) if work.subject in residents]
+        places: list[int] = []
+        start = 0
+        for end, about in self._parts:  # in each the positions ascend
+            for subject in residents.keys() & about.keys():
+                for pos in about[subject]:
+                    first = bisect_left(self.positions, pos, start, end)
+                    places += range(first, bisect_right(self.positions, pos, first, end))
+            start = end
+        return sorted(places)
 
     def work(self, place: int) -> Work:
         """Return one of them; of a plain round, one to look at, to which nothing is changed."""
@@ -187,7 +198,7 @@ class Round(Sequence[Work]):
         if self.pieces is not None:
             left.pieces = [piece for at in kept for piece in self.pieces[PIECES * at : PIECES * (at + 1)]]
         left.apart = {at: self.apart[place] for at, place in enumerate(kept) if place in self.apart}
-        left._subjects = self._subjects
+        left._parts = [(bisect_left(kept, end), about) for end, about in self._parts]
         return left
 
     @property

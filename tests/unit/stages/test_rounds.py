@@ -1,5 +1,6 @@
 """A round from the log: no object for a delivery until somebody looks, and then as if there had always been one."""
 
+import random
 from types import MappingProxyType
 
 import pytest
@@ -180,6 +181,23 @@ def test_of_a_few_another_thing_is_sent_than_of_all_others(pieces):
     assert [work.cut for work in works] == [False, True, False, False], "who looks at one sees it"
 
 
+def test_whom_a_round_is_about_is_found_wherever_it_was_joined_and_whatever_left_it():
+    draw = random.Random(7)  # noqa: S311 - not a secret
+    for _ in range(200):
+        works = Round()
+        for stream in draw.choices(range(3), k=draw.randint(1, 4)):
+            some = sorted(draw.sample(range(9), draw.randint(0, 4)))
+            own = [about(stream * 10 + pos, draw.choice("abc")) for pos in some]
+            take(works, *own, beside=[about(stream * 10 + 9, "d")])
+            if draw.random() < 0.3:
+                works = works.without(set(draw.sample(range(len(works)), len(works) // 2)))
+        who = dict.fromkeys(draw.sample("abcd", 2), True)
+        found = works.about(who)
+        assert works.is_plain
+        assert found == [at for at, entry in enumerate(works.entries) if entry.subject in who]
+        assert found == Round(list(works)).about(who)
+
+
 def test_what_is_left_out_is_recorded_in_order():
     works = Round()
     take(works, 1, 2, 3, 4, odd={3: Item(0, 0, made=RIGHT)})
@@ -229,5 +247,5 @@ def test_whom_a_stretch_is_about_holds_for_every_share():
     for at, subject in enumerate("abca"):
         items = [Item(0, 0)] if at % 2 else []
         chunk.add(about(at, subject), Plan.of(items, RULES), 1)
-    assert chunk.subjects == {"a", "b", "c"}
+    assert chunk.about == {"a": [0, 3], "b": [1], "c": [2]}
     assert {each.subject for share in chunk.planned.values() for each in share.entries} == {"b", "a"}
