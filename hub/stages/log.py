@@ -1,7 +1,9 @@
 """Reading the event log: the newest stretches from memory, the rest from the ledger, shared by all receivers.
 
-Dispatch hands over what it has just committed (`append`); a receiver that is behind reads from the ledger, and
-receivers at the same place share what was read. Memory is bounded whatever waits.
+Dispatch hands over what it has just committed (`append`); a receiver that is behind reads from the ledger. Receivers
+share what was read: who stands anywhere in a stretch that is in memory goes on in it, and of several streams those
+come first whose next stretch is there, so that all who are behind go through the log together. Memory is bounded
+whatever waits.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 
 from hub.ledger.log import EventLog
-from hub.ledger.places import OFFSET_BITS
+from hub.ledger.places import OFFSET_BITS, PARTITION_BITS
 from hub.stages.entries import PIECES, ActiveRules, Chunk, Entry
 
 TAIL_EVENTS = 12_000  # kept in memory over all streams; a large one counts as several
@@ -85,20 +87,27 @@ class LogReader:
             self._changed = asyncio.Event()
 
     def behind(self, cursor: dict[int, int]) -> list[int]:
-        """Return the streams in which a cursor has not reached the end, those of an earlier topic first."""
-        return sorted(stream for stream, end in self.ends.items() if cursor.get(stream, -1) < end)
+        """Return the streams in which a cursor has not reached the end.
+
+        Those of an earlier topic come first, then those whose next stretch was read from the ledger for somebody.
+        """
+        left = (stream for stream, end in self.ends.items() if cursor.get(stream, -1) < end)
+        return sorted(left, key=lambda stream: self._turn(stream, cursor.get(stream, -1)))
+
+    def _turn(self, stream: int, after: int) -> tuple[int, bool, int]:
+        return stream >> PARTITION_BITS, self._being_read(stream, _from(stream, after)) is None, stream
 
     def distance(self, cursor: dict[int, int]) -> int:
         """Return how many events, at most, lie behind a cursor."""
         return sum(
-            end - max(cursor.get(stream, -1), (stream << OFFSET_BITS) - 1)
+            end - _from(stream, cursor.get(stream, -1))
             for stream, end in self.ends.items()
             if cursor.get(stream, -1) < end
         )
 
     async def next(self, stream: int, after: int) -> Chunk | None:
         """Return the stretch that holds the first event behind `after`, or None at the end."""
-        after = max(after, (stream << OFFSET_BITS) - 1)
+        after = _from(stream, after)
         end = self.ends.get(stream, -1)
         if after >= end:
             return None
@@ -132,18 +141,35 @@ class LogReader:
         return made[PIECES * start : PIECES * stop]
 
     async def _from_ledger(self, stream: int, after: int, upto: int) -> Chunk:
-        key = (stream, after)
-        future = self._read.get(key)
-        if future is None:
-            future = asyncio.ensure_future(asyncio.to_thread(self._load, stream, after, upto))
-            self._read[key] = future
-            while len(self._read) > READ_CHUNKS:
-                self._read.popitem(last=False)
-        try:
-            return await asyncio.shield(future)
-        except BaseException:
-            self._read.pop(key, None)
-            raise
+        while True:
+            key = self._being_read(stream, after) or (stream, after)
+            future = self._read.get(key)
+            if future is None:
+                future = asyncio.ensure_future(asyncio.to_thread(self._load, stream, after, upto))
+                self._read[key] = future
+                while len(self._read) > READ_CHUNKS:
+                    self._read.popitem(last=False)
+            try:
+                chunk = await asyncio.shield(future)
+            except BaseException:
+                self._read.pop(key, None)
+                raise
+            if after < chunk.upto:  # else it ended before, by its bytes
+                return chunk
+
+    def _being_read(self, stream: int, after: int) -> tuple[int, int] | None:
+        """Return the key of a stretch that was read, or is, and that holds what follows `after`."""
+        for (of, start), future in self._read.items():
+            if of == stream and start <= after:
+                if not future.done():
+                    upto = start + READ_EVENTS  # or less
+                elif future.cancelled() or future.exception() is not None:
+                    continue
+                else:
+                    upto = future.result().upto
+                if after < upto:
+                    return of, start
+        return None
 
     def _load(self, stream: int, after: int, upto: int) -> Chunk:
         rows = self._log.read(stream, after, upto, READ_EVENTS, READ_BYTES)
@@ -153,6 +179,11 @@ class LogReader:
             rules = self._rules(row.ruleset)
             chunk.add(Entry.of(row.pos, row.body, rules), rules.stored(row.plan), len(row.body))
         return chunk
+
+
+def _from(stream: int, after: int) -> int:
+    """Return the place before the stream's first event where a cursor has not met it."""
+    return max(after, (stream << OFFSET_BITS) - 1)
 
 
 def _size(chunk: Chunk) -> int:

@@ -186,6 +186,86 @@ async def test_receivers_at_the_same_place_share_one_read(ledger, reader):
     assert all(chunk is chunks[0] for chunk in chunks)
 
 
+async def test_who_stands_within_a_stretch_that_was_read_goes_on_in_it(ledger, reader, monkeypatch):
+    monkeypatch.setattr(log_module, "READ_EVENTS", 10)
+    ledger.add(STREAM, 30)
+    await reader.refresh()
+    first, second = await asyncio.gather(reader.next(STREAM, -1), reader.next(STREAM, FIRST + 3))
+    assert first is second is await reader.next(STREAM, FIRST + 8), "while it is being read, and after"
+    assert (await reader.next(STREAM, FIRST + 9)).after == FIRST + 9
+    assert await everything(reader, after=FIRST + 5) == planned(6, 30)
+    assert [after - FIRST for after, _ in ledger.reads] == [-1, 9, 19]
+
+
+async def test_who_waited_for_a_stretch_that_ends_before_it_reads_its_own(ledger, reader, monkeypatch):
+    monkeypatch.setattr(log_module, "READ_BYTES", 3 * len(body(0)))
+    ledger.add(STREAM, 9)
+    await reader.refresh()
+    first, second = await asyncio.gather(reader.next(STREAM, -1), reader.next(STREAM, FIRST + 5))
+    assert first.upto < FIRST + 5 < second.upto
+    assert second.after == FIRST + 5
+
+
+async def test_who_waited_for_a_read_that_failed_for_another_reads_itself_the_next_time(ledger, reader):
+    ledger.add(STREAM, 9)
+    await reader.refresh()
+    ledger.fault = LedgerUnavailable("gone")
+    found = await asyncio.gather(reader.next(STREAM, -1), reader.next(STREAM, FIRST + 3), return_exceptions=True)
+    assert [type(each) for each in found] == [LedgerUnavailable] * 2
+    ledger.fault = None
+    assert await everything(reader, after=FIRST + 3) == planned(4, 9)
+
+
+@pytest.mark.parametrize("end", [lambda it: it.cancel(), lambda it: it.set_exception(LedgerUnavailable("gone"))])
+async def test_a_read_that_failed_is_nowhere_near_until_whoever_asked_has_taken_it_away(ledger, reader, end):
+    ledger.add(STREAM, 9)
+    await reader.refresh()
+    failed = reader._read[STREAM, FIRST - 1] = asyncio.get_running_loop().create_future()
+    end(failed)
+    assert reader.behind({}) == [STREAM]
+    assert await everything(reader, after=FIRST + 3) == planned(4, 9)
+
+
+async def test_receivers_that_take_unlike_parts_of_a_backlog_read_it_once(ledger, reader, monkeypatch):
+    monkeypatch.setattr(log_module, "READ_EVENTS", 10)
+    streams = [stream_of(1, part) for part in range(4)]
+    for stream in streams:
+        ledger.add(stream, 60)
+    await reader.refresh()
+
+    async def receive(most):
+        """Take up to `most` events a round, as a receiver does, and note them."""
+        cursor, found = {}, []
+        while behind := reader.behind(cursor):
+            left = most
+            for stream in behind:
+                while left and (chunk := await reader.next(stream, cursor.get(stream, -1))) is not None:
+                    after = max(cursor.get(stream, -1), chunk.after)
+                    cursor[stream] = min(chunk.upto, after + left)
+                    left -= cursor[stream] - after
+                    found += range(after + 1, cursor[stream] + 1)
+            await asyncio.sleep(0.001)
+        return found
+
+    everybody = await asyncio.gather(*map(receive, (17, 19, 21, 23, 26)))
+    assert all(sorted(found) == sorted(ledger.rows) for found in everybody)
+    for found in everybody:
+        for stream in streams:
+            mine = [pos for pos in found if pos >> 40 == stream]
+            assert mine == sorted(mine), "each stream in order"
+    assert len(ledger.reads) == 24, "four streams in six stretches each"
+
+
+async def test_an_earlier_topic_comes_before_what_is_in_memory(ledger, reader):
+    old, new = stream_of(1, 3), [stream_of(2, 0), stream_of(2, 1)]
+    for stream in (old, *new):
+        ledger.add(stream, 4)
+    await reader.refresh()
+    await reader.next(new[1], -1)
+    assert reader.behind({}) == [old, new[1], new[0]]
+    assert reader.behind({new[1]: (new[1] << 40) + 3}) == [old, new[0]]
+
+
 async def test_a_read_that_failed_is_tried_again(ledger, reader):
     ledger.add(STREAM, 3)
     await reader.refresh()
