@@ -27,6 +27,7 @@ COLUMNS: Mapping[str, Sequence[str]] = {
     "writes": ("deliveries/s", "dispatch, µs an event", "delivery, µs a delivery"),
     "ledger": ("µs an event", "bytes a delivery", "deliveries list of a resident, ms", "events show, ms"),
     "backlog": ("drained/s", "peak MB", "others p50 ms", "others p99 ms"),
+    "catch-up": ("deliveries/s", "seconds", "peak MB"),
     "load": ("seconds", "rows/s"),
     "seed": ("seconds", "deliveries/s"),
     "replay": ("seconds", "deliveries/s"),
