@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from contextlib import suppress
 
 from hub.ledger.log import EventLog
 from hub.ledger.places import OFFSET_BITS, PARTITION_BITS
@@ -20,7 +21,7 @@ TAIL_EVENTS = 12_000  # kept in memory over all streams; a large one counts as s
 COMMON = 4_096  # bytes of an event that counts as one
 READ_EVENTS = 2_000  # read from the ledger at once
 READ_BYTES = 8 << 20  # after which no more are read at once
-READ_CHUNKS = 12  # remembered for receivers at the same place
+READ_CHUNKS = 12  # remembered for receivers within them
 
 
 class LogReader:
@@ -141,24 +142,27 @@ class LogReader:
         return made[PIECES * start : PIECES * stop]
 
     async def _from_ledger(self, stream: int, after: int, upto: int) -> Chunk:
-        while True:
-            key = self._being_read(stream, after) or (stream, after)
-            future = self._read.get(key)
-            if future is None:
-                future = asyncio.ensure_future(asyncio.to_thread(self._load, stream, after, upto))
-                self._read[key] = future
-                while len(self._read) > READ_CHUNKS:
-                    self._read.popitem(last=False)
-            try:
-                chunk = await asyncio.shield(future)
-            except BaseException:
+        key = (stream, after)
+        if key not in self._read and (earlier := self._being_read(stream, after)) is not None:
+            with suppress(Exception):  # of another place: who stands there meets it
+                chunk = await asyncio.shield(earlier)
+                if after < chunk.upto:  # else it ended before, by its bytes
+                    return chunk
+        future = self._read.get(key)
+        if future is None:
+            future = asyncio.ensure_future(asyncio.to_thread(self._load, stream, after, upto))
+            self._read[key] = future
+            while len(self._read) > READ_CHUNKS:
+                self._read.popitem(last=False)
+        try:
+            return await asyncio.shield(future)
+        except BaseException:
+            if future.done():  # else only who waited is cancelled
                 self._read.pop(key, None)
-                raise
-            if after < chunk.upto:  # else it ended before, by its bytes
-                return chunk
+            raise
 
-    def _being_read(self, stream: int, after: int) -> tuple[int, int] | None:
-        """Return the key of a stretch that was read, or is, and that holds what follows `after`."""
+    def _being_read(self, stream: int, after: int) -> asyncio.Future[Chunk] | None:
+        """Return a stretch that was read, or is, and that holds what follows `after`."""
         for (of, start), future in self._read.items():
             if of == stream and start <= after:
                 if not future.done():
@@ -168,7 +172,7 @@ class LogReader:
                 else:
                     upto = future.result().upto
                 if after < upto:
-                    return of, start
+                    return future
         return None
 
     def _load(self, stream: int, after: int, upto: int) -> Chunk:

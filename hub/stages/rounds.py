@@ -158,8 +158,8 @@ class Round(Sequence[Work]):
         """Return the places of those that are about one of these residents, in order."""
         if not residents:
             return []
-        if self._works is not None:
-            return [place for place, work in enumerate(self._works) if work.subject in residents]
+        if self._works is not None or len(self.entries) != (self._parts[-1][0] if self._parts else 0):
+            return [place for place, subject in enumerate(self.subjects) if subject in residents]
         places: list[int] = []
         start = 0
         for end, about in self._parts:  # in each the positions ascend

@@ -206,14 +206,46 @@ async def test_who_waited_for_a_stretch_that_ends_before_it_reads_its_own(ledger
     assert second.after == FIRST + 5
 
 
-async def test_who_waited_for_a_read_that_failed_for_another_reads_itself_the_next_time(ledger, reader):
+async def test_what_stops_one_does_not_stop_who_is_behind_it(ledger, reader):
+    ledger.add(STREAM, 9)
+    ledger.rows[FIRST + 2] = Logged(FIRST + 2, 1, b"?", body(2))
+    await reader.refresh()
+    found = await asyncio.gather(reader.next(STREAM, -1), reader.next(STREAM, FIRST + 3), return_exceptions=True)
+    assert isinstance(found[0], ValueError)
+    assert found[1].after == FIRST + 3
+    with pytest.raises(ValueError, match="unexpected character"):
+        await reader.next(STREAM, -1)
+
+
+async def test_who_waited_in_vain_for_another_reads_at_once_what_it_needs(ledger, reader, monkeypatch):
+    monkeypatch.setattr(log_module, "READ_BYTES", 3 * len(body(0)))
+    ledger.add(STREAM, 60)
+    await reader.refresh()
+    ahead = asyncio.create_task(everything(reader))
+    await asyncio.sleep(0)
+    assert (await reader.next(STREAM, FIRST + 50)).after == FIRST + 50
+    assert len(ledger.reads) < 5, "not all that lies before"
+    assert await ahead == planned(0, 60)
+
+
+async def test_nobody_waits_for_what_is_too_far_before(ledger, reader, monkeypatch):
+    monkeypatch.setattr(log_module, "READ_EVENTS", 10)
+    ledger.add(STREAM, 30)
+    await reader.refresh()
+    slow = reader._read[STREAM, FIRST - 1] = asyncio.get_running_loop().create_future()
+    chunk = await asyncio.wait_for(reader.next(STREAM, FIRST + 9), 5)
+    assert (chunk.after, slow.done()) == (FIRST + 9, False)
+
+
+@pytest.mark.parametrize("gone", [0, 1])
+async def test_who_is_cancelled_takes_the_read_from_nobody(ledger, reader, gone):
     ledger.add(STREAM, 9)
     await reader.refresh()
-    ledger.fault = LedgerUnavailable("gone")
-    found = await asyncio.gather(reader.next(STREAM, -1), reader.next(STREAM, FIRST + 3), return_exceptions=True)
-    assert [type(each) for each in found] == [LedgerUnavailable] * 2
-    ledger.fault = None
-    assert await everything(reader, after=FIRST + 3) == planned(4, 9)
+    waiting = [asyncio.create_task(reader.next(STREAM, after)) for after in (-1, FIRST + 3)]
+    await asyncio.sleep(0)
+    waiting[gone].cancel()
+    assert (await waiting[1 - gone]).events == (await reader.next(STREAM, -1)).events == 9
+    assert len(ledger.reads) == 1
 
 
 @pytest.mark.parametrize("end", [lambda it: it.cancel(), lambda it: it.set_exception(LedgerUnavailable("gone"))])

@@ -198,6 +198,22 @@ def test_whom_a_round_is_about_is_found_wherever_it_was_joined_and_whatever_left
         assert found == Round(list(works)).about(who)
 
 
+def test_who_is_told_twice_of_one_event_is_found_twice():
+    chunk = Chunk(0, 0, 1 << 50, 0)
+    before, twice, after = events = [about(1, "b"), about(2, "a"), about(3, "b")]
+    for each in events:
+        chunk.add(each, Plan.of([], RULES), 1)
+    works = Round.of([before, twice, twice, after], [Item(0, 0)] * 4, None, chunk)
+    assert works.about({"a": True}) == [1, 2]
+
+
+def test_a_round_that_does_not_know_all_its_stretches_is_gone_through():
+    works = Round()
+    take(works, about(1, "b"), about(2, "a"))
+    works.entries.append(about(3, "a"))
+    assert works.about({"a": True}) == [1, 2]
+
+
 def test_what_is_left_out_is_recorded_in_order():
     works = Round()
     take(works, 1, 2, 3, 4, odd={3: Item(0, 0, made=RIGHT)})
@@ -247,5 +263,6 @@ def test_whom_a_stretch_is_about_holds_for_every_share():
     for at, subject in enumerate("abca"):
         items = [Item(0, 0)] if at % 2 else []
         chunk.add(about(at, subject), Plan.of(items, RULES), 1)
+    assert chunk.about is chunk.about
     assert chunk.about == {"a": [0, 3], "b": [1], "c": [2]}
     assert {each.subject for share in chunk.planned.values() for each in share.entries} == {"b", "a"}
