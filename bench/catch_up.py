@@ -14,7 +14,6 @@ from bench.harness import Contestant, Figures, Goal, Limit, measure, options
 from bench.meter import Meter
 from bench.services import Ground, fill_hub, ground
 from bench.town import Stream, rules, stream, system_name, write_city
-from bench.waiting import until
 
 KINDS = ("postgresql", "sqlite")
 RATE = "deliveries/s"
@@ -36,9 +35,8 @@ def behind(own: Ground, kind: str, made: Stream, broken: Break | None) -> Figure
         asyncio.run(fill_hub(plot.folder, plot.environment, made.records))
         with hubs.running(plot, (("dispatch",),)) as processes:
             hubs.wait_until_delivered(plot, len(made.records), processes, besides=receivers)
-            before = len(hubs.SERVING.findall(processes.said))
         with hubs.running(plot, hubs.TOGETHER) as processes, Meter({**processes.pids, **own.roots()}) as meter:
-            until(lambda: len(hubs.SERVING.findall(processes.said)) > before or None, processes.assert_alive)
+            processes.wait_until_serving()
             begin = time.time()
             end = hubs.wait_until_delivered(plot, len(made.records), processes)
         hubs.check(made, plot.folder / "out", broken)

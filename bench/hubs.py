@@ -17,13 +17,14 @@ from bench.harness import Figures
 from bench.meter import Meter
 from bench.services import Ground, Plot, fill_hub, open_city
 from bench.town import Stream, system_name, write_city
+from bench.waiting import until
 from hub.ledger.progress import backlog
 
 ROOT = Path(__file__).parents[1]
 HUB = (sys.executable, "-c", "from hub.cli.main import main; main()")  # the checkout's own, whatever is installed
 TOGETHER = (("dispatch", "delivery"),)
 APART = (("dispatch",), ("delivery",))
-SERVING = re.compile(r"running: |動いています: ")  # what `hub run` says once it serves
+_SERVING = re.compile(r"running: |動いています: ")  # what `hub run` says once it serves
 _GLANCE = 0.1  # seconds between looks whether all is dispatched, until nearly all is
 _NEARLY = 10_000  # records
 _LOOK = 0.02  # seconds between looks whether all is delivered, which take a twentieth of a core
@@ -37,6 +38,7 @@ class Running:
     def __init__(self, plot: Plot, stages: Stages) -> None:
         self._log = plot.folder / "hub.log"
         with self._log.open("ab") as log:
+            self._begin = log.tell()  # what stands before is of others on the same plot
             self._processes = {
                 "hub " + "+".join(group): subprocess.Popen(
                     [*HUB, "run", "--only", ",".join(group), "--port", "0"],
@@ -62,8 +64,12 @@ class Running:
 
     @property
     def said(self) -> str:
-        """Return the end of the log."""
-        return self._log.read_text()[-3000:]
+        """Return the end of what they have logged."""
+        return self._log.read_bytes()[self._begin :].decode()[-3000:]
+
+    def wait_until_serving(self) -> None:
+        """Wait until the hub says that it runs: start-up is not measured."""
+        until(lambda: _SERVING.search(self.said), self.assert_alive)
 
     def stop(self) -> None:
         """End them as an operator would."""

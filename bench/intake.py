@@ -133,7 +133,7 @@ def hub_csv(own: Ground, rows: int, broken: Break | None, warming: bool) -> Figu
         city(plot)
         write_rows(plot.folder / "rows", rows)
         with hubs.running(plot, [("intake",)]) as processes, Meter({**processes.pids, **own.roots()}) as meter:
-            _wait_until_running(processes)
+            processes.wait_until_serving()
             (plot.folder / "rows").rename(plot.folder / "in" / "rows.csv")
             begin = asyncio.run(reached(plot, 1, processes))
             end = asyncio.run(reached(plot, rows, processes))
@@ -186,7 +186,7 @@ def hub_http(own: Ground, events: int, at_once: int, broken: Break | None, warmi
             raise Lacking(f"`hub token new` ended with {made.returncode}: {made.stderr[-300:]}")
         token = orjson.loads(made.stdout)["token"]
         with hubs.running(plot, [("intake",)]) as processes, Meter({**processes.pids, **own.roots()}) as meter:
-            _wait_until_running(processes)
+            processes.wait_until_serving()
             url = until(lambda: URL.search(processes.said), processes.assert_alive)[0]
             begin = time.time()
             asyncio.run(_post_all(url, token, events, at_once))
@@ -220,10 +220,6 @@ def _event(number: int) -> dict[str, Any]:
         "subject": subject(number),
         "data": {"name": f"守口 {number}", "old_name": "京阪 花子", "effective_on": "2026-04-01"},
     }
-
-
-def _wait_until_running(processes: hubs.Running) -> None:
-    until(lambda: True if hubs.SERVING.search(processes.said) else None, processes.assert_alive)
 
 
 def contestants(own: Ground, rows: int, events: int, broken: Break | None) -> Sequence[Contestant]:

@@ -14,7 +14,6 @@ from bench.harness import Contestant, Figures, Goal, Limit, measure, options
 from bench.meter import Meter
 from bench.services import Ground, Plot, fill_hub, ground
 from bench.town import Stream, rules, stream, system_name, write_city
-from bench.waiting import until
 
 DEAD = 19
 PARTS = {"p50 ms": 0.5, "p99 ms": 0.99, "p99.9 ms": 0.999}
@@ -50,7 +49,7 @@ def run(own: Ground, kind: str, made: Stream, rate: float, dead: bool, broken: o
         write_city(plot.folder, made.ruleset, plot.prefix, {DEAD: HTTP} if dead else None)
         asyncio.run(fill_hub(plot.folder, plot.environment, []))
         with hubs.running(plot, hubs.TOGETHER) as processes, Meter({**processes.pids, **own.roots()}) as meter:
-            _wait_until_served(processes)
+            processes.wait_until_serving()
             found = asyncio.run(flow(plot, made, rate, made.events // 10, dead, processes))
         if dead:
             if (plot.folder / "out" / f"{system_name(DEAD)}.jsonl").exists():
@@ -61,11 +60,6 @@ def run(own: Ground, kind: str, made: Stream, rate: float, dead: bool, broken: o
         cpu = {f"CPU s, {name}": used for name, used in meter.between(begin, end).items()}
         rss = {f"peak MB, {name}": size for name, size in meter.peak().items()}
         return {**{name: percentile(found, part) for name, part in PARTS.items()}, "max ms": found[-1], **cpu, **rss}
-
-
-def _wait_until_served(processes: hubs.Running) -> None:
-    """Wait until the hub says it runs: start-up is no latency."""
-    until(lambda: True if hubs.SERVING.search(processes.said) else None, processes.assert_alive)
 
 
 def main() -> int:

@@ -83,7 +83,7 @@ def hub(own: Ground, database: str, rows: int, changed: int, broken: Break | Non
         baseline = take_baseline(plot, rows)
         write_extract(plot.folder / "rows", rows, changed)
         with hubs.running(plot, [("intake",)]) as processes, Meter({**processes.pids, **own.roots()}) as meter:
-            until(lambda: True if hubs.SERVING.search(processes.said) else None, processes.assert_alive)
+            processes.wait_until_serving()
             (plot.folder / "rows").rename(plot.folder / "in/ZENKEN_2.csv")
             begin = time.time()
             until(lambda: True if (plot.folder / "in/done/ZENKEN_2.csv").exists() else None, processes.assert_alive)
