@@ -16,6 +16,11 @@ def stream_of(generation: int, partition: int) -> int:
     return (generation << PARTITION_BITS) | partition
 
 
+def generation_of(stream: int) -> int:
+    """Return the generation of the topic that a stream belongs to."""
+    return stream >> PARTITION_BITS
+
+
 def partition_of(stream: int) -> int:
     """Return the Kafka partition of a stream."""
     return stream & ((1 << PARTITION_BITS) - 1)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from hub.ledger.log import EventLog
-from hub.ledger.places import OFFSET_BITS, PARTITION_BITS
+from hub.ledger.places import OFFSET_BITS, generation_of
 from hub.stages.entries import PIECES, ActiveRules, Chunk, Entry
 
 TAIL_EVENTS = 12_000  # kept in memory over all streams; a large one counts as several
@@ -96,7 +96,7 @@ class LogReader:
         return sorted(left, key=lambda stream: self._turn(stream, cursor.get(stream, -1)))
 
     def _turn(self, stream: int, after: int) -> tuple[int, bool, int]:
-        return stream >> PARTITION_BITS, self._being_read(stream, _from(stream, after)) is None, stream
+        return generation_of(stream), self._being_read(stream, _from(stream, after)) is None, stream
 
     def distance(self, cursor: dict[int, int]) -> int:
         """Return how many events, at most, lie behind a cursor."""
