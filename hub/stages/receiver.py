@@ -487,7 +487,8 @@ class Worker:
         breaker = self._breaker
         if breaker is None or breaker.all_passed:
             for stream in self._reader.behind(self._cursor):
-                await self._from_log(stream, works, limit if breaker is None else 1)
+                if not await self._from_log(stream, works, limit if breaker is None else 1):
+                    break
         if breaker is not None and breaker.all_passed:
             breaker.all_passed = False
             if not works and not self._carry.any():  # nothing new: begin again with the earliest
@@ -524,22 +525,24 @@ class Worker:
         breaker.all_passed = head is None
         return [] if head is None else [head]
 
-    async def _from_log(self, stream: int, works: Round, limit: int) -> None:
+    async def _from_log(self, stream: int, works: Round, limit: int) -> bool:
+        """Take what is next of a stream; say whether another may be read in this round, which may be of a later log."""
         while len(works) < limit and len(self._carry) < limit and self._weight <= BATCH_BYTES:
             after = self._cursor.get(stream, -1)
             chunk = await self._reader.next(stream, after)
             if chunk is None:
-                return
+                return True
             share = chunk.planned.get(self.port.no, NOTHING)
             entries = share.entries
             start = bisect_right(entries, after, key=_position) if entries and after > chunk.after else 0
             stop = self._fitting(chunk, entries, start, min(len(entries), start + limit - len(works)))
             if stop == start < len(entries):
-                return
+                return False
             self._take_all(chunk, start, stop, works)
             reached = self._cursor[stream] = chunk.upto if stop == len(entries) else entries[stop - 1].pos
             if chunk.vital and await self._mind_deaths([each for each in chunk.vital if after < each.pos <= reached]):
-                return
+                return False
+        return False
 
     def _fitting(self, chunk: Chunk, entries: Sequence[Entry], start: int, stop: int) -> int:
         """Return how far a batch goes on in a stretch of the log: it is bounded in bytes, too."""

@@ -20,7 +20,7 @@ from hub.stages import receiver as receiver_module
 from hub.stages.inquiry import DeliveryFilter
 from hub.stages.writer import Writer
 
-from .town import SOON, Died, Fuse, Shelf, died, listens, rule, until
+from .town import SOON, Died, Fuse, Shelf, Topic, died, listens, report, rule, until
 
 ASK = delivery_code("held", "ask")
 INCOMPLETE = delivery_code("held", "incomplete")
@@ -836,6 +836,21 @@ async def test_a_new_receiver_starts_at_the_end_of_the_log(town_of):
     old = Shelf()
     await later.deliver(old, "kokuho.main")
     assert old.ids == ["1", "2"]
+
+
+async def test_a_round_that_a_death_ends_takes_nothing_from_a_later_log(town_of):
+    moves = rule("kokuho", id="moves", on=("resident.moved",), send=("new_address",), deliver="on-effective-date")
+    town = town_of(listens("kokuho", moves, rule("kokuho")))
+    address = {"new_address": "大阪府守口市本町一丁目", "effective_on": "2999-04-01"}
+    town.dispatch(report("resident.moved", 1, "1000001", address))
+    town.dispatch(died(2))
+    town.dispatch(died(3, "1000002"))
+    town.generation, _ = town.log.adopt(town.generation, dict.fromkeys(range(6), (0, 0)))
+    town.topic = Topic()
+    town.dispatch(died(4, "1000002"))
+    sink = Shelf()
+    await town.deliver(sink)
+    assert sink.ids == ["2", "3", "4"]
 
 
 async def test_numbers_grow_and_stay_with_their_delivery(town_of):
