@@ -43,8 +43,7 @@ class Attachments:
             descriptor, temporary = mkstemp(prefix=".part-", dir=self._folder)  # 0600
             try:
                 kept = _copy(parts, descriptor, largest)
-                os.fsync(descriptor)
-                self._place(Path(temporary), kept)
+                self._place(Path(temporary), descriptor, kept)
             finally:
                 os.close(descriptor)
                 Path(temporary).unlink(missing_ok=True)
@@ -54,12 +53,13 @@ class Attachments:
         """Return where the file of a digest is."""
         return self._folder / digest[:2] / digest
 
-    def _place(self, temporary: Path, kept: Kept) -> None:
+    def _place(self, temporary: Path, descriptor: int, kept: Kept) -> None:
         target = self.path(kept.digest)
         if not target.exists():
+            os.fsync(descriptor)
             make_folder(target.parent)
             temporary.replace(target)
-        sync_folder(target.parent)
+        sync_folder(target.parent)  # also of one that was there: who brought it may have been killed before this
 
 
 def _copy(parts: Iterable[bytes], descriptor: int, largest: int) -> Kept:

@@ -117,11 +117,18 @@ def compact(value: Any) -> str:
 
 def state(status: str, reason: str | None = None) -> str:
     """Return a status, of an event or a delivery, with its reason in the person's language."""
+    return _worded(f"state.{status}") + (f": {why(reason)}" if reason else "")
+
+
+def why(reason: str) -> str:
+    """Return the reason of a status in the person's language."""
+    return _worded(f"reason.{reason}")
+
+
+def _worded(key: str) -> str:
     from hub.cli.words import WORDS, word
 
-    said = f"state.{status}", f"reason.{reason}"  # what a newer hub has stored has no word here
-    first, second = (word(key) if key in WORDS else key.partition(".")[2] for key in said)
-    return first + (f": {second}" if reason else "")
+    return word(key) if key in WORDS else key.partition(".")[2]  # what a newer hub has stored has no word here
 
 
 def waiting(name: str) -> str:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
 
 from hub.cli import output
+from hub.cli.codes import listed
 from hub.cli.session import Session
 from hub.cli.words import word
 from hub.errors import NotFound, UsageError
 from hub.stages import times
 
 if TYPE_CHECKING:
+    from hub.ledger.alerts import Stall
     from hub.ledger.pauses import Pause
     from hub.settings.models import City
+    from hub.stages.shutters import Shut
 
 Target = Annotated[str, typer.Argument(metavar="SYSTEM", help=word("option.system-or-receiver"))]
 Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help=word("option.pause-until"))]
@@ -51,12 +55,13 @@ def resume(session: Session, system: Target) -> None:
 
 def listing(session: Session) -> None:
     """List the systems with their receivers and what holds them back."""
-    from hub.ledger import pauses
+    from hub.ledger import alerts, pauses
     from hub.stages.shutters import Shutters
 
     city = session.city()
     with session.ledger() as ledger:
         paused = {each.key: told(each) for each in pauses.listing(ledger)}
+        stalls = {each.receiver: each for each in alerts.stalls(ledger)}
         shutters = Shutters.of(city, ledger)
         shutters.refresh()
         items = [
@@ -65,7 +70,10 @@ def listing(session: Session) -> None:
                 "title": system.title,
                 "owner": system.owner,
                 "paused": paused.get(system.system),
-                "receivers": [_receiver(key, shutters, paused) for key in (r.key for r in system.receives.values())],
+                "receivers": [
+                    _receiver(each.key, shutters(each.key), stalls.get(each.key), paused.get(each.key))
+                    for each in system.receives.values()
+                ],
             }
             for system in city.systems.values()
         ]
@@ -80,14 +88,15 @@ def told(pause: Pause) -> dict[str, Any]:
     return {"system": pause.key, "reason": pause.reason, "until": until, "by": pause.by, "at": moment(pause.at)}
 
 
-def _receiver(key: str, shutters: Any, paused: dict[str, Any]) -> dict[str, Any]:
+def _receiver(key: str, shut: Shut | None, stall: Stall | None, paused: dict[str, Any] | None) -> dict[str, Any]:
     from hub.stages.times import moment
 
-    shut = shutters(key)
-    held = None
+    held = breaker = None
     if shut is not None:
         held = {"reason": shut.reason, "until": moment(shut.until) if shut.until else None, "note": shut.note}
-    return {"receiver": key.partition(".")[2], "held": held, "paused": paused.get(key)}
+    if stall is not None:
+        breaker = {"since": moment(stall.since), "code": stall.code}
+    return {"receiver": key.partition(".")[2], "held": held, "breaker": breaker, "paused": paused}
 
 
 def _known(city: City, key: str) -> None:
@@ -98,18 +107,28 @@ def _known(city: City, key: str) -> None:
 
 def _write(items: list[dict[str, Any]]) -> None:
     headers = ("system", "owner", "receiver", "held", "until", "why")
-    rows = []
+    rows: list[tuple[str | None, ...]] = []
     for item in items:
-        for each in item["receivers"] or [{"receiver": "", "held": None}]:
-            held = each["held"] or {}
-            rows.append(
-                (
-                    item["system"],
-                    item["owner"],
-                    each["receiver"],
-                    held.get("reason"),
-                    held.get("until"),
-                    held.get("note"),
-                )
-            )
+        found = [row for each in item["receivers"] for row in _rows(each, item["paused"])]
+        rows += [(item["system"], item["owner"], *row) for row in found or [("", None, None, None)]]
     output.table([word(f"column.{name}") for name in headers], rows)
+
+
+def _rows(receiver: dict[str, Any], paused: dict[str, Any] | None) -> list[tuple[str | None, ...]]:
+    """Return a row for each thing that holds a receiver back, or one that says that nothing does."""
+    name, held, breaker = receiver["receiver"], receiver["held"], receiver["breaker"]
+    rows: list[tuple[str | None, ...]] = []
+    if held is not None:
+        rows.append((name, output.why(held["reason"]), held["until"], _said(held, (receiver["paused"], paused))))
+    if breaker is not None:
+        why = word("system.breaker", since=output.when(breaker["since"]), code=listed(breaker["code"]))
+        rows.append((name, output.why("breaker"), None, why))
+    return rows or [(name, None, None, None)]
+
+
+def _said(held: dict[str, Any], pauses: Iterable[dict[str, Any] | None]) -> str:
+    """Return why a receiver is shut; of a pause also who began it, and when."""
+    for each in pauses:
+        if each is not None and held["reason"] == "paused" and each["until"] == held["until"]:
+            return word("system.paused-by", reason=each["reason"], by=each["by"], at=output.when(each["at"]))
+    return str(held["note"])

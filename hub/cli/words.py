@@ -543,6 +543,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "morning.review": ("食い違う報告", "contradicting reports"),
     "morning.waiting": ("人の判断を待つもの（hub review）", "waits for a person (hub review)"),
     "morning.reported": ("全件データとの違い", "full extract differs"),
+    "system.breaker": ("{since} から: {code}", "since {since}: {code}"),
+    "system.paused-by": ("{reason}（{by}、{at} から）", "{reason} ({by}, since {at})"),
     "system.paused": ("{system} への配信を止めました", "{system} is paused"),
     "system.not-paused": ("{system} は休止していません", "{system} is not paused"),
     "system.resumed": ("{system} への配信を再開します", "{system} is resumed"),

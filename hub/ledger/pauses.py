@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -10,7 +11,6 @@ from sqlalchemy.engine import Connection
 from hub.errors import NotFound, UsageError
 from hub.ledger.engine import Ledger
 from hub.ledger.tables import pause as table
-from hub.ledger.tables import receiver
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +53,14 @@ def listing(ledger: Ledger) -> list[Pause]:
         return _lasting(ledger, connection)
 
 
-def current(ledger: Ledger) -> dict[str, Pause]:
-    """Return the pause that holds each receiver now, by `system.receiver`; of two, the one that lasts longer."""
-    with ledger.read() as connection:
-        lasting = {each.key: each for each in _lasting(ledger, connection)}
-        if not lasting:
-            return {}
-        keys = connection.execute(sa.select(receiver.c.key)).scalars().all()
+def current(ledger: Ledger, receivers: Iterable[str]) -> dict[str, Pause]:
+    """Return the pause that holds each of these receivers now, by `system.receiver`; of two, the one that lasts longer.
+
+    One that the ledger does not know yet, since nothing has run with it, is held as well.
+    """
+    lasting = {each.key: each for each in listing(ledger)}
     held: dict[str, Pause] = {}
-    for key in keys:
+    for key in receivers if lasting else ():
         found = [each for each in (lasting.get(key), lasting.get(key.partition(".")[0])) if each is not None]
         if found:
             held[key] = max(found, key=lambda each: float("inf") if each.until is None else each.until)

@@ -100,7 +100,7 @@ class Alarm:
         stalled = {stall.receiver: stall for stall in alerts.stalls(self._ledger) if stall.receiver in self._hours}
         standing = alerts.listing(self._ledger)
         known = {each.receiver for each in standing if each.kind == "breaker"}
-        paused = pauses.current(self._ledger) if stalled.keys() - known else {}
+        paused = pauses.current(self._ledger, stalled.keys() - known)
         for key, stall in stalled.items():
             if key not in known and key not in paused and self._unexpected(stall, now):
                 alerts.raise_stall(self._ledger, stall, channels)

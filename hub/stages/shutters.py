@@ -66,7 +66,7 @@ class Shutters:
     def refresh(self) -> None:
         """Read the pauses, and when the list was read; raises LedgerUnavailable."""
         with self._looking:  # a look that began before a pause was written must not end after it
-            self._paused = pauses.current(self._ledger)
+            self._paused = pauses.current(self._ledger, self._hours)
         if self._listed is not None:
             self._list_read = self._listed.read_at()
 

@@ -136,7 +136,7 @@ def test_a_refusal_by_an_answer_stops_the_receiver_with_it(town, monkeypatch):
         fenced = settle_(desk, settlements)
         with desk.ledger.read() as connection:
             refused = connection.execute(sa.select(outcome.c.pos).where(outcome.c.status == DEAD_REJECTED)).first()
-        seen.append((refused is not None, "suido.main" in pauses.current(desk.ledger)))
+        seen.append((refused is not None, "suido.main" in pauses.current(desk.ledger, ["suido.main"])))
         return fenced
 
     monkeypatch.setattr(Settling, "settle", watched)
@@ -144,7 +144,7 @@ def test_a_refusal_by_an_answer_stops_the_receiver_with_it(town, monkeypatch):
     town.deliver()
     assert (True, True) in seen
     assert (True, False) not in seen  # a crash in between would have let the next go
-    assert pauses.current(town.ledger)["suido.main"].reason == STOPPED
+    assert pauses.current(town.ledger, ["suido.main"])["suido.main"].reason == STOPPED
     assert (ids(town), ends(town)) == (["e1"], [REFUSED, HELD])
     pauses.resume(town.ledger, "suido.main")
     town.deliver()

@@ -196,7 +196,7 @@ def test_a_robots_refusal_stops_a_receiver_that_stops_at_dead_letters(make):
     town.robots.fail("suido", job["job"], job["lease"], kind="rejected", note="no-such-customer")
     town.deliver()
     assert ends(town) == [("dead", "rejected"), ("delivered", None)]
-    assert pauses.current(town.ledger)["suido.main"].reason == "dead letter (on_dead: stop)"
+    assert pauses.current(town.ledger, ["suido.main"])["suido.main"].reason == "dead letter (on_dead: stop)"
     assert town.claim() == []
 
 
