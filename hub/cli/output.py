@@ -125,6 +125,16 @@ def why(reason: str) -> str:
     return _worded(f"reason.{reason}")
 
 
+def stall(breaker: Mapping[str, Any] | None) -> str | None:
+    """Return since when a breaker is open, and why."""
+    from hub.cli.codes import listed
+    from hub.cli.words import word
+
+    if breaker is None:
+        return None
+    return word("system.breaker", since=when(breaker["since"]), code=listed(breaker.get("code") or "breaker"))
+
+
 def _worded(key: str) -> str:
     from hub.cli.words import WORDS, word
 

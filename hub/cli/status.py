@@ -64,7 +64,7 @@ def _write(found: dict[str, Any]) -> None:
                 ", ".join(f"{output.waiting(name)} {count}" for name, count in each["waiting"].items()),
                 each["since"],
                 each["dead"],
-                (each["breaker"] or {}).get("since"),
+                output.stall(each["breaker"]),
             )
             for each in found["receivers"]
         ],

@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 import typer
 
 from hub.cli import output
-from hub.cli.codes import listed
 from hub.cli.session import Session
 from hub.cli.words import word
 from hub.errors import NotFound, UsageError
@@ -121,8 +120,7 @@ def _rows(receiver: dict[str, Any], paused: dict[str, Any] | None) -> list[tuple
     if held is not None:
         rows.append((name, output.why(held["reason"]), held["until"], _said(held, (receiver["paused"], paused))))
     if breaker is not None:
-        why = word("system.breaker", since=output.when(breaker["since"]), code=listed(breaker["code"]))
-        rows.append((name, output.why("breaker"), None, why))
+        rows.append((name, output.why("breaker"), None, output.stall(breaker)))
     return rows or [(name, None, None, None)]
 
 

@@ -57,5 +57,7 @@ def test_an_open_breaker_is_shown_beside_what_else_holds_the_receiver(hub, city,
     assert "http-503" in shown
     (shown,) = row(hub, city, one.system, monkeypatch, "ja_JP.UTF-8")
     assert "相手が断りました" in shown
+    (shown,) = (line for line in hub("status", "--city", city).stdout.splitlines() if line.startswith(one.key))
+    assert "2026-11-18 20:06:40+09:00 から: 相手が断りました" in shown
     hub("system", "pause", one.key, "--reason", "点検", "--city", city)
     assert len(row(hub, city, one.system, monkeypatch)) == 2
