@@ -1,12 +1,14 @@
 """Kafka and SQL for tests: real ones, one of each a run, shared by all processes of the run.
 
 They run in containers where a Docker engine answers, else on this machine. Each test has its own topics
-(`topic_prefix`), database (`postgres_url`, `sqlite_url`) or either of both (`ledger_url`).
+(`topic_prefix`), database (`postgres_url`, `sqlite_url`) or either of both (`database_url`; `ledger_url`: a ledger).
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +19,8 @@ import sqlalchemy
 
 from hub.kafka.local import LocalBroker
 from hub.kafka.prepare import prepare
+from hub.ledger.engine import Ledger
+from hub.ledger.schema import ready
 from tests.services import docker, mariadb, postgres
 from tests.services.leftovers import leftovers
 from tests.services.shared import shared
@@ -63,11 +67,8 @@ def postgres_server(run_folder: Path) -> Iterator[str]:
 @pytest.fixture
 def postgres_url(postgres_server: str) -> Iterator[str]:
     """SQLAlchemy URL of a fresh, empty PostgreSQL database."""
-    name = f"t{uuid.uuid4().hex[:12]}"
-    _execute(postgres_server, f"CREATE DATABASE {name} TEMPLATE template0")
-    url = sqlalchemy.make_url(postgres_server).set(database=name)
-    yield url.render_as_string(hide_password=False)
-    _execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+    with _database(postgres_server, "template0") as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -97,9 +98,44 @@ def sqlite_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def ledger_url(request: pytest.FixtureRequest) -> str:
-    """SQLAlchemy URL of a fresh database; the test runs once on SQLite and once on PostgreSQL."""
+def database_url(request: pytest.FixtureRequest) -> str:
+    """SQLAlchemy URL of a fresh, empty database; the test runs once on SQLite and once on PostgreSQL."""
     return str(request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url"))
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with the ledger's tables, to be copied."""
+    file = tmp_path_factory.mktemp("ledger") / "ledger.db"
+    _lay_out(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: str) -> Iterator[str]:
+    """The name of a database with the ledger's tables, to be copied."""
+    with _database(postgres_server, "template0") as url:
+        _lay_out(url)
+        yield str(sqlalchemy.make_url(url).database)
+
+
+@pytest.fixture
+def sqlite_ledger_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """SQLAlchemy URL of a new ledger in a SQLite file."""
+    return f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'ledger.db')}"
+
+
+@pytest.fixture
+def postgres_ledger_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
+    """SQLAlchemy URL of a new ledger on PostgreSQL."""
+    with _database(postgres_server, postgres_template) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger_url(request: pytest.FixtureRequest) -> str:
+    """SQLAlchemy URL of a new ledger; the test runs once on SQLite and once on PostgreSQL."""
+    return str(request.getfixturevalue("sqlite_ledger_url" if request.param == "sqlite" else "postgres_ledger_url"))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -127,6 +163,20 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def _run_folder(factory: pytest.TempPathFactory) -> Path:
     base = factory.getbasetemp()
     return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+def _lay_out(url: str) -> None:
+    ledger = Ledger(url)
+    ready(ledger)
+    ledger.close()
+
+
+@contextlib.contextmanager
+def _database(server: str, template: str) -> Iterator[str]:
+    name = f"t{uuid.uuid4().hex[:12]}"
+    _execute(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield sqlalchemy.make_url(server).set(database=name).render_as_string(hide_password=False)
+    _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def _execute(url: str, statement: str) -> None:

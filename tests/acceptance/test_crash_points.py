@@ -35,13 +35,13 @@ def story(
     tmp_path: Path,
     new_shell: Callable[..., Shell],
     kafka_bootstrap: str,
-    ledger_url: str,
+    database_url: str,
     topic_prefix: str,
     service: Service,
 ) -> Story:
-    city = CrashCity(tmp_path / "city", ledger_url, service)
+    city = CrashCity(tmp_path / "city", database_url, service)
     city.write(topic_prefix)
-    shell = new_shell(city.folder, HUB_KAFKA=kafka_bootstrap, HUB_LEDGER=ledger_url)
+    shell = new_shell(city.folder, HUB_KAFKA=kafka_bootstrap, HUB_LEDGER=database_url)
     return Story(city, shell, kafka_bootstrap, f"{topic_prefix}.dispatch")
 
 

@@ -111,10 +111,10 @@ def test_a_postgresql_that_crashes_under_load_and_comes_back_loses_and_doubles_n
     ends(person, process)
 
 
-def test_a_disk_that_is_full_is_waited_for(begin, ledger_url, kafka_bootstrap, tmp_path):
+def test_a_disk_that_is_full_is_waited_for(begin, database_url, kafka_bootstrap, tmp_path):
     full = tmp_path / "full"
-    person = begin(ledger_url, HUB_KAFKA=kafka_bootstrap, TEST_FULL=str(full))
-    city, progress = person.city, Progress(ledger_url)
+    person = begin(database_url, HUB_KAFKA=kafka_bootstrap, TEST_FULL=str(full))
+    city, progress = person.city, Progress(database_url)
     process = serve(person, "tests.acceptance.crash.shaped")
     city.report(**LOAD)
     progress.until(owed(city) // 4)
@@ -123,7 +123,7 @@ def test_a_disk_that_is_full_is_waited_for(begin, ledger_url, kafka_bootstrap, t
     _, hard = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (lines.stat().st_size + 100, hard))
     city.report(**LOAD)
-    said(person, "database or disk is full" if ledger_url.startswith("sqlite") else "File too large")
+    said(person, "database or disk is full" if database_url.startswith("sqlite") else "File too large")
     assert progress.ask("ending") < owed(city)
     full.unlink()
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (hard, hard))

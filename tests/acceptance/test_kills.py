@@ -81,12 +81,12 @@ def until(reached: Callable[[], bool], process: subprocess.Popen[str]) -> None:
 
 
 @pytest.fixture
-def city_of(tmp_path: Path, topic_prefix: str, ledger_url: str) -> Callable[[int], Work]:
+def city_of(tmp_path: Path, topic_prefix: str, database_url: str) -> Callable[[int], Work]:
     """Make the city, and a file of so many events, with repeats among them, that its systems are to be told of."""
 
     def make(events: int) -> Work:
         ruleset = rules()
-        work = Work(tmp_path / "city", ledger_url, stream(ruleset, events, residents=events // 20))
+        work = Work(tmp_path / "city", database_url, stream(ruleset, events, residents=events // 20))
         write_city(work.city, ruleset, topic_prefix)
         (work.city / "events.jsonl").write_bytes(b"".join(value + b"\n" for _, value in work.made.records))
         return work

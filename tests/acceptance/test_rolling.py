@@ -97,7 +97,7 @@ def _by_resident(told: list[tuple[str, str]]) -> dict[str, list[str]]:
 
 @pytest.fixture
 def rollout(
-    tmp_path: Path, topic_prefix: str, new_shell: Callable[..., Shell], kafka_bootstrap: str, ledger_url: str
+    tmp_path: Path, topic_prefix: str, new_shell: Callable[..., Shell], kafka_bootstrap: str, database_url: str
 ) -> Rollout:
     folder = tmp_path / "city"
     (folder / "systems").mkdir(parents=True)
@@ -110,9 +110,9 @@ def rollout(
     with sqlite3.connect(folder / "kaigo.db") as db:
         db.execute("CREATE TABLE death (no TEXT, name TEXT)")
     db.close()
-    services = {"HUB_KAFKA": kafka_bootstrap, "HUB_LEDGER": ledger_url}
+    services = {"HUB_KAFKA": kafka_bootstrap, "HUB_LEDGER": database_url}
     path = str(second_version.make(tmp_path / "newer"))
-    return Rollout(folder, ledger_url, new_shell(folder, **services), new_shell(folder, **services, PYTHONPATH=path))
+    return Rollout(folder, database_url, new_shell(folder, **services), new_shell(folder, **services, PYTHONPATH=path))
 
 
 def _running(shell: Shell) -> subprocess.Popen[str]:

@@ -90,12 +90,12 @@ def test_sinks_that_hang_answer_late_lie_or_refuse_lose_and_double_nothing_and_h
     new_shell: Callable[..., Shell],
     service: Service,
     topic_prefix: str,
-    ledger_url: str,
+    database_url: str,
     kafka_bootstrap: str,
 ) -> None:
     city = tmp_path / "city"
     write_city(city, topic_prefix, service)
-    shell = new_shell(city, HUB_KAFKA=kafka_bootstrap, HUB_LEDGER=ledger_url)
+    shell = new_shell(city, HUB_KAFKA=kafka_bootstrap, HUB_LEDGER=database_url)
     shell.json("publish", "-", "--as", "juki", stdin=deaths())
     running = shell.serve("run", "--only", "dispatch,delivery", "--port", "0", log=tmp_path / "log")
 

@@ -53,16 +53,16 @@ def frozen(owners: Owners, sleeper: int, city: CrashCity, progress: Progress) ->
 
 
 def test_two_processes_that_take_over_from_each_other_in_mid_flow_tell_everybody_once_and_in_order(
-    tmp_path: Path, new_shell: Any, service: Any, topic_prefix: str, ledger_url: str, kafka_bootstrap: str
+    tmp_path: Path, new_shell: Any, service: Any, topic_prefix: str, database_url: str, kafka_bootstrap: str
 ):
-    city = CrashCity(tmp_path / "city", ledger_url, service)
+    city = CrashCity(tmp_path / "city", database_url, service)
     city.write(topic_prefix)
-    shell = new_shell(city.folder, HUB_LEDGER=ledger_url, HUB_KAFKA=kafka_bootstrap, TEST_LEASE=LEASE)
+    shell = new_shell(city.folder, HUB_LEDGER=database_url, HUB_KAFKA=kafka_bootstrap, TEST_LEASE=LEASE)
     shell.json("db", "upgrade")
     words = ("run", "--only", "intake,dispatch,delivery", "--port", "0")
     logs = [tmp_path / f"log{number}" for number in range(2)]
     processes = [shell.serve(*words, log=log, module="tests.acceptance.crash.shaped") for log in logs]
-    progress, owners, happened = Progress(ledger_url), Owners(ledger_url), 0
+    progress, owners, happened = Progress(database_url), Owners(database_url), 0
     for _ in range(TRIES):
         before = owed(city)
         city.report(residents=20, each=3)

@@ -87,8 +87,8 @@ def eventually(look: Callable[[], Any], limit: float = 30.0) -> Any:
     return found
 
 
-def test_a_process_that_slept_past_its_leases_sends_nothing_more(city, desk, new_shell, kafka_bootstrap, ledger_url):
-    shell = new_shell(city, HUB_KAFKA=kafka_bootstrap, HUB_LEDGER=ledger_url)
+def test_a_process_that_slept_past_its_leases_sends_nothing_more(city, desk, new_shell, kafka_bootstrap, database_url):
+    shell = new_shell(city, HUB_KAFKA=kafka_bootstrap, HUB_LEDGER=database_url)
     lines = [death(number) for number in range(DEATHS)]
     shell.json("publish", "-", "--as", "juki", stdin="\n".join(lines))
     locked = sqlite3.connect(city / "kaigo.db", isolation_level=None)

@@ -7,15 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 from hub.ledger.engine import Ledger
-from hub.ledger.schema import ready
 from tests.services.states import watch
 
 
 @pytest.fixture
 def ledger(ledger_url: str) -> Iterator[Ledger]:
-    """A ledger with its tables, once on SQLite and once on PostgreSQL."""
+    """A new ledger, once on SQLite and once on PostgreSQL."""
     made = Ledger(ledger_url)
-    ready(made)
     yield made
     made.close()
 

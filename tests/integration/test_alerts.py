@@ -15,7 +15,7 @@ from hub.ledger import alerts, deadletters, pauses
 from hub.ledger.desk import Desk, now_ms
 from hub.ledger.engine import Ledger
 from hub.ledger.status import DEAD_REJECTED, DELIVERED
-from hub.ledger.tables import attempt, delivered, metadata, notice, outcome, position, receiver
+from hub.ledger.tables import attempt, delivered, notice, outcome, position, receiver
 from hub.settings.models import Alerts, Mail, Maintenance, Webhook
 from hub.stages.alerts import Alarm
 from hub.stages.deadletters import announce, announce_some
@@ -31,14 +31,11 @@ MINUTE = 60_000
 
 
 @pytest.fixture
-def ledger(ledger_url):
-    ledger = Ledger(ledger_url)
-    metadata.create_all(ledger.engine)
+def ledger(ledger):
     Desk(ledger).register(["kokuho.main", "zei.main"])
     with ledger.write() as connection:
         connection.execute(sa.insert(position).values(stream=1 << 12, next_offset=1000))
-    yield ledger
-    ledger.close()
+    return ledger
 
 
 @pytest.fixture

@@ -26,14 +26,6 @@ from tests.integration.test_intake import events_in
 
 
 @pytest.fixture
-def ledger(ledger_url):
-    ledger = Ledger(ledger_url)
-    metadata.create_all(ledger.engine)
-    yield ledger
-    ledger.close()
-
-
-@pytest.fixture
 async def topic(kafka_bootstrap, topic_prefix):
     name = f"{topic_prefix}.events"
     await create_topic(kafka_bootstrap, name)

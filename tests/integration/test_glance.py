@@ -13,18 +13,18 @@ from tests.integration.semantics.world import World
 RULE = "subscribes:\n  - {id: moved, on: resident.moved, send: [name], because: x}\n"
 
 
-def test_an_empty_ledger_is_none_to_ask(ledger_url):
-    with glance.asking(ledger_url) as ask:
+def test_an_empty_ledger_is_none_to_ask(database_url):
+    with glance.asking(database_url) as ask:
         assert ask is None
 
 
-def test_an_older_ledger_is_none_to_ask(ledger_url):
-    ledger = Ledger(ledger_url)
+def test_an_older_ledger_is_none_to_ask(database_url):
+    ledger = Ledger(database_url)
     schema.ready(ledger)
     with ledger.write() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0000'")
     ledger.close()
-    with glance.asking(ledger_url) as ask:
+    with glance.asking(database_url) as ask:
         assert ask is None
 
 

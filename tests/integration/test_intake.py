@@ -24,14 +24,6 @@ from tests.integration.intake_city import drain, write
 
 
 @pytest.fixture
-def ledger(ledger_url):
-    ledger = Ledger(ledger_url)
-    metadata.create_all(ledger.engine)
-    yield ledger
-    ledger.close()
-
-
-@pytest.fixture
 async def topic(kafka_bootstrap, topic_prefix):
     name = f"{topic_prefix}.events"
     await create_topic(kafka_bootstrap, name)

@@ -5,19 +5,9 @@ import pytest
 from hub.errors import NotFound, UsageError
 from hub.ledger import pauses
 from hub.ledger.desk import now_ms
-from hub.ledger.engine import Ledger
-from hub.ledger.tables import metadata
 from tests.services.clock import later
 
 KNOWN = ("kokuho.main", "zei.main", "zei.desk")
-
-
-@pytest.fixture
-def ledger(ledger_url):
-    ledger = Ledger(ledger_url)
-    metadata.create_all(ledger.engine)
-    yield ledger
-    ledger.close()
 
 
 def test_a_pause_holds_until_it_is_resumed(ledger):

@@ -23,8 +23,8 @@ from tests.integration.semantics.world import ADDRESS, OTHER
 
 
 @pytest.fixture
-def ledger(ledger_url):
-    opened = Ledger(ledger_url)
+def ledger(database_url):
+    opened = Ledger(database_url)
     yield opened
     opened.close()
 
@@ -45,9 +45,9 @@ def test_the_newest_revision_is_the_one_the_hub_knows():
     assert schema.revisions()[0] == HEAD
 
 
-def test_commands_that_start_at_once_make_one_ledger(ledger_url):
+def test_commands_that_start_at_once_make_one_ledger(database_url):
     def ready(_: int) -> str:
-        opened = Ledger(ledger_url)
+        opened = Ledger(database_url)
         try:
             return schema.ready(opened)
         finally:

@@ -9,8 +9,8 @@ def test_kafka_answers_where_the_fixture_says(kafka_bootstrap):
         pass
 
 
-def test_a_test_has_an_empty_database_of_its_own(ledger_url):
-    engine = sqlalchemy.create_engine(ledger_url, poolclass=sqlalchemy.NullPool)
+def test_a_test_has_an_empty_database_of_its_own(database_url):
+    engine = sqlalchemy.create_engine(database_url, poolclass=sqlalchemy.NullPool)
     with engine.begin() as connection:
         assert sqlalchemy.inspect(connection).get_table_names() == []
         connection.exec_driver_sql("CREATE TABLE here (n INTEGER)")

@@ -15,7 +15,7 @@ from hub.ledger import log as log_module
 from hub.ledger.batches import Arrival
 from hub.ledger.engine import Ledger
 from hub.ledger.log import DispatchBatch, EventLog, IdTaken
-from hub.ledger.tables import dedup, metadata, position, ruleset, standing
+from hub.ledger.tables import dedup, position, ruleset, standing
 from hub.ledger.tables import event as events
 from hub.stages.entries import unpack_plan
 from hub.stages.known import Known
@@ -497,8 +497,8 @@ def test_a_locked_ledger_is_unavailable_and_keeps_nothing(town_of):
 
 
 @pytest.fixture
-def postgres_town(postgres_url, tmp_path):
-    town = Town(postgres_url, tmp_path, listens("kokuho"))
+def postgres_town(postgres_ledger_url, tmp_path):
+    town = Town(postgres_ledger_url, tmp_path, listens("kokuho"))
     yield town
     town.close()
 
@@ -657,9 +657,8 @@ def test_facts_only_plans_nothing_and_teaches(town_of):
     assert told(town) == {"1": 0, "2": 0, "3": 1}
 
 
-def test_two_processes_that_meet_a_new_topic_at_once_open_one_generation(postgres_url, monkeypatch):
-    ledgers = [Ledger(postgres_url), Ledger(postgres_url)]
-    metadata.create_all(ledgers[0].engine)
+def test_two_processes_that_meet_a_new_topic_at_once_open_one_generation(postgres_ledger_url, monkeypatch):
+    ledgers = [Ledger(postgres_ledger_url), Ledger(postgres_ledger_url)]
     begin, opened = log_module._begin, []
     other = threading.Thread(target=lambda: opened.append(EventLog(ledgers[1]).open_generation("t", "u", 6)))
 

@@ -21,7 +21,7 @@ from hub.ledger import quarantine
 from hub.ledger.desk import Desk, Hold, Lease
 from hub.ledger.engine import Ledger
 from hub.ledger.log import EventLog
-from hub.ledger.tables import dedup, ending, event, fact, household, metadata, receiver
+from hub.ledger.tables import dedup, ending, event, fact, household, receiver
 from hub.routing.rules import RuleSet
 from hub.settings.models import City, Receiver, Retry, Subscription, System
 from hub.stages import refusals
@@ -112,7 +112,6 @@ class Town:
         self.folder = folder
         self.city = City(city="moriguchi", systems={system.system: system for system in systems})
         self.ledger = Ledger(url, lock_timeout=lock_timeout)
-        metadata.create_all(self.ledger.engine)
         self.log = EventLog(self.ledger)
         self.desk = Desk(self.ledger)
         self.desk.folds = True  # no older program is at work

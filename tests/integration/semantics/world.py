@@ -155,7 +155,7 @@ class World:
                 ends=ends,
                 look=lambda: (shutters.refresh(), backlog(self.ledger, keys, shutters))[1],
                 busy=lambda: stage.busy,
-                wait=8.0,
+                wait=3.0,
             )
             await town.until(until)
         finally:
