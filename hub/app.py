@@ -76,6 +76,7 @@ from hub.stages.marks import load_key
 from hub.stages.numbering import Numbering
 from hub.stages.patience import pause
 from hub.stages.planning import Policy
+from hub.stages.polls import Polls
 from hub.stages.protecting import ProtectingProducer
 from hub.stages.publish import PublishResult, publish_stream
 from hub.stages.receiver import ReceiverPort
@@ -737,10 +738,6 @@ class Hub:
     ) -> Consumer:
         from hub.kafka.consumer import Consumer  # noqa: PLC0415
 
-        async def handle(records: Sequence[Any]) -> None:
-            for chunk in await asyncio.to_thread(dispatcher.handle, records):
-                reader.append(chunk)
-
         async def positions(partitions: list[int]) -> dict[int, int]:
             return await asyncio.to_thread(dispatcher.assign, partitions)
 
@@ -749,7 +746,7 @@ class Hub:
             bus.bootstrap,
             bus.topic.name,
             group,
-            handler=handle,
+            handler=Polls(dispatcher, reader).take,
             positions=positions,
             on_lost=lost,
             crowded=lambda: delivery.crowded,

@@ -37,6 +37,10 @@ class Record(Protocol):
     value: bytes | None
 
 
+def _nobody() -> None:
+    """Tell nobody."""
+
+
 @dataclass(slots=True)
 class Counts:
     """What dispatch has done since it started."""
@@ -98,14 +102,15 @@ class Dispatcher:
             self._next[stream] = positions.get(stream, 0)
         return {partition: self._next[stream] for partition, stream in streams.items()}
 
-    def handle(self, records: Sequence[Record]) -> list[Chunk]:
+    def handle(self, records: Sequence[Record], writes: Callable[[], object] = _nobody) -> list[Chunk]:
         """Commit one poll and return its stretches of the log, as far as they are handed on.
 
-        Raises Unavailable (nothing was kept; wait and seek back) and Fenced (another process has the partition). Any
-        other error is bisected down to its record, which is quarantined.
+        When all is planned and is to be written now, `writes` is called. Raises Unavailable (nothing was kept; wait and
+        seek back) and Fenced (another process has the partition). Any other error is bisected down to its record, which
+        is quarantined.
         """
         try:
-            return self._commit(records, Counts())
+            return self._commit(records, Counts(), writes=writes)
         except (Unavailable, Fenced):
             self._planner.forget()
             raise
@@ -116,7 +121,7 @@ class Dispatcher:
                 fault = Malformed(f"{type(error).__name__}: {error}", code="fault")
                 return self._commit([], Counts(), [self._refuse(record, fault)], passed=record)
             middle = len(records) // 2
-            return [*self.handle(records[:middle]), *self.handle(records[middle:])]
+            return [*self.handle(records[:middle], writes), *self.handle(records[middle:], writes)]
 
     def _commit(
         self,
@@ -124,6 +129,7 @@ class Dispatcher:
         counts: Counts,
         refused: list[Refused] | None = None,
         passed: Record | None = None,
+        writes: Callable[[], object] = _nobody,
     ) -> list[Chunk]:
         poll = _Poll(now_ms(), counts=counts, refused=refused or [])
         decoded = self._decode(records, poll)
@@ -134,6 +140,7 @@ class Dispatcher:
                 self._positions([*records, *([passed] if passed else [])], poll)
                 if poll.batch.days:  # also of partitions that bring nothing: they must be ours still
                     poll.batch.positions = {each: (at, at) for each, at in self._next.items()} | poll.batch.positions
+                writes()
                 self._log.commit(poll.batch, partial(self._put_aside, poll) if poll.refused else None)
                 break
             except IdTaken:  # another dispatcher was first with one of the ids: look again, plan again

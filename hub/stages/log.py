@@ -37,6 +37,9 @@ class LogReader:
         self._near: dict[int, dict[int, int]] = {}  # stream → receiver → end of the last stretch it took from
         self.ends: dict[int, int] = {}  # stream → last committed pos
         self._changed = asyncio.Event()
+        self._open = asyncio.Event()
+        self._open.set()
+        self._opening: asyncio.TimerHandle | None = None
 
     def append(self, chunk: Chunk) -> None:
         """Take over what dispatch has just committed."""
@@ -86,6 +89,23 @@ class LogReader:
             return
         if self._changed is event:
             self._changed = asyncio.Event()
+
+    def shut(self, seconds: float) -> None:
+        """Let who can wait for its `turn` do so until `open`, or for so long."""
+        self.open()
+        self._open.clear()
+        self._opening = asyncio.get_running_loop().call_later(seconds, self.open)
+
+    def open(self) -> None:
+        """Let those who wait for their turn go on."""
+        if self._opening is not None:
+            self._opening.cancel()
+            self._opening = None
+        self._open.set()
+
+    async def turn(self) -> None:
+        """Wait while the log is shut: dispatch plans a large poll in this process."""
+        await self._open.wait()
 
     def behind(self, cursor: dict[int, int]) -> list[int]:
         """Return the streams in which a cursor has not reached the end.

@@ -310,6 +310,8 @@ class Worker:
             if self._collecting():
                 await self._pause(min(0.2, self.port.settings.flush.seconds or 0.0))
                 continue
+            if self._features.prepared:
+                await self._reader.turn()
             works = await self._gather()
             if works:
                 self.busy = True
