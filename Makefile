@@ -28,7 +28,7 @@ demo: setup  ## the sample city, end to end; SERVE=1 leaves the console up
 test: setup  ## the whole suite: fast tests first, then real Kafka and SQL
 	@scripts/mariadb
 	@$(BIN)/python -m pytest tests/unit tests/conformance $(SPREAD)
-	@$(BIN)/python -m pytest tests/integration tests/acceptance $(SPREAD)
+	@$(BIN)/python -m pytest tests/acceptance tests/integration $(SPREAD)
 
 check: setup  ## lint and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

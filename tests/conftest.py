@@ -105,7 +105,7 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file with the ledger's tables, to be copied."""
+    """A file with the ledger's tables, to be copied; all copies have one ledger id."""
     file = tmp_path_factory.mktemp("ledger") / "ledger.db"
     _lay_out(f"sqlite:///{file}")
     return file
@@ -113,7 +113,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres_template(postgres_server: str) -> Iterator[str]:
-    """The name of a database with the ledger's tables, to be copied."""
+    """The name of a database with the ledger's tables, to be copied; all copies have one ledger id."""
     with _database(postgres_server, "template0") as url:
         _lay_out(url)
         yield str(sqlalchemy.make_url(url).database)

@@ -70,7 +70,12 @@ def listing(session: Session) -> None:
                 "owner": system.owner,
                 "paused": paused.get(system.system),
                 "receivers": [
-                    _receiver(each.key, shutters(each.key), stalls.get(each.key), paused.get(each.key))
+                    _receiver(
+                        each.key,
+                        shutters(each.key),
+                        stalls.get(each.key) if each.enabled else None,  # what was open then stays in the ledger
+                        paused.get(each.key),
+                    )
                     for each in system.receives.values()
                 ],
             }

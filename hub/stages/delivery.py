@@ -172,7 +172,8 @@ class Delivery:
         mine = list(self._running)
         for running in self._running.values():
             running.worker.stop()
-        self._reader.nudge()  # who waits for the log need not wait on
+        self._reader.nudge()  # who waits for the log need not wait on, nor who waits for a turn
+        self._reader.open()
         ended = await asyncio.gather(*(self._stop(no, grace=5.0) for no in mine))
         free = [no for no, whole in zip(mine, ended, strict=True) if whole]
         try:

@@ -105,9 +105,9 @@ class Dispatcher:
     def handle(self, records: Sequence[Record], writes: Callable[[], object] = _nobody) -> list[Chunk]:
         """Commit one poll and return its stretches of the log, as far as they are handed on.
 
-        When all is planned and is to be written now, `writes` is called. Raises Unavailable (nothing was kept; wait and
-        seek back) and Fenced (another process has the partition). Any other error is bisected down to its record, which
-        is quarantined.
+        When all is planned and is to be written now, `writes` is called; it must not fail. Raises Unavailable (nothing
+        was kept; wait and seek back) and Fenced (another process has the partition). Any other error is bisected down
+        to its record, which is quarantined.
         """
         try:
             return self._commit(records, Counts(), writes=writes)

@@ -91,8 +91,9 @@ class LogReader:
             self._changed = asyncio.Event()
 
     def shut(self, seconds: float) -> None:
-        """Let who can wait for its `turn` do so until `open`, or for so long."""
-        self.open()
+        """Let who can wait for its `turn` do so until `open`, or for so long; who waits already goes on waiting."""
+        if self._opening is not None:
+            self._opening.cancel()
         self._open.clear()
         self._opening = asyncio.get_running_loop().call_later(seconds, self.open)
 
@@ -103,9 +104,11 @@ class LogReader:
             self._opening = None
         self._open.set()
 
-    async def turn(self) -> None:
-        """Wait while the log is shut: dispatch plans a large poll in this process."""
-        await self._open.wait()
+    async def turn(self) -> bool:
+        """Wait while the log is shut, since dispatch plans a large poll in this process; say whether it was."""
+        if self._open.is_set():
+            return False
+        return await self._open.wait()
 
     def behind(self, cursor: dict[int, int]) -> list[int]:
         """Return the streams in which a cursor has not reached the end.

@@ -1,14 +1,15 @@
 """Polls of Kafka on their way through dispatch into the log, as receivers of the same process read it.
 
-While a large poll is planned, receivers that write files wait for their turn: they would only take the interpreter from
-it, and it from them. They go on while the poll is written, when the database works and dispatch waits. All others send
-what is due whenever they can; they spend their time waiting for a system.
+While a large poll is planned, receivers that write large batches to files wait for their turn: they would only take the
+interpreter from it, and it from them. They go on while the poll is written, when the database works and dispatch waits.
+All others send what is due whenever they can; they spend their time waiting for a system.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 
 from hub.stages.dispatch import Dispatcher, Record
@@ -32,7 +33,7 @@ class Polls:
         if large:
             reader.shut(_PLANNING)
         try:
-            writes = partial(asyncio.get_running_loop().call_soon_threadsafe, reader.open)
+            writes = partial(self._written, asyncio.get_running_loop())
             chunks = await asyncio.to_thread(self._dispatcher.handle, records, writes)
         except BaseException:
             reader.open()
@@ -41,3 +42,8 @@ class Polls:
             reader.shut(_NEXT)
         for chunk in chunks:
             reader.append(chunk)
+
+    def _written(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Let the receivers go on, from dispatch's thread; one that outlives the loop commits all the same."""
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(self._reader.open)

@@ -27,6 +27,7 @@ from hub.errors import (
 )
 from hub.events.wire import Lazy, type_of
 from hub.ledger import deaths
+from hub.ledger.deadletters import public_code
 from hub.ledger.desk import Desk, Failure, Finished, Hold, Intent, Lease, Noted, Settlement, now_ms
 from hub.ledger.log import Logged
 from hub.ledger.places import OFFSET_BITS
@@ -87,6 +88,7 @@ NUMBERS_AGAIN = 0.5  # seconds between looks for numbers that are waited for
 UNKNOWN_AGAIN = 60_000  # milliseconds until a resident not known to the protection list is looked for again
 LANE_ROWS = 256  # deliveries taken at once for a sink that takes them one by one
 BATCH_ROWS = 4_000  # for a sink that takes batches, unless it says less
+MANY = 1_000  # deliveries of a round that keep the interpreter busy for long
 TOGETHER = 100  # deliveries of a batch from which on rows stand for many, where no system answers for single ones
 BATCH_BYTES = 32 << 20  # of events in a batch, after which it ends; one event it may always have
 LARGEST = 256 << 10  # bytes of an event, at most
@@ -120,7 +122,8 @@ class ReceiverPort:
 @dataclass(slots=True)
 class _Breaker:
     since: int
-    error: str
+    error: str = ""
+    code: str = ""
     probes: int = 0
     next: int = 0  # when the next probe is due, in milliseconds
     passed: set[tuple[int, int]] = field(default_factory=set)  # whose fault it may be: others are probes before them
@@ -298,6 +301,7 @@ class Worker:
 
     async def _serve(self) -> None:
         await self._take_over()
+        waited = False
         while not self._stopping:
             if self._asked and not self._intent_open:  # what is half done is finished first
                 await self._obey()
@@ -310,8 +314,10 @@ class Worker:
             if self._collecting():
                 await self._pause(min(0.2, self.port.settings.flush.seconds or 0.0))
                 continue
-            if self._features.prepared:
-                await self._reader.turn()
+            if not waited and self._features.prepared and self._limit >= MANY and await self._reader.turn():
+                waited = True  # what was looked at may be another by now
+                continue
+            waited = False
             works = await self._gather()
             if works:
                 self.busy = True
@@ -477,9 +483,7 @@ class Worker:
 
     async def _gather(self) -> Round:
         """Return what is next: what has waited and is due, then the log, as far as nothing earlier holds it."""
-        settings, features = self.port.settings, self._features
-        limit = settings.flush.rows or (LANE_ROWS if features.batch == 1 else min(features.batch, BATCH_ROWS))
-        limit = min(limit, settings.max_rows or limit, self._most or limit)
+        limit = self._limit
         self._come_due()
         await self._look_for_numbers()
         due = await self._due(limit)
@@ -496,6 +500,13 @@ class Worker:
             if not works and not self._carry.any():  # nothing new: begin again with the earliest
                 breaker.passed.clear()
         return works
+
+    @property
+    def _limit(self) -> int:
+        """Return how many deliveries a round takes at most."""
+        settings, features = self.port.settings, self._features
+        limit = settings.flush.rows or (LANE_ROWS if features.batch == 1 else min(features.batch, BATCH_ROWS))
+        return min(limit, settings.max_rows or limit, self._most or limit)
 
     async def _due(self, limit: int) -> list[Work]:
         holds = self._lanes.take(now_ms(), limit) if self._breaker is None else self._probe(self._breaker)
@@ -1158,8 +1169,8 @@ class Worker:
             elif isinstance(error, Transient):
                 self._failures_in_a_row += 1
                 if not error.reached or self._failures_in_a_row >= OPEN_AFTER:
-                    self._breaker = self._breaker or _Breaker(now, str(error))
-                    self._breaker.error = str(error)
+                    self._breaker = self._breaker or _Breaker(now)
+                    self._breaker.error, self._breaker.code = str(error), error.code and public_code(error.code)
                     wait = max(self._probe_delay(), error.retry_after or 0.0)
                     self._breaker.next = now + int(wait * 1000)
         if self._breaker is not None:
@@ -1234,7 +1245,7 @@ class Worker:
     def _state(self) -> str:
         found: dict[str, Any] = {}
         if self._breaker is not None:
-            found["breaker"] = {"since": self._breaker.since, "error": self._breaker.error}
+            found["breaker"] = {"since": self._breaker.since, "error": self._breaker.error, "code": self._breaker.code}
         if self._shut is not None:
             found["shut"] = {"reason": self._shut.reason, "until": self._shut.until, "note": self._shut.note}
         if self.fault:

@@ -664,7 +664,7 @@ async def test_the_breaker_opens_probes_with_the_head_only_and_lets_everything_o
     town = town_of(listens("kokuho", retry=Retry(delays=(3600,), then=3600)))
     town.dispatch(*pairs(40, residents=20))
     away = True
-    sink = Shelf(lambda _: Transient("away", reached=reached) if away else None, batch=batch)
+    sink = Shelf(lambda _: Transient("away", reached=reached, code="http-503") if away else None, batch=batch)
     async with town.working(sink) as worker:
         await until(lambda: worker._breaker is not None)
         calls = len(sink.calls)
@@ -674,7 +674,7 @@ async def test_the_breaker_opens_probes_with_the_head_only_and_lets_everything_o
         assert {tuple(probe) for probe in probes} == {("0",)}
         assert max(hold.attempts for hold in town.holds()) <= 1
         receivers = town.inquiry.status()["receivers"]
-        assert receivers[0]["breaker"]["error"] == "away"
+        assert (receivers[0]["breaker"]["error"], receivers[0]["breaker"]["code"]) == ("away", "http-503")
         await asyncio.to_thread(town.dispatch, *(died(number, str(number % 20), n=number) for number in range(40, 60)))
         away = False
         await until(lambda: len(sink.taken) == 60)

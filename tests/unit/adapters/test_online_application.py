@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import stat
 import zipfile
 from pathlib import Path
@@ -77,6 +78,23 @@ def test_the_same_content_is_kept_once(tmp_path: Path) -> None:
         members = {"form.json": json.dumps({**FORM, "申請番号": f"A-{number}"}).encode(), f"{number}.png": PICTURE}
         read(tmp_path, zipped(members), f"{number}.zip")
     assert list(kept(tmp_path)) == [hashlib.sha256(PICTURE).hexdigest()]
+
+
+def test_content_is_synced_before_it_has_its_name_and_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []  # how many files had their name when a file's content was synced
+    whole = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            synced.append(sum(not name.startswith(".part-") for name in kept(tmp_path)))
+        whole(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    content = zipped({"form.json": json.dumps(FORM).encode(), "a.png": PICTURE})
+    read(tmp_path, content)
+    assert synced == [0]
+    read(tmp_path, content)
+    assert synced == [0]
 
 
 def test_each_submission_has_the_attachments_that_it_names(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_a_pause_is_shown_with_who_when_and_why_though_nothing_has_run_yet(hub, 
 def test_an_open_breaker_is_shown_beside_what_else_holds_the_receiver(hub, city, ledger, monkeypatch):
     one = first(city)
     Desk(ledger).register([one.key])
-    state = json.dumps({"breaker": {"since": 1_795_000_000_000, "code": "http-503"}})
+    state = json.dumps({"breaker": {"since": 1_795_000_000_000, "error": "503", "code": "http-503"}})
     with ledger.write() as connection:
         connection.execute(sa.update(tables.receiver).values(state=state))
     assert receiver(hub, city, one.system)["breaker"] == {"since": "2026-11-18T11:06:40.000Z", "code": "http-503"}
