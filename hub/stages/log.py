@@ -116,9 +116,9 @@ class LogReader:
         Those of an earlier topic come first, then those whose next stretch was read from the ledger for somebody.
         """
         left = (stream for stream, end in self.ends.items() if cursor.get(stream, -1) < end)
-        return sorted(left, key=lambda stream: self._turn(stream, cursor.get(stream, -1)))
+        return sorted(left, key=lambda stream: self._rank(stream, cursor.get(stream, -1)))
 
-    def _turn(self, stream: int, after: int) -> tuple[int, bool, int]:
+    def _rank(self, stream: int, after: int) -> tuple[int, bool, int]:
         return generation_of(stream), self._being_read(stream, _from(stream, after)) is None, stream
 
     def distance(self, cursor: dict[int, int]) -> int:

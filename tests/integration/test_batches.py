@@ -14,7 +14,6 @@ from hub.kafka.bus import Producer
 from hub.kafka.topics import create_topic, end_offsets
 from hub.ledger import batches, quarantine
 from hub.ledger.engine import Ledger
-from hub.ledger.tables import metadata
 from hub.ledger.views import EventFilter
 from hub.stages.held import HeldEvents
 from hub.stages.intake import Intake, Services
@@ -188,15 +187,14 @@ async def test_a_published_stream_is_a_batch(ledger, kafka_bootstrap, topic):
     assert quarantine.count(ledger) == 1
 
 
-async def test_a_large_held_file_takes_constant_memory(tmp_path, sqlite_url):
+async def test_a_large_held_file_takes_constant_memory(tmp_path, sqlite_ledger_url):
     class Nowhere:
         count = 0
 
         async def publish(self, _topic: str, records: Any, _headers: Any = ()) -> None:
             self.count += len(records)
 
-    nowhere, ledger = Nowhere(), Ledger(sqlite_url)
-    metadata.create_all(ledger.engine)
+    nowhere, ledger = Nowhere(), Ledger(sqlite_ledger_url)
     write(tmp_path, "A.csv", [f"{1000000 + n},{'n' * 20_000},2026-11-20" for n in range(4000)])  # 80 MB
 
     async def once() -> None:

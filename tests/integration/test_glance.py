@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hub.errors import LedgerUnavailable
-from hub.ledger import glance, schema
-from hub.ledger.engine import Ledger
+from hub.ledger import glance
 from hub.stages.overview import overview
 from tests.integration.semantics.world import World
 
@@ -18,13 +17,10 @@ def test_an_empty_ledger_is_none_to_ask(database_url):
         assert ask is None
 
 
-def test_an_older_ledger_is_none_to_ask(database_url):
-    ledger = Ledger(database_url)
-    schema.ready(ledger)
+def test_an_older_ledger_is_none_to_ask(ledger, ledger_url):
     with ledger.write() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0000'")
-    ledger.close()
-    with glance.asking(database_url) as ask:
+    with glance.asking(ledger_url) as ask:
         assert ask is None
 
 

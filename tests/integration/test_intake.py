@@ -17,7 +17,6 @@ from hub.ledger import quarantine, sources
 from hub.ledger.engine import Ledger
 from hub.ledger.quarantine import Entry
 from hub.ledger.sources import Tally
-from hub.ledger.tables import metadata
 from hub.stages.intake import Intake, Services
 from tests.integration import intake_city
 from tests.integration.intake_city import drain, write
@@ -104,10 +103,19 @@ async def test_one_persons_reports_keep_their_order(tmp_path, ledger, kafka_boot
 
 
 @pytest.mark.parametrize("point", ["publish", "store", "acknowledge"])
-async def test_killed_in_the_middle_of_a_file_nothing_is_lost(tmp_path, sqlite_url, kafka_bootstrap, topic, point):
-    metadata.create_all(Ledger(sqlite_url).engine)
+async def test_killed_in_the_middle_of_a_file_nothing_is_lost(
+    tmp_path, sqlite_ledger_url, kafka_bootstrap, topic, point
+):
     path = write(tmp_path, "A.csv", [f"{1000000 + n},n{n},2026-11-20" for n in range(35)])
-    command = [sys.executable, "-m", "tests.integration.intake_city", str(tmp_path), sqlite_url, kafka_bootstrap, topic]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.integration.intake_city",
+        str(tmp_path),
+        sqlite_ledger_url,
+        kafka_bootstrap,
+        topic,
+    ]
     killed = await asyncio.to_thread(subprocess.run, [*command, point], timeout=60)
     assert killed.returncode == -signal.SIGKILL
     assert path.exists()
@@ -119,15 +127,14 @@ async def test_killed_in_the_middle_of_a_file_nothing_is_lost(tmp_path, sqlite_u
     assert len(events) == (35 if point == "acknowledge" else 45), "what was not stored is read again, and only that"
 
 
-async def test_a_large_file_takes_constant_memory(tmp_path, sqlite_url):
+async def test_a_large_file_takes_constant_memory(tmp_path, sqlite_ledger_url):
     class Nowhere:
         async def publish(self, *_: Any) -> None:
             pass
 
-    metadata.create_all(Ledger(sqlite_url).engine)
     name = "n" * 20_000
     write(tmp_path, "A.csv", [f"{1000000 + n},{name},2026-11-20" for n in range(4000)])  # 80 MB
-    intake = Intake([intake_city.runner(tmp_path)], Services(Nowhere(), Ledger(sqlite_url), "t", "moriguchi"))
+    intake = Intake([intake_city.runner(tmp_path)], Services(Nowhere(), Ledger(sqlite_ledger_url), "t", "moriguchi"))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     counts = await intake.drain()
     assert counts.tally.events == 4000

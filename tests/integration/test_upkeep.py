@@ -14,16 +14,14 @@ from hub.ledger.bulk import Insertion, arrays, unnested
 from hub.ledger.desk import Desk
 from hub.ledger.engine import Ledger
 from hub.ledger.jobs import Order
-from hub.ledger.schema import ready
 
 NASTY = ["", "a,b", '"', "\\", '\\"', "{}", "NULL", "null", " x ", "改\n行\t", "𠮷", None]
 _STANDING = Insertion("standing(subject, kind, pos, sequence)", ("text", "text", "bigint", "text"))
 
 
 @pytest.fixture
-def on_postgres(postgres_url: str) -> Iterator[Ledger]:
-    made = Ledger(postgres_url)
-    ready(made)
+def on_postgres(postgres_ledger_url: str) -> Iterator[Ledger]:
+    made = Ledger(postgres_ledger_url)
     with made.write() as connection:  # the server's own analysis would be first now and then
         connection.exec_driver_sql("ALTER TABLE standing SET (autovacuum_enabled = off)")
     yield made
@@ -105,9 +103,8 @@ def test_what_there_is_to_do_is_found_past_all_that_was_done(on_postgres: Ledger
             assert [line for line in plan if "on command" in line] == [line for line in plan if "command_open" in line]
 
 
-def test_sqlite_needs_none_of_it(sqlite_url: str) -> None:
-    made = Ledger(sqlite_url)
-    ready(made)
+def test_sqlite_needs_none_of_it(sqlite_ledger_url: str) -> None:
+    made = Ledger(sqlite_ledger_url)
     assert upkeep.analyse_grown(made) == []
 
 

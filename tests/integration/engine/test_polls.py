@@ -129,7 +129,7 @@ async def test_between_two_large_polls_the_next_is_waited_for(town_of, monkeypat
             assert not (await asyncio.wait([turn], timeout=1.0))[0], "the next is planned"
             second.planning.set()
             assert await asyncio.wait_for(turn, 5)
-    await asyncio.gather(is_open(town), is_open(town))  # when nothing follows
+    await is_open(town)  # when nothing follows
 
 
 @pytest.mark.usefixtures("large")

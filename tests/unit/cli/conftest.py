@@ -5,6 +5,9 @@ import pytest
 from typer.testing import CliRunner
 
 from hub.cli.main import command_line
+from hub.ledger import schema
+from hub.ledger.engine import Ledger
+from hub.settings.load import load_city
 from hub.settings.starter import init_city
 
 
@@ -39,3 +42,12 @@ def city(tmp_path) -> Path:
     """A folder with the starter city."""
     init_city(tmp_path / "city")
     return tmp_path / "city"
+
+
+@pytest.fixture
+def ledger(city):
+    """The starter city's ledger."""
+    ledger = Ledger(load_city(city, environ={}).ledger_url)
+    schema.ready(ledger)
+    yield ledger
+    ledger.close()

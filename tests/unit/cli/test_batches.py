@@ -5,24 +5,19 @@ from collections import Counter
 
 import pytest
 
-from hub.ledger import batches, schema
+from hub.ledger import batches
 from hub.ledger.batches import Arrival
-from hub.ledger.engine import Ledger
-from hub.settings.load import load_city
 
 
 @pytest.fixture
-def ledger(city):
-    ledger = Ledger(load_city(city, environ={}).ledger_url)
-    schema.ready(ledger)
+def ledger(ledger):
     with ledger.write() as connection:
         arrival = Arrival("juki", "sabun", "A.csv@1", "in/A.csv", 63, Counter({"resident.died": 61}), 2, whole=True)
         batches.hold(
             connection, arrival, 1_760_000_000_000, reason="61 resident.died, more than 60", spool={"file": "a"}
         )
         batches.record(connection, [Arrival("koseki", "main", "B.csv@1", rows=1, whole=True)], 1_760_000_001_000)
-    yield ledger
-    ledger.close()
+    return ledger
 
 
 def test_what_is_held_is_listed_with_its_reason(hub, city, ledger):

@@ -12,11 +12,9 @@ from hub import errors
 from hub.adapters.http_answers import NAMED
 from hub.cli.codes import CODES, in_words, meaning
 from hub.errors import HubError
-from hub.ledger import quarantine, schema
-from hub.ledger.engine import Ledger
+from hub.ledger import quarantine
 from hub.ledger.quarantine import Entry
 from hub.routing.functions import functions_of
-from hub.settings.load import load_city
 
 ROOM = Path(hub.__file__).parent
 COMPUTED = {"http", "mail", "layout-count", "layout-total", "layout-header", "layout-trailer", "kinds", "shape", *NAMED}
@@ -87,11 +85,8 @@ def test_check_speaks_japanese_and_its_document_does_not_change(hub, city, japan
     assert hub("check", "--city", city, "--json").stdout == told
 
 
-def test_quarantine_and_the_morning_say_why_in_japanese(hub, city, japanese):
-    ledger = Ledger(load_city(city, environ={}).ledger_url)
-    schema.ready(ledger)
+def test_quarantine_and_the_morning_say_why_in_japanese(hub, city, ledger, japanese):
     quarantine.add(ledger, [Entry("intake", "juki", "main", "in/a.csv:2", "wareki", "no such date", b"x")])
-    ledger.close()
     for words in (("quarantine", "list"), ("quarantine", "show", 1)):
         assert "日付として読めません: no such date" in hub(*words, "--city", city).stdout
     assert "日付として読めません" in hub("morning", "--city", city).stdout

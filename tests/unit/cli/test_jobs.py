@@ -4,18 +4,8 @@ import json
 
 import pytest
 
-from hub.ledger import jobs, schema
-from hub.ledger.engine import Ledger
+from hub.ledger import jobs
 from hub.ledger.jobs import PUBLISHER, Order
-from hub.settings.load import load_city
-
-
-@pytest.fixture
-def ledger(city):
-    ledger = Ledger(load_city(city, environ={}).ledger_url)
-    schema.ready(ledger)
-    yield ledger
-    ledger.close()
 
 
 @pytest.fixture

@@ -2,21 +2,11 @@
 
 import json
 
-import pytest
 import sqlalchemy as sa
 
-from hub.ledger import schema, tables
+from hub.ledger import tables
 from hub.ledger.desk import Desk
-from hub.ledger.engine import Ledger
 from hub.settings.load import load_city
-
-
-@pytest.fixture
-def ledger(city):
-    ledger = Ledger(load_city(city, environ={}).ledger_url)
-    schema.ready(ledger)
-    yield ledger
-    ledger.close()
 
 
 def row(hub, city, system, monkeypatch, lang="C"):
