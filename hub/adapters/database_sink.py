@@ -276,7 +276,7 @@ class DatabaseSink:
         self._conflict = None
         return ReceiverStopped(
             f"{shown(self._url)}: {message}",
-            mend="mend the setting or the table, then resume the receiver",
+            mend="mend the setting or the table; the receiver then goes on by itself",
             code="setting",
         )
 

@@ -165,7 +165,7 @@ class FileSink:
     def _foreign(self, token: dict[str, Any]) -> ReceiverStopped:
         return ReceiverStopped(
             f"{self._path.rstrip('/')}/{token['file']} is there already, and is not what the hub writes now",
-            mend="put the file aside, then resume the receiver",
+            mend="put the file aside; the receiver then goes on by itself",
             code="foreign-hand",
         )
 

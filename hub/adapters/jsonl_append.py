@@ -141,7 +141,7 @@ class AppendingSink:
     def _foreign(self, what: str, length: int) -> ReceiverStopped:
         return ReceiverStopped(
             f"{self._path} {what} (after byte {length})",
-            mend="only the hub may write this file: put aside what is not the hub's, then resume the receiver",
+            mend="only the hub may write this file: put aside what is not the hub's; it then goes on by itself",
             code="foreign-hand",
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import shlex
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
@@ -57,7 +58,7 @@ def show(session: Session, batch: Reference) -> None:
 
     with session.ledger() as ledger:
         found = told(batches.show(ledger, batch))
-    session.answer(found, lambda: output.fields(found))
+    session.answer(found, lambda: _write(found))
 
 
 def release(session: Session, batch: Reference, reason: Reason, by: By = None) -> None:
@@ -87,6 +88,16 @@ def told(item: Item) -> dict[str, Any]:
     return {**found, **times_of, "decided_at": moment(item.decided_at) if item.decided_at is not None else None}
 
 
+def _write(found: dict[str, Any]) -> None:
+    output.fields({**found, "status": output.standing("batch", found["status"])})
+    if found["status"] in {"held", "missing"}:
+        named = shlex.quote(found["id"])
+        steps = [(word("step.batch-reject"), f"hub batches reject {named} --reason {word('step.text')}")]
+        if found["status"] == "held":
+            steps.insert(0, (word("step.batch-release"), f"hub batches release {named} --reason {word('step.text')}"))
+        output.steps("", steps)
+
+
 def _write_list(items: list[dict[str, Any]], following: str | None) -> None:
     headers = ("recorded", "batch", "source", "rows", "events", "quarantined", "status", "why")
     output.listing(
@@ -99,7 +110,7 @@ def _write_list(items: list[dict[str, Any]], following: str | None) -> None:
                 item["rows"],
                 sum(item["events"].values()),
                 item["quarantined"],
-                item["status"],
+                output.standing("batch", item["status"]),
                 item["reason"],
             )
             for item in items

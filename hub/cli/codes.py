@@ -1,6 +1,7 @@
 """What an error's code means, in Japanese: it stands before the error's own words, which name the particulars.
 
 A code is stable and says what kind of error it is; the words after it (English, as in JSON and in logs) say of what.
+What is to be done about it stands in `hub.cli.mends`.
 """
 
 from __future__ import annotations
@@ -245,6 +246,9 @@ CODES: dict[str, str] = {
     "not-taken": "前のファイルがまだ引き取られていません",
     "held": "まとまりを保管できません",
 }
+STANDS = frozenset(
+    {"scheduled", "waiting", "held", "unknown", "warning", "dead", "suppressed"}
+)  # is there more to say?
 STATES = ("reason", "state")  # words that stand where a code may, too
 NUMBERED = re.compile("-[0-9]+$")  # http-503: the code with the number that was answered
 
@@ -259,6 +263,30 @@ def meaning(code: str) -> str:
 def in_words(code: str, message: str) -> str:
     """Return an error for people: in Japanese what kind of error it is, then its own words."""
     return f"{meaning(code)}: {message}" if code and lang() == "ja" else message
+
+
+def mend(code: str) -> str:
+    """Return what a person does about an error, in Japanese; nothing elsewhere, where its words tell it."""
+    if lang() != "ja":
+        return ""
+    from hub.cli.mends import MENDS
+
+    return MENDS.get(code) or MENDS.get(NUMBERED.sub("", code), "")
+
+
+def mend_of(delivery: Mapping[str, Any]) -> str:
+    """Return what a person does about a delivery (in its JSON) as it stands; nothing where that is nothing."""
+    from hub.cli.mends import STANDING, WAIT, WAIT_THEN
+
+    status, reason = delivery["status"], delivery["reason"]
+    own = mend(delivery["error"]["code"]) if delivery["error"] else ""
+    if lang() != "ja" or status not in STANDS:
+        return ""
+    if status == "waiting" and own not in {"", WAIT}:
+        return WAIT_THEN + own
+    if status == "dead" and own:
+        return own
+    return STANDING.get(reason or status) or mend(reason or "") or own
 
 
 def listed(codes: str) -> str:

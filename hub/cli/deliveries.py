@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterator
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
 
 from hub.cli import filters, output
-from hub.cli.codes import error_of, in_words
+from hub.cli.codes import error_of, in_words, mend_of
 from hub.cli.session import Session
 from hub.cli.words import word
 from hub.errors import AmbiguousId, NotFound, UsageError
 from hub.stages import times
+
+OPEN = frozenset({"waiting", "held", "unknown", "dead"})
+REPLAYED = OPEN - {"held"}
 
 
 def listing(
@@ -83,12 +88,39 @@ def _write_list(page: dict[str, Any]) -> None:
 
 
 def _write_delivery(found: dict[str, Any]) -> None:
-    names = ("id", "type", "subject", "rule", "action", "planned_at", "next_attempt_at", "delivered_at", "batch")
-    output.fields(found, names)
-    output.line("status: " + output.state(found["status"], found["reason"]))
+    names = (
+        "id",
+        "type",
+        "subject",
+        "rule",
+        "action",
+        "planned_at",
+        "next_attempt_at",
+        "delivered_at",
+        "batch",
+        "status",
+    )
+    status, action = output.state(found["status"], found["reason"]), output.worded(f"action.{found['action']}")
+    output.fields({**found, "status": status, "action": action}, names)
     for name, value in (found["payload"] or {}).get("data", {}).items():
         output.line(f"  {name}: {output.compact(value)}")
     for each in found["log"]:
-        output.line(
-            f"{output.when(each['at'])}  {each['kind']}  {each['code']}  {in_words(each['code'], each['message'])}"
-        )
+        kind, told = output.worded(f"attempt.{each['kind']}"), in_words(each["code"], each["message"])
+        output.line(f"{output.when(each['at'])}  {kind}  {each['code']}  {told}")
+    output.steps(mend_of(found), _steps(found["id"], found["status"], found["reason"]))
+
+
+def _steps(key: str, status: str, reason: str | None) -> Iterator[tuple[str, str]]:
+    """Yield what a person may decide of a delivery that has not arrived."""
+    from hub.ledger.states import decidable
+
+    if status not in OPEN:
+        return
+    named = shlex.quote(key)
+    if decidable("release", status, reason):
+        yield word("step.delivery-release"), f"hub deliveries release {named} --reason {word('step.text')}"
+    if status in REPLAYED:
+        yield word("step.delivery-replay"), f"hub replay {named}"
+    if decidable("confirm", status, reason):
+        yield word("step.delivery-confirm"), f"hub deliveries confirm {named} --reason {word('step.text')}"
+    yield word("step.delivery-drop"), f"hub deliveries drop {named} --reason {word('step.text')}"

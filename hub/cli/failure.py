@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hub.cli.codes import meaning
+from hub.cli.codes import meaning, mend
 from hub.cli.language import lang
 from hub.cli.output import document, say
 from hub.cli.words import word
@@ -77,7 +77,10 @@ def _lines(error: HubError) -> str:
         if all(problem.place.startswith("tests/") for problem in error.problems):  # the city runs all the same
             return "\n".join(map(str, error.problems))
         return word("failure.unfit", count=len(error.problems), first=error.problems[0])
-    return f"{meaning(error.code)}: {error}" if lang() == "ja" else str(error)
+    if lang() != "ja":
+        return str(error)
+    todo = mend(error.code)
+    return f"{meaning(error.code)}: {error}" + (f"\n{word('column.do')}: {todo}" if todo else "")
 
 
 def _described(error: HubError) -> dict[str, Any]:

@@ -131,10 +131,20 @@ def _checked(item: dict[str, Any]) -> str:
 
 def _write(found: dict[str, Any]) -> None:
     names = ("no", "at", "status", "system", "source", "place", "event_id", "type", "given", "found", "subject", "seen")
-    output.fields(found, names)
+    output.fields({**found, "status": output.standing("identity", found["status"])}, names)
     output.line(f"{word('column.reason')}: {word(SAID[found['reason']])}  {_checked(found)}")
     for name, value in found["data"].items():
         output.line(f"  {name}: {output.compact(value)}")
     for deed in found["deeds"]:
         subject = deed["subject"] or ""
-        output.line(f"{output.when(deed['at'])}  {deed['what']}  {subject}  {deed['by']}: {deed['reason']}")
+        what = output.worded(f"deed.{deed['what']}")
+        output.line(f"{output.when(deed['at'])}  {what}  {subject}  {deed['by']}: {deed['reason']}")
+    if found["status"] == "open":
+        output.steps("", _steps(found["no"]))
+
+
+def _steps(no: int) -> list[tuple[str, str]]:
+    return [
+        (word("step.identity-link"), f"hub identity link {no} {word('step.resident')} --reason {word('step.text')}"),
+        (word("step.identity-discard"), f"hub identity discard {no} --reason {word('step.text')}"),
+    ]

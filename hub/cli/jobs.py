@@ -11,7 +11,7 @@ import typer
 
 from hub.cli import filters, loop, output
 from hub.cli.session import Session
-from hub.cli.words import word
+from hub.cli.words import WORDS, word
 from hub.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help=word("option.dry-run"))]
 Rate = Annotated[float | None, typer.Option("--rate", min=0.01, metavar="N", help=word("option.rate"))]
 Stale = Annotated[bool, typer.Option("--even-if-stale", help=word("option.even-if-stale"))]
 Outward = Annotated[bool, typer.Option("--include-outward", help=word("option.include-outward"))]
+
+STEPS = {"approval": ("approve", "cancel"), "paused": ("resume", "cancel")}  # status → what a person may do next
 
 
 def listing(session: Session, limit: filters.Limit = 50, cursor: filters.Cursor = None) -> None:
@@ -56,7 +58,10 @@ def show(session: Session, no: Number, limit: filters.Limit = 50, cursor: filter
         _write(found)
         output.listing(
             [word(f"column.{name}") for name in ("no", "what", "event", "receiver", "result")],
-            [(each["no"], each["what"], each["event"], each["receiver"], each["result"]) for each in found["items"]],
+            [
+                (each["no"], each["what"], each["event"], each["receiver"], _result(each["result"]))
+                for each in found["items"]
+            ],
             following,
         )
 
@@ -183,11 +188,23 @@ def _write_counts(preview: dict[str, Any]) -> None:
 
 
 def _write(found: dict[str, Any]) -> None:
-    output.fields(found, ("no", "kind", "status", "by", "reason", "at", "approved_by", "open", "waiting"))
+    names = ("no", "kind", "status", "by", "reason", "at", "approved_by", "open", "waiting")
+    status = found["status"]
+    output.fields({**found, "kind": _kind(found), "status": output.standing("job", status)}, names)
     _write_counts(found["preview"])
     for name in ("results", "delivered"):
         for what, count in found[name].items():
-            output.line(f"{name}: {what} {count}")
+            output.line(f"{output.label(name)}: {_result(what)} {count}")
+    steps = [(word(f"step.job-{what}"), f"hub jobs {what} {found['no']}") for what in STEPS.get(status, ())]
+    output.steps("", steps)
+
+
+def _kind(job: dict[str, Any]) -> str:
+    return output.worded(f"job-kind.{job['kind']}")
+
+
+def _result(what: str | None) -> str:
+    return word(f"result.{what}") if f"result.{what}" in WORDS else output.state(what or "")
 
 
 def _write_list(items: list[dict[str, Any]], following: str | None) -> None:
@@ -198,8 +215,8 @@ def _write_list(items: list[dict[str, Any]], following: str | None) -> None:
             (
                 each["no"],
                 each["at"],
-                each["kind"],
-                each["status"],
+                _kind(each),
+                output.standing("job", each["status"]),
                 each["by"],
                 each["reason"],
                 each["open"] + each["waiting"],

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from hub.cli import output
-from hub.cli.codes import listed
+from hub.cli.codes import in_words, listed
+from hub.cli.language import lang
 from hub.cli.session import Session
 from hub.cli.words import word
 
-KINDS = {
-    "dead": "morning.dead",
-    "unknown": "morning.unknown",
-    "held": "morning.held",
-    "stands-still": "morning.stands-still",
-    "source": "morning.source",
-    "quarantine": "morning.quarantine",
-    "batch": "morning.batch",
-    "review": "morning.review",
-    "waiting": "morning.waiting",
-    "reported": "morning.reported",
+
+def _each(kind: str) -> Callable[[str], str]:
+    return lambda why: ("、" if lang() == "ja" else ", ").join(
+        output.worded(f"{kind}.{each}") for each in why.split(", ")
+    )
+
+
+WHY: Mapping[str, Callable[[str], str]] = {  # kinds whose `why` is codes, or words of one room
+    **dict.fromkeys(("dead", "unknown", "held", "quarantine", "review"), listed),
+    **dict.fromkeys(("waiting", "reported"), _each("review-kind")),
+    "identity": _each("identity"),
 }
-BY_CODE = frozenset({"dead", "unknown", "held", "quarantine", "review"})  # kinds whose `why` is codes
 
 
 def morning(session: Session) -> int:
@@ -28,27 +31,29 @@ def morning(session: Session) -> int:
 
     with session.ledger() as ledger:
         items = found_in(ledger)
-    headers = ("since", "what", "where", "count", "why", "do")
-    session.answer(
-        {"items": items, "next": None},
-        lambda: (
-            output.listing(
-                [word(f"column.{name}") for name in headers],
-                [
-                    (
-                        item["since"],
-                        word(KINDS[item["kind"]]),
-                        ".".join(filter(None, (item["system"], item["name"]))),
-                        item["count"],
-                        listed(item["why"]) if item["kind"] in BY_CODE else item["why"],
-                        item["do"],
-                    )
-                    for item in items
-                ],
-                None,
-            )
-            if items
-            else output.line(word("morning.nothing"))
-        ),
-    )
+    session.answer({"items": items, "next": None}, lambda: _write(items))
     return 1 if items else 0
+
+
+def _write(items: list[dict[str, Any]]) -> None:
+    if not items:
+        output.line(word("morning.nothing"))
+        return
+    headers = ("since", "what", "where", "count", "why", "do")
+    rows = [
+        (
+            item["since"],
+            output.worded(f"morning.{item['kind']}"),
+            ".".join(filter(None, (item["system"], item["name"]))),
+            item["count"],
+            _why(item),
+            item["do"],
+        )
+        for item in items
+    ]
+    output.listing([word(f"column.{name}") for name in headers], rows, None)
+
+
+def _why(item: dict[str, Any]) -> str:
+    told = WHY.get(item["kind"])
+    return told(item["why"]) if told is not None else in_words(item["code"] or "", item["why"])

@@ -97,7 +97,24 @@ def fields(found: Mapping[str, Any], names: Iterable[str] | None = None) -> None
     """Write what there is of the named values, or of all, one a line."""
     for name in found if names is None else names:
         if found[name] not in (None, "", {}):
-            line(f"{name}: {when(compact(found[name]))}")
+            line(f"{label(name)}: {when(compact(found[name]))}")
+
+
+def label(name: str) -> str:
+    """Return what one of the named values is called in the person's language; in English as in JSON."""
+    return worded(f"field.{name}")
+
+
+def steps(mend: str, commands: Iterable[tuple[str, str]] = ()) -> None:
+    """Write what a person may do next: in words, if there are any, and the commands `(what for, command)`."""
+    from hub.cli.words import word
+
+    told = [f"  {title}: {command}" for title, command in commands]
+    if mend or told:
+        line()
+        line(f"{word('column.do')}: {mend}".rstrip())
+        for each in told:
+            line(each)
 
 
 def section(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -115,14 +132,19 @@ def compact(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+def standing(kind: str, status: str) -> str:
+    """Return the status of a quarantine entry, a batch, a job or the like in the person's language."""
+    return worded(f"{kind}-state.{status}")
+
+
 def state(status: str, reason: str | None = None) -> str:
     """Return a status, of an event or a delivery, with its reason in the person's language."""
-    return _worded(f"state.{status}") + (f": {why(reason)}" if reason else "")
+    return worded(f"state.{status}") + (f": {why(reason)}" if reason else "")
 
 
 def why(reason: str) -> str:
     """Return the reason of a status in the person's language."""
-    return _worded(f"reason.{reason}")
+    return worded(f"reason.{reason}")
 
 
 def stall(breaker: Mapping[str, Any] | None) -> str | None:
@@ -135,10 +157,11 @@ def stall(breaker: Mapping[str, Any] | None) -> str | None:
     return word("system.breaker", since=when(breaker["since"]), code=listed(breaker.get("code") or "breaker"))
 
 
-def _worded(key: str) -> str:
+def worded(key: str) -> str:
+    """Return the word of a key; of one that has none, as of what a newer hub has stored, what follows its kind."""
     from hub.cli.words import WORDS, word
 
-    return word(key) if key in WORDS else key.partition(".")[2]  # what a newer hub has stored has no word here
+    return word(key) if key in WORDS else key.partition(".")[2]
 
 
 def waiting(name: str) -> str:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from hub.cli import filters, loop, output
-from hub.cli.codes import in_words
+from hub.cli.codes import in_words, mend
 from hub.cli.session import Session
 from hub.cli.words import word
 from hub.errors import UsageError
@@ -172,6 +172,18 @@ def _write_list(items: list[dict[str, Any]], following: str | None) -> None:
 
 def _write(found: dict[str, Any]) -> None:
     names = ("no", "at", "status", "stage", "system", "source", "place", "code", "message", "seen", "note")
-    output.fields({**found, "message": in_words(found["code"], found["message"])}, names)
+    code, status = found["code"], found["status"]
+    said = {"message": in_words(code, found["message"]), "status": output.standing("quarantine", status)}
+    output.fields({**found, **said, "stage": output.worded(f"stage.{found['stage']}")}, names)
     output.line()
     output.line(found["raw"].rstrip("\n"))
+    if status == "open":
+        output.steps(mend(code), _steps(found["no"]))
+
+
+def _steps(no: int) -> list[tuple[str, str]]:
+    return [
+        (word("step.quarantine-fix"), f"hub quarantine fix {no} {word('step.file')}"),
+        (word("step.quarantine-resubmit"), f"hub quarantine resubmit {no}"),
+        (word("step.quarantine-discard"), f"hub quarantine discard {no} --reason {word('step.text')}"),
+    ]

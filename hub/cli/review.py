@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from hub.cli import filters, loop, output
+from hub.cli.codes import mend
 from hub.cli.session import Session
 from hub.cli.words import word
 from hub.errors import UsageError
@@ -19,13 +20,6 @@ from hub.stages import times
 if TYPE_CHECKING:
     from hub.ledger.reviews import Item
 
-STATES = {
-    "waiting": "review.waiting-state",
-    "reported": "review.reported-state",
-    "accepted": "review.accepted-state",
-    "rejected": "review.rejected-state",
-    "gone": "review.gone-state",
-}
 Number = Annotated[int, typer.Argument(metavar="NO", help=word("option.review"))]
 Reason = Annotated[str, typer.Option("--reason", help=word("option.reason"))]
 By = Annotated[str | None, typer.Option("--by", metavar="NAME", help=word("option.by"))]
@@ -71,7 +65,7 @@ def show(session: Session, no: Number) -> None:
     with session.ledger() as ledger:
         item, shown = reviewing.shown(ledger, no, session.discretion(ledger))
     found = {**told(item), **shown}
-    session.answer(found, lambda: output.fields(found))
+    session.answer(found, lambda: _write(found))
 
 
 def accept(session: Session, no: Number, reason: Reason = "", by: By = None) -> None:
@@ -131,6 +125,19 @@ def told(item: Item) -> dict[str, Any]:
     return found
 
 
+def _write(found: dict[str, Any]) -> None:
+    output.fields({**found, "status": output.standing("review", found["status"])})
+    if found["status"] in {"waiting", "reported"}:
+        no = found["no"]
+        steps = [(word("step.review-accept"), f"hub review accept {no}")]
+        if found["kind"] == "unsure":
+            steps.append((word("step.review-fix"), f"hub review fix {no} --set {word('step.values')}"))
+        output.steps(
+            mend("unsure") if found["kind"] == "unsure" else "",
+            [*steps, (word("step.review-reject"), f"hub review reject {no} --reason {word('step.text')}")],
+        )
+
+
 def _write_list(items: list[dict[str, Any]], following: str | None) -> None:
     headers = ("no", "recorded", "source", "subject", "why", "events", "status")
     output.listing(
@@ -143,7 +150,7 @@ def _write_list(items: list[dict[str, Any]], following: str | None) -> None:
                 item["subject"],
                 item["summary"],
                 item["events"],
-                word(STATES[item["status"]]),
+                output.standing("review", item["status"]),
             )
             for item in items
         ],

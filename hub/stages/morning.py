@@ -18,13 +18,18 @@ from hub.stages.times import moment
 Json = dict[str, Any]
 PAGE = 1000  # read at once; all pages are read
 
+KINDS = (
+    "dead", "unknown", "held", "stands-still", "source", "quarantine", "batch", "identity", "text",
+    "waiting", "reported",  # both in `hub review`
+    "review",  # of the events that wait for one
+)  # fmt: skip
+
 
 def morning(ledger: Ledger) -> list[Json]:
     """Return what needs a person, the oldest first.
 
-    Each is `{"kind", "system", "name", "count", "since", "why", "do"}`: `kind` is dead, unknown, held, stands-still,
-    source, quarantine, batch, review, waiting or reported (both in `hub review`), identity or text; `name` is a
-    receiver, a source, a batch or an event; `do` is a command.
+    Each is `{"kind", "system", "name", "count", "since", "why", "code", "do"}`: `kind` is one of `KINDS`; `name` is a
+    receiver, a source, a batch or an event; `code` is of the error that `why` tells of, if any; `do` is a command.
     """
     found = [
         *_deliveries(ledger), *_receivers(ledger), *_intake(ledger), *_reviews(ledger), *_identities(ledger),
@@ -33,10 +38,10 @@ def morning(ledger: Ledger) -> list[Json]:
     return sorted(found, key=lambda each: each["since"] or "")
 
 
-def _item(kind: str, key: str, count: int, since: int | None, why: str, do: str) -> Json:
+def _item(kind: str, key: str, count: int, since: int | None, why: str, do: str, code: str | None = None) -> Json:
     system, _, name = key.partition(".")
-    told = moment(since) if since else None
-    return {"kind": kind, "system": system, "name": name, "count": count, "since": told, "why": why, "do": do}
+    told = {"kind": kind, "system": system, "name": name, "count": count, "since": moment(since) if since else None}
+    return {**told, "why": why, "code": code, "do": do}
 
 
 def _deliveries(ledger: Ledger) -> Iterator[Json]:
@@ -58,21 +63,22 @@ def _receivers(ledger: Ledger) -> Iterator[Json]:
     for row in Views(ledger).receivers():
         state = orjson.loads(row.state)
         if "fault" in state:
-            yield _item("stands-still", row.key, 1, None, state["fault"], "hub doctor")
+            yield _item("stands-still", row.key, 1, None, state["fault"], "hub doctor", state.get("fault_code"))
         elif state.get("shut", {}).get("reason") == "protection-unknown":
             yield _item("stands-still", row.key, 1, None, state["shut"]["note"], "hub source list")
         elif "breaker" in state and "shut" not in state:
             breaker = state["breaker"]
             system = row.key.partition(".")[0]
             do = f"hub deliveries list --system {system} --status waiting"
-            yield _item("stands-still", row.key, 1, breaker["since"], breaker["error"], do)
+            yield _item("stands-still", row.key, 1, breaker["since"], breaker["error"], do, breaker.get("code"))
 
 
 def _intake(ledger: Ledger) -> Iterator[Json]:
     for each in sources.listing(ledger):
         if each.fault is not None:
-            why = f"{each.fault['message']} ({each.fault['mend']})" if each.fault.get("mend") else each.fault["message"]
-            yield _item("source", f"{each.system}.{each.source}", 1, each.fault.get("since"), why, "hub status")
+            fault, key = each.fault, f"{each.system}.{each.source}"
+            why = f"{fault['message']} ({fault['mend']})" if fault.get("mend") else fault["message"]
+            yield _item("source", key, 1, fault.get("since"), why, "hub status", fault.get("code"))
     yield from _quarantine(ledger)
     for item in _held(ledger):
         key = ".".join(filter(None, (item.system, item.source)))

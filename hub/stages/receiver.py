@@ -210,6 +210,7 @@ class Worker:
         self.valid_until = 0.0
         self.busy = True
         self.fault = ""
+        self._fault_code = ""
         self._asked = True  # there may be commands
         self._orders = Orders(port.no, desk.ledger)
         self._lease = lease
@@ -278,7 +279,7 @@ class Worker:
 
     async def _stand(self, error: HubError, seconds: float) -> None:
         """Stand still for a while, then read the lease again."""
-        self.fault = str(error)
+        self.fault, self._fault_code = str(error), error.code
         log.warning("%s stands still: %s", self.key, error)
         await self._close()
         with contextlib.suppress(LedgerUnavailable):
@@ -1249,7 +1250,7 @@ class Worker:
         if self._shut is not None:
             found["shut"] = {"reason": self._shut.reason, "until": self._shut.until, "note": self._shut.note}
         if self.fault:
-            found["fault"] = self.fault
+            found |= {"fault": self.fault, "fault_code": self._fault_code}
         return orjson.dumps(found).decode()
 
     # --- waiting -----------------------------------------------------------------------------------------------

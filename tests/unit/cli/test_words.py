@@ -1,5 +1,6 @@
 import ast
 import string
+from dataclasses import fields
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -7,12 +8,26 @@ import pytest
 
 import hub.cli
 from hub.cli import output
+from hub.cli.jobs import STEPS
 from hub.cli.language import lang
 from hub.cli.main import COMMANDS
 from hub.cli.words import WORDS, word
+from hub.ledger import batches, identities, jobs, quarantine, reviews
 from hub.ledger.status import DELIVERY, EVENT, REASONS
+from hub.stages.morning import KINDS
 
 ROOM = Path(hub.cli.__file__).parent
+QUEUES = {"quarantine": quarantine, "identity": identities, "batch": batches, "job": jobs, "review": reviews}
+STORED = (
+    "action",
+    "attempt",
+    "deed",
+    "field",
+    "job-kind",
+    "result",
+    "review-kind",
+    "stage",
+)  # kinds of words for what the ledger holds
 
 
 @pytest.mark.parametrize(
@@ -42,9 +57,9 @@ def test_both_languages_say_the_same_things(key):
     assert _fields(ja) == _fields(en)
 
 
-def _texts():
-    """Every literal text of the room but those of the catalogue itself."""
-    for path in ROOM.glob("*.py"):
+def _texts(room=ROOM):
+    """Every literal text of a room but those of the catalogue itself."""
+    for path in room.rglob("*.py"):
         if path.name != "words.py":
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -70,8 +85,12 @@ def test_a_status_is_in_the_persons_language_and_a_time_in_the_citys(monkeypatch
 def test_no_word_is_left_over():
     texts = set(_texts())
     helps = {f"help.{path}" for path in COMMANDS} | {f"help.{path.split()[0]}" for path in COMMANDS}
-    made = {f"{kind}.{text}" for kind in ("column", "look") for text in texts}
-    asked = texts | helps | _states() | made
+    made = {f"{kind}.{text}" for kind in ("column", "field", "look") for text in texts}
+    standing = {f"{kind}-state.{status}" for kind, room in QUEUES.items() for status in room.STATUSES}
+    shown = {f"field.{each.name}" for room in QUEUES.values() if hasattr(room, "Item") for each in fields(room.Item)}
+    stored = {f"{kind}.{text}" for kind in STORED for text in _texts(ROOM.parent)}
+    steps = {f"step.job-{what}" for named in STEPS.values() for what in named}
+    asked = texts | helps | _states() | made | standing | shown | stored | steps | {f"morning.{kind}" for kind in KINDS}
     assert not {key for key in WORDS if key not in asked}
 
 

@@ -1,0 +1,239 @@
+"""What an operator reads about something that needs a person: in their words, with what to do and the commands."""
+
+import ast
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+import hub as package
+from hub.cli.codes import CODES, meaning, mend, mend_of
+from hub.cli.deliveries import _steps
+from hub.cli.mends import MENDS, STANDING, WAIT, WAIT_THEN
+from hub.cli.output import label
+from hub.cli.words import WORDS
+from hub.ledger import batches, identities, jobs, quarantine, reviews
+from hub.ledger.batches import Arrival
+from hub.ledger.jobs import PUBLISHER, Order
+from hub.ledger.quarantine import Entry
+from hub.ledger.reviews import Draft
+from hub.ledger.status import REASONS
+from hub.ledger.tables import alert
+from hub.stages.morning import KINDS
+
+ROOM = Path(package.__file__).parent
+RUNNING = ("adapters", "events", "kafka", "ledger", "stages", "app.py", "routing/functions", "routing/mapping.py")
+
+
+@pytest.fixture
+def japanese(monkeypatch):
+    monkeypatch.setenv("LANG", "ja_JP.UTF-8")
+
+
+def _raised() -> set[str]:
+    """Return the codes of errors that input, files, systems and deliveries have: not those of the city's files."""
+    found = set()
+    for room in RUNNING:
+        paths = [ROOM / room] if room.endswith(".py") else (ROOM / room).rglob("*.py")
+        for path in paths:
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call) and getattr(node.func, "id", "") not in {"Problem", "UsageError"}:
+                    values = [each.value for each in node.keywords if each.arg == "code"]
+                    found |= {each.value for each in values if isinstance(each, ast.Constant) and each.value}
+    return found
+
+
+def test_of_every_error_at_work_it_is_said_what_to_do():
+    assert sorted(_raised() - set(MENDS)) == []
+    assert sorted(set(MENDS) - set(CODES)) == []
+
+
+def test_of_every_reason_that_a_person_meets_it_is_said_what_to_do():
+    told = {reason for status in ("held", "suppressed", "warning") for reason in REASONS[status]} - {"covered"}
+    assert sorted(told - set(STANDING) - set(MENDS)) == []
+    assert sorted(set(REASONS["dead"]) - {"unconfirmed"} - set(STANDING) - set(MENDS)) == []
+
+
+@pytest.mark.parametrize("text", [*MENDS.values(), *STANDING.values()])
+def test_what_to_do_is_said_in_japanese(text):
+    assert not text.isascii()
+    assert text[-1] not in "。.:"
+
+
+def test_a_mend_names_only_commands_that_exist(hub, city):
+    named = {
+        word
+        for text in (*MENDS.values(), *STANDING.values())
+        for word in ("hub " + each for each in text.split("hub ")[1:])
+    }
+    for words in sorted({" ".join(each.split()[:3]).strip("。、）") for each in named}):
+        path = [part for part in words.split()[1:] if part.isascii() and part.isalpha()]
+        assert hub(*path, "--help").exit_code == 0, words
+
+
+def test_elsewhere_an_errors_own_words_say_it(monkeypatch):
+    assert mend("wareki") == ""
+    monkeypatch.setenv("LANG", "ja_JP.UTF-8")
+    assert mend("wareki") == MENDS["wareki"]
+    assert mend("http-503") == MENDS["http"]
+    assert mend("rails-loose") == ""
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "code", "expected"),
+    [
+        ("waiting", None, "unreachable", WAIT_THEN + MENDS["unreachable"]),
+        ("waiting", None, "raced", WAIT),
+        ("waiting", None, None, WAIT),
+        ("held", "window", None, STANDING["window"]),
+        ("held", "ask", "http", STANDING["ask"]),
+        ("held", "id-unknown", None, MENDS["id-unknown"]),
+        ("dead", "rejected", "http-409", MENDS["http"]),
+        ("dead", "exhausted", None, STANDING["exhausted"]),
+        ("unknown", None, "sending", STANDING["unknown"]),
+        ("delivered", None, "unreachable", ""),
+    ],
+)
+def test_what_to_do_follows_from_how_a_delivery_stands(japanese, status, reason, code, expected):
+    error = {"code": code, "message": "x"} if code else None
+    assert mend_of({"status": status, "reason": reason, "error": error}) == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "expected"),
+    [
+        ("dead", "rejected", ["replay", "drop"]),
+        ("unknown", None, ["replay", "confirm", "drop"]),
+        ("held", "ask", ["release", "drop"]),
+        ("held", "window", ["drop"]),
+        ("waiting", None, ["replay", "drop"]),
+        ("delivered", None, []),
+        ("suppressed", "protected", []),
+    ],
+)
+def test_the_commands_are_those_that_change_something(status, reason, expected):
+    commands = [command for _, command in _steps("juki/a b:kokuho.main:0", status, reason)]
+    assert [command.split("'")[0].split()[-1] for command in commands] == expected
+    assert all("'juki/a b:kokuho.main:0'" in command for command in commands)
+
+
+@pytest.fixture
+def refused(ledger):
+    (no,) = quarantine.add(ledger, [Entry("intake", "juki", "main", "in/a.csv:2", "wareki", "no such date", b"x,y")])
+    return no
+
+
+def test_an_entry_says_what_to_do_in_japanese(hub, city, refused, japanese):
+    lines = hub("quarantine", "show", refused, "--city", city).stdout.splitlines()
+    assert lines[:4] == [f"番号: {refused}", lines[1], "状態: 未処理", "段階: 取り込み"]
+    assert f"次にすること: {MENDS['wareki']}" in lines
+    assert f"  直したものを入れる: hub quarantine fix {refused} ファイル" in lines
+
+
+def test_an_entry_names_the_commands_until_it_is_closed(hub, city, ledger, refused):
+    shown = hub("quarantine", "show", refused, "--city", city).stdout
+    assert shown.isascii()
+    assert "\nstatus: open\n" in shown
+    assert f"hub quarantine resubmit {refused}" in shown
+    quarantine.resolve(ledger, refused, "discarded")
+    closed = hub("quarantine", "show", refused, "--city", city).stdout
+    assert ("\nstatus: discarded\n" in closed, "resubmit" in closed) == (True, False)
+
+
+def test_an_error_says_what_to_do(hub, city, ledger, japanese):
+    told = hub("quarantine", "show", 9, "--city", city).stderr.splitlines()
+    assert told == [f"{meaning('not-found')}: no quarantine entry 9 (hub quarantine list)", told[1]]
+    assert told[1] == f"次にすること: {MENDS['not-found']}"
+
+
+def _park(ledger) -> int:
+    body = b'{"id":"1","source":"/systems/koseki","type":"jp.lg.x.resident.died.v1","subject":"~koseki","data":{}}'
+    entry = identities.Entry(
+        "koseki", "main", "in/a.csv:2", "1", "resident.died", "unknown", "1000009", "", {}, False, body, b"x"
+    )
+    return identities.park(ledger, entry)[0]
+
+
+def _lack(ledger) -> None:
+    row = {
+        "standing": "text:suido.main",
+        "kind": "text",
+        "receiver": "suido.main",
+        "class": "warning",
+        "code": "U+9AD9",
+    }
+    at = 1_760_000_000_000
+    with ledger.write() as connection:
+        connection.execute(sa.insert(alert).values(**row, count=2, raised_at=at, last_at=at, cursor="{}"))
+
+
+def _review(ledger) -> int:
+    draft = Draft("unsure:1", "unsure", "jido-teate", "main", "1000001", "confidence 0.4", {"row": {"氏名": "x"}})
+    with ledger.write() as connection:
+        reviews.put(connection, [draft], 1_760_000_000_000)
+    return reviews.listing(ledger)[0][0].no
+
+
+@pytest.mark.parametrize("tongue", ["C", "ja_JP.UTF-8"])
+def test_the_morning_tells_all_kinds_of_things(hub, city, ledger, refused, monkeypatch, tongue):
+    _park(ledger)
+    _lack(ledger)
+    _review(ledger)
+    monkeypatch.setenv("LANG", tongue)
+    shown = hub("morning", "--city", city)
+    assert shown.exit_code == 1
+    for kind in ("quarantine", "identity", "text", "waiting"):
+        assert WORDS[f"morning.{kind}"][tongue == "C"] in shown.stdout
+    assert WORDS["identity.unknown"][tongue == "C"] in shown.stdout
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_the_morning_has_its_word(kind):
+    assert f"morning.{kind}" in WORDS
+
+
+@pytest.mark.parametrize("room", [quarantine, identities, batches, jobs, reviews])
+def test_every_status_of_what_waits_for_people_has_its_word(room):
+    name = {"identities": "identity", "batches": "batch", "jobs": "job", "reviews": "review"}
+    kind = room.__name__.rpartition(".")[2]
+    assert {f"{name.get(kind, kind)}-state.{status}" for status in room.STATUSES} <= set(WORDS)
+
+
+def test_a_report_of_nobody_known_is_linked_or_closed(hub, city, ledger, japanese):
+    no = _park(ledger)
+    shown = hub("identity", "show", no, "--city", city).stdout
+    assert "状態: 未処理" in shown
+    assert f"hub identity link {no} " in shown
+
+
+def test_a_held_batch_is_released_or_rejected(hub, city, ledger, japanese):
+    with ledger.write() as connection:
+        held = Arrival("juki", "sabun", "A 1.csv", "in/A.csv", 63, Counter({"resident.died": 61}), 2, whole=True)
+        batches.hold(connection, held, 1_760_000_000_000, reason="61 resident.died, more than 60", spool={"file": "a"})
+    shown = hub("batches", "show", "A 1.csv", "--city", city).stdout
+    assert "状態: 保留" in shown
+    assert "hub batches release 'A 1.csv' --reason" in shown
+    assert "保留" in hub("batches", "list", "--city", city).stdout
+
+
+def test_what_was_misread_is_accepted_mended_or_set_aside(hub, city, ledger, japanese):
+    no = _review(ledger)
+    shown = hub("review", "show", no, "--city", city).stdout
+    for what in ("accept", "fix", "reject"):
+        assert f"hub review {what} {no}" in shown
+
+
+def test_a_job_names_what_lets_it_go_on(hub, city, ledger, japanese):
+    orders = [Order(PUBLISHER, "publish", 1, 0, b"{}")]
+    no = jobs.create(ledger, "cancel", {}, orders, by="甲", reason="誤り", totals={}, approval=True)
+    shown = hub("jobs", "show", no, "--city", city).stdout
+    assert "状態: 承認待ち" in shown
+    assert "種類: 取消し" in shown
+    assert f"hub jobs approve {no}" in shown
+    assert "承認待ち" in hub("jobs", "list", "--city", city).stdout
+
+
+def test_a_value_without_a_name_of_its_own_keeps_it(japanese):
+    assert label("seen") == "回数"
+    assert label("odometer") == "odometer"
