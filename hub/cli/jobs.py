@@ -59,7 +59,13 @@ def show(session: Session, no: Number, limit: filters.Limit = 50, cursor: filter
         output.listing(
             [word(f"column.{name}") for name in ("no", "what", "event", "receiver", "result")],
             [
-                (each["no"], each["what"], each["event"], each["receiver"], _result(each["result"]))
+                (
+                    each["no"],
+                    output.worded(f"what.{each['what']}"),
+                    each["event"],
+                    each["receiver"],
+                    _result(each["result"]),
+                )
                 for each in found["items"]
             ],
             following,
@@ -165,7 +171,8 @@ def _write_preview(found: dict[str, Any]) -> None:
     for item in found["items"]:
         place = item.get("id") or item.get("event") or ""
         told = " → " + ", ".join(item["told"]) if item.get("told") else ""
-        output.line(f"  {item['what']}: {place}{told}")
+        what = output.worded(f"what.{item['what']}")
+        output.line(f"  {what}: {place}{told}")
         for name, (before, after) in item.get("changes", {}).items():
             output.line(f"    {name}: {output.compact(before)} → {output.compact(after)}")
         if not item.get("known", True):
@@ -181,10 +188,20 @@ def _write_begun(found: dict[str, Any]) -> None:
 
 
 def _write_counts(preview: dict[str, Any]) -> None:
-    for name, count in {**preview.get("counts", {}), **preview.get("receivers", {})}.items():
-        output.line(f"{name}: {count}")
+    for what, count in preview.get("counts", {}).items():
+        output.line(f"{output.worded(f'what.{what}')}: {count}")
+    for key, count in preview.get("receivers", {}).items():
+        output.line(f"{key}: {count}")
     for why, count in preview.get("left_out", {}).items():
-        output.line(word("jobs.left-out", why=why, count=count))
+        output.line(word("jobs.left-out", why=_left_out(why), count=count))
+
+
+def _left_out(why: str) -> str:
+    """Return why something is not part of a job: a word of its own with what it is about, or how a delivery stands."""
+    said, _, of = why.partition(": ")
+    if f"left.{said}" not in WORDS:
+        return output.state(said, of or None)
+    return word(f"left.{said}") + (f": {of}" if of else "")
 
 
 def _write(found: dict[str, Any]) -> None:

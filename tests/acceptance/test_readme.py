@@ -67,6 +67,17 @@ def test_the_tutorial_of_a_transport_does_what_it_says(follower):
     assert json.loads(told.read_bytes())["data"] == {"name": "守口 太郎", "effective_on": "2026-11-16"}
 
 
+@pytest.mark.parametrize("follower", ["ja_JP.UTF-8"], indirect=True)
+def test_the_operators_guide_does_what_it_says(follower):
+    follower.follow(ROOT / "docs/operators.ja.md")
+
+    follower.run("hub jobs list --json")
+    (job,) = json.loads(follower.said)["items"]
+    assert (job["kind"], job["reason"], job["delivered"]) == ("replay", "部屋番号を略す", {"delivered": 1})
+    follower.run("hub quarantine list --status all --json")
+    assert [each["status"] for each in json.loads(follower.said)["items"]] == ["resubmitted"]
+
+
 def test_both_languages_build_the_same_city():
     english, japanese = (
         [(each.file, each.text) for each in blocks(ROOT / page) if each.file != "tests/kokuho.yaml"]

@@ -18,16 +18,7 @@ from hub.stages.morning import KINDS
 
 ROOM = Path(hub.cli.__file__).parent
 QUEUES = {"quarantine": quarantine, "identity": identities, "batch": batches, "job": jobs, "review": reviews}
-STORED = (
-    "action",
-    "attempt",
-    "deed",
-    "field",
-    "job-kind",
-    "result",
-    "review-kind",
-    "stage",
-)  # kinds of words for what the ledger holds
+STORED = ["action", "attempt", "deed", "field", "job-kind", "left", "result", "review-kind", "stage", "what"]
 
 
 @pytest.mark.parametrize(
