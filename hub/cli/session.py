@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hub.ledger.glance import Ask
     from hub.ledger.protected import Discretion
     from hub.settings.models import City
+    from hub.settings.watch import Fingerprint
     from hub.stages.inquiry import Inquiry
 
 
@@ -32,6 +33,7 @@ class Session:
     json: bool = False
     verbose: bool = False
     named: bool = False  # the folder was named, by --city or HUB_CITY
+    _read: list[tuple[Fingerprint, City]] = field(default_factory=list, init=False, repr=False, compare=False)
 
     # --- answers -----------------------------------------------------------------------------------------------
 
@@ -63,10 +65,14 @@ class Session:
         return self.folder / "var"
 
     def city(self) -> City:
-        """Return the city; raises ConfigurationError with every problem."""
+        """Return the city, read again once a file of it was edited; raises ConfigurationError with every problem."""
         from hub.settings.load import load_city
+        from hub.settings.watch import fingerprint
 
-        return load_city(self.folder)
+        seen = fingerprint(self.folder)
+        if not self._read or self._read[0][0] != seen:
+            self._read[:] = [(seen, load_city(self.folder))]
+        return self._read[0][1]
 
     @contextlib.contextmanager
     def kafka(self) -> Iterator[LocalBroker | None]:
@@ -106,11 +112,15 @@ class Session:
 
     @contextlib.contextmanager
     def ledger(self) -> Iterator[Ledger]:
-        """Give the city's ledger, its tables made if it is new."""
+        """Give the city's ledger, its tables made if it is new; the city's files are not read.
+
+        Raises ConfigurationError when the folder is no city.
+        """
         from hub.ledger import schema
         from hub.ledger.engine import Ledger
 
-        ledger = Ledger(self.city().ledger_url)
+        self.var  # noqa: B018 - refuses a folder that is no city
+        ledger = Ledger(self.ledger_url())
         try:
             schema.ready(ledger)
             yield ledger

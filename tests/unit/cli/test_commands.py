@@ -9,11 +9,12 @@ from typer.testing import CliRunner
 from hub import __version__
 from hub.cli import failure, reserved
 from hub.cli.main import COMMANDS, command_line
+from hub.cli.session import Session
 from hub.errors import AmbiguousId, BrokerUnavailable, ConfigurationError, HubError, Problem
 from hub.ledger.engine import Ledger
 from hub.ledger.log import EventLog
 from hub.ledger.names import Names
-from hub.settings import front
+from hub.settings import front, load
 
 
 def test_help_lists_every_command(hub):
@@ -458,3 +459,23 @@ def test_messages_have_no_holes(hub, city):
     system = next((city / "systems").glob("*.yaml")).stem
     assert f"there is no valid token of {system}" in hub("token", "revoke", system, "--city", city).stderr
     assert "hub quarantine list" in hub("quarantine", "show", "999", "--city", city).stderr
+
+
+def test_a_command_reads_the_citys_files_once_and_again_after_an_edit(city, monkeypatch):
+    read = []
+    whole = load.load_city
+    monkeypatch.setattr(load, "load_city", lambda folder: read.append(folder) or whole(folder))
+    session = Session(city)
+    assert session.city() is session.city()
+    assert len(read) == 1
+    path = city / "hub.yaml"
+    path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    session.city()
+    assert len(read) == 2
+
+
+def test_what_needs_a_person_is_told_though_the_citys_files_are_broken(hub, city):
+    (city / "systems" / "broken.yaml").write_text("system: [", encoding="utf-8")
+    for words in (("morning",), ("jobs", "list"), ("identity", "list")):
+        assert hub(*words, "--city", city).exit_code == 0
+    assert hub("check", "--city", city).exit_code == 2
