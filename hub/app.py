@@ -84,7 +84,7 @@ from hub.stages.reconciling import Reconciled, Reconciliation, reconcile
 from hub.stages.records import UNSURE
 from hub.stages.refusals import Refused
 from hub.stages.residue import learn_tables
-from hub.stages.resubmit import Resubmission, Resubmitter
+from hub.stages.resubmit import UNSAID, Decision, Resubmission, Resubmitter
 from hub.stages.robots import Robots
 from hub.stages.rulebook import RuleBook
 from hub.stages.services import Answers, Comparing, SourceStatus
@@ -207,12 +207,14 @@ class Hub:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def resubmit(self, no: int, replacement: bytes | None = None) -> Resubmission:
+    async def resubmit(
+        self, no: int, replacement: bytes | None = None, decision: Decision = UNSAID, *, dry_run: bool = False
+    ) -> Resubmission:
         """Publish what a quarantine entry holds, or what a person put in its place, the way it came at first."""
         async with self.kafka() as bus:
             city, producer, inward = self.city.city, bus.producer, taking(self.city)
             doing = Resubmitter(city, self.folder, self.ledger, producer, self.topic, self._reopen, inward)
-            return await doing.resubmit(no, replacement)
+            return await doing.resubmit(no, replacement, decision, dry_run=dry_run)
 
     def _reopen(self, system: str, name: str, file: Path) -> tuple[Source | None, Sequence[Mapper]]:
         """Open a source of files on another file, with its mappers; of any other source the mappers alone."""

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from hub.cli import filters, jobs
+from hub.cli.decisions import By, DryRun, Reason
 from hub.cli.replay import document
 from hub.cli.session import Session
 from hub.cli.words import word
@@ -26,7 +27,6 @@ T = TypeVar("T")
 
 Events = Annotated[list[str] | None, typer.Argument(metavar="[EVENT]...", help=word("option.cancelled-events"))]
 Systems = Annotated[list[str] | None, typer.Option("--system", metavar="SYSTEM", help=word("option.reporter"))]
-Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help=word("option.reason"))]
 Edit = Annotated[Path | None, typer.Option("--edit", metavar="FILE", help=word("option.right-file"))]
 Data = Annotated[str | None, typer.Option("--data", metavar="JSON", help=word("option.right-data"))]
 
@@ -43,8 +43,8 @@ def cancel(
     resident: filters.Resident = None,
     since: filters.Since = None,
     until: filters.Until = None,
-    dry_run: jobs.DryRun = False,
-    by: jobs.By = None,
+    dry_run: DryRun = False,
+    by: By = None,
 ) -> int:
     """Take events back."""
     with session.hub() as hub:
@@ -68,8 +68,8 @@ def correct(
     resident: filters.Resident = None,
     since: filters.Since = None,
     until: filters.Until = None,
-    dry_run: jobs.DryRun = False,
-    by: jobs.By = None,
+    dry_run: DryRun = False,
+    by: By = None,
 ) -> int:
     """Put events right: the fields given replace those that stand, null takes one away.
 

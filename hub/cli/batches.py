@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import shlex
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +10,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from hub.cli import filters, output
+from hub.cli.decisions import By, Reason, person
 from hub.cli.session import Session
 from hub.cli.words import word
 from hub.stages import times
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from hub.ledger.batches import Item
 
 Reference = Annotated[str, typer.Argument(metavar="BATCH", help=word("option.batch-reference"))]
-Reason = Annotated[str, typer.Option("--reason", help=word("option.reason"))]
-By = Annotated[str | None, typer.Option("--by", metavar="NAME", help=word("option.by"))]
 
 
 def listing(
@@ -42,7 +40,7 @@ def listing(
             ledger,
             systems=system or (),
             source=source,
-            statuses=status or (),
+            statuses=filters.codes(status, "batch-state"),
             since=times.since(since, zone),
             until=times.until(until, zone),
             limit=limit,
@@ -66,7 +64,7 @@ def release(session: Session, batch: Reference, reason: Reason, by: By = None) -
     from hub.ledger import batches
 
     with session.ledger() as ledger:
-        found = told(batches.release(ledger, batch, who=by or getpass.getuser(), why=reason))
+        found = told(batches.release(ledger, batch, who=person(by), why=reason))
     session.answer(found, lambda: output.line(word("batches.released", **found)))
 
 
@@ -75,7 +73,7 @@ def reject(session: Session, batch: Reference, reason: Reason, by: By = None) ->
     from hub.ledger import batches
 
     with session.ledger() as ledger:
-        found = told(batches.reject(ledger, batch, who=by or getpass.getuser(), why=reason))
+        found = told(batches.reject(ledger, batch, who=person(by), why=reason))
     session.answer(found, lambda: output.line(word("batches.rejected", **found)))
 
 
@@ -91,9 +89,11 @@ def told(item: Item) -> dict[str, Any]:
 def _write(found: dict[str, Any]) -> None:
     output.fields({**found, "status": output.standing("batch", found["status"])})
     if found["status"] in {"held", "missing"}:
-        named = shlex.quote(found["id"])
-        steps = [(word("step.batch-reject"), f"hub batches reject {named} --reason {word('step.text')}")]
-        if found["status"] == "held":
+        key = ".".join(filter(None, (found["system"], found["source"])))
+        named, held = shlex.quote(f"{key}/{found['id']}"), found["status"] == "held"
+        what = word("step.batch-reject" if held else "step.batch-noted")
+        steps = [(what, f"hub batches reject {named} --reason {word('step.text')}")]
+        if held:
             steps.insert(0, (word("step.batch-release"), f"hub batches release {named} --reason {word('step.text')}"))
         output.steps("", steps)
 

@@ -46,6 +46,7 @@ CODES: dict[str, str] = {
     "subject-unused": "この subject は使われません",
     "ids-missing": "そのシステムには番号の設定（ids）がありません",
     "id-unknown": "そのシステムでの番号がわかりません",
+    "local-id": "そのシステムの番号の形ではありません",
     "local-id-mixed": "番号とほかの事実を一つの項目にまとめられません",
     "local-id-taken": "その番号は、すでに別の人の番号です",
     "subject": "宛名番号の形が正しくありません",
@@ -87,7 +88,7 @@ CODES: dict[str, str] = {
     "type-unknown": "そのような種別のイベントはありません",
     "version-unknown": "その版は知られていません",
     "system-unknown": "そのようなシステムはありません",
-    "source-unknown": "そのような情報源はありません",
+    "source-unknown": "そのような報告元はありません",
     "receiver-unknown": "そのような受け口はありません",
     "receiver-missing": "受け口がないので、誰にも伝わりません",
     "field-unknown": "そのような項目はイベントにありません",
@@ -118,6 +119,7 @@ CODES: dict[str, str] = {
     "too-large": "大きすぎます",
     "identity": "イベントの番号を作れません",
     "id-reused": "同じ番号が違う内容で前に使われています",
+    "reported-before": "前に報告されたものと同じです",
     "source-other": "ほかのシステムを名のっています",
     "subject-other": "訂正と元の報告の宛名番号が違います",
     "target": "訂正・取消しの相手が正しくありません",
@@ -249,6 +251,7 @@ CODES: dict[str, str] = {
 STANDS = frozenset(
     {"scheduled", "waiting", "held", "unknown", "warning", "dead", "suppressed"}
 )  # is there more to say?
+AUTOMATIC = "自動で"  # in what is said of errors that the hub tries again after
 STATES = ("reason", "state")  # words that stand where a code may, too
 NUMBERED = re.compile("-[0-9]+$")  # http-503: the code with the number that was answered
 
@@ -275,7 +278,10 @@ def mend(code: str) -> str:
 
 
 def mend_of(delivery: Mapping[str, Any]) -> str:
-    """Return what a person does about a delivery (in its JSON) as it stands; nothing where that is nothing."""
+    """Return what a person does about a delivery (in its JSON) as it stands; nothing where that is nothing.
+
+    What will not be tried any more is never told to go on by itself.
+    """
     from hub.cli.mends import STANDING, WAIT, WAIT_THEN
 
     status, reason = delivery["status"], delivery["reason"]
@@ -284,9 +290,16 @@ def mend_of(delivery: Mapping[str, Any]) -> str:
         return ""
     if status == "waiting" and own not in {"", WAIT}:
         return WAIT_THEN + own
-    if status == "dead" and own:
+    if status == "dead" and reason == "rejected" and own and AUTOMATIC not in own:
         return own
-    return STANDING.get(reason or status) or mend(reason or "") or own
+    return STANDING.get(reason or status) or mend(reason or "")
+
+
+def no_receiver() -> str:
+    """Return what a person does about a delivery whose receiver the city does not use, in Japanese."""
+    from hub.cli.mends import STANDING
+
+    return STANDING["no-receiver"] if lang() == "ja" else ""
 
 
 def listed(codes: str) -> str:

@@ -15,8 +15,10 @@ from typer.exceptions import TyperException
 
 import hub
 from hub.cli import failure, logs, output
+from hub.cli.codes import CODES
+from hub.cli.language import lang
 from hub.cli.session import Session
-from hub.cli.words import word
+from hub.cli.words import WORDS, word
 
 City = Annotated[Path | None, typer.Option("--city", envvar="HUB_CITY", metavar="DIR", help=word("option.city"))]
 Json = Annotated[bool, typer.Option("--json", help=word("option.json"))]
@@ -54,6 +56,8 @@ class Root(TyperGroup):
         except TyperException as error:
             if self._as_json:
                 failure.refuse("usage", error.format_message())
+            elif lang() == "ja":
+                output.say(WORDS.get(f"typed.{type(error).__name__}", (CODES["usage"], ""))[0])
             raise
 
 

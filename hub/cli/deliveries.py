@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
 
 from hub.cli import filters, output
-from hub.cli.codes import error_of, in_words, mend_of
+from hub.cli.codes import error_of, in_words, mend_of, no_receiver
 from hub.cli.session import Session
 from hub.cli.words import word
 from hub.errors import AmbiguousId, NotFound, UsageError
 from hub.stages import times
+
+if TYPE_CHECKING:
+    from hub.settings.models import Receiver
 
 OPEN = frozenset({"waiting", "held", "unknown", "dead"})
 REPLAYED = OPEN - {"held"}
@@ -39,7 +42,7 @@ def listing(
     zone = ZoneInfo(session.city().timezone)
     wanted = DeliveryFilter(
         systems=tuple(system or ()),
-        statuses=tuple(status or ()),
+        statuses=filters.codes(status),
         types=filters.short(type_),
         resident=resident,
         batch=batch,
@@ -64,7 +67,9 @@ def show(
             raise
         except UsageError as error:  # an unknown name is answered alike, whatever it looks like
             raise NotFound(f"there is no delivery {delivery}", mend=f"{error.mend}: hub deliveries list") from None
-    session.answer(found, lambda: _write_delivery(found))
+    city = session.city()
+    receiver = next((each for each in city.receivers() if each.key == f"{found['system']}.{found['receiver']}"), None)
+    session.answer(found, lambda: _write_delivery(found, receiver))
 
 
 def _write_list(page: dict[str, Any]) -> None:
@@ -87,7 +92,7 @@ def _write_list(page: dict[str, Any]) -> None:
     )
 
 
-def _write_delivery(found: dict[str, Any]) -> None:
+def _write_delivery(found: dict[str, Any], receiver: Receiver | None) -> None:
     names = (
         "id",
         "type",
@@ -107,10 +112,16 @@ def _write_delivery(found: dict[str, Any]) -> None:
     for each in found["log"]:
         kind, told = output.worded(f"attempt.{each['kind']}"), in_words(each["code"], each["message"])
         output.line(f"{output.when(each['at'])}  {kind}  {each['code']}  {told}")
-    output.steps(mend_of(found), _steps(found["id"], found["status"], found["reason"]))
+    if found["status"] == "held" and found["error"] and not found["log"]:
+        output.line(f"{output.label('reason')}: {error_of(found)}")
+    if receiver is not None and receiver.enabled:
+        outward = receiver.effects == "outward"
+        output.steps(mend_of(found), _steps(found["id"], found["status"], found["reason"], outward=outward))
+    elif found["status"] in OPEN:
+        output.steps(no_receiver())
 
 
-def _steps(key: str, status: str, reason: str | None) -> Iterator[tuple[str, str]]:
+def _steps(key: str, status: str, reason: str | None, *, outward: bool = False) -> Iterator[tuple[str, str]]:
     """Yield what a person may decide of a delivery that has not arrived."""
     from hub.ledger.states import decidable
 
@@ -120,7 +131,7 @@ def _steps(key: str, status: str, reason: str | None) -> Iterator[tuple[str, str
     if decidable("release", status, reason):
         yield word("step.delivery-release"), f"hub deliveries release {named} --reason {word('step.text')}"
     if status in REPLAYED:
-        yield word("step.delivery-replay"), f"hub replay {named}"
+        yield word("step.delivery-replay"), f"hub replay {named}{' --include-outward' if outward else ''}"
     if decidable("confirm", status, reason):
         yield word("step.delivery-confirm"), f"hub deliveries confirm {named} --reason {word('step.text')}"
     yield word("step.delivery-drop"), f"hub deliveries drop {named} --reason {word('step.text')}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -74,6 +75,7 @@ def told(report: DrainReport) -> dict[str, Any]:
         "behind": list(backlog.behind),
         "dispatched": report.drained.dispatched,
         "died": report.died,
+        "held": report.read.held,
         "faults": [
             {"source": key, "code": error.code, "message": error.message, "place": error.place, "mend": error.mend}
             for key, error in report.read.faults.items()
@@ -103,6 +105,8 @@ def write(found: dict[str, Any]) -> None:
         output.line(word("drain.scheduled", count=found["scheduled"]))
     for fault in found["faults"]:
         output.line(word("drain.fault", source=fault["source"], error=in_words(fault["code"], fault["message"])))
+    for source, batch in found["held"].items():
+        output.line(word("drain.held", source=source, batch=shlex.quote(f"{source}/{batch}")))
     if found["died"]:
         output.line(word("drain.died", count=found["died"]))
     left = [f"{output.state(status)} {count}" for status, count in found["left"].items()]

@@ -48,13 +48,14 @@ def listing(
     from hub.ledger.status import EVENT
     from hub.ledger.views import EventFilter
 
-    if unknown := sorted(set(status or ()) - set(EVENT)):
+    statuses = filters.codes(status)
+    if unknown := sorted(set(statuses) - set(EVENT)):
         raise UsageError(f"no such status: {', '.join(unknown)}", mend="one of " + ", ".join(EVENT))
     zone = ZoneInfo(session.city().timezone)
     wanted = EventFilter(
         source_systems=tuple(system or ()),
         types=filters.short(type_),
-        statuses=tuple(EVENT.index(each) for each in status or ()),
+        statuses=tuple(EVENT.index(each) for each in statuses),
         subject=resident,
         batch=batch,
         since=times.since(since, zone),

@@ -13,9 +13,22 @@ from hub.cli.codes import meaning, mend
 from hub.cli.language import lang
 from hub.cli.output import document, say
 from hub.cli.words import word
-from hub.errors import AmbiguousId, ConfigurationError, HubError
+from hub.errors import AmbiguousId, ConfigurationError, HubError, Malformed, UsageError
 
 TROUBLE = 1
+# Of what was typed wrong, the codes whose mend is not in the error's own words; codes of input mean another thing here.
+USAGE = frozenset(
+    {
+        "no-city",
+        "ambiguous-id",
+        "port-taken",
+        "address",
+        "not-installed",
+        "older-running",
+        "undecidable",
+        "reported-before",
+    }
+)
 
 
 def report(error: BaseException, folder: Path, *, as_json: bool) -> int:
@@ -79,8 +92,10 @@ def _lines(error: HubError) -> str:
         return word("failure.unfit", count=len(error.problems), first=error.problems[0])
     if lang() != "ja":
         return str(error)
-    todo = mend(error.code)
-    return f"{meaning(error.code)}: {error}" + (f"\n{word('column.do')}: {todo}" if todo else "")
+    first = error.problems[0].code if isinstance(error, ConfigurationError) and error.problems else ""
+    code = first or error.code
+    todo = "" if isinstance(error, Malformed) or (isinstance(error, UsageError) and code not in USAGE) else mend(code)
+    return f"{meaning(code)}: {error}" + (f"\n{word('column.do')}: {todo}" if todo else "")
 
 
 def _described(error: HubError) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from hub.cli.words import word
+from hub.cli.words import WORDS, word
 from hub.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,6 +25,12 @@ Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help=word(
 Error = Annotated[str | None, typer.Option("--error", metavar="TEXT", help=word("option.error"))]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help=word("option.limit"))]
 Cursor = Annotated[str | None, typer.Option("--cursor", metavar="CURSOR", help=word("option.cursor"))]
+
+
+def codes(values: Iterable[str] | None, kind: str = "state") -> tuple[str, ...]:
+    """Return statuses as they are stored; their Japanese names are taken as well."""
+    named = {names[0]: key.partition(".")[2] for key, names in WORDS.items() if key.startswith(f"{kind}.")}
+    return tuple(named.get(value, value) for value in values or ())
 
 
 def refuse_unknown(

@@ -6,24 +6,16 @@ from typing import Annotated, Any
 
 import typer
 
-from hub.cli import filters, jobs, loop, output
+from hub.cli import filters, loop, output
+from hub.cli.decisions import By, Reason, person
 from hub.cli.session import Session
 from hub.cli.words import word
 from hub.errors import Unavailable, UsageError
 
-SAID = {
-    "mismatch": "identity.mismatch",
-    "unknown": "identity.unknown",
-    "agrees": "identity.agrees",
-    "differs": "identity.differs",
-    "not-given": "identity.not-given",
-    "not-known": "identity.not-known",
-}
 DONE = {"linked": "identity.linked", "open": "identity.open"}
 
 Number = Annotated[int, typer.Argument(metavar="NO", help=word("option.entry"))]
 Resident = Annotated[str, typer.Argument(metavar="RESIDENT", help=word("option.resident"))]
-Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help=word("option.reason"))]
 
 
 def listing(
@@ -38,6 +30,7 @@ def listing(
     from hub.ledger import identities
     from hub.stages.identity_queue import summary
 
+    (status,) = filters.codes([status], "identity-state")
     if status not in (*identities.STATUSES, "all"):
         raise UsageError(f"no such status: {status}", mend="one of: " + ", ".join((*identities.STATUSES, "all")))
     statuses = () if status == "all" else (status,)
@@ -64,32 +57,32 @@ def link(
     resident: Resident,
     reason: Reason,
     new: Annotated[bool, typer.Option("--new", help=word("option.newcomer"))] = False,
-    by: jobs.By = None,
+    by: By = None,
 ) -> int:
     """Say whom an entry is about: those who were not told of it are."""
     from hub.stages import linking
 
     with session.ledger() as ledger:
-        who = jobs.person(by)
+        who = person(by)
         deed = linking.link(ledger, no, resident, by=who, reason=reason, newcomer=new)
     return _tell(session, no, "linked", resident, deed.event_id)
 
 
-def unlink(session: Session, no: Number, reason: Reason, by: jobs.By = None) -> int:
+def unlink(session: Session, no: Number, reason: Reason, by: By = None) -> int:
     """Take a link back: whoever was told hears that it was wrong, and the entry waits again."""
     from hub.stages import linking
 
     with session.ledger() as ledger:
-        deed = linking.unlink(ledger, no, by=jobs.person(by), reason=reason)
+        deed = linking.unlink(ledger, no, by=person(by), reason=reason)
     return _tell(session, no, "open", deed.subject, deed.event_id)
 
 
-def discard(session: Session, no: Number, reason: Reason, by: jobs.By = None) -> None:
+def discard(session: Session, no: Number, reason: Reason, by: By = None) -> None:
     """Close an entry that is about nobody."""
     from hub.stages import linking
 
     with session.ledger() as ledger:
-        linking.discard(ledger, no, by=jobs.person(by), reason=reason)
+        linking.discard(ledger, no, by=person(by), reason=reason)
     session.answer({"no": no, "status": "discarded"}, lambda: output.line(word("identity.discarded", no=no)))
 
 
@@ -115,7 +108,7 @@ def _write_list(items: list[dict[str, Any]], following: str | None) -> None:
             item["at"],
             f"{item['system']}.{item['source']}",
             item["type"],
-            word(SAID[item["reason"]]),
+            output.worded(f"identity.{item['reason']}"),
             item["given"],
             _checked(item),
             item["subject"] or item["provisional"] or "",
@@ -126,13 +119,13 @@ def _write_list(items: list[dict[str, Any]], following: str | None) -> None:
 
 
 def _checked(item: dict[str, Any]) -> str:
-    return ", ".join(f"{name}: {word(SAID[how])}" for name, how in item["checked"].items())
+    return ", ".join(f"{name}: {output.worded(f'identity.{how}')}" for name, how in item["checked"].items())
 
 
 def _write(found: dict[str, Any]) -> None:
     names = ("no", "at", "status", "system", "source", "place", "event_id", "type", "given", "found", "subject", "seen")
     output.fields({**found, "status": output.standing("identity", found["status"])}, names)
-    output.line(f"{word('column.reason')}: {word(SAID[found['reason']])}  {_checked(found)}")
+    output.line(f"{word('column.reason')}: {output.worded('identity.' + found['reason'])}  {_checked(found)}")
     for name, value in found["data"].items():
         output.line(f"  {name}: {output.compact(value)}")
     for deed in found["deeds"]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hub.cli import filters, loop, output
+from hub.cli.decisions import By, person
 from hub.cli.session import Session
 from hub.cli.words import WORDS, word
 from hub.errors import UsageError
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from hub.stages.jobs import Plan
 
 Number = Annotated[int, typer.Argument(metavar="NO", help=word("option.job"))]
-By = Annotated[str | None, typer.Option("--by", metavar="NAME", help=word("option.by"))]
-Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help=word("option.reason"))]
-DryRun = Annotated[bool, typer.Option("--dry-run", help=word("option.dry-run"))]
 Rate = Annotated[float | None, typer.Option("--rate", min=0.01, metavar="N", help=word("option.rate"))]
 Stale = Annotated[bool, typer.Option("--even-if-stale", help=word("option.even-if-stale"))]
 Outward = Annotated[bool, typer.Option("--include-outward", help=word("option.include-outward"))]
@@ -103,11 +100,6 @@ def approve(session: Session, no: Number, by: By = None) -> None:
         jobs.approve(hub.ledger, no, person(by))
         _work_off(hub, no)
         _answer(session, hub, no)
-
-
-def person(by: str | None) -> str:
-    """Return who decides: the one who is named, or this machine's user."""
-    return by or getpass.getuser()
 
 
 # --- for the commands that begin jobs ---------------------------------------------------------------------------------
@@ -198,6 +190,8 @@ def _write_counts(preview: dict[str, Any]) -> None:
 
 def _left_out(why: str) -> str:
     """Return why something is not part of a job: a word of its own with what it is about, or how a delivery stands."""
+    if why.startswith("today "):
+        return word("left.today", reason=output.why(why.removeprefix("today ")))
     said, _, of = why.partition(": ")
     if f"left.{said}" not in WORDS:
         return output.state(said, of or None)

@@ -47,11 +47,12 @@ MENDS: dict[str, str] = {
     "not-installed": "書かれているコマンドで入れてから、もう一度実行してください",
     "fault": "記録をそのままにして、ハブの保守担当に知らせてください。元のデータは失われていません",
     # --- who it is, systems' own numbers and characters ------------------------------------------------------
-    "identity-mismatch": "誰の届出かを hub identity show で確かめ、hub identity link で本人に結び付けてください",
-    "identity-unknown": "誰の届出かを hub identity show で確かめ、hub identity link で本人に結び付けてください",
-    "identify-need": "記載の内容では確かめられません。hub identity show で見て、本人に結び付けてください",
+    "identity-mismatch": f"誰の届出かを担当課に確かめてください。{_ROW}",
+    "identity-unknown": f"誰の届出かを担当課に確かめてください。{_ROW}",
+    "identify-need": "記載の内容だけでは誰の届出かを確かめられません。担当課に確かめてください",
+    "local-id": f"そのシステムの番号の形を確かめてください。{_ROW}",
     "id-unknown": (
-        "そのシステムの番号が届くと、止まっている配達は自動で進みます。届かないときは担当課に確かめてください。"
+        "そのシステムの番号が届くと自動で進みます。届かないときは担当課に確かめてください。"
         "不達になったものは、番号が届いてから hub replay で送り直します"
     ),
     "local-id-mixed": _AGAIN,
@@ -89,12 +90,13 @@ MENDS: dict[str, str] = {
     "content-type": "送り元のシステムの担当者に知らせ、CloudEvents の形で出し直してもらってください",
     "data": _ROW,
     "key": "送り元のシステムの担当者に知らせ、出し直してもらってください",
-    "too-large": "送り元のシステムの担当者に知らせ、分けて出してもらってください",
+    "too-large": "ファイルなら分けて出してもらい、お知らせなら文面を短くしてもらってください",
     "identity": "番号のもとになる項目が空です。元のシステムで埋めて、もう一度出してもらってください",
     "id-reused": (
-        "元のシステムが復元されていないかを担当課に確かめてください。新しい届出なら、"
-        "別の番号で出し直してもらいます。同じ届出なら閉じてください"
+        "届出の内容があとから直されたのなら、元の報告を訂正して（hub correct）、これは閉じてください。"
+        "別の届出なら、別の番号で出し直してもらいます。元のシステムが復元されていないかも確かめてください"
     ),
+    "reported-before": "別の行を入れていないかを確かめてください。もう報告されているなら、これは閉じてください",
     "source-other": "送り元のシステムの担当者に知らせ、自分のシステム名で出し直してもらってください",
     "subject-other": (
         "訂正は、元の報告と同じ宛名番号で出します。別の人の報告だったときは、元の報告を取り消し（hub cancel）、"
@@ -197,7 +199,7 @@ MENDS: dict[str, str] = {
     "attachment-too-large": "申請システムの担当者に知らせてください。添付ファイルは申請システムで見てください",
     "attachment-unclaimed": "どの申請のものかを担当課に確かめてください",
     "airead": "AIRead の出力の設定を確かめて、出し直してください",
-    "unsure": "紙と見比べ、正しければ hub review accept、違っていれば hub review fix で直してください",
+    "unsure": "紙と見比べ、正しければそのまま認め、違っていれば直してください",
     "ocr-failed": "紙を見て、手で入力してください",
     "file-missing": "抜けている番号のファイルを送り元に確かめてください。届くと自動で進みます",
     "file-number": (
@@ -209,19 +211,19 @@ MENDS: dict[str, str] = {
     ),
     # --- deliveries -----------------------------------------------------------------------------------------
     "unreachable": "相手のシステムとネットワークが動いているかを確かめてください",
-    "no-answer": _LOOK,
+    "no-answer": "相手のシステムが応答するかを確かめてください",
     "broker-away": "Kafka が動いているかを確かめてください",
     "robot": "ロボットの画面で理由を見てください",
     "rate": WAIT,
     "not-posted": WAIT,
     "dx-suite": "DX Suite の画面を見てください",
     "ledger-away": "台帳のデータベースが動いているかを確かめてください",
-    "confirm": _LOOK,
+    "confirm": "相手のシステムが応答するかを確かめてください",
     "sending": _LOOK,
     "acknowledged": f"相手の回答にある理由を担当課と直し、{_REPLAY}",
     "unanswered": (
-        "相手のシステムが取り込んだかを担当課に確かめ、取り込んでいれば hub deliveries confirm、"
-        "いなければ hub replay を使ってください"
+        "相手のシステムが取り込んだかを担当課に確かめてください。取り込んでいなければ hub replay で送り直し、"
+        "取り込んでいれば hub deliveries drop で閉じます"
     ),
     "answer-contradicts": "相手のシステムの今の状態を担当課に確かめてください",
     "earlier-unconfirmed": (
@@ -231,7 +233,7 @@ MENDS: dict[str, str] = {
     "raced": WAIT,
     "on-cancel": f"取消しのときにどうするかを設定に加えてもらい、{_REPLAY}",
     "restored-missing": (
-        "取消しの前の値がわかりません。相手のシステムを手で直し、hub deliveries confirm を使ってください"
+        "取消しの前の値がわかりません。相手のシステムを手で直してもらい、hub deliveries drop で閉じてください"
     ),
     "absent": WAIT,
     "header": _SENT_AGAIN,
@@ -269,7 +271,7 @@ STANDING: dict[str, str] = {  # of a delivery that stands so for no error's sake
     "earlier-waiting": "同じ住民の先の配達が終わると自動で進みます",
     "window": "受付時間になると自動で届けます。待てないときは hub drain --close-windows",
     "maintenance": "保守が終わると自動で進みます",
-    "paused": "止めた人に確かめ、よければ hub system resume で再開してください",
+    "paused": "止めた人に確かめ、よければ再開してください（システムは hub system resume、作業は hub jobs resume）",
     "breaker": "相手が応答するようになると自動で進みます。相手のシステムが動いているかを確かめてください",
     "protection-unknown": (
         "支援措置の一覧が新しくなると自動で進みます。一覧が今日も届いているかを hub source list で見てください"
@@ -283,8 +285,16 @@ STANDING: dict[str, str] = {  # of a delivery that stands so for no error's sake
     "expired": (
         "期限を過ぎました。まだ伝えるべきなら hub replay、もう要らなければ hub deliveries drop を使ってください"
     ),
-    "exhausted": "相手のシステムの担当課に断られた理由を聞き、直ったら hub replay で送り直してください",
-    "altered": "相手に届いた内容を確かめ、よければ hub deliveries confirm を使ってください",
+    "exhausted": (
+        "何度試しても受け取られませんでした。相手のシステムを担当課に確かめ、直ったら hub replay で送り直してください"
+    ),
+    "rejected": "相手のシステムの担当課に断られた理由を聞き、直ったら hub replay で送り直してください",
+    "unconfirmed": (
+        "相手のシステムが取り込んだかを担当課に確かめてください。取り込んでいなければ hub replay で送り直し、"
+        "取り込んでいれば hub deliveries drop で閉じます"
+    ),
+    "altered": "相手のシステムに届いた内容を担当課に確かめてください",
     "disabled": "することはありません。ルールか受け口を使わないことにしています",
+    "no-receiver": "この受け口は今は使われていません。設定の担当者に確かめてください",
     "protected": "することはありません。支援措置のある人の居所は、この受け口に伝えません",
 }

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hub.cli import output
-from hub.cli.codes import in_words, listed
+from hub.cli.codes import in_words, listed, mend
 from hub.cli.language import lang
 from hub.cli.session import Session
 from hub.cli.words import word
@@ -18,6 +18,7 @@ def _each(kind: str) -> Callable[[str], str]:
     )
 
 
+STANDS = frozenset({"stands-still", "source"})  # of what stands still it is said below what to do
 WHY: Mapping[str, Callable[[str], str]] = {  # kinds whose `why` is codes, or words of one room
     **dict.fromkeys(("dead", "unknown", "held", "quarantine", "review"), listed),
     **dict.fromkeys(("waiting", "reported"), _each("review-kind")),
@@ -52,6 +53,12 @@ def _write(items: list[dict[str, Any]]) -> None:
         for item in items
     ]
     output.listing([word(f"column.{name}") for name in headers], rows, None)
+    told = [(item, mend(item["code"] or "")) for item in items if item["kind"] in STANDS]
+    if any(said for _, said in told):
+        output.line()
+    for item, said in told:
+        if said:
+            output.line(f"{item['system']}.{item['name']}: {said}")
 
 
 def _why(item: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from hub.cli import jobs
+from hub.cli.decisions import By, DryRun, Why
 from hub.cli.session import Session
 from hub.cli.words import word
 from hub.errors import UsageError
@@ -24,12 +25,12 @@ def backfill(
     session: Session,
     system: System,
     since: Since,
-    dry_run: jobs.DryRun = False,
+    dry_run: DryRun = False,
     rate: jobs.Rate = None,
     even_if_stale: jobs.Stale = False,
     include_outward: jobs.Outward = False,
-    reason: jobs.Reason = "",
-    by: jobs.By = None,
+    reason: Why = "",
+    by: By = None,
 ) -> int:
     """Tell a system of what was recorded before it listened."""
     with session.hub() as hub:
@@ -43,11 +44,11 @@ def backfill(
 def seed(
     session: Session,
     system: System,
-    dry_run: jobs.DryRun = False,
+    dry_run: DryRun = False,
     rate: jobs.Rate = None,
     include_outward: jobs.Outward = False,
-    reason: jobs.Reason = "",
-    by: jobs.By = None,
+    reason: Why = "",
+    by: By = None,
 ) -> int:
     """Tell a system the present state of every resident its rules speak of."""
     with session.hub() as hub:
@@ -59,11 +60,11 @@ def restore(
     session: Session,
     system: System,
     to: To,
-    dry_run: jobs.DryRun = False,
+    dry_run: DryRun = False,
     rate: jobs.Rate = None,
     include_outward: jobs.Outward = False,
-    reason: jobs.Reason = "",
-    by: jobs.By = None,
+    reason: Why = "",
+    by: By = None,
 ) -> int:
     """Send a system again what it took since the moment its data was set back to."""
     with session.hub() as hub:
@@ -76,9 +77,9 @@ def load(
     session: Session,
     source: Source,
     as_of: AsOf,
-    dry_run: jobs.DryRun = False,
-    reason: jobs.Reason = "",
-    by: jobs.By = None,
+    dry_run: DryRun = False,
+    reason: Why = "",
+    by: By = None,
 ) -> int:
     """Learn what a source holds, and tell nobody."""
     from hub.stages.jobs import Plan

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import base64
+import json
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import typer
 
 from hub.cli import filters, loop, output
 from hub.cli.codes import in_words, mend
+from hub.cli.decisions import By, DryRun, Reason, Why, person
 from hub.cli.session import Session
 from hub.cli.words import word
 from hub.errors import UsageError
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from hub.ledger.quarantine import Item
     from hub.settings.models import City, Source
 
+NOTED = ("by", "reason", "events", "replacement")  # of a decision, in the note
 Number = Annotated[int, typer.Argument(metavar="NO", help=word("option.entry"))]
 
 
@@ -40,6 +44,7 @@ def listing(
     """List entries, the newest first."""
     from hub.ledger import quarantine
 
+    (status,) = filters.codes([status], "quarantine-state")
     if status not in (*quarantine.STATUSES, "all"):
         raise UsageError(f"no such status: {status}", mend="one of: " + ", ".join((*quarantine.STATUSES, "all")))
     zone = ZoneInfo(session.city().timezone)
@@ -69,26 +74,39 @@ def show(session: Session, no: Number) -> None:
         item = quarantine.show(ledger, no)
     found = {
         **_summary(item),
-        "raw": item.raw.decode(encoding_of(city, item), "backslashreplace"),
+        "raw": item.raw.decode(_readable(item.raw, encoding_of(city, item)), "backslashreplace"),
         "raw_base64": base64.b64encode(item.raw).decode(),
     }
-    session.answer(found, lambda: _write(found))
+    session.answer(found, lambda: _write(found, _source_of(city, item)))
 
 
 def fix(
-    session: Session, no: Number, file: Annotated[Path, typer.Argument(metavar="FILE", help=word("option.fixed"))]
+    session: Session,
+    no: Number,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help=word("option.fixed"))],
+    dry_run: DryRun = False,
+    reason: Why = "",
+    by: By = None,
 ) -> None:
     """Put a file's content in the place of the raw input and resubmit it."""
     try:
         content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from None
-    _refuse_other_encoding(session, no, file, content)
-    _resubmit(session, no, content)
+    encoding = _encoding_of(session, no, file, content)
+    _resubmit(session, no, content, Told(person(by), reason, encoding), dry_run=dry_run)
 
 
-def _refuse_other_encoding(session: Session, no: int, file: Path, content: bytes) -> None:
-    """Raise UsageError for a row in another encoding than its source's, where the source names one."""
+class Told(NamedTuple):
+    """Who decides, why, and the encoding of what is put in the entry's place."""
+
+    by: str
+    reason: str
+    encoding: str = "utf-8"
+
+
+def _encoding_of(session: Session, no: int, file: Path, content: bytes) -> str:
+    """Return a row's encoding; raises UsageError for another than its source's, where the source names one."""
     from hub.ledger import quarantine
     from hub.settings.wording import decodes
 
@@ -97,21 +115,21 @@ def _refuse_other_encoding(session: Session, no: int, file: Path, content: bytes
     source = _source_of(session.city(), item)
     encoding = source.options.get("encoding") if source else None
     is_event = content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
-    if is_event or encoding is None or decodes(content, encoding):
-        return
+    if is_event or encoding is None:
+        return "utf-8"
+    if decodes(content, encoding):
+        return str(encoding)
     likely = ", it looks like UTF-8" if decodes(content, "utf-8") else ""
     message = f"{file} is not in {encoding}, as the files of {item.system}.{item.source} are{likely}"
     raise UsageError(message, mend=f"save it in {encoding} and try again")
 
 
-def resubmit(session: Session, no: Number) -> None:
+def resubmit(session: Session, no: Number, dry_run: DryRun = False, reason: Why = "", by: By = None) -> None:
     """Resubmit the raw input as it is: the rules, a table or the city's files were put right."""
-    _resubmit(session, no, None)
+    _resubmit(session, no, None, Told(person(by), reason), dry_run=dry_run)
 
 
-def discard(
-    session: Session, no: Number, reason: Annotated[str, typer.Option("--reason", help=word("option.reason"))]
-) -> None:
+def discard(session: Session, no: Number, reason: Reason, by: By = None) -> None:
     """Close an entry without an event."""
     from hub.ledger import quarantine
 
@@ -119,7 +137,9 @@ def discard(
         item = quarantine.show(ledger, no)
         if item.status != "open":
             raise UsageError(f"the quarantine entry {no} is {item.status} already")
-        quarantine.resolve(ledger, no, "discarded", reason)
+        quarantine.resolve(
+            ledger, no, "discarded", json.dumps({"by": person(by), "reason": reason}, ensure_ascii=False)
+        )
     session.answer({"no": no, "status": "discarded"}, lambda: output.line(word("quarantine.discarded", no=no)))
 
 
@@ -134,12 +154,30 @@ def _source_of(city: City, item: Item) -> Source | None:
     return system.sources.get(item.source) if system else None
 
 
-def _resubmit(session: Session, no: int, content: bytes | None) -> None:
+def _readable(raw: bytes, encoding: str) -> str:
+    """Return the encoding in which a person can read raw input: UTF-8 where it is that and not the source's own."""
+    from hub.settings.wording import decodes
+
+    return "utf-8" if not decodes(raw, encoding) and decodes(raw, "utf-8") else encoding
+
+
+def _resubmit(session: Session, no: int, content: bytes | None, told: Told, *, dry_run: bool) -> None:
+    from hub.stages.resubmit import Decision
+
     with session.hub() as hub:
-        done = loop.run(hub.resubmit(no, content))
-    answer = {**asdict(done), "status": "resubmitted"}
-    text = word("quarantine.resubmitted", no=no, events=", ".join(done.events))
-    session.answer(answer, lambda: output.line(text))
+        done = loop.run(hub.resubmit(no, content, Decision(*told), dry_run=dry_run))
+    answer = {**asdict(done), "status": "open" if dry_run else "resubmitted"}
+
+    def for_people() -> None:
+        output.line(word("quarantine.would-resubmit" if dry_run else "quarantine.resubmitted", no=no))
+        for item in done.items:
+            output.line("  " + word("quarantine.event", **item))
+        if done.waiting:
+            output.line("  " + word("quarantine.waiting"))
+        if done.unsure:
+            output.line("  " + word("quarantine.unsure"))
+
+    session.answer(answer, for_people)
 
 
 def _summary(item: Item) -> dict[str, Any]:
@@ -170,20 +208,36 @@ def _write_list(items: list[dict[str, Any]], following: str | None) -> None:
     )
 
 
-def _write(found: dict[str, Any]) -> None:
-    names = ("no", "at", "status", "stage", "system", "source", "place", "code", "message", "seen", "note")
+def _write(found: dict[str, Any], source: Source | None) -> None:
+    names = ("no", "at", "status", "stage", "system", "source", "place", "code", "message", "seen", "note", *NOTED)
     code, status = found["code"], found["status"]
     said = {"message": in_words(code, found["message"]), "status": output.standing("quarantine", status)}
-    output.fields({**found, **said, "stage": output.worded(f"stage.{found['stage']}")}, names)
+    stage = output.worded(f"stage.{found['stage']}")
+    output.fields({**found, **dict.fromkeys(NOTED), **_noted(found["note"]), **said, "stage": stage}, names)
     output.line()
     output.line(found["raw"].rstrip("\n"))
     if status == "open":
-        output.steps(mend(code), _steps(found["no"]))
+        output.steps(mend(code), _steps(found, source))
 
 
-def _steps(no: int) -> list[tuple[str, str]]:
-    return [
-        (word("step.quarantine-fix"), f"hub quarantine fix {no} {word('step.file')}"),
-        (word("step.quarantine-resubmit"), f"hub quarantine resubmit {no}"),
-        (word("step.quarantine-discard"), f"hub quarantine discard {no} --reason {word('step.text')}"),
-    ]
+def _noted(note: str | None) -> dict[str, Any]:
+    """Return what was kept of a decision by name; a note of an older hub is its reason in words."""
+    try:
+        kept = json.loads(note or "{}")
+    except ValueError:
+        return {}
+    if not isinstance(kept, dict):
+        return {}
+    named = {name: kept.get(name) for name in NOTED}
+    return {**named, "note": None, "events": ", ".join(kept.get("events") or ())}
+
+
+def _steps(found: dict[str, Any], source: Source | None) -> Iterator[tuple[str, str]]:
+    """Yield what a person may do with an open entry; rows of a full extract, and of no source, can only be closed."""
+    no, row = found["no"], found["stage"] == "intake"
+    if not row or (source is not None and source.mode != "snapshot"):
+        what = word("step.quarantine-fix" if row else "step.quarantine-fix-event")
+        yield what, f"hub quarantine fix {no} {word('step.file')}"
+        if found["code"] != "id-reused":
+            yield word("step.quarantine-resubmit"), f"hub quarantine resubmit {no}"
+    yield word("step.quarantine-discard"), f"hub quarantine discard {no} --reason {word('step.text')}"

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from hub.cli import filters, jobs
+from hub.cli.decisions import By, DryRun, Why
 from hub.cli.session import Session
 from hub.cli.words import word
 from hub.errors import UsageError
@@ -30,14 +31,14 @@ def replay(
     since: filters.Since = None,
     until: filters.Until = None,
     error: filters.Error = None,
-    dry_run: jobs.DryRun = False,
+    dry_run: DryRun = False,
     rules: Rules = "then",
     edit: Edit = None,
     rate: jobs.Rate = None,
     even_if_stale: jobs.Stale = False,
     include_outward: jobs.Outward = False,
-    reason: jobs.Reason = "",
-    by: jobs.By = None,
+    reason: Why = "",
+    by: By = None,
 ) -> int:
     """Plan a replay, and begin it unless it is only to be seen."""
     from hub.stages.inquiry import DeliveryFilter
@@ -48,7 +49,7 @@ def replay(
         zone = ZoneInfo(hub.city.timezone)
         wanted = DeliveryFilter(
             systems=tuple(system or ()),
-            statuses=tuple(status or ()),
+            statuses=filters.codes(status),
             types=filters.short(type_),
             resident=resident,
             batch=batch,

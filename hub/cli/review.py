@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +11,7 @@ import typer
 
 from hub.cli import filters, loop, output
 from hub.cli.codes import mend
+from hub.cli.decisions import By, Reason, Why, person
 from hub.cli.session import Session
 from hub.cli.words import word
 from hub.errors import UsageError
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from hub.ledger.reviews import Item
 
 Number = Annotated[int, typer.Argument(metavar="NO", help=word("option.review"))]
-Reason = Annotated[str, typer.Option("--reason", help=word("option.reason"))]
-By = Annotated[str | None, typer.Option("--by", metavar="NAME", help=word("option.by"))]
 
 
 def listing(
@@ -47,7 +45,7 @@ def listing(
             kinds=kind or (),
             system=system,
             source=source,
-            statuses=status or reviews.OPEN,
+            statuses=filters.codes(status, "review-state") or reviews.OPEN,
             subject=resident,
             since=times.since(since, zone),
             until=times.until(until, zone),
@@ -68,12 +66,13 @@ def show(session: Session, no: Number) -> None:
     session.answer(found, lambda: _write(found))
 
 
-def accept(session: Session, no: Number, reason: Reason = "", by: By = None) -> None:
+def accept(session: Session, no: Number, reason: Why = "", by: By = None) -> None:
     """Let it be so: publish its events, if it has any, once."""
     with session.hub() as hub:
-        item = loop.run(hub.accept(no, who=by or getpass.getuser(), why=reason))
+        item = loop.run(hub.accept(no, who=person(by), why=reason))
     found = told(item)
-    session.answer(found, lambda: output.line(word("review.accepted", no=no, events=item.events)))
+    said = word("review.accepted", no=no, events=item.events) if item.events else word("review.accepted-alone", no=no)
+    session.answer(found, lambda: output.line(said))
 
 
 def fix(
@@ -81,7 +80,7 @@ def fix(
     no: Number,
     file: Annotated[Path | None, typer.Argument(metavar="FILE", help=word("option.review-document"))] = None,
     values: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help=word("option.set"))] = None,
-    reason: Reason = "",
+    reason: Why = "",
     by: By = None,
 ) -> None:
     """Put right what was misread; every other field is taken as it was read, and the event is published once."""
@@ -94,7 +93,7 @@ def fix(
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from None
     with session.hub() as hub:
-        item = loop.run(hub.confirm(no, given, document, who=by or getpass.getuser(), why=reason))
+        item = loop.run(hub.confirm(no, given, document, who=person(by), why=reason))
     found = told(item)
     session.answer(found, lambda: output.line(word("review.accepted", no=no, events=item.events)))
 
@@ -111,7 +110,7 @@ def reject(session: Session, no: Number, reason: Reason, by: By = None) -> None:
     from hub.stages import reviewing
 
     with session.ledger() as ledger:
-        found = told(reviewing.reject(ledger, no, who=by or getpass.getuser(), why=reason))
+        found = told(reviewing.reject(ledger, no, who=person(by), why=reason))
     session.answer(found, lambda: output.line(word("review.rejected", no=no)))
 
 
@@ -126,10 +125,11 @@ def told(item: Item) -> dict[str, Any]:
 
 
 def _write(found: dict[str, Any]) -> None:
-    output.fields({**found, "status": output.standing("review", found["status"])})
+    kind = output.worded(f"review-kind.{found['kind']}")
+    output.fields({**found, "kind": kind, "status": output.standing("review", found["status"])})
     if found["status"] in {"waiting", "reported"}:
         no = found["no"]
-        steps = [(word("step.review-accept"), f"hub review accept {no}")]
+        steps = [] if found.get("errors") else [(word("step.review-accept"), f"hub review accept {no}")]
         if found["kind"] == "unsure":
             steps.append((word("step.review-fix"), f"hub review fix {no} --set {word('step.values')}"))
         output.steps(

@@ -61,7 +61,9 @@ class Session:
         """Return the hub's own folder in the city; raises ConfigurationError when the folder is no city."""
         if not (self.folder / "hub.yaml").is_file():
             mend = f"write one with `hub init {self.folder}`, or name the city's folder with --city or HUB_CITY"
-            raise ConfigurationError([Problem("hub.yaml", f"there is no hub.yaml in {self.folder}", mend)])
+            raise ConfigurationError(
+                [Problem("hub.yaml", f"there is no hub.yaml in {self.folder}", mend, code="no-city")]
+            )
         return self.folder / "var"
 
     def city(self) -> City:

@@ -7,24 +7,24 @@ from typing import Annotated
 import typer
 
 from hub.cli import jobs
+from hub.cli.decisions import By, Reason
 from hub.cli.session import Session
 from hub.cli.words import word
 
 Keys = Annotated[list[str], typer.Argument(metavar="DELIVERY...", help=word("option.deliveries"))]
-Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help=word("option.reason"))]
 
 
-def release(session: Session, deliveries: Keys, reason: Reason, by: jobs.By = None) -> int:
+def release(session: Session, deliveries: Keys, reason: Reason, by: By = None) -> int:
     """Let go what is held for a person's decision."""
     return _decide(session, "release", deliveries, reason, by)
 
 
-def drop(session: Session, deliveries: Keys, reason: Reason, by: jobs.By = None) -> int:
+def drop(session: Session, deliveries: Keys, reason: Reason, by: By = None) -> int:
     """End what was not delivered: nobody will hear of it."""
     return _decide(session, "drop", deliveries, reason, by)
 
 
-def confirm(session: Session, deliveries: Keys, reason: Reason, by: jobs.By = None) -> int:
+def confirm(session: Session, deliveries: Keys, reason: Reason, by: By = None) -> int:
     """Say that deliveries took effect whose outcome is unknown, or which nobody answers."""
     return _decide(session, "confirm", deliveries, reason, by)
 

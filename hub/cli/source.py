@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import getpass
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hub.cli import jobs, loop, output
+from hub.cli import loop, output
+from hub.cli.codes import in_words
+from hub.cli.decisions import By, DryRun, Reason, person
 from hub.cli.session import Session
 from hub.cli.words import word
 from hub.errors import UsageError
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 Name = Annotated[str, typer.Argument(metavar="SYSTEM.SOURCE", help=word("option.loaded"))]
 To = Annotated[str | None, typer.Option("--to", metavar="VALUE", help=word("option.rewind-to"))]
-Reason = Annotated[str, typer.Option("--reason", help=word("option.reason"))]
-By = Annotated[str | None, typer.Option("--by", metavar="NAME", help=word("option.by"))]
 
 
 def listing(
@@ -44,7 +43,7 @@ def listing(
 
 
 def rewind(
-    session: Session, source: Name, reason: Reason, to: To = None, dry_run: jobs.DryRun = False, by: By = None
+    session: Session, source: Name, reason: Reason, to: To = None, dry_run: DryRun = False, by: By = None
 ) -> None:
     """Set a source back, so that it is read again from there; what is known already counts as repeats."""
     from hub.adapters.contract import Rewindable
@@ -62,13 +61,13 @@ def rewind(
         else:
             raise UsageError(f"{source} has no places in between", mend="leave --to out: it is read from its start")
         if not dry_run:
-            sources.save(ledger, system, name, after, by=by or getpass.getuser(), reason=reason)
+            sources.save(ledger, system, name, after, by=person(by), reason=reason)
     found = {"system": system, "source": name, "before": before, "after": after, "done": not dry_run}
     words = "source.would-rewind" if dry_run else "source.rewound"
     session.answer(found, lambda: output.line(word(words, source=source, after=output.compact(after or {}))))
 
 
-def baseline(session: Session, source: Name, dry_run: jobs.DryRun = False) -> int:
+def baseline(session: Session, source: Name, dry_run: DryRun = False) -> int:
     """Take the extract a source has now as known, without an event; exit 1 when there is none to take."""
     from hub.ledger import extracts
 
@@ -143,6 +142,6 @@ def _write(items: list[dict[str, Any]]) -> None:
     for item in items:
         tally = item["tally"] or {}
         counts = [tally.get(name) for name in ("rows", "events", "quarantined")]
-        fault = item["fault"]["message"] if item["fault"] else None
+        fault = in_words(item["fault"]["code"], item["fault"]["message"]) if item["fault"] else None
         rows.append((f"{item['system']}.{item['source']}", item["read_at"], *counts, item["held"], fault))
     output.listing([word(f"column.{name}") for name in headers], rows, None)

@@ -54,7 +54,8 @@ def _write(found: dict[str, Any]) -> None:
     output.line(word("status.events", **found))
     lag = found["kafka"]["lag"]
     output.line(word("status.no-kafka") if lag is None else word("status.kafka", **found["kafka"]))
-    headers = ("receiver", "behind", "waiting", "since", "dead", "breaker")
+    output.line(word("status.delivering", count=found["delivering"]) if found["delivering"] else word("status.at-rest"))
+    headers = ("receiver", "behind", "waiting", "since", "dead", "held")
     output.table(
         [word(f"column.{name}") for name in headers],
         [
@@ -64,14 +65,14 @@ def _write(found: dict[str, Any]) -> None:
                 ", ".join(f"{output.waiting(name)} {count}" for name, count in each["waiting"].items()),
                 each["since"],
                 each["dead"],
-                output.stall(each["breaker"]),
+                _held(each),
             )
             for each in found["receivers"]
         ],
     )
-    headers = ("source", "read", "rows", "events", "quarantined", "fault")
+    told = ("source", "read", "rows", "events", "quarantined", "held", "fault")
     output.table(
-        [word(f"column.{name}") for name in headers],
+        [word(f"column.{name}") for name in told],
         [
             (
                 f"{each['system']}.{each['source']}",
@@ -79,8 +80,18 @@ def _write(found: dict[str, Any]) -> None:
                 each["rows"],
                 each["events"],
                 each["quarantined"],
+                each["held"],
                 in_words(each["fault"]["code"], each["fault"]["message"]) if each["fault"] else None,
             )
             for each in found["sources"]
         ],
     )
+
+
+def _held(receiver: dict[str, Any]) -> str | None:
+    """Return what holds a receiver back: a fault, what shuts it, or its open breaker."""
+    if receiver["fault"]:
+        return in_words(receiver["fault_code"] or "", receiver["fault"])
+    if receiver["held"]:
+        return output.why(receiver["held"]["reason"])
+    return output.stall(receiver["breaker"])

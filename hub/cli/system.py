@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
@@ -10,6 +9,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from hub.cli import output
+from hub.cli.decisions import By, Reason, person
 from hub.cli.session import Session
 from hub.cli.words import word
 from hub.errors import NotFound, UsageError
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 Target = Annotated[str, typer.Argument(metavar="SYSTEM", help=word("option.system-or-receiver"))]
 Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help=word("option.pause-until"))]
-Reason = Annotated[str, typer.Option("--reason", help=word("option.reason"))]
-By = Annotated[str | None, typer.Option("--by", metavar="NAME", help=word("option.by"))]
 
 
 def pause(session: Session, system: Target, reason: Reason, until: Until = None, by: By = None) -> None:
@@ -35,8 +33,20 @@ def pause(session: Session, system: Target, reason: Reason, until: Until = None,
     _known(city, system)
     end = times.ahead(until, ZoneInfo(city.timezone))
     with session.ledger() as ledger:
-        made = pauses.pause(ledger, system, reason=reason, by=by or getpass.getuser(), until=end)
-    session.answer(told(made), lambda: output.line(word("system.paused", **told(made))))
+        before = next((each for each in pauses.listing(ledger) if each.key == system), None)
+        made = pauses.pause(ledger, system, reason=reason, by=person(by), until=end)
+    found = {**told(made), "replaced": told(before) if before is not None else None}
+
+    def for_people() -> None:
+        output.line(word("system.paused-until" if found["until"] else "system.paused", **_shown(found)))
+        if before is not None:
+            output.line(word("system.replaced", **_shown(told(before))))
+
+    session.answer(found, for_people)
+
+
+def _shown(pause: dict[str, Any]) -> dict[str, Any]:
+    return {**pause, "until": output.when(pause["until"]) if pause["until"] else word("system.without-end")}
 
 
 def resume(session: Session, system: Target) -> None:

@@ -34,8 +34,10 @@ OPEN_DEAD = (  # dead letters that nobody has sent again or dropped, by receiver
     f" WHERE o.status IN ({', '.join(map(str, DEAD))}) AND p.pos IS NULL GROUP BY o.receiver, o.status"
 )
 WORK = "SELECT receiver, count(*), min(since) FROM work WHERE ended_at IS NULL GROUP BY receiver"  # of robots
+HELD = "SELECT system, source, id FROM batch WHERE status = 'held' ORDER BY no DESC"  # the oldest of a source last
 SOURCES = "SELECT system, source, read_at, state FROM source_position ORDER BY system, source"
 QUARANTINED = "SELECT count(*) FROM quarantine WHERE status = 'open'"
+DELIVERING = "SELECT DISTINCT owner, until FROM receiver WHERE owner <> ''"  # until when by the database's clock, in ms
 REVISION = f"SELECT version_num, (SELECT value FROM meta WHERE key = '{OLDEST}') FROM alembic_version"
 
 

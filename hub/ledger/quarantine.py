@@ -2,7 +2,7 @@
 
 An entry is known by the digest of its stage, system, source, code and raw bytes (or what of them counts), so that
 reading a file again after a crash counts the entry once more instead of doubling it. A repeat never opens what a person
-has closed.
+has closed, but for what was resubmitted as it was and is refused once more by dispatch, which alone looks at it later.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from hub.ledger.tables import quarantine
 
 RAW_LIMIT = 1 << 20  # bytes of raw input kept of one entry
 STATUSES = ("open", "resubmitted", "discarded")
+REPLACED = "replacement"  # in the note of an entry in whose place other input was put
 _CHUNK_ROWS = 250
 _CHUNK_BYTES = 4 << 20
 
@@ -131,9 +132,19 @@ def _chunks(rows: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 
 def _upsert(connection: Connection, rows: list[dict[str, Any]]) -> dict[bytes, int]:
     insert: Any = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(quarantine).values(rows)
-    statement = insert.on_conflict_do_update(
-        index_elements=[quarantine.c.digest], set_={"seen": quarantine.c.seen + insert.excluded.seen}
-    ).returning(quarantine.c.digest, quarantine.c.no)
+    again = sa.and_(
+        quarantine.c.stage == "dispatch",
+        quarantine.c.status == "resubmitted",
+        quarantine.c.note.not_like(f'%"{REPLACED}"%'),
+    )
+    changes = {
+        "seen": quarantine.c.seen + insert.excluded.seen,
+        "status": sa.case((again, "open"), else_=quarantine.c.status),
+        "resolved_at": sa.case((again, sa.null()), else_=quarantine.c.resolved_at),
+    }
+    statement = insert.on_conflict_do_update(index_elements=[quarantine.c.digest], set_=changes).returning(
+        quarantine.c.digest, quarantine.c.no
+    )
     return {bytes(digest): int(no) for digest, no in connection.execute(statement)}
 
 

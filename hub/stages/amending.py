@@ -92,7 +92,7 @@ class Amender:
         self._add(plan, "cancel", past, told, {"effective_on": past.said["effective_on"]})
 
     def correct(self, plan: Plan, row: Any, right: Mapping[str, Any]) -> None:
-        """Add a correction of an event; raises Malformed when these cannot be its values."""
+        """Add a correction of an event that is not right already; raises Malformed when these cannot be its values."""
         past = self._standing(plan, row)
         if past is not None:
             self._correct(plan, past, right)
@@ -108,9 +108,6 @@ class Amender:
             if past is None:
                 continue
             right = {name: value for name, value in {**past.said, **fields}.items() if value is not None}
-            if right == past.said:
-                plan.left_out["right already"] += 1
-                continue
             try:
                 self._correct(plan, past, right)
             except Malformed as error:
@@ -118,6 +115,9 @@ class Amender:
                 raise
 
     def _correct(self, plan: Plan, past: Past, right: Mapping[str, Any]) -> None:
+        if right == past.said:
+            plan.left_out["right already"] += 1
+            return
         wire = past.wire
         document = {"specversion": "1.0", "id": wire.id, "source": wire.source, "type": wire.type}
         whole = {**document, "subject": wire.subject, "time": wire.time, "data": dict(right)}

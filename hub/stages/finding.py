@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import orjson
+
 from hub.errors import NotFound, UsageError
 from hub.events.wire import type_of
 from hub.ledger.protected import Discretion
@@ -102,6 +104,14 @@ class Finder:
         if set(wanted.statuses) == {"dead"}:
             return partial(self._views.rejected_positions, self._receivers(wanted))
         return None
+
+    def is_shut(self, wanted: DeliveryFilter) -> bool:
+        """Say whether a receiver that is asked about takes nothing now: what it has not begun is held, in no table."""
+        shut = ("shut", "breaker")
+        numbers = set(self._receivers(wanted))
+        return any(
+            row.no in numbers and not orjson.loads(row.state).keys().isdisjoint(shut) for row in self._views.receivers()
+        )
 
     def _receivers(self, wanted: DeliveryFilter) -> list[int]:
         rows = self._views.receivers()

@@ -198,7 +198,7 @@ class Inquiry:
     def deliveries(self, wanted: DeliveryFilter, *, limit: int = 50, cursor: str | None = None) -> Json:
         """Return a page of deliveries, the newest first. A page may be short and still have a `next`."""
         source = self._finder.exceptions(wanted)
-        if source is not None:
+        if source is not None and not ("held" in wanted.statuses and self._finder.is_shut(wanted)):
             return self._few(source, wanted, limit, cursor)
         events = events_of(wanted)
         items: list[Json] = []

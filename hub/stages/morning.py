@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import groupby
@@ -9,8 +10,10 @@ from typing import Any
 
 import orjson
 
+from hub.events.wire import system_of
 from hub.ledger import alerts, batches, identities, quarantine, reviews, sources
 from hub.ledger.engine import Ledger
+from hub.ledger.names import Names
 from hub.ledger.status import PERSONAL, delivery_words, event_code, event_word
 from hub.ledger.views import EventFilter, Views
 from hub.stages.times import moment
@@ -63,7 +66,8 @@ def _receivers(ledger: Ledger) -> Iterator[Json]:
     for row in Views(ledger).receivers():
         state = orjson.loads(row.state)
         if "fault" in state:
-            yield _item("stands-still", row.key, 1, None, state["fault"], "hub doctor", state.get("fault_code"))
+            since = state.get("fault_since")
+            yield _item("stands-still", row.key, 1, since, state["fault"], "hub status", state.get("fault_code"))
         elif state.get("shut", {}).get("reason") == "protection-unknown":
             yield _item("stands-still", row.key, 1, None, state["shut"]["note"], "hub source list")
         elif "breaker" in state and "shut" not in state:
@@ -82,7 +86,8 @@ def _intake(ledger: Ledger) -> Iterator[Json]:
     yield from _quarantine(ledger)
     for item in _held(ledger):
         key = ".".join(filter(None, (item.system, item.source)))
-        yield _item("batch", key, item.rows, item.first_seen, item.reason or item.status, f"hub batches show {item.id}")
+        do = f"hub batches show {shlex.quote(f'{key}/{item.id}')}"
+        yield _item("batch", key, item.rows, item.first_seen, item.reason or item.status, do)
 
 
 def _quarantine(ledger: Ledger) -> Iterator[Json]:
@@ -108,7 +113,9 @@ def _reviews(ledger: Ledger) -> Iterator[Json]:
         name = ".".join(filter(None, (system, source)))
         yield _item("waiting" if status == "waiting" else "reported", name, count, since, kind, do)
     for row in _awaiting(ledger):
-        yield _item("review", "", 1, row.recorded_at, event_word(row.status), f"hub events show {row.id}")
+        system = system_of(Names(ledger, "source").text(row.source))
+        do = f"hub events show {shlex.quote(f'{system}/{row.id}')}"
+        yield _item("review", system, 1, row.recorded_at, event_word(row.status), do)
 
 
 def _identities(ledger: Ledger) -> Iterator[Json]:
@@ -130,7 +137,9 @@ def _characters(ledger: Ledger) -> Iterator[Json]:
 
 
 def _awaiting(ledger: Ledger) -> Iterator[Any]:
+    """Yield the events that contradict others, until one of the two has been corrected or cancelled."""
     wanted = EventFilter(statuses=(event_code("awaiting-review"),))
     while found := Views(ledger).events(wanted, PAGE):
-        yield from found
+        settled = Views(ledger).settled([row.pos for row in found])
+        yield from (row for row in found if row.pos not in settled)
         wanted = replace(wanted, after=(found[-1].recorded_at, found[-1].pos))

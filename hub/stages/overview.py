@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -22,14 +23,18 @@ def overview(ask: Ask) -> Json:
     """Return what `hub status` tells of a ledger.
 
     `records` is what dispatch has read, every repeat included; `events` is what `hub events list` lists;
-    `dead` is what nobody has sent again or dropped; `work` is what a receiver's robots have not finished.
+    `dead` is what nobody has sent again or dropped; `work` is what a receiver's robots have not finished; `delivering`
+    is how many processes deliver now; `held` of a source is the batch for which it waits.
     """
     positions = _pairs(ask, glance.POSITIONS)
+    held = {(system, source): id_ for system, source, id_ in ask(glance.HELD)}
+    now = time.time() * 1000
     return {
         "events": ask(glance.EVENTS)[0][0],
         "records": sum(positions.values()),
         "receivers": _receivers(ask, positions),
-        "sources": [_source(*row) for row in ask(glance.SOURCES)],
+        "delivering": len({owner for owner, until in ask(glance.DELIVERING) if until > now}),
+        "sources": [_source(row, held.get((row[0], row[1]))) for row in ask(glance.SOURCES)],
         "quarantine": ask(glance.QUARANTINED)[0][0],
     }
 
@@ -83,12 +88,14 @@ def _receiver(
         "since": moment(found["since"]) if found["since"] else None,
         "dead": dead,
         "fault": state.get("fault"),
+        "fault_code": state.get("fault_code"),
         "held": _dated(state.get("shut")),
         "breaker": _dated(state.get("breaker")),
     }
 
 
-def _source(system: str, source: str, read_at: int, written: str) -> Json:
+def _source(row: Sequence[Any], held: str | None) -> Json:
+    system, source, read_at, written = row
     state = orjson.loads(written)
     tally = state.get("tally", {})
     return {
@@ -96,6 +103,7 @@ def _source(system: str, source: str, read_at: int, written: str) -> Json:
         "source": source,
         "read_at": moment(read_at) if read_at else None,
         "fault": _dated(state.get("fault")),
+        "held": held,
         **{name: tally.get(name, 0) for name in ("rows", "events", "quarantined")},
     }
 

@@ -211,6 +211,7 @@ class Worker:
         self.busy = True
         self.fault = ""
         self._fault_code = ""
+        self._fault_since = 0  # milliseconds; of the first fault since something was settled
         self._asked = True  # there may be commands
         self._orders = Orders(port.no, desk.ledger)
         self._lease = lease
@@ -268,7 +269,7 @@ class Worker:
                     await self._stand(error, 1.0 if isinstance(error, LedgerUnavailable) else 5.0)
                 except Exception as error:
                     log.exception("%s: a fault of the hub; starting again from the ledger", self.key)
-                    await self._stand(HubError(f"{named(error)} ({MEND})"), self._longer())
+                    await self._stand(HubError(f"{named(error)} ({MEND})", code="fault"), self._longer())
         finally:
             await self._close()
 
@@ -280,6 +281,7 @@ class Worker:
     async def _stand(self, error: HubError, seconds: float) -> None:
         """Stand still for a while, then read the lease again."""
         self.fault, self._fault_code = str(error), error.code
+        self._fault_since = self._fault_since or now_ms()
         log.warning("%s stands still: %s", self.key, error)
         await self._close()
         with contextlib.suppress(LedgerUnavailable):
@@ -1206,7 +1208,7 @@ class Worker:
         if not await self._write(settlement):
             raise Fenced(f"{self.key} has another owner")
         self._saved = cursor
-        self._stood = 0
+        self._stood = self._fault_since = 0
         if intent is not None:
             self._lease.intent = intent if isinstance(intent, Intent) else None
         if pause:
@@ -1250,7 +1252,7 @@ class Worker:
         if self._shut is not None:
             found["shut"] = {"reason": self._shut.reason, "until": self._shut.until, "note": self._shut.note}
         if self.fault:
-            found |= {"fault": self.fault, "fault_code": self._fault_code}
+            found |= {"fault": self.fault, "fault_code": self._fault_code, "fault_since": self._fault_since}
         return orjson.dumps(found).decode()
 
     # --- waiting -----------------------------------------------------------------------------------------------

@@ -20,8 +20,11 @@ from hub.events.codec import HEADERS
 from hub.events.documents import read_documents
 from hub.events.envelope import Event, event_from
 from hub.events.text import parse
+from hub.events.wire import source_of
 from hub.ledger import quarantine
 from hub.ledger.engine import Ledger
+from hub.ledger.log import EventLog
+from hub.ledger.names import Names
 from hub.ledger.quarantine import Item
 from hub.stages import residue
 from hub.stages.clock import new_batch_id, timestamp, utc_now
@@ -36,11 +39,30 @@ Reopen = Callable[[str, str, Path], tuple[Source | None, Sequence[RowMapper]]]
 
 @dataclass(frozen=True, slots=True)
 class Resubmission:
-    """What one entry became: the ids of its events, and the batch they travel in."""
+    """What one entry became: the ids of its events, and the batch they travel in.
+
+    `items` are the events' names, types and subjects; `waiting` counts what is to be linked, `unsure` what a person is
+    to look at.
+    """
 
     no: int
     events: list[str]
     batch: str
+    items: list[dict[str, Any]]
+    waiting: int = 0
+    unsure: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Who resubmits, and why; `encoding` is of the replacement, as it is kept for people to read."""
+
+    by: str = ""
+    reason: str = ""
+    encoding: str = "utf-8"
+
+
+UNSAID = Decision()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +81,13 @@ class Resubmitter:
     reopen: Reopen
     inward: Inward = as_sent
 
-    async def resubmit(self, no: int, replacement: bytes | None = None) -> Resubmission:
-        """Publish the entry's input, or its replacement, and close it.
+    async def resubmit(
+        self, no: int, replacement: bytes | None = None, decision: Decision = UNSAID, *, dry_run: bool = False
+    ) -> Resubmission:
+        """Publish the entry's input, or its replacement, and close it; with `dry_run` only say what it would become.
 
-        Raises NotFound, UsageError for an entry that is closed or cannot be taken up, and the first `Malformed` of the
-        input, which changes nothing.
+        Raises NotFound, UsageError for an entry that is closed or cannot be taken up, or whose replacement was reported
+        before, and the first `Malformed` of the input, which changes nothing.
         """
         item = await asyncio.to_thread(quarantine.show, self.ledger, no)
         if item.status != "open":
@@ -74,14 +98,21 @@ class Resubmitter:
         events = await asyncio.to_thread(self._events, item, replacement, timestamp(now), prepared, batch)
         if not (events or prepared.waiting or prepared.learned or prepared.drafts):
             raise UsageError("there is no event in it", mend=f"hub quarantine discard {no}")
+        if replacement is not None:
+            await asyncio.to_thread(self._refuse_known, events)
+        items = [{"event": f"{each.system}/{each.id}", "type": each.type, "subject": each.subject} for each in events]
+        ids = [event.id for event in events]
+        done = Resubmission(no, ids, batch, items, prepared.waiting, len(prepared.drafts))
+        if dry_run:
+            return done
         for event in events:
             event.extensions.setdefault("batchid", batch)
         records = [record_in(event, self.city, self.inward)[0] for event in events]
         await self.producer.publish(self.topic, records, HEADERS)
-        ids = [event.id for event in events]
         note: dict[str, Any] = {"events": ids, "batch": batch}
+        note |= {name: text for name, text in (("by", decision.by), ("reason", decision.reason)) if text}
         if replacement is not None:
-            note["replacement"] = replacement.decode("utf-8", "backslashreplace")
+            note[quarantine.REPLACED] = replacement.decode(decision.encoding, "backslashreplace")
         if prepared.waiting:
             note["waiting"] = prepared.waiting
         if prepared.drafts:
@@ -89,7 +120,17 @@ class Resubmitter:
         text = json.dumps(note, ensure_ascii=False)
         await asyncio.to_thread(self._keep, item, prepared)
         await asyncio.to_thread(quarantine.resolve, self.ledger, no, "resubmitted", text)
-        return Resubmission(no, ids, batch)
+        return done
+
+    def _refuse_known(self, events: Sequence[Event]) -> None:
+        """Raise UsageError for a replacement that the ledger has: it is another row than the one that was refused."""
+        names = Names(self.ledger, "source")
+        keys = {(each.id, names.find(source_of(each.system))): each for each in events}
+        known = EventLog(self.ledger).known((id_, number) for id_, number in keys if number is not None)
+        if keys and len(known) == len(keys):
+            named = ", ".join(f"{each.system}/{each.id}" for each in keys.values())
+            mend = "see with `hub events show` what it says; put the entry's own row right, or discard the entry"
+            raise UsageError(f"this was reported before: {named}", code="reported-before", mend=mend)
 
     def _keep(self, item: Item, prepared: Prepared) -> None:
         with self.ledger.write() as connection:

@@ -214,13 +214,20 @@ def test_what_was_quarantined_is_put_right_and_resubmitted(shell, city, tmp_path
     assert refused.returncode == 2
     assert "is not in cp932, as the files of juki." in refused.stderr
     assert "it looks like UTF-8 (save it in cp932" in refused.stderr
+    mended.write_bytes(MOVES.splitlines()[1].encode("cp932"))
+    other = shell("quarantine", "fix", no, str(mended))  # a row that was taken long ago
+    assert (other.returncode, "this was reported before: juki/" in other.stderr) == (2, True)
     mended.write_bytes(row.encode("cp932"))
-    done = shell.json("quarantine", "fix", no, str(mended))
+    would = shell.json("quarantine", "fix", no, str(mended), "--dry-run")
+    assert (would["status"], would["items"][0]["subject"]) == ("open", "1000003")
+    assert shell.json("quarantine", "show", no)["status"] == "open"
+    done = shell.json("quarantine", "fix", no, str(mended), "--by", "甲", "--reason", "元号の誤り")
     shell.json("drain")
     assert shell.json("events", "show", *done["events"])["event"]["data"]["name"] == "淀川 一郎"
     closed = shell.json("quarantine", "show", no)
     assert closed["status"] == "resubmitted"
-    assert json.loads(closed["note"])["events"] == done["events"]
+    note = json.loads(closed["note"])
+    assert (note["events"], note["by"], note["replacement"]) == (done["events"], "甲", row)
     assert shell("quarantine", "resubmit", no).returncode == 2
     assert shell.json("quarantine", "list")["items"] == []
 

@@ -140,6 +140,8 @@ def test_a_batch_is_put_right_and_the_rest_is_left_alone(town):
     assert (town.job(number).status, town.job(number).results) == ("done", {"published": 599})
     again = town.foreman.correct_all(EventFilter(batch="file-1"), [], {"new_address": OTHER})
     assert (again.orders, again.left_out["right already"]) == ([], 600)
+    alone = town.foreman.correct("e1", town.foreman.values("e1"))
+    assert (alone.orders, dict(alone.left_out)) == ([], {"right already": 1})
 
 
 def test_the_preview_is_the_same_however_many_are_read_at_one_time(tmp_path, ledger_url, monkeypatch):

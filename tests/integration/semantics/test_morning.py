@@ -37,3 +37,14 @@ def test_a_question_a_contradiction_and_refused_input_do(world):
     assert told["held"]["why"] == "ask"
     assert told["held"]["do"] == "hub deliveries list --system suido --status held"
     assert told["quarantine"]["name"] == "sabun"
+
+
+@pytest.mark.parametrize("amended", ["a", "b"])
+def test_a_contradiction_needs_nobody_once_one_of_the_two_was_put_right(world, amended):
+    first, second = (world.event("resident.died", system=s, name=s, died_on="2026-11-19") for s in ("a", "b"))
+    world.report(first, second)
+    (item,) = morning(world.ledger)
+    assert (item["kind"], item["system"], item["do"]) == ("review", "b", f"hub events show b/{second['id']}")
+    target = {"a": first, "b": second}[amended]
+    world.report(world.event("event.cancelled", system=amended, event_id=target["id"], reason="誤り"))
+    assert morning(world.ledger) == []

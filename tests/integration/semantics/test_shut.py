@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from hub.ledger import pauses
+from hub.stages.inquiry import DeliveryFilter
 from tests.integration.semantics.world import ADDRESS, World
 
 RULE = "subscribes:\n  - {id: moves, on: resident.moved, send: [name], because: 試験}"
@@ -25,6 +26,8 @@ def test_a_paused_system_gets_nothing_others_do_and_nothing_is_lost(world):
     world.deliver()
     assert (len(world.told("suido")), len(world.told("zei"))) == (0, 1)
     assert world.statuses("suido") == [("e1", "held", "paused")]
+    held = world.inquiry.deliveries(DeliveryFilter(statuses=("held",)))["items"]
+    assert [(each["system"], each["reason"]) for each in held] == [("suido", "paused")]
     pauses.resume(world.ledger, "suido")
     world.deliver()
     assert world.statuses("suido") == [("e1", "delivered", None)]

@@ -26,6 +26,8 @@ def _literals(call: ast.Call) -> Iterator[ast.expr]:
     yield from (each.value for each in call.keywords if each.arg == "code")
     if name in {"error", "warning"} and len(call.args) == 4:
         yield call.args[3]
+    if name == "refused" and len(call.args) == 2:
+        yield call.args[1]
 
 
 def _codes() -> set[str]:

@@ -22,6 +22,7 @@ FOUND = {
     "dispatched": True,
     "died": 0,
     "faults": [],
+    "held": {},
 }
 
 

@@ -1,6 +1,7 @@
 """What an operator reads about something that needs a person: in their words, with what to do and the commands."""
 
 import ast
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 import hub as package
-from hub.cli.codes import CODES, meaning, mend, mend_of
+from hub.cli.codes import AUTOMATIC, CODES, meaning, mend, mend_of
 from hub.cli.deliveries import _steps
 from hub.cli.mends import MENDS, STANDING, WAIT, WAIT_THEN
 from hub.cli.output import label
@@ -19,8 +20,9 @@ from hub.ledger.jobs import PUBLISHER, Order
 from hub.ledger.quarantine import Entry
 from hub.ledger.reviews import Draft
 from hub.ledger.status import REASONS
-from hub.ledger.tables import alert
+from hub.ledger.tables import alert, receiver
 from hub.stages.morning import KINDS
+from tests.unit.cli.test_codes import _literals
 
 ROOM = Path(package.__file__).parent
 RUNNING = ("adapters", "events", "kafka", "ledger", "stages", "app.py", "routing/functions", "routing/mapping.py")
@@ -39,7 +41,7 @@ def _raised() -> set[str]:
         for path in paths:
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Call) and getattr(node.func, "id", "") not in {"Problem", "UsageError"}:
-                    values = [each.value for each in node.keywords if each.arg == "code"]
+                    values = list(_literals(node))
                     found |= {each.value for each in values if isinstance(each, ast.Constant) and each.value}
     return found
 
@@ -118,9 +120,22 @@ def test_the_commands_are_those_that_change_something(status, reason, expected):
     assert all("'juki/a b:kokuho.main:0'" in command for command in commands)
 
 
+@pytest.mark.parametrize("reason", REASONS["dead"])
+@pytest.mark.parametrize("code", MENDS)
+def test_a_dead_letter_is_never_said_to_go_on_by_itself(japanese, reason, code):
+    said = mend_of({"status": "dead", "reason": reason, "error": {"code": code, "message": "x"}})
+    assert said
+    assert AUTOMATIC not in said
+
+
+def test_what_is_sent_outside_is_replayed_by_saying_so():
+    commands = [command for _, command in _steps("juki/a:suido.chat:0", "dead", "rejected", outward=True)]
+    assert commands[0] == "hub replay juki/a:suido.chat:0 --include-outward"
+
+
 @pytest.fixture
 def refused(ledger):
-    (no,) = quarantine.add(ledger, [Entry("intake", "juki", "main", "in/a.csv:2", "wareki", "no such date", b"x,y")])
+    (no,) = quarantine.add(ledger, [Entry("intake", "juki", "idou", "in/a.csv:2", "wareki", "no such date", b"x,y")])
     return no
 
 
@@ -213,7 +228,7 @@ def test_a_held_batch_is_released_or_rejected(hub, city, ledger, japanese):
         batches.hold(connection, held, 1_760_000_000_000, reason="61 resident.died, more than 60", spool={"file": "a"})
     shown = hub("batches", "show", "A 1.csv", "--city", city).stdout
     assert "状態: 保留" in shown
-    assert "hub batches release 'A 1.csv' --reason" in shown
+    assert "hub batches release 'juki.sabun/A 1.csv' --reason" in shown
     assert "保留" in hub("batches", "list", "--city", city).stdout
 
 
@@ -237,3 +252,84 @@ def test_a_job_names_what_lets_it_go_on(hub, city, ledger, japanese):
 def test_a_value_without_a_name_of_its_own_keeps_it(japanese):
     assert label("seen") == "回数"
     assert label("odometer") == "odometer"
+
+
+@pytest.mark.parametrize(
+    ("stage", "source", "code", "expected"),
+    [
+        ("intake", "idou", "wareki", ["fix", "resubmit", "discard"]),
+        ("intake", "gone", "wareki", ["discard"]),
+        ("dispatch", "", "id-reused", ["fix", "discard"]),
+        ("dispatch", "", "target-unknown", ["fix", "resubmit", "discard"]),
+    ],
+)
+def test_an_entry_names_no_command_that_would_be_refused(hub, city, ledger, stage, source, code, expected):
+    (no,) = quarantine.add(ledger, [Entry(stage, "juki", source, "x", code, "wrong", b"{}")])
+    lines = hub("quarantine", "show", no, "--city", city).stdout.splitlines()
+    assert [line.split("hub quarantine ")[1].split()[0] for line in lines if "hub quarantine " in line] == expected
+
+
+def test_what_was_decided_of_an_entry_is_told_by_name(hub, city, ledger, refused, japanese):
+    assert hub("quarantine", "discard", refused, "--reason", "出し直し", "--by", "甲", "--city", city).exit_code == 0
+    lines = hub("quarantine", "show", refused, "--city", city).stdout.splitlines()
+    assert {"状態: 閉じた", "決めた人: 甲", "理由: 出し直し"} <= set(lines)
+
+
+def test_a_file_in_another_encoding_is_shown_as_it_can_be_read(hub, city, ledger):
+    (no,) = quarantine.add(ledger, [Entry("intake", "juki", "idou", "x", "csv-encoding", "x", "守口".encode())])
+    assert "守口" in hub("quarantine", "show", no, "--city", city).stdout
+
+
+def test_a_reason_is_said(hub, city, ledger, refused):
+    told = hub("quarantine", "discard", refused, "--reason", " ", "--city", city)
+    assert (told.exit_code, "say why" in told.stderr) == (2, True)
+
+
+def test_what_was_typed_wrong_is_said_in_japanese_first(hub, city, japanese):
+    assert hub("quarantine", "discard", 1, "--city", city).stderr.startswith("必要な指定がありません\n")
+    assert hub("status", "--nosuch", "--city", city).stderr.startswith("そのような指定はありません\n")
+
+
+def test_another_folder_is_no_broken_city(hub, tmp_path, japanese):
+    assert f"次にすること: {MENDS['no-city']}" in hub("status", "--city", tmp_path).stderr
+
+
+def test_what_is_wrong_in_a_persons_words_is_no_system_that_wrote_it(hub, city, japanese):
+    told = hub("correct", "juki/1", "--data", "{died_on", "--reason", "x", "--city", city).stderr
+    assert MENDS["json"] not in told
+
+
+@pytest.mark.parametrize(
+    "words", [("deliveries", "保留"), ("events", "受付"), ("batches", "保留"), ("quarantine", "未処理")]
+)
+def test_statuses_are_asked_for_by_their_japanese_names_too(hub, city, ledger, words):
+    assert hub(words[0], "list", "--status", words[1], "--json", "--city", city).exit_code == 0
+
+
+def test_a_pause_in_the_place_of_another_says_so(hub, city, japanese):
+    first = hub("system", "pause", "juki", "--reason", "入替", "--until", "2099-12-01", "--city", city).stdout
+    assert "2099-12-01 00:00:00+09:00 まで止めました" in first
+    second = hub("system", "pause", "juki", "--reason", "二回目", "--city", city).stdout
+    assert "期限はありません" in second
+    assert "前の一時停止（2099-12-01 00:00:00+09:00、入替）に代わります" in second
+
+
+def _receiver(ledger, state: str) -> None:
+    row = {"key": "kokuho.main", "owner": "", "epoch": 1, "until": 0, "cursor": "{}", "next_no": 1, "next_batch": 1}
+    with ledger.write() as connection:
+        connection.execute(sa.insert(receiver).values(**row, state=state))
+
+
+def test_what_holds_a_receiver_and_a_source_is_seen_at_a_glance(hub, city, ledger, japanese):
+    fault = {"fault": "out/x (after byte 10)", "fault_code": "foreign-hand", "fault_since": 1_760_000_000_000}
+    _receiver(ledger, json.dumps(fault))
+    with ledger.write() as connection:
+        held = Arrival("juki", "idou", "A.csv@1", rows=0, whole=True)
+        batches.hold(connection, held, 1_760_000_000_000, reason="0 rows, fewer than 1", spool={"file": "a"})
+    shown = hub("status", "--city", city).stdout
+    assert "今は誰も配達していません" in shown
+    assert f"{CODES['foreign-hand']}: out/x" in shown
+    told = hub("morning", "--city", city).stdout
+    assert "2025-10-09 17:53:20+09:00" in told
+    assert f"kokuho.main: {MENDS['foreign-hand']}" in told
+    assert "hub batches show juki.idou/A.csv@1" in told

@@ -5,6 +5,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from typer._click import exceptions
 
 import hub.cli
 from hub.cli import output
@@ -18,7 +19,19 @@ from hub.stages.morning import KINDS
 
 ROOM = Path(hub.cli.__file__).parent
 QUEUES = {"quarantine": quarantine, "identity": identities, "batch": batches, "job": jobs, "review": reviews}
-STORED = ["action", "attempt", "deed", "field", "job-kind", "left", "result", "review-kind", "stage", "what"]
+STORED = [
+    "action",
+    "attempt",
+    "deed",
+    "field",
+    "identity",
+    "job-kind",
+    "left",
+    "result",
+    "review-kind",
+    "stage",
+    "what",
+]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +94,19 @@ def test_no_word_is_left_over():
     shown = {f"field.{each.name}" for room in QUEUES.values() if hasattr(room, "Item") for each in fields(room.Item)}
     stored = {f"{kind}.{text}" for kind in STORED for text in _texts(ROOM.parent)}
     steps = {f"step.job-{what}" for named in STEPS.values() for what in named}
-    asked = texts | helps | _states() | made | standing | shown | stored | steps | {f"morning.{kind}" for kind in KINDS}
+    typed = {f"typed.{name}" for name in vars(exceptions)}
+    asked = (
+        typed
+        | texts
+        | helps
+        | _states()
+        | made
+        | standing
+        | shown
+        | stored
+        | steps
+        | {f"morning.{kind}" for kind in KINDS}
+    )
     assert not {key for key in WORDS if key not in asked}
 
 

@@ -1,5 +1,7 @@
 """Quarantine keeps the raw bytes, counts repeats and is walked by cursor; tokens are kept as hashes."""
 
+from dataclasses import replace
+
 import pytest
 import sqlalchemy as sa
 
@@ -66,6 +68,23 @@ def test_what_a_person_closed_stays_closed_when_it_comes_again(ledger):
     shown = quarantine.show(ledger, 1)
     assert (shown.status, shown.note, shown.seen) == ("discarded", "a test file", 2)
     assert shown.resolved_at
+
+
+@pytest.mark.parametrize(
+    ("stage", "note", "after"),
+    [
+        ("dispatch", '{"events": ["1"]}', "open"),
+        ("dispatch", '{"events": ["1"], "replacement": "{}"}', "resubmitted"),
+        ("intake", '{"events": ["1"]}', "resubmitted"),
+    ],
+)
+def test_what_was_resubmitted_as_it_was_and_dispatch_refuses_again_is_open(ledger, stage, note, after):
+    refused = replace(entry(), stage=stage)
+    quarantine.add(ledger, [refused])
+    quarantine.resolve(ledger, 1, "resubmitted", note)
+    quarantine.add(ledger, [refused])
+    shown = quarantine.show(ledger, 1)
+    assert (shown.status, shown.seen, shown.resolved_at is None) == (after, 2, after == "open")
 
 
 def test_what_is_not_there_is_said(ledger):
