@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line on stderr, warnings and worse; the libraries' chatter is left out."""
+"""Logs on stderr, warnings and worse: a JSON object a line, on a terminal text; the libraries' chatter is left out."""
 
 from __future__ import annotations
 
@@ -28,6 +28,16 @@ class JsonLines(logging.Formatter):
         return json.dumps(said, ensure_ascii=False)
 
 
+class Lines(logging.Formatter):
+    """Writes a record for a person at a terminal: when, how bad, and what."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        at = datetime.fromtimestamp(record.created).astimezone().isoformat(" ", "seconds")
+        error = f" ({record.exc_info[0].__name__})" if record.exc_info and record.exc_info[0] is not None else ""
+        return f"{at}  {record.levelname.lower()}  {record.getMessage()}{error}"
+
+
 class Once(logging.Filter):
     """Lets a message through once in a while, however often it comes: what is waited for says so again and again."""
 
@@ -51,7 +61,7 @@ class Once(logging.Filter):
 def set_up(*, verbose: bool) -> None:
     """Let the process log to stderr."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(Lines() if sys.stderr.isatty() else JsonLines())
     handler.addFilter(Once())
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -96,8 +96,29 @@ def listing(headers: Sequence[str], rows: Sequence[Sequence[Any]], following: st
 def fields(found: Mapping[str, Any], names: Iterable[str] | None = None) -> None:
     """Write what there is of the named values, or of all, one a line."""
     for name in found if names is None else names:
-        if found[name] not in (None, "", {}):
-            line(f"{label(name)}: {when(compact(found[name]))}")
+        value = found[name]
+        if value in (None, "", {}, []):
+            continue
+        if isinstance(value, Mapping):
+            line(f"{label(name)}:")
+            _nested(value, "  ")
+        elif isinstance(value, list) and all(isinstance(each, Mapping) for each in value):
+            line(f"{label(name)}:")
+            for each in value:
+                _nested(each, "  - ")
+        else:
+            line(f"{label(name)}: {when(compact(value))}")
+
+
+def _nested(values: Mapping[str, Any], before: str) -> None:
+    """Write values one a line; of several lines only the first has what stands `before`."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            line(f"{before}{name}:")
+            _nested(value, " " * len(before) + "  ")
+        else:
+            line(f"{before}{name}: {compact(value)}")
+        before = " " * len(before)
 
 
 def label(name: str) -> str:

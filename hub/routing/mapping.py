@@ -416,6 +416,8 @@ class Mapper:
         if self._identity is not None:
             values = self._identity.needed(row, today, "the identity")
             values = values if isinstance(values, list) else [values]
+            if all(value == "" for value in values):
+                raise self._identity.refused("nothing tells this report from others: the identity is empty", "identity")
         if self._many_types:
             values = [*(values if isinstance(values, list) else [values]), type_]
         return identity(self._system, values)

@@ -1,7 +1,9 @@
 """What an operator reads about something that needs a person: in their words, with what to do and the commands."""
 
 import ast
+import io
 import json
+import logging
 from collections import Counter
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 import hub as package
+from hub.cli import logs
 from hub.cli.codes import AUTOMATIC, CODES, meaning, mend, mend_of
 from hub.cli.deliveries import _steps
 from hub.cli.mends import MENDS, STANDING, WAIT, WAIT_THEN
@@ -333,3 +336,21 @@ def test_what_holds_a_receiver_and_a_source_is_seen_at_a_glance(hub, city, ledge
     assert "2025-10-09 17:53:20+09:00" in told
     assert f"kokuho.main: {MENDS['foreign-hand']}" in told
     assert "hub batches show juki.idou/A.csv@1" in told
+
+
+def test_what_a_review_holds_is_read_line_by_line(hub, city, ledger, japanese):
+    no = _review(ledger)
+    lines = hub("review", "show", no, "--city", city).stdout.splitlines()
+    assert lines[lines.index("行の内容:") + 1] == "  氏名: x"
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_logs_are_text_on_a_terminal_and_json_elsewhere(monkeypatch, terminal):
+    stream = io.StringIO()
+    stream.isatty = lambda: terminal
+    monkeypatch.setattr("sys.stderr", stream)
+    logs.set_up(verbose=False)
+    logging.getLogger("hub.test").warning("it stands still")
+    said = stream.getvalue()
+    assert ("  warning  it stands still\n" in said) == terminal
+    assert said.startswith("{") != terminal

@@ -135,6 +135,14 @@ def test_a_cancellation_names_its_target_by_the_rows_subject_and_sequence() -> N
     }  # fmt: skip
 
 
+def test_an_empty_identity_is_refused_and_one_that_is_half_empty_is_not() -> None:
+    publication = Publication(source="main", subject="row.宛名番号", defaults=DATES, cases=(MOVED,))
+    made = mapper(publication, source=Source(name="main", adapter="csv", identity="[row.受理番号, row.枝番]"))
+    found = refused(made, {**MOVE, "受理番号": "", "枝番": ""})
+    assert (found.code, "the identity is empty" in found.message) == ("identity", True)
+    assert event_of(made, {**MOVE, "受理番号": "", "枝番": "1"}).id == identity("juki", ["", "1"])
+
+
 def test_a_cancellation_by_identity_and_by_event_id() -> None:
     by_identity = Case(
         event="event.cancelled", cancels={"identity": "[row.宛名番号, row.取消履歴番号]", "reason": "row.氏名"}
