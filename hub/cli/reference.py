@@ -57,7 +57,7 @@ answers 503 in a process without intake; a reserved call answers 501. With `--js
 Exit 1 when any delivery is planned, sending, waiting, held or unknown at the end, or died meanwhile, and
 when a source could not be read; what is scheduled, unmatched, repeated or quarantined is printed and
 changes nothing. Exit 3 when there was no ledger or no Kafka for the time of `--wait`. `behind` names
-receivers with planned deliveries.
+receivers with planned deliveries, `held` the sources that wait until somebody decides of a batch, with its id.
 """,
     "publish": """
 Answers `{"accepted", "duplicates", "reused", "quarantined": [{"no", "place", "code", "message"}], "batch"}`;
@@ -74,11 +74,14 @@ each.
 An event of the ledger is explained by the rules it was planned by; one in a file by the rules and facts
 as they stand now, and nothing is written.
 """,
+    "system pause": "A pause in the place of another ends that one; it is answered as `replaced`.",
     "quarantine fix": """
 The file holds what should have come: a CloudEvent, or for rows of a file source the row (or header and
 rows, in the source's encoding), for rows of a database a JSON object. It goes the way of the original,
 through the same mapping. What was resubmitted is kept with the entry. Input that is still wrong is exit
-1 and changes nothing.
+1 and changes nothing; another row, one that was reported before, is exit 2. Answers `{"no", "status", "events",
+"batch", "items", "waiting", "unsure"}`: `items` say of whom and what the events are, `waiting` counts what is to be
+linked, `unsure` what a person is to look at; `--dry-run` answers the same and changes nothing.
 """,
     "review list": """
 Open are `waiting` (a decision is needed) and `reported` (listed for people to know). `kind` says who put
@@ -116,8 +119,10 @@ After the topic was deleted and made anew, or lost what was not read yet: dispat
 holds now. A topic that belongs to another ledger stays refused.
 """,
     "status": """
-Answers `{"events", "records", "receivers", "sources", "quarantine", "kafka"}`: `events` are those of `hub events list`,
-`records` what was read from Kafka, repeats included. It needs the ledger alone, not the city's other files.
+Answers `{"events", "records", "receivers", "delivering", "sources", "quarantine", "kafka"}`: `events` are those of
+`hub events list`, `records` what was read from Kafka, repeats included, `delivering` how many processes deliver now. A
+receiver's `fault` (with its `fault_code`), `held` and `breaker` say what keeps it, a source's `held` names the batch
+for which it waits. It needs the ledger alone, not the city's other files.
 """,
     "db status": "Exit 1 when the ledger is not at the newest revision.",
     "doctor": "Changes nothing. Exit 1 when something must be mended.",
