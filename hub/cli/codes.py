@@ -248,9 +248,8 @@ CODES: dict[str, str] = {
     "not-taken": "前のファイルがまだ引き取られていません",
     "held": "まとまりを保管できません",
 }
-STANDS = frozenset(
-    {"scheduled", "waiting", "held", "unknown", "warning", "dead", "suppressed"}
-)  # is there more to say?
+# Statuses of a delivery of which there is more to say.
+STANDS = frozenset({"scheduled", "waiting", "held", "unknown", "warning", "dead", "suppressed"})
 AUTOMATIC = "自動で"  # in what is said of errors that the hub tries again after
 STATES = ("reason", "state")  # words that stand where a code may, too
 NUMBERED = re.compile("-[0-9]+$")  # http-503: the code with the number that was answered

@@ -114,11 +114,11 @@ def _write_delivery(found: dict[str, Any], receiver: Receiver | None) -> None:
         output.line(f"{output.when(each['at'])}  {kind}  {each['code']}  {told}")
     if found["status"] == "held" and found["error"] and not found["log"]:
         output.line(f"{output.label('reason')}: {error_of(found)}")
-    if receiver is not None and receiver.enabled:
-        outward = receiver.effects == "outward"
-        output.steps(mend_of(found), _steps(found["id"], found["status"], found["reason"], outward=outward))
-    elif found["status"] in OPEN:
+    if found["status"] in OPEN and (receiver is None or not receiver.enabled):
         output.steps(no_receiver())
+        return
+    outward = receiver is not None and receiver.effects == "outward"
+    output.steps(mend_of(found), _steps(found["id"], found["status"], found["reason"], outward=outward))
 
 
 def _steps(key: str, status: str, reason: str | None, *, outward: bool = False) -> Iterator[tuple[str, str]]:
