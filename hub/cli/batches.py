@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from hub.cli import filters, output
+from hub.cli.codes import in_words
 from hub.cli.decisions import By, Reason, person
 from hub.cli.session import Session
 from hub.cli.words import word
@@ -87,7 +88,8 @@ def told(item: Item) -> dict[str, Any]:
 
 
 def _write(found: dict[str, Any]) -> None:
-    output.fields({**found, "status": output.standing("batch", found["status"])})
+    said = {"status": output.standing("batch", found["status"]), "reason": in_words("", found["reason"])}
+    output.fields({**found, **said})
     if found["status"] in {"held", "missing"}:
         key = ".".join(filter(None, (found["system"], found["source"])))
         named, held = shlex.quote(f"{key}/{found['id']}"), found["status"] == "held"
@@ -111,7 +113,7 @@ def _write_list(items: list[dict[str, Any]], following: str | None) -> None:
                 sum(item["events"].values()),
                 item["quarantined"],
                 output.standing("batch", item["status"]),
-                item["reason"],
+                in_words("", item["reason"]),
             )
             for item in items
         ],

@@ -264,7 +264,12 @@ def meaning(code: str) -> str:
 
 def in_words(code: str, message: str) -> str:
     """Return an error for people: in Japanese what kind of error it is, then its own words."""
-    return f"{meaning(code)}: {message}" if code and lang() == "ja" else message
+    if lang() != "ja":
+        return message
+    from hub.cli.phrases import phrase
+
+    kind, said = meaning(code) if code else "", phrase(message)
+    return kind if kind == said else f"{kind}: {said}" if kind else said
 
 
 def mend(code: str) -> str:

@@ -11,6 +11,7 @@ import typer
 
 from hub.cli import filters, output
 from hub.cli.codes import error_of, in_words, mend_of, no_receiver
+from hub.cli.naming import type_name
 from hub.cli.session import Session
 from hub.cli.words import word
 from hub.errors import AmbiguousId, NotFound, UsageError
@@ -80,7 +81,7 @@ def _write_list(page: dict[str, Any]) -> None:
             (
                 item["planned_at"],
                 item["id"],
-                item["type"],
+                type_name(item["type"]),
                 item["subject"],
                 output.state(item["status"], item["reason"]),
                 item["attempts"],
@@ -106,9 +107,8 @@ def _write_delivery(found: dict[str, Any], receiver: Receiver | None) -> None:
         "status",
     )
     status, action = output.state(found["status"], found["reason"]), output.worded(f"action.{found['action']}")
-    output.fields({**found, "status": status, "action": action}, names)
-    for name, value in (found["payload"] or {}).get("data", {}).items():
-        output.line(f"  {name}: {output.compact(value)}")
+    output.fields({**found, "type": type_name(found["type"]), "status": status, "action": action}, names)
+    output.data(found["type"], (found["payload"] or {}).get("data", {}))
     for each in found["log"]:
         kind, told = output.worded(f"attempt.{each['kind']}"), in_words(each["code"], each["message"])
         output.line(f"{output.when(each['at'])}  {kind}  {each['code']}  {told}")

@@ -11,6 +11,7 @@ import typer
 from hub.cli import filters, output
 from hub.cli.codes import error_of
 from hub.cli.language import lang
+from hub.cli.naming import field_name, type_name
 from hub.cli.session import Session
 from hub.cli.words import word
 from hub.errors import UsageError
@@ -96,7 +97,7 @@ def _write_list(page: dict[str, Any]) -> None:
             (
                 item["recorded_at"],
                 item["id"],
-                item["type"],
+                type_name(item["type"]),
                 item["subject"],
                 item["source"].removeprefix("/systems/"),
                 output.state(item["status"]),
@@ -110,7 +111,8 @@ def _write_list(page: dict[str, Any]) -> None:
 
 def _write_event(found: dict[str, Any]) -> None:
     event = found["event"]
-    output.line(f"{event['type']}  {event['subject']}  {event['source'].removeprefix('/systems/')}/{event['id']}")
+    named = f"{event['source'].removeprefix('/systems/')}/{event['id']}"
+    output.line(f"{type_name(event['type'])}  {event['subject']}  {named}")
     output.line(f"{output.when(found['recorded_at'])}  {output.state(found['status'])}")
     if found["seen"] > 1:
         output.line(word("events.seen", count=found["seen"]))
@@ -119,10 +121,9 @@ def _write_event(found: dict[str, Any]) -> None:
             output.line(word(key, event=found[name]))
     if "identity" in found:
         output.line(word("events.awaits-identity", no=found["identity"]))
-    for name, value in event["data"].items():
-        output.line(f"  {name}: {output.compact(value)}")
+    output.data(event["type"], event["data"])
     for name in found.get("withheld", ()):
-        output.line(f"  {name}: {word('events.withheld')}")
+        output.line(f"  {field_name(event['type'], name)}: {word('events.withheld')}")
     output.section(
         [word("events.told"), word("column.status"), word("column.rule"), word("column.error")],
         [

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hub.cli.codes import meaning, mend
+from hub.cli.codes import in_words, meaning, mend
 from hub.cli.language import lang
 from hub.cli.output import document, say
 from hub.cli.words import word
@@ -95,7 +95,12 @@ def _lines(error: HubError) -> str:
     first = error.problems[0].code if isinstance(error, ConfigurationError) and error.problems else ""
     code = first or error.code
     todo = "" if isinstance(error, Malformed) or (isinstance(error, UsageError) and code not in USAGE) else mend(code)
-    return f"{meaning(code)}: {error}" + (f"\n{word('column.do')}: {todo}" if todo else "")
+    said = in_words(code, error.message)
+    if isinstance(error, ConfigurationError) or said.endswith(error.message):
+        said = f"{meaning(code)}: {error}"
+    elif error.place:
+        said += f" ({error.place})"
+    return said + (f"\n{word('column.do')}: {todo}" if todo else "")
 
 
 def _described(error: HubError) -> dict[str, Any]:

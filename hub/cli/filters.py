@@ -48,7 +48,8 @@ def refuse_unknown(
 
 
 def short(types: list[str] | None) -> tuple[str, ...]:
-    """Return event types in their short form; both forms are taken."""
+    """Return event types in their short form; both forms are taken, and Japanese names."""
+    from hub.cli.naming import short_of
     from hub.events.wire import type_of
 
-    return tuple(type_of(text)[0] if text.startswith("jp.lg.") else text for text in types or ())
+    return tuple(type_of(text)[0] if text.startswith("jp.lg.") else short_of(text) for text in types or ())

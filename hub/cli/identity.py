@@ -8,6 +8,7 @@ import typer
 
 from hub.cli import filters, loop, output
 from hub.cli.decisions import By, Reason, person
+from hub.cli.naming import type_name
 from hub.cli.session import Session
 from hub.cli.words import word
 from hub.errors import Unavailable, UsageError
@@ -107,7 +108,7 @@ def _write_list(items: list[dict[str, Any]], following: str | None) -> None:
             item["no"],
             item["at"],
             f"{item['system']}.{item['source']}",
-            item["type"],
+            type_name(item["type"]),
             output.worded(f"identity.{item['reason']}"),
             item["given"],
             _checked(item),
@@ -124,10 +125,10 @@ def _checked(item: dict[str, Any]) -> str:
 
 def _write(found: dict[str, Any]) -> None:
     names = ("no", "at", "status", "system", "source", "place", "event_id", "type", "given", "found", "subject", "seen")
-    output.fields({**found, "status": output.standing("identity", found["status"])}, names)
+    said = {"type": type_name(found["type"]), "status": output.standing("identity", found["status"])}
+    output.fields({**found, **said}, names)
     output.line(f"{word('column.reason')}: {output.worded('identity.' + found['reason'])}  {_checked(found)}")
-    for name, value in found["data"].items():
-        output.line(f"  {name}: {output.compact(value)}")
+    output.data(found["type"], found["data"])
     for deed in found["deeds"]:
         subject = deed["subject"] or ""
         what = output.worded(f"deed.{deed['what']}")

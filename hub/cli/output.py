@@ -126,6 +126,14 @@ def label(name: str) -> str:
     return worded(f"field.{name}")
 
 
+def data(type_: str, values: Mapping[str, Any]) -> None:
+    """Write an event's data, a field a line, by the names that the person's language has for them."""
+    from hub.cli.naming import field_name
+
+    for name, value in values.items():
+        line(f"  {field_name(type_, name)}: {compact(value)}")
+
+
 def steps(mend: str, commands: Iterable[tuple[str, str]] = ()) -> None:
     """Write what a person may do next: in words, if there are any, and the commands `(what for, command)`."""
     from hub.cli.words import word

@@ -16,6 +16,7 @@ import typer
 from hub.cli import filters, loop, output
 from hub.cli.codes import in_words, mend
 from hub.cli.decisions import By, DryRun, Reason, Why, person
+from hub.cli.naming import type_name
 from hub.cli.session import Session
 from hub.cli.words import word
 from hub.errors import UsageError
@@ -171,7 +172,7 @@ def _resubmit(session: Session, no: int, content: bytes | None, told: Told, *, d
     def for_people() -> None:
         output.line(word("quarantine.would-resubmit" if dry_run else "quarantine.resubmitted", no=no))
         for item in done.items:
-            output.line("  " + word("quarantine.event", **item))
+            output.line("  " + word("quarantine.event", **{**item, "type": type_name(item["type"])}))
         if done.waiting:
             output.line("  " + word("quarantine.waiting"))
         if done.unsure:

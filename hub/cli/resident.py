@@ -8,6 +8,7 @@ import typer
 
 from hub.cli import output
 from hub.cli.codes import error_of
+from hub.cli.naming import common_name, field_name, type_name
 from hub.cli.session import Session
 from hub.cli.words import word
 
@@ -39,10 +40,10 @@ def _write(found: dict[str, Any]) -> None:
         output.line(f"  {system}: {number}")
     for event in found["events"]:
         recorded, status = output.when(event["recorded_at"]), output.state(event["status"])
-        output.line(f"{recorded}  {event['effective_on'] or ''}  {event['type']}  {event['id']}  {status}")
+        output.line(f"{recorded}  {event['effective_on'] or ''}  {type_name(event['type'])}  {event['id']}  {status}")
         for each in event["deliveries"]:
             state = output.state(each["status"], each["reason"])
-            fields = ", ".join(each["fields"])
+            fields = ", ".join(field_name(event["type"], name) for name in each["fields"])
             output.line(f"    {each['system']}.{each['receiver']}  {state}  {fields}  {error_of(each) or ''}".rstrip())
     output.section(
         [word("resident.waiting"), word("column.status"), word("column.event")],
@@ -63,7 +64,7 @@ def _write_disclosure(found: dict[str, Any]) -> None:
             each["system"],
             each["purpose"],
             each["provision"],
-            ", ".join(each["fields"]),
+            ", ".join(map(common_name, each["fields"])),
             each["deliveries"],
             each["first"],
             each["last"],

@@ -1,0 +1,170 @@
+"""The particulars of the commonest errors, in Japanese.
+
+Errors say in English of what they are; what stands before that, what kind of error and what to do, is Japanese for all
+of them (`hub.cli.codes`, `hub.cli.mends`). Here are those that an operator meets day by day: a text whose whole is one
+of the patterns is said in Japanese, with its values as they are; any other stays as it is. The mend in brackets behind
+it goes, since it is said elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+
+from hub.cli.codes import CODES
+
+_VALUE = r"(?P<value>'.*')"
+_NAMES = {
+    "the subject": "宛名番号",
+    "the sequence": "履歴番号（sequence）",
+    "the id": "イベントの番号（id）",
+    "the identity": "見分ける項目（identity）",
+    "characters": "文字",
+    "bytes": "バイト",
+    "changed": "変更",
+    "new": "新規",
+    "missing": "なし",
+    "the header": "見出し",
+    "the layout": "様式",
+}
+# Pattern → Japanese. Names in braces are the pattern's groups; those of `_NAMES` are said in Japanese.
+PHRASES: Mapping[str, str] = {
+    # --- dates, codes and characters ---------------------------------------------------------------------------
+    rf"(?P<fn>\w+\(\)): {_VALUE} is a date that does not exist": "{value} はない日付です",
+    rf"(?P<fn>\w+\(\)): {_VALUE} is not a date in any known form": "{value} は日付として読めない書き方です",
+    rf"(?P<fn>\w+\(\)): {_VALUE} is not a date YYYY-MM-DD \(wareki\(\) reads other forms\)": (
+        "{value} は YYYY-MM-DD の形の日付ではありません"
+    ),
+    rf"(?P<fn>\w+\(\)): {_VALUE} names no era: add its letter, as in R.*": "{value} には元号がありません",
+    rf"(?P<fn>\w+\(\)): {_VALUE} is outside the era (?P<era>\S+) \((?P<first>\S+) to (?P<last>\S+)\)": (
+        "{value} は{era}（{first} から {last}）の外です"
+    ),
+    rf"(?P<fn>\w+\(\)): {_VALUE} is before 1873, when the calendar was another": (
+        "{value} は明治6年（1873年）より前の日付です"
+    ),
+    r"(?P<fn>\w+\(\)): there is no table (?P<table>\S+)": "表 {table} がありません",
+    r"(?P<fn>\w+\(\)): the table (?P<table>\S+) has no code (?P<code>'.*')": "表 {table} にコード {code} がありません",
+    r"(?P<fn>\w+\(\)): the table (?P<table>\S+) has no line for the code (?P<code>'.*') on (?P<day>\S+)": (
+        "表 {table} のコード {code} は、{day} に使える行がありません"
+    ),
+    rf"(?P<fn>\w+\(\)): {_VALUE} cannot be written in (?P<encoding>\S+)": "{value} は {encoding} にない字です",
+    # --- rows and what they become -----------------------------------------------------------------------------
+    r"(?P<what>the subject|the sequence|the id|the identity) is empty": "{what}が空です",
+    r"nothing tells this report from others: the identity is empty": "見分ける項目（identity）がすべて空です",
+    r"no case fits the row": CODES["no-case"],
+    r"there is no column (?P<column>.+?)": "列 {column} がありません",
+    r"nobody has the number that was given": CODES["identity-unknown"],
+    r"the id (?P<id>\S+) was used before by (?P<system>\S+) for other content": (
+        "{system} の番号 {id} は、前に違う内容で届いています"
+    ),
+    r"the event that this corrects is not known": "訂正・取消しの元の報告が、まだ届いていません",
+    r"this correction is about another resident than (?:the one it names|its target)": (
+        "訂正と元の報告とで、宛名番号が違います"
+    ),
+    r"another row of this extract has the same key": "同じ全件データに、同じ人の行がほかにもあります",
+    # --- files -------------------------------------------------------------------------------------------------
+    r"(?P<given>\d+) columns where the header has (?P<wanted>\d+)": "列が {given} 個あります。見出しは {wanted} 個です",
+    r"the bytes (?P<bytes>.+) are no (?P<encoding>\S+) \(byte (?P<at>\d+) of the line\)": (
+        "行の {at} バイト目（{bytes}）が {encoding} の文字ではありません"
+    ),
+    r"the header names a column twice: (?P<columns>.+?)": "見出しに同じ列が二度あります: {columns}",
+    r"(?P<what>the header|the layout) has no column (?P<columns>.+?), which the mapping reads \((?P<place>[^()]+)\)": (
+        "{what}に列 {columns} がありません（使う所: {place}）"
+    ),
+    r"the file is empty: not even a header": CODES["csv-empty"],
+    r"a quote is not closed, or not where it belongs": CODES["csv-quote"],
+    r"a line break is a carriage return alone \(CR\)": CODES["csv-line-end"],
+    r"a line is longer than (?P<limit>\d+) bytes": "行が {limit} バイトより長いです",
+    r"the record has (?P<given>\d+) (?P<unit>characters|bytes), the layout (?P<wanted>\d+)": (
+        "行の長さが {given} {unit}です。様式は {wanted} {unit}です"
+    ),
+    r"(?P<field>.+) has room for (?P<room>\d+) (?P<unit>characters|bytes), the value takes (?P<taken>\d+)": (
+        "{field} には {room} {unit}まで入ります。値は {taken} {unit}です"
+    ),
+    r"(?P<sign>\S+) in (?P<field>.+) is not in (?P<encoding>\S+)": "{field} の {sign} は {encoding} にない字です",
+    # --- batches -----------------------------------------------------------------------------------------------
+    r"(?P<rows>\d+) rows?, fewer than (?P<least>\d+)": "{rows} 行しかありません（ふつうは {least} 行以上）",
+    r"(?P<rows>\d+) rows?, more than (?P<most>\d+)": "{rows} 行もあります（ふつうは {most} 行まで）",
+    r"(?P<rows>\d+) rows?, not between (?P<least>\d+) and (?P<most>\d+)": (
+        "{rows} 行です（ふつうは {least} から {most} 行）"
+    ),
+    r"(?P<rows>\d+) rows?, more than (?P<change>\S+) away from the usual (?P<usual>\S+) \(median of the last \d+\)": (
+        "{rows} 行です。いつもの {usual} 行から {change} より離れています"
+    ),
+    r"(?P<count>\d+) (?P<type>[a-z][a-z.-]+), more than (?P<most>\d+)": (
+        "{type} が {count} 件あります（ふつうは {most} 件まで）"
+    ),
+    r"(?P<rows>\d+) rows? of (?P<known>\d+) (?P<kind>changed|new|missing), more than (?P<most>\S+)": (
+        "{known} 行のうち {rows} 行が{kind}です（{most} より多い）"
+    ),
+    r"the extract is empty": "全件データが空です",
+    r"the extract ends in the middle of a line": "全件データが行の途中で終わっています",
+    r"the list of protected residents is empty": "支援措置の一覧が空です",
+    r"nothing had come on (?P<day>\S+) by (?P<time>[0-9:]+)": "{day} の {time} までに届いていません",
+    # --- deliveries --------------------------------------------------------------------------------------------
+    r"(?P<table>\S+) refused it: (?P<why>.+)": "{table} が断りました: {why}",
+    r"no answer within (?P<seconds>\S+) s": "{seconds} 秒のうちに答えがありません",
+    r"cannot (?P<what>\w+) (?P<path>.+): No space left on device": "{path} に書けません: ディスクがいっぱいです",
+    r"cannot (?P<what>\w+) (?P<path>.+): Permission denied": "{path} を扱う権限がありません",
+    r"cannot (?P<what>\w+) (?P<path>.+): No such file or directory": "{path} がありません",
+    r"(?P<path>.+) does not end with a whole line \(after byte (?P<at>\d+)\)": (
+        "{path} の {at} バイト目より後ろが、書きかけの行です"
+    ),
+    r"the hub ended while this was being sent": CODES["sending"],
+    r"no answer had come by its time": CODES["unanswered"],
+}
+_WITHIN = re.compile(r"(?P<text>.*), in: (?P<expression>.*)", re.DOTALL)
+_FIELD = re.compile(r"(?P<type>[a-z][a-z.-]+) v[0-9]+: (?P<faults>.+)", re.DOTALL)
+_FAULTS = {
+    r"is missing": "がありません",
+    r"is empty": "が空です",
+    r"is not a field of .+": "という項目はありません",
+    r"is not written right": "の書き方が正しくありません",
+    r"is not a day of the calendar": "はない日付です",
+    r"must be a date written YYYY-MM-DD": "は YYYY-MM-DD の形の日付で書きます",
+    r"must be text, not .+": "は文字で書きます",
+    r"must be an object, not .+": "は項目の集まりで書きます",
+}
+
+
+def phrase(message: str) -> str:
+    """Return an error's words in Japanese as far as they are known here."""
+    within = _WITHIN.fullmatch(message)
+    text, behind = (within["text"], f"（式: {within['expression']}）") if within else (message, "")
+    parts = text.split("; ")
+    said = [_said(part) for part in ([text] if _said(text) else parts)]
+    if all(said):
+        return "、".join(filter(None, said)) + behind
+    return _faults(text) or message
+
+
+def _said(text: str) -> str | None:
+    for pattern, make in _patterns():
+        if found := pattern.fullmatch(text):
+            return make({name: _NAMES.get(value, value) for name, value in found.groupdict().items()})
+    return None
+
+
+def _faults(text: str) -> str | None:
+    """Say of an event's fields what is wrong with each, by their Japanese names."""
+    found = _FIELD.fullmatch(text)
+    if found is None:
+        return None
+    told = [_fault(found["type"], part) for part in re.sub(r" \([^()]*\)$", "", found["faults"]).split("; ")]
+    return "、".join(filter(None, told)) if all(told) else None
+
+
+def _fault(type_: str, part: str) -> str | None:
+    from hub.cli.naming import field_name
+
+    place, _, said = part.partition(" ")
+    for pattern, japanese in _FAULTS.items():
+        if re.fullmatch(pattern, said):
+            return f"{field_name(type_, place.removeprefix('data.'))}{japanese}"
+    return None
+
+
+@cache
+def _patterns() -> list[tuple[re.Pattern[str], Callable[[Mapping[str, str]], str]]]:
+    return [(re.compile(rf"{text}(?: \(.*\))?", re.DOTALL), said.format_map) for text, said in PHRASES.items()]
