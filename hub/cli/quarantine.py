@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hub.ledger.quarantine import Item
     from hub.settings.models import City, Source
 
-NOTED = ("by", "reason", "events", "replacement")  # of a decision, in the note
+NOTED = ("note", "reason", "events", "replacement")  # of a decision
 Number = Annotated[int, typer.Argument(metavar="NO", help=word("option.entry"))]
 
 
@@ -182,11 +182,24 @@ def _resubmit(session: Session, no: int, content: bytes | None, told: Told, *, d
 
 
 def _summary(item: Item) -> dict[str, Any]:
+    """Return an entry as JSON; `note` of a discarded one is the reason, `by` who decided."""
     from hub.stages.times import moment
 
     found = {name: value for name, value in asdict(item).items() if name != "raw"}
+    kept = _kept(item.note)
+    if item.status == "discarded" and kept:
+        found["note"] = kept.get("reason")
     resolved = moment(item.resolved_at) if item.resolved_at is not None else None
-    return {**found, "at": moment(item.at), "resolved_at": resolved}
+    return {**found, "at": moment(item.at), "resolved_at": resolved, "by": kept.get("by")}
+
+
+def _kept(note: str | None) -> dict[str, Any]:
+    """Return what was kept of a decision by name; the note of an older hub may be a reason in words."""
+    try:
+        kept = json.loads(note or "{}")
+    except ValueError:
+        return {}
+    return kept if isinstance(kept, dict) else {}
 
 
 def _write_list(items: list[dict[str, Any]], following: str | None) -> None:
@@ -210,27 +223,22 @@ def _write_list(items: list[dict[str, Any]], following: str | None) -> None:
 
 
 def _write(found: dict[str, Any], source: Source | None) -> None:
-    names = ("no", "at", "status", "stage", "system", "source", "place", "code", "message", "seen", "note", *NOTED)
+    names = ("no", "at", "status", "stage", "system", "source", "place", "code", "message", "seen", "by", *NOTED)
     code, status = found["code"], found["status"]
     said = {"message": in_words(code, found["message"]), "status": output.standing("quarantine", status)}
     stage = output.worded(f"stage.{found['stage']}")
-    output.fields({**found, **dict.fromkeys(NOTED), **_noted(found["note"]), **said, "stage": stage}, names)
+    output.fields({**found, **_noted(found), **said, "stage": stage}, names)
     output.line()
     output.line(found["raw"].rstrip("\n"))
     if status == "open":
         output.steps(mend(code), _steps(found, source))
 
 
-def _noted(note: str | None) -> dict[str, Any]:
-    """Return what was kept of a decision by name; a note of an older hub is its reason in words."""
-    try:
-        kept = json.loads(note or "{}")
-    except ValueError:
-        return {}
-    if not isinstance(kept, dict):
-        return {}
-    named = {name: kept.get(name) for name in NOTED}
-    return {**named, "note": None, "events": ", ".join(kept.get("events") or ())}
+def _noted(found: dict[str, Any]) -> dict[str, Any]:
+    """Return the parts of an entry's note by name."""
+    kept = _kept(found["note"])
+    parts = {name: kept.get(name) for name in NOTED}
+    return {**parts, "events": ", ".join(kept.get("events") or ()), "note": None if kept else found["note"]}
 
 
 def _steps(found: dict[str, Any], source: Source | None) -> Iterator[tuple[str, str]]:

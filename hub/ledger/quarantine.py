@@ -135,7 +135,7 @@ def _upsert(connection: Connection, rows: list[dict[str, Any]]) -> dict[bytes, i
     again = sa.and_(
         quarantine.c.stage == "dispatch",
         quarantine.c.status == "resubmitted",
-        quarantine.c.note.not_like(f'%"{REPLACED}"%'),
+        sa.func.coalesce(quarantine.c.note, "").not_like(f'%"{REPLACED}"%'),
     )
     changes = {
         "seen": quarantine.c.seen + insert.excluded.seen,

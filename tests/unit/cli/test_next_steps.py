@@ -275,7 +275,9 @@ def test_an_entry_names_no_command_that_would_be_refused(hub, city, ledger, stag
 def test_what_was_decided_of_an_entry_is_told_by_name(hub, city, ledger, refused, japanese):
     assert hub("quarantine", "discard", refused, "--reason", "出し直し", "--by", "甲", "--city", city).exit_code == 0
     lines = hub("quarantine", "show", refused, "--city", city).stdout.splitlines()
-    assert {"状態: 閉じた", "決めた人: 甲", "理由: 出し直し"} <= set(lines)
+    assert {"状態: 閉じた", "決めた人: 甲", "決めた理由: 出し直し"} <= set(lines)
+    told = json.loads(hub("quarantine", "show", refused, "--json", "--city", city).stdout)
+    assert (told["note"], told["by"]) == ("出し直し", "甲")
 
 
 def test_a_file_in_another_encoding_is_shown_as_it_can_be_read(hub, city, ledger):
@@ -354,3 +356,10 @@ def test_logs_are_text_on_a_terminal_and_json_elsewhere(monkeypatch, terminal):
     said = stream.getvalue()
     assert ("  warning  it stands still\n" in said) == terminal
     assert said.startswith("{") != terminal
+
+
+def test_what_was_put_in_an_entrys_place_is_shown(hub, city, ledger, refused, japanese):
+    note = {"events": ["a", "b"], "batch": "quarantine-1", "by": "甲", "reason": "誤記", "replacement": "1,守口"}
+    quarantine.resolve(ledger, refused, "resubmitted", json.dumps(note, ensure_ascii=False))
+    lines = hub("quarantine", "show", refused, "--city", city).stdout.splitlines()
+    assert {"状態: 届け直し済み", "決めた人: 甲", "理由: 誤記", "イベント: a, b", "直したもの: 1,守口"} <= set(lines)
