@@ -296,7 +296,7 @@ def mend_of(delivery: Mapping[str, Any]) -> str:
         return WAIT_THEN + own
     if status == "dead" and reason == "rejected" and own and AUTOMATIC not in own:
         return own
-    return STANDING.get(reason or status) or mend(reason or "")
+    return STANDING.get(reason or status) or mend(reason or "") or (own if status == "warning" else "")
 
 
 def no_receiver() -> str:

@@ -95,11 +95,11 @@ def _lines(error: HubError) -> str:
     first = error.problems[0].code if isinstance(error, ConfigurationError) and error.problems else ""
     code = first or error.code
     todo = "" if isinstance(error, Malformed) or (isinstance(error, UsageError) and code not in USAGE) else mend(code)
-    said = in_words(code, error.message)
-    if isinstance(error, ConfigurationError) or said.endswith(error.message):
+    if isinstance(error, ConfigurationError):
         said = f"{meaning(code)}: {error}"
-    elif error.place:
-        said += f" ({error.place})"
+    else:
+        place = f"{error.place}: " if error.place else ""
+        said = place + in_words(code, error.message + (f" ({error.mend})" if error.mend else ""))
     return said + (f"\n{word('column.do')}: {todo}" if todo else "")
 
 

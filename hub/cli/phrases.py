@@ -2,14 +2,14 @@
 
 Errors say in English of what they are; what stands before that, what kind of error and what to do, is Japanese for all
 of them (`hub.cli.codes`, `hub.cli.mends`). Here are those that an operator meets day by day: a text whose whole is one
-of the patterns is said in Japanese, with its values as they are; any other stays as it is. The mend in brackets behind
-it goes, since it is said elsewhere.
+of the patterns is said in Japanese, with its values as they are; any other stays as it is. Of what stands in brackets
+behind it, the mends that are known go, since `hub.cli.mends` says them, and what names something is said.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 
 from hub.cli.codes import CODES
@@ -53,22 +53,25 @@ PHRASES: Mapping[str, str] = {
     r"(?P<what>the subject|the sequence|the id|the identity) is empty": "{what}が空です",
     r"nothing tells this report from others: the identity is empty": "見分ける項目（identity）がすべて空です",
     r"no case fits the row": CODES["no-case"],
-    r"there is no column (?P<column>.+?)": "列 {column} がありません",
+    r"there is no column (?P<column>.+)": "列 {column} がありません",
     r"nobody has the number that was given": CODES["identity-unknown"],
     r"the id (?P<id>\S+) was used before by (?P<system>\S+) for other content": (
         "{system} の番号 {id} は、前に違う内容で届いています"
+    ),
+    r"the id (?P<id>\S+) was used before by (?P<system>\S+) for other content, in batch (?P<batch>.+)": (
+        "{system} の番号 {id} は、前に違う内容で届いています（まとまり {batch}）"
     ),
     r"the event that this corrects is not known": "訂正・取消しの元の報告が、まだ届いていません",
     r"this correction is about another resident than (?:the one it names|its target)": (
         "訂正と元の報告とで、宛名番号が違います"
     ),
-    r"another row of this extract has the same key": "同じ全件データに、同じ人の行がほかにもあります",
+    r"another row of this extract has the same key": "同じ全件データに、同じ見分け（key）の行がほかにもあります",
     # --- files -------------------------------------------------------------------------------------------------
     r"(?P<given>\d+) columns where the header has (?P<wanted>\d+)": "列が {given} 個あります。見出しは {wanted} 個です",
     r"the bytes (?P<bytes>.+) are no (?P<encoding>\S+) \(byte (?P<at>\d+) of the line\)": (
         "行の {at} バイト目（{bytes}）が {encoding} の文字ではありません"
     ),
-    r"the header names a column twice: (?P<columns>.+?)": "見出しに同じ列が二度あります: {columns}",
+    r"the header names a column twice: (?P<columns>.+)": "見出しに同じ列が二度あります: {columns}",
     r"(?P<what>the header|the layout) has no column (?P<columns>.+?), which the mapping reads \((?P<place>[^()]+)\)": (
         "{what}に列 {columns} がありません（使う所: {place}）"
     ),
@@ -114,6 +117,33 @@ PHRASES: Mapping[str, str] = {
     r"the hub ended while this was being sent": CODES["sending"],
     r"no answer had come by its time": CODES["unanswered"],
 }
+# What may stand in brackets behind an error → Japanese; nothing where it is a mend that `hub.cli.mends` says.
+TAILS: Mapping[str, str] = {
+    r"add a case for it, or an `ignore` with its reason": "",
+    r"see whether the system's database was restored; give the report a new id if it is a new fact": "",
+    r"resubmit this when the event has arrived": "",
+    r"`subject` of the event and of its target must be the same": "",
+    r"cancel the event under its own subject and publish a new one under the right one": "",
+    r"write as many as the header has; a delimiter within a cell needs quotes around the cell": "",
+    r"set the source's `encoding` to the files' own": "",
+    r"have it written anew": "",
+    r'close every quote, and write a quote within a cell twice \(""\)': "",
+    r"have the file written with CRLF or LF at the end of each line": "",
+    r"only the hub may write this file: put aside what is not the hub's; it then goes on by itself": "",
+    r"put the file aside; the receiver then goes on by itself": "",
+    r"add data\.\S+: .+": "",
+    r"write a real day as YYYY-MM-DD": "",
+    r"write it in quotes": "",
+    r"give [a-z ,_-]+": "",
+    r"did you mean (?P<name>\S+)\?": "{name} のことですか",
+    r"did you mean (?P<name>\S+)\? columns: (?P<names>.+)": "{name} のことですか。ある列: {names}",
+    r"known are (?P<names>.+)": "使える名前: {names}",
+    r"correct (?:the header|the layout) or the mapping; columns: (?P<names>.+)": "ある列: {names}",
+    r"the first (?P<kept>[0-9,]+) of (?P<whole>[0-9,]+) bytes are kept": (
+        "長いので、{whole} バイトのうち初めの {kept} バイトだけが残っています"
+    ),
+}
+_BRACKETS = re.compile(r"(?P<text>.+?) \((?P<tail>[^()]*(?:\([^()]*\)[^()]*)*)\)", re.DOTALL)
 _WITHIN = re.compile(r"(?P<text>.*), in: (?P<expression>.*)", re.DOTALL)
 _FIELD = re.compile(r"(?P<type>[a-z][a-z.-]+) v[0-9]+: (?P<faults>.+)", re.DOTALL)
 _FAULTS = {
@@ -130,19 +160,27 @@ _FAULTS = {
 
 def phrase(message: str) -> str:
     """Return an error's words in Japanese as far as they are known here."""
-    within = _WITHIN.fullmatch(message)
-    text, behind = (within["text"], f"（式: {within['expression']}）") if within else (message, "")
-    parts = text.split("; ")
-    said = [_said(part) for part in ([text] if _said(text) else parts)]
-    if all(said):
-        return "、".join(filter(None, said)) + behind
-    return _faults(text) or message
+    text, behind = _tails(message)
+    if within := _WITHIN.fullmatch(text):
+        text, behind = within["text"], [f"式: {within['expression']}", *behind]
+    said = _said(text, PHRASES)
+    told = [said] if said else [_said(part, PHRASES) for part in text.split("; ")]
+    japanese = "、".join(filter(None, told)) if all(told) else _faults(text)
+    return message if japanese is None else japanese + "".join(f"（{each}）" for each in behind)
 
 
-def _said(text: str) -> str | None:
-    for pattern, make in _patterns():
-        if found := pattern.fullmatch(text):
-            return make({name: _NAMES.get(value, value) for name, value in found.groupdict().items()})
+def _tails(message: str) -> tuple[str, list[str]]:
+    """Return a text without what is known of what stands in brackets behind it, and that in Japanese."""
+    told: list[str] = []
+    while (found := _BRACKETS.fullmatch(message)) and (said := _said(found["tail"], TAILS)) is not None:
+        message, told = found["text"], [*([said] if said else []), *told]
+    return message, told
+
+
+def _said(text: str, phrases: Mapping[str, str]) -> str | None:
+    for pattern, japanese in phrases.items():
+        if found := _compiled(pattern).fullmatch(text):
+            return japanese.format_map({name: _NAMES.get(value, value) for name, value in found.groupdict().items()})
     return None
 
 
@@ -151,7 +189,7 @@ def _faults(text: str) -> str | None:
     found = _FIELD.fullmatch(text)
     if found is None:
         return None
-    told = [_fault(found["type"], part) for part in re.sub(r" \([^()]*\)$", "", found["faults"]).split("; ")]
+    told = [_fault(found["type"], part) for part in found["faults"].split("; ")]
     return "、".join(filter(None, told)) if all(told) else None
 
 
@@ -166,5 +204,5 @@ def _fault(type_: str, part: str) -> str | None:
 
 
 @cache
-def _patterns() -> list[tuple[re.Pattern[str], Callable[[Mapping[str, str]], str]]]:
-    return [(re.compile(rf"{text}(?: \(.*\))?", re.DOTALL), said.format_map) for text, said in PHRASES.items()]
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.DOTALL)

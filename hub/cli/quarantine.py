@@ -78,7 +78,10 @@ def show(session: Session, no: Number) -> None:
         "raw": item.raw.decode(_readable(item.raw, encoding_of(city, item)), "backslashreplace"),
         "raw_base64": base64.b64encode(item.raw).decode(),
     }
-    session.answer(found, lambda: _write(found, _source_of(city, item)))
+    source = _source_of(city, item)
+    published = {each.source for each in city.systems[item.system].publishes} if source is not None else set()
+    is_read = source is not None and source.mode != "snapshot" and source.name in published
+    session.answer(found, lambda: _write(found, is_read=is_read))
 
 
 def fix(
@@ -167,12 +170,15 @@ def _resubmit(session: Session, no: int, content: bytes | None, told: Told, *, d
 
     with session.hub() as hub:
         done = loop.run(hub.resubmit(no, content, Decision(*told), dry_run=dry_run))
-    answer = {**asdict(done), "status": "open" if dry_run else "resubmitted"}
+    answer = {**asdict(done), "status": "open" if dry_run or done.again else "resubmitted"}
 
     def for_people() -> None:
-        output.line(word("quarantine.would-resubmit" if dry_run else "quarantine.resubmitted", no=no))
+        said = "quarantine.would-resubmit" if dry_run else "quarantine.resubmitted"
+        output.line(word("quarantine.refused-again" if done.again else said, no=no))
         for item in done.items:
             output.line("  " + word("quarantine.event", **{**item, "type": type_name(item["type"])}))
+        if dry_run and done.stage == "dispatch":
+            output.line("  " + word("quarantine.may-be-refused"))
         if done.waiting:
             output.line("  " + word("quarantine.waiting"))
         if done.unsure:
@@ -222,7 +228,7 @@ def _write_list(items: list[dict[str, Any]], following: str | None) -> None:
     )
 
 
-def _write(found: dict[str, Any], source: Source | None) -> None:
+def _write(found: dict[str, Any], *, is_read: bool) -> None:
     names = ("no", "at", "status", "stage", "system", "source", "place", "code", "message", "seen", "by", *NOTED)
     code, status = found["code"], found["status"]
     said = {"message": in_words(code, found["message"]), "status": output.standing("quarantine", status)}
@@ -231,20 +237,21 @@ def _write(found: dict[str, Any], source: Source | None) -> None:
     output.line()
     output.line(found["raw"].rstrip("\n"))
     if status == "open":
-        output.steps(mend(code), _steps(found, source))
+        output.steps(mend(code), _steps(found, is_read=is_read))
 
 
 def _noted(found: dict[str, Any]) -> dict[str, Any]:
-    """Return the parts of an entry's note by name."""
-    kept = _kept(found["note"])
+    """Return the parts of an entry's note by name; of one that is open again nothing stands."""
+    note = found["note"] if found["status"] != "open" else None
+    kept = _kept(note)
     parts = {name: kept.get(name) for name in NOTED}
-    return {**parts, "events": ", ".join(kept.get("events") or ()), "note": None if kept else found["note"]}
+    return {**parts, "events": ", ".join(kept.get("events") or ()), "note": None if kept else note}
 
 
-def _steps(found: dict[str, Any], source: Source | None) -> Iterator[tuple[str, str]]:
-    """Yield what a person may do with an open entry; rows of a full extract, and of no source, can only be closed."""
+def _steps(found: dict[str, Any], *, is_read: bool) -> Iterator[tuple[str, str]]:
+    """Yield what a person may do with an open entry; a row that no mapping reads by itself can only be closed."""
     no, row = found["no"], found["stage"] == "intake"
-    if not row or (source is not None and source.mode != "snapshot"):
+    if not row or is_read:
         what = word("step.quarantine-fix" if row else "step.quarantine-fix-event")
         yield what, f"hub quarantine fix {no} {word('step.file')}"
         if found["code"] != "id-reused":

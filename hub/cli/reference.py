@@ -80,9 +80,11 @@ The file holds what should have come: a CloudEvent, or for rows of a file source
 rows, in the source's encoding), for rows of a database a JSON object. It goes the way of the original,
 through the same mapping. What was resubmitted is kept with the entry. Input that is still wrong is exit
 1 and changes nothing; another row, one that was reported before, is exit 2. Answers `{"no", "status", "events",
-"batch", "items", "waiting", "unsure"}`: `items` say of whom and what the events are, `waiting` counts what is to be
-linked, `unsure` what a person is to look at; `--dry-run` answers the same and changes nothing.
+"batch", "items", "stage", "waiting", "unsure", "again"}`: `items` say of whom and what the events are, `waiting`
+counts what is to be linked, `unsure` what a person is to look at; `--dry-run` answers the same and changes nothing.
+What dispatch refuses once more as it was is open again, and `again` where it has done so already.
 """,
+    "quarantine show": "`by` is who decided; the `note` of a discarded entry is the reason, of a resubmitted one JSON.",
     "review list": """
 Open are `waiting` (a decision is needed) and `reported` (listed for people to know). `kind` says who put
 an item there: `snapshot` is a full extract.

@@ -849,6 +849,14 @@ WORDS: dict[str, tuple[str, str]] = {
         "隔離 {no} はこう届きます（まだ何もしていません）",
         "entry {no} would be resubmitted so; nothing is done",
     ),
+    "quarantine.refused-again": (
+        "隔離 {no} は届け直しましたが、また断られました（未処理のままです）",
+        "entry {no} was resubmitted and refused once more; it stays open",
+    ),
+    "quarantine.may-be-refused": (
+        "振り分けでまた断られると、未処理に戻ります",
+        "if dispatch refuses it once more, it is open again",
+    ),
     "quarantine.event": ("{type}  宛名番号 {subject}  {event}", "{type}  resident {subject}  {event}"),
     "quarantine.waiting": ("本人の確認待ち: hub identity list", "it waits to be linked: hub identity list"),
     "quarantine.unsure": ("人の判断待ち: hub review list", "it waits for a person: hub review list"),

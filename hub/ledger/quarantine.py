@@ -22,7 +22,7 @@ from hub.ledger.tables import quarantine
 
 RAW_LIMIT = 1 << 20  # bytes of raw input kept of one entry
 STATUSES = ("open", "resubmitted", "discarded")
-REPLACED = "replacement"  # in the note of an entry in whose place other input was put
+AS_IT_WAS = '"as_it_was": true'  # in the note (JSON) of an entry that was resubmitted without a change
 _CHUNK_ROWS = 250
 _CHUNK_BYTES = 4 << 20
 
@@ -133,9 +133,7 @@ def _chunks(rows: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 def _upsert(connection: Connection, rows: list[dict[str, Any]]) -> dict[bytes, int]:
     insert: Any = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(quarantine).values(rows)
     again = sa.and_(
-        quarantine.c.stage == "dispatch",
-        quarantine.c.status == "resubmitted",
-        sa.func.coalesce(quarantine.c.note, "").not_like(f'%"{REPLACED}"%'),
+        quarantine.c.stage == "dispatch", quarantine.c.status == "resubmitted", quarantine.c.note.like(f"%{AS_IT_WAS}%")
     )
     changes = {
         "seen": quarantine.c.seen + insert.excluded.seen,
@@ -195,19 +193,22 @@ def show(ledger: Ledger, no: int) -> Item:
     return Item(**{**row, "raw": bytes(row["raw"])})
 
 
-def resolve(ledger: Ledger, no: int, status: str, note: str = "") -> None:
-    """Close an entry as `resubmitted` or `discarded`, or open it again. Raises `NotFound`, `UsageError`."""
+def resolve(ledger: Ledger, no: int, status: str, note: str = "", *, seen: int | None = None) -> bool:
+    """Close an entry as `resubmitted` or `discarded`, or open it again. Raises `NotFound`, `UsageError`.
+
+    With `seen` only if it was seen that often, no more: else it stays as it is, and False is returned.
+    """
     if status not in STATUSES:
         raise UsageError(f"no quarantine status {status}", mend="one of: " + ", ".join(STATUSES))
     with ledger.write() as connection:
         at = None if status == "open" else ledger.now(connection)
-        changed = connection.execute(
-            sa.update(quarantine)
-            .where(quarantine.c.no == no)
-            .values(status=status, resolved_at=at, note=storable(note) or None)
-        ).rowcount
-    if not changed:
+        conditions = [quarantine.c.no == no, *([quarantine.c.seen == seen] if seen is not None else [])]
+        values = {"status": status, "resolved_at": at, "note": storable(note) or None}
+        changed = connection.execute(sa.update(quarantine).where(*conditions).values(values)).rowcount
+        there = connection.execute(sa.select(quarantine.c.no).where(quarantine.c.no == no)).first()
+    if there is None:
         raise NotFound(f"no quarantine entry {no}", mend="hub quarantine list")
+    return bool(changed)
 
 
 def count(ledger: Ledger, status: str = "open") -> int:

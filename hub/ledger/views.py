@@ -138,22 +138,6 @@ class Views:
         with self.ledger.read() as connection:
             return [(row.kind, f"{system_of(row.name)}/{row.id}", row.pos == pos) for row in connection.execute(query)]
 
-    def settled(self, positions: Sequence[int]) -> set[int]:
-        """Return those of events that contradict another, of which one of the two was amended after that."""
-        contradicting, amending = relation.alias(), relation.alias()
-        query = (
-            sa.select(contradicting.c.pos)
-            .join(amending, amending.c.target.in_([contradicting.c.pos, contradicting.c.target]))
-            .where(
-                contradicting.c.pos.in_(positions),
-                contradicting.c.kind.in_(["contradicts", "loses"]),
-                amending.c.kind.in_(["cancels", "corrects"]),
-                amending.c.pos > contradicting.c.pos,
-            )
-        )
-        with self.ledger.read() as connection:
-            return set(connection.execute(query).scalars())
-
     def events(self, wanted: EventFilter, limit: int) -> list[EventRow]:
         """Return events, the newest first."""
         query = sa.select(event).order_by(event.c.recorded_at.desc(), event.c.pos.desc()).limit(limit)

@@ -145,6 +145,11 @@ class History:
         """Return the event at a position."""
         return self._by_pos.get(pos)
 
+    def about(self, pos: int) -> Past:
+        """Return the event at a position, of a correction the one that it corrects; raises KeyError."""
+        event = self._by_pos[pos]
+        return self._corrected.get(pos, event)
+
     def numbered(self, source: int, sequence: Any) -> Past | None:
         """Return the event of a source with a history number."""
         found = [e for e in self.events if e.source == source and str(e.wire.sequence) == str(sequence)]

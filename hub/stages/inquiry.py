@@ -198,7 +198,8 @@ class Inquiry:
     def deliveries(self, wanted: DeliveryFilter, *, limit: int = 50, cursor: str | None = None) -> Json:
         """Return a page of deliveries, the newest first. A page may be short and still have a `next`."""
         source = self._finder.exceptions(wanted)
-        if source is not None and not ("held" in wanted.statuses and self._finder.is_shut(wanted)):
+        shut = cursor is None and "held" in wanted.statuses and self._finder.is_shut(wanted)
+        if source is not None and not shut and _is_of_few(cursor):
             return self._few(source, wanted, limit, cursor)
         events = events_of(wanted)
         items: list[Json] = []
@@ -230,7 +231,7 @@ class Inquiry:
             for row, found in self._page(self._views.by_position(positions), wanted, begun, narrow=True):
                 room = limit - len(items)
                 if len(found) > room:
-                    following = _within(row, found, room) or _cursor_text((0, before))
+                    following = _within(row, found, room, recorded=0) or _cursor_text((0, before))
                     return {"items": items + _texts(found[:room]), "next": following}
                 items += _texts(found)
                 before = row.pos
@@ -293,12 +294,17 @@ def _cursor(row: Any) -> str:
     return _cursor_text((row.recorded_at, row.pos)) or ""
 
 
-def _within(row: Any, found: Sequence[Told], shown: int) -> str | None:
+def _within(row: Any, found: Sequence[Told], shown: int, *, recorded: int | None = None) -> str | None:
     """Return the cursor behind the last that was shown of an event's deliveries, None where none was."""
     if not shown:
         return None
     last = found[shown - 1]
-    return _cursor_text((row.recorded_at, row.pos, last.receiver, last.job))
+    return _cursor_text((row.recorded_at if recorded is None else recorded, row.pos, last.receiver, last.job))
+
+
+def _is_of_few(cursor: str | None) -> bool:
+    """Tell whether a page may come from a small table: the first, or one after another of them (recorded at 0)."""
+    return cursor is None or _spot(cursor)[0][0] == 0
 
 
 def _cursor_text(after: tuple[int, ...] | None) -> str | None:

@@ -16,6 +16,7 @@ from hub.ledger.engine import Ledger
 from hub.ledger.names import Names
 from hub.ledger.status import PERSONAL, delivery_words, event_code, event_word
 from hub.ledger.views import EventFilter, Views
+from hub.stages.contradictions import Contradictions
 from hub.stages.times import moment
 
 Json = dict[str, Any]
@@ -137,9 +138,8 @@ def _characters(ledger: Ledger) -> Iterator[Json]:
 
 
 def _awaiting(ledger: Ledger) -> Iterator[Any]:
-    """Yield the events that contradict others, until one of the two has been corrected or cancelled."""
+    """Yield the events that contradict others as they stand now."""
     wanted = EventFilter(statuses=(event_code("awaiting-review"),))
     while found := Views(ledger).events(wanted, PAGE):
-        settled = Views(ledger).settled([row.pos for row in found])
-        yield from (row for row in found if row.pos not in settled)
+        yield from Contradictions(ledger).lasting(found)
         wanted = replace(wanted, after=(found[-1].recorded_at, found[-1].pos))

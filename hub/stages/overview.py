@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -28,12 +28,11 @@ def overview(ask: Ask) -> Json:
     """
     positions = _pairs(ask, glance.POSITIONS)
     held = {(system, source): id_ for system, source, id_ in ask(glance.HELD)}
-    now = time.time() * 1000
     return {
         "events": ask(glance.EVENTS)[0][0],
         "records": sum(positions.values()),
         "receivers": _receivers(ask, positions),
-        "delivering": len({owner for owner, until in ask(glance.DELIVERING) if until > now}),
+        "delivering": len({owner for owner, until, now in ask(glance.DELIVERING) if until > _milliseconds(now)}),
         "sources": [_source(row, held.get((row[0], row[1]))) for row in ask(glance.SOURCES)],
         "quarantine": ask(glance.QUARANTINED)[0][0],
     }
@@ -106,6 +105,12 @@ def _source(row: Sequence[Any], held: str | None) -> Json:
         "held": held,
         **{name: tally.get(name, 0) for name in ("rows", "events", "quarantined")},
     }
+
+
+def _milliseconds(now: str | datetime) -> float:
+    """Return the database's clock in milliseconds: PostgreSQL gives a time, SQLite its text in UTC."""
+    told = datetime.fromisoformat(now).replace(tzinfo=UTC) if isinstance(now, str) else now
+    return told.timestamp() * 1000
 
 
 def _dated(said: Json | None) -> Json | None:

@@ -9,7 +9,7 @@ import asyncio
 import json
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -42,15 +42,17 @@ class Resubmission:
     """What one entry became: the ids of its events, and the batch they travel in.
 
     `items` are the events' names, types and subjects; `waiting` counts what is to be linked, `unsure` what a person is
-    to look at.
+    to look at. `stage` is the entry's; `again` says that dispatch has refused it once more meanwhile: it stays open.
     """
 
     no: int
     events: list[str]
     batch: str
     items: list[dict[str, Any]]
+    stage: str
     waiting: int = 0
     unsure: int = 0
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,29 +100,32 @@ class Resubmitter:
         events = await asyncio.to_thread(self._events, item, replacement, timestamp(now), prepared, batch)
         if not (events or prepared.waiting or prepared.learned or prepared.drafts):
             raise UsageError("there is no event in it", mend=f"hub quarantine discard {no}")
-        if replacement is not None:
+        if replacement is not None and not (prepared.waiting or prepared.learned or prepared.drafts):
             await asyncio.to_thread(self._refuse_known, events)
-        items = [{"event": f"{each.system}/{each.id}", "type": each.type, "subject": each.subject} for each in events]
-        ids = [event.id for event in events]
-        done = Resubmission(no, ids, batch, items, prepared.waiting, len(prepared.drafts))
-        if dry_run:
-            return done
         for event in events:
             event.extensions.setdefault("batchid", batch)
         records = [record_in(event, self.city, self.inward)[0] for event in events]
+        items = [{"event": f"{each.system}/{each.id}", "type": each.type, "subject": each.subject} for each in events]
+        ids = [event.id for event in events]
+        done = Resubmission(no, ids, batch, items, item.stage, prepared.waiting, len(prepared.drafts))
+        if dry_run:
+            return done
         await self.producer.publish(self.topic, records, HEADERS)
         note: dict[str, Any] = {"events": ids, "batch": batch}
         note |= {name: text for name, text in (("by", decision.by), ("reason", decision.reason)) if text}
         if replacement is not None:
-            note[quarantine.REPLACED] = replacement.decode(decision.encoding, "backslashreplace")
+            note["replacement"] = replacement.decode(decision.encoding, "backslashreplace")
+        if any(value == item.raw for _, value in records):
+            note["as_it_was"] = True  # dispatch, if it refuses it once more, opens the entry
         if prepared.waiting:
             note["waiting"] = prepared.waiting
         if prepared.drafts:
             note["unsure"] = len(prepared.drafts)
         text = json.dumps(note, ensure_ascii=False)
         await asyncio.to_thread(self._keep, item, prepared)
-        await asyncio.to_thread(quarantine.resolve, self.ledger, no, "resubmitted", text)
-        return done
+        seen = item.seen if item.stage == "dispatch" else None  # else nobody but a second reading sees it again
+        closed = await asyncio.to_thread(quarantine.resolve, self.ledger, no, "resubmitted", text, seen=seen)
+        return done if closed else replace(done, again=True)
 
     def _refuse_known(self, events: Sequence[Event]) -> None:
         """Raise UsageError for a replacement that the ledger has: it is another row than the one that was refused."""

@@ -46,3 +46,16 @@ def test_both_ways_of_asking_find_the_same(tmp_path, ledger_url):
 def test_a_database_that_is_away_is_named():
     with pytest.raises(LedgerUnavailable), glance.asking("postgresql+psycopg://nobody@127.0.0.1:1/hub"):
         pass
+
+
+@pytest.mark.parametrize(("ahead", "expected"), [(5_000, 1), (-5_000, 0)])
+def test_who_delivers_now_is_told_by_the_databases_clock(tmp_path, ledger_url, monkeypatch, ahead, expected):
+    world = World(tmp_path / "city", ledger_url, {"suido": RULE})
+    with world.ledger.write() as connection:
+        until = world.ledger.now(connection) + ahead
+        connection.exec_driver_sql(f"UPDATE receiver SET owner = 'a', until = {until}")
+    monkeypatch.setattr("time.time", lambda: 0.0)
+    with glance.asking(ledger_url) as ask:
+        assert ask is not None
+        assert overview(ask)["delivering"] == expected
+    world.close()

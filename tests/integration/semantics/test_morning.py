@@ -48,3 +48,30 @@ def test_a_contradiction_needs_nobody_once_one_of_the_two_was_put_right(world, a
     target = {"a": first, "b": second}[amended]
     world.report(world.event("event.cancelled", system=amended, event_id=target["id"], reason="誤り"))
     assert morning(world.ledger) == []
+
+
+def reviews(world):
+    return {each["do"].split()[-1][0] for each in morning(world.ledger) if each["kind"] == "review"}
+
+
+def test_a_contradiction_lasts_while_what_stands_differs(world):
+    days = {"a": "2026-11-19", "b": "2026-11-20", "c": "2026-11-21"}
+    events = {s: world.event("resident.died", system=s, name="甲", died_on=day) for s, day in days.items()}
+    world.report(*events.values())
+    assert reviews(world) == {"b", "c"}
+
+    def right(system, **changes):
+        data = {**events[system]["data"], **changes}
+        correction = world.event(
+            "event.corrected", system=system, event_id=events[system]["id"], data=data, reason="誤り"
+        )
+        world.report(correction)
+
+    right("a", name="乙")
+    assert reviews(world) == {"b", "c"}, "another field was put right"
+    right("a", name="甲", died_on=days["b"])
+    assert reviews(world) == {"c"}, "a says now what b says"
+    world.report(world.event("event.cancelled", system="a", event_id=events["a"]["id"], reason="誤り"))
+    assert reviews(world), "b and c contradict each other"
+    right("c", died_on=days["b"])
+    assert reviews(world) == set()

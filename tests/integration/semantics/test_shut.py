@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 
+import orjson
 import pytest
 
 from hub.ledger import pauses
@@ -11,6 +13,10 @@ from hub.stages.inquiry import DeliveryFilter
 from tests.integration.semantics.world import ADDRESS, World
 
 RULE = "subscribes:\n  - {id: moves, on: resident.moved, send: [name], because: 試験}"
+
+
+def cursor_of(*numbers):
+    return base64.urlsafe_b64encode(orjson.dumps(numbers)).decode()
 
 
 @pytest.fixture
@@ -28,6 +34,8 @@ def test_a_paused_system_gets_nothing_others_do_and_nothing_is_lost(world):
     assert world.statuses("suido") == [("e1", "held", "paused")]
     held = world.inquiry.deliveries(DeliveryFilter(statuses=("held",)))["items"]
     assert [(each["system"], each["reason"]) for each in held] == [("suido", "paused")]
+    few = world.inquiry.deliveries(DeliveryFilter(statuses=("held",)), cursor=cursor_of(0, 2**62))
+    assert few == {"items": [], "next": None}, "a page of the small table goes on in it"
     pauses.resume(world.ledger, "suido")
     world.deliver()
     assert world.statuses("suido") == [("e1", "delivered", None)]

@@ -363,3 +363,18 @@ def test_what_was_put_in_an_entrys_place_is_shown(hub, city, ledger, refused, ja
     quarantine.resolve(ledger, refused, "resubmitted", json.dumps(note, ensure_ascii=False))
     lines = hub("quarantine", "show", refused, "--city", city).stdout.splitlines()
     assert {"状態: 届け直し済み", "決めた人: 甲", "理由: 誤記", "イベント: a, b", "直したもの: 1,守口"} <= set(lines)
+
+
+def test_a_row_that_no_mapping_reads_can_only_be_closed(hub, city, ledger):
+    text = "system: kaito\nowner: 課\nsources: {kaitou: {adapter: csv, path: in/kaito/*.csv, encoding: utf-8}}\n"
+    (city / "systems" / "kaito.yaml").write_text(text, encoding="utf-8")
+    (no,) = quarantine.add(ledger, [Entry("intake", "kaito", "kaitou", "x:2", "delivery-unknown", "no such", b"1,2")])
+    shown = hub("quarantine", "show", no, "--city", city).stdout
+    assert ("hub quarantine discard" in shown, "hub quarantine fix" in shown) == (True, False)
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_wrong_name_is_said_with_what_there_is(hub, city, ledger, japanese, as_json):
+    told = hub("deliveries", "list", "--system", "kokuo", "--city", city, *(["--json"] if as_json else []))
+    assert told.exit_code == 2
+    assert "kokuho" in told.stderr

@@ -88,25 +88,13 @@ def test_a_status_is_in_the_persons_language_and_a_time_in_the_citys(monkeypatch
 
 def test_no_word_is_left_over():
     texts = set(_texts())
-    helps = {f"help.{path}" for path in COMMANDS} | {f"help.{path.split()[0]}" for path in COMMANDS}
-    made = {f"{kind}.{text}" for kind in ("column", "field", "look") for text in texts}
-    standing = {f"{kind}-state.{status}" for kind, room in QUEUES.items() for status in room.STATUSES}
-    shown = {f"field.{each.name}" for room in QUEUES.values() if hasattr(room, "Item") for each in fields(room.Item)}
-    stored = {f"{kind}.{text}" for kind in STORED for text in _texts(ROOM.parent)}
-    steps = {f"step.job-{what}" for named in STEPS.values() for what in named}
-    typed = {f"typed.{name}" for name in vars(exceptions)}
-    asked = (
-        typed
-        | texts
-        | helps
-        | _states()
-        | made
-        | standing
-        | shown
-        | stored
-        | steps
-        | {f"morning.{kind}" for kind in KINDS}
-    )
+    asked = texts | _states() | {f"help.{path}" for path in COMMANDS} | {f"help.{path.split()[0]}" for path in COMMANDS}
+    asked |= {f"{kind}.{text}" for kind in ("column", "field", "look") for text in texts}
+    asked |= {f"{kind}-state.{status}" for kind, room in QUEUES.items() for status in room.STATUSES}
+    asked |= {f"field.{each.name}" for room in QUEUES.values() if hasattr(room, "Item") for each in fields(room.Item)}
+    asked |= {f"{kind}.{text}" for kind in STORED for text in _texts(ROOM.parent)}
+    asked |= {f"step.job-{what}" for named in STEPS.values() for what in named}
+    asked |= {f"typed.{name}" for name in vars(exceptions)} | {f"morning.{kind}" for kind in KINDS}
     assert not {key for key in WORDS if key not in asked}
 
 

@@ -73,9 +73,11 @@ def test_what_a_person_closed_stays_closed_when_it_comes_again(ledger):
 @pytest.mark.parametrize(
     ("stage", "note", "after"),
     [
-        ("dispatch", '{"events": ["1"]}', "open"),
+        ("dispatch", '{"events": ["1"], "as_it_was": true}', "open"),
         ("dispatch", '{"events": ["1"], "replacement": "{}"}', "resubmitted"),
-        ("intake", '{"events": ["1"]}', "resubmitted"),
+        ("dispatch", '{"events": ["\\"as_it_was\\": true"]}', "resubmitted"),
+        ("dispatch", "", "resubmitted"),
+        ("intake", '{"events": ["1"], "as_it_was": true}', "resubmitted"),
     ],
 )
 def test_what_was_resubmitted_as_it_was_and_dispatch_refuses_again_is_open(ledger, stage, note, after):
@@ -105,3 +107,14 @@ def test_a_token_is_known_by_its_hash_until_revoked(ledger):
     assert tokens.system_of(ledger, text) is None
     with pytest.raises(NotFound):
         tokens.revoke(ledger, listed.name)
+
+
+def test_an_entry_that_came_again_meanwhile_is_not_closed(ledger):
+    quarantine.add(ledger, [entry()])
+    quarantine.add(ledger, [entry()])
+    assert not quarantine.resolve(ledger, 1, "resubmitted", "{}", seen=1)
+    assert quarantine.show(ledger, 1).status == "open"
+    assert quarantine.resolve(ledger, 1, "resubmitted", "{}", seen=2)
+    assert quarantine.show(ledger, 1).status == "resubmitted"
+    with pytest.raises(NotFound):
+        quarantine.resolve(ledger, 9, "resubmitted", seen=1)
