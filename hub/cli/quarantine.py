@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
@@ -98,15 +98,7 @@ def fix(
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from None
     encoding = _encoding_of(session, no, file, content)
-    _resubmit(session, no, content, Told(person(by), reason, encoding), dry_run=dry_run)
-
-
-class Told(NamedTuple):
-    """Who decides, why, and the encoding of what is put in the entry's place."""
-
-    by: str
-    reason: str
-    encoding: str = "utf-8"
+    _resubmit(session, no, content, (person(by), reason, encoding), dry_run=dry_run)
 
 
 def _encoding_of(session: Session, no: int, file: Path, content: bytes) -> str:
@@ -130,7 +122,7 @@ def _encoding_of(session: Session, no: int, file: Path, content: bytes) -> str:
 
 def resubmit(session: Session, no: Number, dry_run: DryRun = False, reason: Why = "", by: By = None) -> None:
     """Resubmit the raw input as it is: the rules, a table or the city's files were put right."""
-    _resubmit(session, no, None, Told(person(by), reason), dry_run=dry_run)
+    _resubmit(session, no, None, (person(by), reason), dry_run=dry_run)
 
 
 def discard(session: Session, no: Number, reason: Reason, by: By = None) -> None:
@@ -165,11 +157,12 @@ def _readable(raw: bytes, encoding: str) -> str:
     return "utf-8" if not decodes(raw, encoding) and decodes(raw, "utf-8") else encoding
 
 
-def _resubmit(session: Session, no: int, content: bytes | None, told: Told, *, dry_run: bool) -> None:
+def _resubmit(session: Session, no: int, content: bytes | None, decision: tuple[str, ...], *, dry_run: bool) -> None:
+    """Resubmit an entry; `decision` is who decides, why, and perhaps the content's encoding."""
     from hub.stages.resubmit import Decision
 
     with session.hub() as hub:
-        done = loop.run(hub.resubmit(no, content, Decision(*told), dry_run=dry_run))
+        done = loop.run(hub.resubmit(no, content, Decision(*decision), dry_run=dry_run))
     answer = {**asdict(done), "status": "open" if dry_run or done.again else "resubmitted"}
 
     def for_people() -> None:
@@ -245,7 +238,8 @@ def _noted(found: dict[str, Any]) -> dict[str, Any]:
     note = found["note"] if found["status"] != "open" else None
     kept = _kept(note)
     parts = {name: kept.get(name) for name in NOTED}
-    return {**parts, "events": ", ".join(kept.get("events") or ()), "note": None if kept else note}
+    by = found["by"] if note is not None else None
+    return {**parts, "events": ", ".join(kept.get("events") or ()), "note": None if kept else note, "by": by}
 
 
 def _steps(found: dict[str, Any], *, is_read: bool) -> Iterator[tuple[str, str]]:
