@@ -119,7 +119,7 @@ CODES: dict[str, str] = {
     "too-large": "大きすぎます",
     "identity": "イベントの番号を作れません",
     "id-reused": "同じ番号が違う内容で前に使われています",
-    "reported-before": "前に報告されたものと同じです",
+    "reported-before": "その番号の報告は前に届いています",
     "source-other": "ほかのシステムを名のっています",
     "subject-other": "訂正と元の報告の宛名番号が違います",
     "target": "訂正・取消しの相手が正しくありません",

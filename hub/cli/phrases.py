@@ -86,6 +86,12 @@ PHRASES: Mapping[str, str] = {
         "{field} には {room} {unit}まで入ります。値は {taken} {unit}です"
     ),
     r"(?P<sign>\S+) in (?P<field>.+) is not in (?P<encoding>\S+)": "{field} の {sign} は {encoding} にない字です",
+    # --- what was typed ----------------------------------------------------------------------------------------
+    r"no such status: (?P<given>.+)": "そのような状態はありません: {given}",
+    r"there is no (?:system|source) (?P<given>[^\s`]+)": "{given} はありません",
+    r"there is no event type (?P<given>[^\s`]+)": "そのような種別はありません: {given}",
+    r"not a time: (?P<given>.+)": "日時として読めません: {given}",
+    r"its id belongs to another event": "その番号は、ほかのイベントのものです",
     # --- batches -----------------------------------------------------------------------------------------------
     r"(?P<rows>\d+) rows?, fewer than (?P<least>\d+)": "{rows} 行しかありません（ふつうは {least} 行以上）",
     r"(?P<rows>\d+) rows?, more than (?P<most>\d+)": "{rows} 行もあります（ふつうは {most} 行まで）",
@@ -137,7 +143,16 @@ TAILS: Mapping[str, str] = {
     r"give [a-z ,_-]+": "",
     r"did you mean (?P<name>\S+)\?": "{name} のことですか",
     r"did you mean (?P<name>\S+)\? columns: (?P<names>.+)": "{name} のことですか。ある列: {names}",
-    r"known are (?P<names>.+)": "使える名前: {names}",
+    r"(?:known are|known:|one of:?) (?P<names>.+)": "使える名前: {names}",
+    r"give it an id of its own with `hub quarantine fix`, or discard it": (
+        "別の番号にして hub quarantine fix で入れるか、閉じます"
+    ),
+    r"write 2026-11-20, 2026-11-20T09:00:00\+09:00, 2h or 3d \(ago\)": (
+        "2026-11-20、2026-11-20T09:00:00+09:00、または 2h・3d（前）と書きます"
+    ),
+    r"write 2026-11-20, 2026-11-20T09:00:00\+09:00, 2h or 3d \(from now\)": (
+        "2026-11-20、2026-11-20T09:00:00+09:00、または 2h・3d（先）と書きます"
+    ),
     r"correct (?:the header|the layout) or the mapping; columns: (?P<names>.+)": "ある列: {names}",
     r"the first (?P<kept>[0-9,]+) of (?P<whole>[0-9,]+) bytes are kept": (
         "長いので、{whole} バイトのうち初めの {kept} バイトだけが残っています"

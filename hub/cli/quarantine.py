@@ -248,6 +248,6 @@ def _steps(found: dict[str, Any], *, is_read: bool) -> Iterator[tuple[str, str]]
     if not row or is_read:
         what = word("step.quarantine-fix" if row else "step.quarantine-fix-event")
         yield what, f"hub quarantine fix {no} {word('step.file')}"
-        if found["code"] != "id-reused":
+        if found["code"] != "id-reused" and found["raw"]:
             yield word("step.quarantine-resubmit"), f"hub quarantine resubmit {no}"
     yield word("step.quarantine-discard"), f"hub quarantine discard {no} --reason {word('step.text')}"

@@ -12,7 +12,7 @@ _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(?P<number>[0-9]+(\.[0-9]+)?)\s*(?P<unit>[smhd]?)")
 _AGO = re.compile(r"(?P<duration>[0-9.]+\s*[smhd])(\s*ago)?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_MEND = "write 2026-11-20, 2026-11-20T09:00:00+09:00, 2h or 3d (ago)"
+_MEND = "write 2026-11-20, 2026-11-20T09:00:00+09:00, 2h or 3d ({})"
 
 
 def moment(milliseconds: int) -> str:
@@ -52,17 +52,17 @@ def ahead(text: str | None, zone: ZoneInfo, now: datetime | None = None) -> int 
     length = _AGO.fullmatch(text.strip())
     if length:
         return _milliseconds(current + timedelta(seconds=seconds(length["duration"])))
-    return _milliseconds(_moment(text.strip(), zone, current))
+    return _milliseconds(_moment(text.strip(), zone, current, "from now"))
 
 
-def _moment(text: str, zone: ZoneInfo, now: datetime) -> datetime:
+def _moment(text: str, zone: ZoneInfo, now: datetime, side: str = "ago") -> datetime:
     ago = _AGO.fullmatch(text)
     if ago:
         return now - timedelta(seconds=seconds(ago["duration"]))
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"not a time: {text}", mend=_MEND) from None
+        raise UsageError(f"not a time: {text}", mend=_MEND.format(side)) from None
     return found if found.tzinfo else found.replace(tzinfo=zone)
 
 
