@@ -34,11 +34,23 @@ def test_a_paused_system_gets_nothing_others_do_and_nothing_is_lost(world):
     assert world.statuses("suido") == [("e1", "held", "paused")]
     held = world.inquiry.deliveries(DeliveryFilter(statuses=("held",)))["items"]
     assert [(each["system"], each["reason"]) for each in held] == [("suido", "paused")]
-    few = world.inquiry.deliveries(DeliveryFilter(statuses=("held",)), cursor=cursor_of(0, 2**62))
-    assert few == {"items": [], "next": None}, "a page of the small table goes on in it"
     pauses.resume(world.ledger, "suido")
     world.deliver()
     assert world.statuses("suido") == [("e1", "delivered", None)]
+
+
+def test_a_page_of_what_is_held_goes_on_in_the_table_where_it_began(tmp_path, ledger_url):
+    asks = RULE.replace("send:", 'when: data.kana == "x", unknown: ask, send:')
+    world = World(tmp_path / "city", ledger_url, {"suido": asks})
+    world.report(world.moved(ADDRESS))
+    world.deliver()
+    pauses.pause(world.ledger, "suido", reason="入替作業", by="tester")
+    world.deliver()
+    wanted = DeliveryFilter(statuses=("held",))
+    for cursor in (None, cursor_of(0, 2**62)):  # the receiver was open when the first page was read, or is shut
+        found = world.inquiry.deliveries(wanted, cursor=cursor)
+        assert [each["event_id"] for each in found["items"]] == ["e1"]
+    world.close()
 
 
 def test_maintenance_and_windows_hold_and_close_windows_hands_over(tmp_path, ledger_url):
