@@ -91,7 +91,7 @@ def _write(found: dict[str, Any]) -> None:
     said = {"status": output.standing("batch", found["status"]), "reason": in_words("", found["reason"])}
     output.fields({**found, **said})
     if found["status"] in {"held", "missing"}:
-        key = ".".join(filter(None, (found["system"], found["source"])))
+        key = output.place(found["system"], found["source"])
         named, held = shlex.quote(f"{key}/{found['id']}"), found["status"] == "held"
         what = word("step.batch-reject" if held else "step.batch-noted")
         steps = [(what, f"hub batches reject {named} --reason {word('step.text')}")]
@@ -108,7 +108,7 @@ def _write_list(items: list[dict[str, Any]], following: str | None) -> None:
             (
                 item["first_seen"],
                 item["id"],
-                ".".join(filter(None, (item["system"], item["source"]))),
+                output.place(item["system"], item["source"]),
                 item["rows"],
                 sum(item["events"].values()),
                 item["quarantined"],

@@ -45,7 +45,7 @@ def _write(items: list[dict[str, Any]]) -> None:
         (
             item["since"],
             output.worded(f"morning.{item['kind']}"),
-            ".".join(filter(None, (item["system"], item["name"]))),
+            output.place(item["system"], item["name"]),
             item["count"],
             _why(item),
             item["do"],

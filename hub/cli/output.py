@@ -146,6 +146,11 @@ def steps(mend: str, commands: Iterable[tuple[str, str]] = ()) -> None:
             line(each)
 
 
+def place(system: str, name: str) -> str:
+    """Return `system.name`, of a source or a receiver; one of the two where the other is empty."""
+    return ".".join(filter(None, (system, name)))
+
+
 def section(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Write a table, or of what there is none of, its name."""
     from hub.cli.words import word

@@ -209,7 +209,7 @@ def _write_list(items: list[dict[str, Any]], following: str | None) -> None:
             (
                 item["no"],
                 item["at"],
-                ".".join(filter(None, (item["system"], item["source"]))) or item["stage"],
+                output.place(item["system"], item["source"]) or item["stage"],
                 item["place"],
                 item["code"],
                 in_words(item["code"], item["message"]),

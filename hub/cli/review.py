@@ -146,7 +146,7 @@ def _write_list(items: list[dict[str, Any]], following: str | None) -> None:
             (
                 item["no"],
                 item["at"],
-                ".".join(filter(None, (item["system"], item["source"]))),
+                output.place(item["system"], item["source"]),
                 item["subject"],
                 item["summary"],
                 item["events"],

@@ -22,7 +22,7 @@ from hub.ledger.tables import quarantine
 
 RAW_LIMIT = 1 << 20  # bytes of raw input kept of one entry
 STATUSES = ("open", "resubmitted", "discarded")
-AS_IT_WAS = '"as_it_was": true'  # in the note (JSON) of an entry that was resubmitted without a change
+AS_IT_WAS = "as_it_was"  # true in the note (JSON) of an entry that was resubmitted without a change
 _CHUNK_ROWS = 250
 _CHUNK_BYTES = 4 << 20
 
@@ -133,7 +133,9 @@ def _chunks(rows: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 def _upsert(connection: Connection, rows: list[dict[str, Any]]) -> dict[bytes, int]:
     insert: Any = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(quarantine).values(rows)
     again = sa.and_(
-        quarantine.c.stage == "dispatch", quarantine.c.status == "resubmitted", quarantine.c.note.like(f"%{AS_IT_WAS}%")
+        quarantine.c.stage == "dispatch",
+        quarantine.c.status == "resubmitted",
+        quarantine.c.note.like(f'%"{AS_IT_WAS}": true%'),
     )
     changes = {
         "seen": quarantine.c.seen + insert.excluded.seen,
@@ -205,9 +207,8 @@ def resolve(ledger: Ledger, no: int, status: str, note: str = "", *, seen: int |
         conditions = [quarantine.c.no == no, *([quarantine.c.seen == seen] if seen is not None else [])]
         values = {"status": status, "resolved_at": at, "note": storable(note) or None}
         changed = connection.execute(sa.update(quarantine).where(*conditions).values(values)).rowcount
-        there = connection.execute(sa.select(quarantine.c.no).where(quarantine.c.no == no)).first()
-    if there is None:
-        raise NotFound(f"no quarantine entry {no}", mend="hub quarantine list")
+    if not changed:
+        show(ledger, no)  # raises NotFound
     return bool(changed)
 
 

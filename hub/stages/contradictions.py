@@ -13,7 +13,7 @@ from hub.ledger.desk import Desk
 from hub.ledger.engine import Ledger
 from hub.ledger.log import EventLog
 from hub.stages.history import Archive, History, Past
-from hub.stages.judgement import judge
+from hub.stages.retelling import judged
 from hub.stages.rulebook import RuleBook
 
 
@@ -32,9 +32,5 @@ class Contradictions:
 
 
 def _lasts(report: Past) -> bool:
-    if report.taken_back:
-        return False
-    occurrence = report.occurrence
-    if not any(not each.taken_back for each in occurrence.heard(report) if each is not report):
-        return False
-    return judge(report.type, report.said, occurrence.without(report), told=False).kind == "contradicts"
+    others, judgement = judged(report)
+    return bool(others) and not report.taken_back and judgement.kind == "contradicts"

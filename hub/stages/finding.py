@@ -100,22 +100,22 @@ class Finder:
             raise UsageError(f"no such status: {', '.join(unknown)}", mend="one of " + ", ".join(DELIVERY))
         if wanted.statuses and set(wanted.statuses) <= SMALL:
             codes = [code for status in wanted.statuses for code in _codes(status)]
-            return partial(self._views.pending_positions, codes, self._receivers(wanted))
+            return partial(self._views.pending_positions, codes, self._numbers(wanted))
         if set(wanted.statuses) == {"dead"}:
-            return partial(self._views.rejected_positions, self._receivers(wanted))
+            return partial(self._views.rejected_positions, self._numbers(wanted))
         return None
 
     def is_shut(self, wanted: DeliveryFilter) -> bool:
         """Say whether a receiver that is asked about takes nothing now: what it has not begun is held, in no table."""
-        shut = ("shut", "breaker")
-        numbers = set(self._receivers(wanted))
-        return any(
-            row.no in numbers and not orjson.loads(row.state).keys().isdisjoint(shut) for row in self._views.receivers()
-        )
+        states = (orjson.loads(row.state) for row in self._receivers(wanted))
+        return any("shut" in state or "breaker" in state for state in states)
 
-    def _receivers(self, wanted: DeliveryFilter) -> list[int]:
+    def _numbers(self, wanted: DeliveryFilter) -> list[int]:
+        return [row.no for row in self._receivers(wanted)]
+
+    def _receivers(self, wanted: DeliveryFilter) -> list[Any]:
         rows = self._views.receivers()
-        return [row.no for row in rows if not wanted.systems or row.key.partition(".")[0] in wanted.systems]
+        return [row for row in rows if not wanted.systems or row.key.partition(".")[0] in wanted.systems]
 
     def _rows(self, wanted: DeliveryFilter) -> Iterator[Sequence[Any]]:
         source = self.exceptions(wanted)

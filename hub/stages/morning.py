@@ -113,8 +113,9 @@ def _reviews(ledger: Ledger) -> Iterator[Json]:
         do = f"hub review list --system {system} --status {status}"
         name = ".".join(filter(None, (system, source)))
         yield _item("waiting" if status == "waiting" else "reported", name, count, since, kind, do)
+    names = Names(ledger, "source")
     for row in _awaiting(ledger):
-        system = system_of(Names(ledger, "source").text(row.source))
+        system = system_of(names.text(row.source))
         do = f"hub events show {shlex.quote(f'{system}/{row.id}')}"
         yield _item("review", system, 1, row.recorded_at, event_word(row.status), do)
 
@@ -139,7 +140,8 @@ def _characters(ledger: Ledger) -> Iterator[Json]:
 
 def _awaiting(ledger: Ledger) -> Iterator[Any]:
     """Yield the events that contradict others as they stand now."""
+    views, contradictions = Views(ledger), Contradictions(ledger)
     wanted = EventFilter(statuses=(event_code("awaiting-review"),))
-    while found := Views(ledger).events(wanted, PAGE):
-        yield from Contradictions(ledger).lasting(found)
+    while found := views.events(wanted, PAGE):
+        yield from contradictions.lasting(found)
         wanted = replace(wanted, after=(found[-1].recorded_at, found[-1].pos))

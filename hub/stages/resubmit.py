@@ -98,9 +98,10 @@ class Resubmitter:
         batch = new_batch_id("quarantine", now)
         prepared = Prepared()
         events = await asyncio.to_thread(self._events, item, replacement, timestamp(now), prepared, batch)
-        if not (events or prepared.waiting or prepared.learned or prepared.drafts):
+        beside = prepared.waiting or prepared.learned or prepared.drafts
+        if not (events or beside):
             raise UsageError("there is no event in it", mend=f"hub quarantine discard {no}")
-        if replacement is not None and not (prepared.waiting or prepared.learned or prepared.drafts):
+        if replacement is not None and not beside:
             await asyncio.to_thread(self._refuse_known, events)
         for event in events:
             event.extensions.setdefault("batchid", batch)
@@ -116,7 +117,7 @@ class Resubmitter:
         if replacement is not None:
             note["replacement"] = replacement.decode(decision.encoding, "backslashreplace")
         if any(value == item.raw for _, value in records):
-            note["as_it_was"] = True  # dispatch, if it refuses it once more, opens the entry
+            note[quarantine.AS_IT_WAS] = True  # dispatch, if it refuses it once more, opens the entry
         if prepared.waiting:
             note["waiting"] = prepared.waiting
         if prepared.drafts:

@@ -17,7 +17,7 @@ from hub.ledger.facts import FactBook
 from hub.routing.plan import switched_off
 from hub.stages.entries import ActiveRules, Item
 from hub.stages.history import History, Past, effective
-from hub.stages.judgement import judge, rank
+from hub.stages.judgement import Judgement, judge, rank
 from hub.stages.rulebook import RuleBook
 from hub.stages.scene import Scene, due_on, projected
 
@@ -38,13 +38,18 @@ def told(target: Past) -> dict[str, tuple[Item, ActiveRules]]:
     return found
 
 
+def judged(report: Past) -> tuple[list[Past], Judgement]:
+    """Return the other reports of the same occurrence that count, and how a report stands to what they say now."""
+    target = report.occurrence
+    others = [each for each in target.heard(report) if each is not report and not each.taken_back]
+    return others, judge(report.type, report.said, target.without(report), told=report.how == "echoes")
+
+
 def weigh(report: Past, authority: Mapping[str, Sequence[str]]) -> tuple[str, bool]:
     """Return how a corrected report now reports its occurrence, and whether a person must decide."""
-    target = report.occurrence
-    others = [each for each in target.heard(report) if not each.taken_back]
+    others, judgement = judged(report)
     if not others:
         return report.how, False
-    judgement = judge(report.type, report.said, target.without(report), told=report.how == "echoes")
     if judgement.kind in {"repeats", "echoes", "enriches"}:
         return judgement.kind, False
     return contest(authority, report.type, report.wire, others)

@@ -25,6 +25,12 @@ def plain_environment(monkeypatch):
 
 
 @pytest.fixture
+def japanese(monkeypatch, plain_environment):
+    """A person who reads Japanese."""
+    monkeypatch.setenv("LANG", "ja_JP.UTF-8")
+
+
+@pytest.fixture
 def hub():
     """Run a command in this process: `hub("status", "--city", folder)`."""
     runner = CliRunner()

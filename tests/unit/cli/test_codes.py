@@ -1,8 +1,6 @@
 """Every code that an error of the hub has is said in Japanese, and none that no error has."""
 
-import ast
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,29 +13,11 @@ from hub.errors import HubError
 from hub.ledger import quarantine
 from hub.ledger.quarantine import Entry
 from hub.routing.functions import functions_of
+from tests.unit.cli.coded import codes_in
 
 ROOM = Path(hub.__file__).parent
 COMPUTED = {"http", "mail", "layout-count", "layout-total", "layout-header", "layout-trailer", "kinds", "shape", *NAMED}
 ON_THE_COMMAND_LINE = {"usage", "not-yet", "unexpected"}
-
-
-def _literals(call: ast.Call) -> Iterator[ast.expr]:
-    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-    yield from (each.value for each in call.keywords if each.arg == "code")
-    if name in {"error", "warning"} and len(call.args) == 4:
-        yield call.args[3]
-    if name == "refused" and len(call.args) == 2:
-        yield call.args[1]
-
-
-def _codes() -> set[str]:
-    """Return every literal code in the program."""
-    found = set()
-    for path in ROOM.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call):
-                found |= {each.value for each in _literals(node) if isinstance(each, ast.Constant) and each.value}
-    return found
 
 
 def _of_classes() -> set[str]:
@@ -50,7 +30,7 @@ def _of_functions() -> set[str]:
 
 
 def test_every_code_is_said_in_japanese_and_no_other():
-    used = _codes() | _of_classes() | _of_functions() | COMPUTED | ON_THE_COMMAND_LINE
+    used = codes_in([ROOM]) | _of_classes() | _of_functions() | COMPUTED | ON_THE_COMMAND_LINE
     assert sorted(used - set(CODES)) == []
     assert sorted(set(CODES) - used) == []
 
@@ -71,11 +51,6 @@ def test_an_error_is_told_in_the_persons_language(monkeypatch):
 def test_a_numbered_or_unknown_code_is_said_too():
     assert meaning("http-503") == CODES["http"]
     assert meaning("rails-loose") == "rails-loose"
-
-
-@pytest.fixture
-def japanese(monkeypatch):
-    monkeypatch.setenv("LANG", "ja_JP.UTF-8")
 
 
 def test_check_speaks_japanese_and_its_document_does_not_change(hub, city, japanese, monkeypatch):

@@ -1,6 +1,5 @@
 """What an operator reads about something that needs a person: in their words, with what to do and the commands."""
 
-import ast
 import io
 import json
 import logging
@@ -25,32 +24,15 @@ from hub.ledger.reviews import Draft
 from hub.ledger.status import REASONS
 from hub.ledger.tables import alert, receiver
 from hub.stages.morning import KINDS
-from tests.unit.cli.test_codes import _literals
+from tests.unit.cli.coded import codes_in
 
 ROOM = Path(package.__file__).parent
 RUNNING = ("adapters", "events", "kafka", "ledger", "stages", "app.py", "routing/functions", "routing/mapping.py")
 
 
-@pytest.fixture
-def japanese(monkeypatch):
-    monkeypatch.setenv("LANG", "ja_JP.UTF-8")
-
-
-def _raised() -> set[str]:
-    """Return the codes of errors that input, files, systems and deliveries have: not those of the city's files."""
-    found = set()
-    for room in RUNNING:
-        paths = [ROOM / room] if room.endswith(".py") else (ROOM / room).rglob("*.py")
-        for path in paths:
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Call) and getattr(node.func, "id", "") not in {"Problem", "UsageError"}:
-                    values = list(_literals(node))
-                    found |= {each.value for each in values if isinstance(each, ast.Constant) and each.value}
-    return found
-
-
 def test_of_every_error_at_work_it_is_said_what_to_do():
-    assert sorted(_raised() - set(MENDS)) == []
+    raised = codes_in([ROOM / room for room in RUNNING], but={"Problem", "UsageError"})
+    assert sorted(raised - set(MENDS)) == []
     assert sorted(set(MENDS) - set(CODES)) == []
 
 

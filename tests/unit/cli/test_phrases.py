@@ -16,11 +16,6 @@ ROOM = Path(package.__file__).parent
 SAID = [line.split("\t") for line in Path(__file__).with_name("phrases.tsv").read_text("utf-8").splitlines()]
 
 
-@pytest.fixture
-def japanese(monkeypatch):
-    monkeypatch.setenv("LANG", "ja_JP.UTF-8")
-
-
 @pytest.fixture(scope="module")
 def program() -> str:
     rooms = [path for path in ROOM.rglob("*.py") if path.name != "phrases.py"]
