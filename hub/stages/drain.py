@@ -41,7 +41,7 @@ async def drain(
     release ends the wait at once.
     """
     goal = await ends()
-    seen: tuple[int, int, int] | None = None
+    seen: tuple[int, ...] | None = None
     since = time.monotonic()
     while True:
         check()
@@ -54,7 +54,8 @@ async def drain(
                 return Drained(found, dispatched=True)
             goal = again
             continue
-        mark = (sum(found.positions.values()), found.cursors, -sum(found.waiting.values()))
+        left = sum(found.waiting.values()), found.waiting.get("planned", 0)  # a command carried out may leave as much
+        mark = (sum(found.positions.values()), found.cursors, *left)
         if mark != seen:
             seen, since = mark, time.monotonic()
         elif time.monotonic() - since > wait:

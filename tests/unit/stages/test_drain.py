@@ -111,6 +111,12 @@ async def test_what_only_a_person_can_release_ends_it_at_once(status):
     assert took < 1
 
 
+async def test_a_command_that_is_carried_out_is_progress_though_its_delivery_still_waits():
+    jobs = [backlog(behind=("suido.main",), waiting={"planned": n, "waiting": 20 - n}) for n in range(20, 0, -1)]
+    drained, _, _ = await run(*jobs, backlog(), wait=0.3)
+    assert drained.clear
+
+
 async def test_it_gives_up_after_so_long_without_progress():
     drained, _, took = await run(backlog(positions={1: 3}), wait=0.3)
     assert not drained.clear
