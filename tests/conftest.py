@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +21,7 @@ from hub.kafka.prepare import prepare
 from hub.ledger.engine import Ledger
 from hub.ledger.schema import ready
 from tests.services import docker, mariadb, postgres
+from tests.services.blank import blank_url
 from tests.services.leftovers import leftovers
 from tests.services.shared import shared
 
@@ -104,25 +104,19 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file with the ledger's tables, to be copied; all copies have one ledger id."""
-    file = tmp_path_factory.mktemp("ledger") / "ledger.db"
-    _lay_out(f"sqlite:///{file}")
-    return file
-
-
-@pytest.fixture(scope="session")
 def postgres_template(postgres_server: str) -> Iterator[str]:
     """The name of a database with the ledger's tables, to be copied; all copies have one ledger id."""
     with _database(postgres_server, "template0") as url:
-        _lay_out(url)
+        ledger = Ledger(url)
+        ready(ledger)
+        ledger.close()
         yield str(sqlalchemy.make_url(url).database)
 
 
 @pytest.fixture
-def sqlite_ledger_url(sqlite_template: Path, tmp_path: Path) -> str:
+def sqlite_ledger_url(tmp_path: Path) -> str:
     """SQLAlchemy URL of a new ledger in a SQLite file."""
-    return f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'ledger.db')}"
+    return blank_url(tmp_path)
 
 
 @pytest.fixture
@@ -163,12 +157,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def _run_folder(factory: pytest.TempPathFactory) -> Path:
     base = factory.getbasetemp()
     return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-
-
-def _lay_out(url: str) -> None:
-    ledger = Ledger(url)
-    ready(ledger)
-    ledger.close()
 
 
 @contextlib.contextmanager

@@ -12,10 +12,10 @@ from hub.adapters import registry
 from hub.adapters.conformance import SinkCase
 from hub.adapters.contract import Delivery
 from hub.app import WorkQueue
-from hub.ledger import schema
 from hub.ledger.desk import Desk
 from hub.ledger.engine import Ledger
 from tests.conformance.helpers import site
+from tests.services.blank import blank_url
 
 EVENTS = 1_000
 
@@ -24,9 +24,8 @@ class RpaCase(SinkCase):
     adapter = registry.find("rpa")
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.url = folder, f"sqlite:///{folder}/ledger.db"
+        self.folder, self.url = folder, blank_url(folder)
         ledger = Ledger(self.url)
-        schema.ready(ledger)
         self.number = Desk(ledger).register(["kokuho.main"])["kokuho.main"]
         with ledger.write() as connection:
             connection.execute(sa.text("INSERT INTO name(no, kind, name) VALUES (1, 'source', '/systems/juki')"))

@@ -1,4 +1,4 @@
-"""Ledgers on SQLite that have their tables at once: made one time a process, then copied; each table costs a sync."""
+"""New ledgers on SQLite: made one time a process, then copied (each table costs a sync); all have one ledger id."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from hub.ledger import schema
 from hub.ledger.engine import Ledger
-from hub.ledger.tables import metadata
 
 
 @cache
@@ -15,13 +15,18 @@ def _template() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ledger.db"
         ledger = Ledger(f"sqlite:///{path}")
-        metadata.create_all(ledger.engine)
+        schema.ready(ledger)
         ledger.close()  # the last connection takes the write-ahead log back into the file
         return path.read_bytes()
 
 
-def blank_ledger(folder: Path) -> Ledger:
-    """Return a new ledger in a folder, its tables there and empty."""
+def blank_url(folder: Path) -> str:
+    """Return the SQLAlchemy URL of a new ledger in a folder."""
     path = folder / "ledger.db"
     path.write_bytes(_template())
-    return Ledger(f"sqlite:///{path}")
+    return f"sqlite:///{path}"
+
+
+def blank_ledger(folder: Path) -> Ledger:
+    """Return a new ledger in a folder."""
+    return Ledger(blank_url(folder))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -255,7 +256,7 @@ def test_while_all_that_may_be_is_on_offer_the_owner_rests(make, monkeypatch):
         await wait(reader, seconds)
 
     async def at_once(**_):
-        """Drain nothing."""
+        return SimpleNamespace(clear=True)
 
     monkeypatch.setattr(LogReader, "wait", watched)
     monkeypatch.setattr("tests.integration.semantics.world.drain", at_once)

@@ -150,13 +150,19 @@ class World:
         async def ends() -> dict[int, int]:
             return await asyncio.to_thread(self.log.positions)
 
-        try:
-            await drain(
+        async def drained() -> bool:
+            found = await drain(
                 ends=ends,
                 look=lambda: (shutters.refresh(), backlog(self.ledger, keys, shutters))[1],
                 busy=lambda: stage.busy,
                 wait=3.0,
             )
+            return found.clear or not stage.busy
+
+        try:
+            for _ in range(20):  # what is under way on a machine that is busy otherwise comes to an end
+                if await drained():
+                    break
             await town.until(until)
         finally:
             stop.set()

@@ -5,10 +5,8 @@ import pytest
 from typer.testing import CliRunner
 
 from hub.cli.main import command_line
-from hub.ledger import schema
-from hub.ledger.engine import Ledger
-from hub.settings.load import load_city
 from hub.settings.starter import init_city
+from tests.services.blank import blank_ledger
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +51,7 @@ def city(tmp_path) -> Path:
 @pytest.fixture
 def ledger(city):
     """The starter city's ledger."""
-    ledger = Ledger(load_city(city, environ={}).ledger_url)
-    schema.ready(ledger)
+    (city / "var").mkdir(exist_ok=True)
+    ledger = blank_ledger(city / "var")
     yield ledger
     ledger.close()

@@ -87,12 +87,12 @@ def test_a_status_is_in_the_persons_language_and_a_time_in_the_citys(monkeypatch
 
 
 def test_no_word_is_left_over():
-    texts = set(_texts())
+    texts, everywhere = set(_texts()), set(_texts(ROOM.parent))
     asked = texts | _states() | {f"help.{path}" for path in COMMANDS} | {f"help.{path.split()[0]}" for path in COMMANDS}
     asked |= {f"{kind}.{text}" for kind in ("column", "field", "look") for text in texts}
     asked |= {f"{kind}-state.{status}" for kind, room in QUEUES.items() for status in room.STATUSES}
     asked |= {f"field.{each.name}" for room in QUEUES.values() if hasattr(room, "Item") for each in fields(room.Item)}
-    asked |= {f"{kind}.{text}" for kind in STORED for text in _texts(ROOM.parent)}
+    asked |= {f"{kind}.{text}" for kind in STORED for text in everywhere}
     asked |= {f"step.job-{what}" for named in STEPS.values() for what in named}
     asked |= {f"typed.{name}" for name in vars(exceptions)} | {f"morning.{kind}" for kind in KINDS}
     assert not {key for key in WORDS if key not in asked}

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
 import copy
 import csv
-import shutil
-import tempfile
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,8 +15,8 @@ import orjson
 from hub.app import Hub
 from hub.errors import BrokerUnavailable
 from hub.ledger import batches, extracts, quarantine, reviews, schema
-from hub.ledger.engine import Ledger
 from hub.settings.load import load_city
+from tests.services.blank import blank_url
 
 ZONE = ZoneInfo("Asia/Tokyo")
 HEADER = ("宛名番号", "履歴番号", "氏名", "住所", "世帯番号", "異動日")
@@ -52,20 +48,6 @@ FROM_ZENKEN = """
          map: {name: row.氏名, old_address: address(was.住所), new_address: address(row.住所)}}
       - {event: resident.name-changed, when: '"氏名" in changed', map: {name: row.氏名, old_name: was.氏名}}
 """
-
-
-_TEMPLATES = tempfile.TemporaryDirectory()
-atexit.register(_TEMPLATES.cleanup)
-
-
-@cache
-def _template() -> Path:
-    """Return a new ledger: to copy it takes a hundredth of the time to make it."""
-    path = Path(_TEMPLATES.name) / "ledger.db"
-    ledger = Ledger(f"sqlite:///{path}")
-    schema.ready(ledger)
-    ledger.close()
-    return path
 
 
 class Topic:
@@ -138,7 +120,7 @@ class City:
             schema.ready(self.ledger)
         elif not (folder / "var/ledger.db").exists() or not (folder / "var/ledger.db").stat().st_size:
             self.ledger.close()
-            shutil.copy(_template(), folder / "var/ledger.db")
+            blank_url(folder / "var")
 
     def close(self) -> None:
         self.hub.close()

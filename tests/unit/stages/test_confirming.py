@@ -15,12 +15,13 @@ import sqlalchemy as sa
 
 from hub.app import Hub
 from hub.errors import BrokerUnavailable, Malformed, UsageError
-from hub.ledger import batches, identities, quarantine, reviews, schema
+from hub.ledger import batches, identities, quarantine, reviews
 from hub.ledger.tables import protection
 from hub.settings.load import load_city
 from hub.stages import reviewing
 from hub.stages.confirming import Confirmer
 from hub.stages.resubmit import Resubmitter
+from tests.services.blank import blank_url
 from tests.unit.stages.extract_city import Topic
 
 HEAD = "ItemName,Page,GID,RID,Value,conf,x,y,w,h\n"
@@ -50,10 +51,10 @@ class Counter:
         (folder / "systems").mkdir()
         (folder / "hub.yaml").write_text("city: example\n", "utf-8")
         (folder / "systems/shinsei.yaml").write_text(SYSTEM % (options, who), "utf-8")
-        self.hub = Hub(load_city(folder, environ={}))
+        (folder / "var").mkdir()
+        self.hub = Hub(load_city(folder, environ={"HUB_LEDGER": blank_url(folder / "var")}))
         self.hub.clock = lambda: datetime(2026, 11, 20, 1, tzinfo=UTC)
         self.ledger = self.hub.ledger
-        schema.ready(self.ledger)
 
     async def scan(self, *fields: tuple[str, str, int], name: str = "") -> Any:
         """Read a form of one page; return the counts."""

@@ -10,8 +10,7 @@ import pytest
 from hub.adapters.text import taking
 from hub.errors import Malformed
 from hub.events.envelope import Event
-from hub.ledger import kept_bytes, quarantine, schema
-from hub.ledger.engine import Ledger
+from hub.ledger import kept_bytes, quarantine
 from hub.settings.load import load_city
 from hub.stages.arrivals import keep
 from hub.stages.known import Known
@@ -19,6 +18,7 @@ from hub.stages.publish import publish_stream
 from hub.stages.receive import Reception
 from hub.stages.records import record_of, refuse_own
 from hub.stages.resubmit import Resubmitter
+from tests.services.blank import blank_ledger
 
 
 def event(name: str, subject: str = "1") -> Event:
@@ -68,8 +68,7 @@ def city(tmp_path):
 
 @pytest.fixture
 def ledger(tmp_path):
-    ledger = Ledger(f"sqlite:///{tmp_path}/ledger.db")
-    schema.ready(ledger)
+    ledger = blank_ledger(tmp_path)
     yield ledger
     ledger.close()
 
