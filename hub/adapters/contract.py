@@ -131,7 +131,10 @@ class Source(Protocol):
 
     A source whose rows stay where they are, so that `read(None)` gives all of them at any time, says `keeps_rows =
     True`. One of files that are kept says in `seen_again` the batch ids of those that came again with the same content;
-    one that leaves files alone which are new to it says in `settling` after how many seconds it may take them.
+    one that leaves files alone which are new to it says in `settling` after how many seconds it may take them. One that
+    looks through folders says in `unread` what lay beside its files (label and milliseconds of the last change, None
+    where the place does not say), in `finds(label)` whether a file is its own, and in `sees(label)` whether one lies in
+    its folders.
     """
 
     def read(self, after: dict[str, Any] | None) -> Iterator[SourceBatch]:

@@ -58,7 +58,7 @@ class FileSourceSettings(PlaceSettings):
     path: str = Field(
         min_length=1,
         description="A pattern of files from the city folder (`*`, `?`, `[…]`), or on a [place](../adapters.md#places)."
-        " Case counts: `*.csv` leaves `A.CSV` alone, `*.[cC][sS][vV]` takes both."
+        " Case counts: `*.csv` leaves `A.CSV` alone (`hub morning` names it), `*.[cC][sS][vV]` takes both."
         " The folder before the first sign is created where missing. Hidden files, `done/` and names a writer uses"
         " until a file is whole (`.tmp`, `.part`, `.filepart`, `~` …) are left alone.",
     )
@@ -81,9 +81,15 @@ class FileSourceSettings(PlaceSettings):
         " them.",
     )
 
+    leaves: list[str] = Field(
+        default=[],
+        description="Patterns of names beside the files that nobody needs to read (`README.txt`, `*.log`). Of all"
+        " others that no source reads and that have lain there for ten minutes, `hub morning` says so.",
+    )
+
     def care(self, gaps: str = "wait") -> Care:
         """Return how files are taken."""
-        return Care(self.after, self.trigger, self.settle, gaps)
+        return Care(self.after, self.trigger, self.settle, gaps, tuple(self.leaves))
 
 
 class FileSinkSettings(PlaceSettings):

@@ -11,11 +11,12 @@ import hashlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from hub.adapters.contract import Row, SourceBatch
 from hub.adapters.file_numbers import Numbers
-from hub.adapters.places import Found, Gone, Inbox
+from hub.adapters.places import Found, Gone, Inbox, finds, sees
 from hub.errors import Malformed, Transient, UsageError
 
 ROWS = 2000  # of one batch
@@ -51,12 +52,22 @@ class Format(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Care:
-    """How files are taken: `after` reading, when they are whole, and what a gap in their numbers means."""
+    """How files are taken: `after` reading, when they are whole, and what a gap in their numbers means.
+
+    `leaves` are patterns of names beside them that nobody needs to read.
+    """
 
     after: str = "move"
     trigger: str | None = None
     settle: float = 0
     gaps: str = "wait"
+    leaves: tuple[str, ...] = ()
+
+    def surprises(self, others: list[Found]) -> dict[str, int | None]:
+        """Return what lies beside the files and is neither a trigger nor left, with the time it was written."""
+        trigger = self.trigger.replace("{stem}", "*").replace("{name}", "*") if self.trigger else ""
+        expected = (trigger, *self.leaves)
+        return {each.label: each.written for each in others if not any(fnmatchcase(each.name, one) for one in expected)}
 
 
 @dataclass(slots=True)
@@ -78,13 +89,16 @@ class FileSource:
         self._looks: dict[str, tuple[list[Any], float]] = {}  # what files looked like, and since when
         self.seen_again: list[str] = []  # batch ids of kept files that came again with the content they had
         self.settling = 0.0  # seconds until all that was left alone may be taken; 0: nothing was
+        self.unread: dict[str, int | None] = {}  # labels of what lay beside the files, and when it was written
 
     def read(self, after: dict[str, Any] | None) -> Iterator[SourceBatch]:
         """Yield the rows of every file that is there. Raises `Transient` at the end for what could not be read."""
         begun = after or {}
         self.seen_again, self.settling = [], 0.0
         faults: list[Transient] = []
-        found = self._inbox.look(faults)
+        others: list[Found] = []
+        found = self._inbox.look(faults, others)
+        self.unread = self._care.surprises(others)
         kept = _still_there(begun.get("kept", {}), found, certain=not faults)
         numbers = Numbers.load(begun.get("numbers"), self._care.gaps)
         for file, trigger in self._ready(found, begun, kept):
@@ -96,6 +110,14 @@ class FileSource:
                 faults.append(fault)
         if faults:
             raise Transient("; ".join(fault.message for fault in faults), code="unreadable")
+
+    def finds(self, label: str) -> bool:
+        """Say whether the file of a label is one of this source's."""
+        return finds(self._inbox, label)
+
+    def sees(self, label: str) -> bool:
+        """Say whether the file of a label lies where this source looks."""
+        return sees(self._inbox, label)
 
     def acknowledge(self, batch: SourceBatch) -> None:
         """Move or delete a file whose rows are all durable; one that has changed meanwhile stays to be read."""

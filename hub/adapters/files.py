@@ -14,11 +14,10 @@ from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from hub.adapters.places import DONE, OTHERS, is_left_alone, is_outbox
 from hub.errors import Transient
 
 PRIVATE = 0o600  # residents' data: for the user the hub runs as
-DONE = "done"
-UNFINISHED = (".tmp", ".part", ".partial", ".filepart", ".crdownload", "~")  # names writers use until a file is whole
 
 
 @contextmanager
@@ -123,43 +122,50 @@ def _free_name(folder: Path, path: Path) -> Path:
             return target
 
 
-def listing(folder: Path, pattern: str, faults: list[Transient]) -> Iterator[Path]:
+def listing(folder: Path, pattern: str, faults: list[Transient], others: list[Path]) -> Iterator[Path]:
     """Yield the files a pattern from the folder names, in name order; folders that cannot be read go into `faults`.
 
     Hidden files, `done/` and names that writers use until a file is whole are left alone. The part of the pattern
-    before the first `*`, `?` or `[` is created where missing.
+    before the first `*`, `?` or `[` is created where missing. What else lies in the same folders goes into `others`,
+    `OTHERS` at most, but for folders that a receiver of the hub writes to.
     """
-    base, parts = _split(folder, pattern)
+    base, parts = split(folder, pattern)
     try:
         with named("make the folder", base):
             make_folder(base)
     except Transient as fault:
         faults.append(fault)
         return
-    yield from _matching(base, parts, faults)
+    yield from _matching(base, parts, faults, others)
 
 
-def _split(folder: Path, pattern: str) -> tuple[Path, list[str]]:
+def split(folder: Path, pattern: str) -> tuple[Path, list[str]]:
+    """Return the folder that a pattern begins in, and what is looked for there, step by step."""
     base, parts = folder, list(Path(pattern).parts)
     while len(parts) > 1 and not any(sign in parts[0] for sign in "*?["):
         base /= parts.pop(0)
     return base, parts
 
 
-def _matching(folder: Path, parts: list[str], faults: list[Transient]) -> Iterator[Path]:
+def _matching(folder: Path, parts: list[str], faults: list[Transient], others: list[Path]) -> Iterator[Path]:
     try:
         with named("read the folder", folder), os.scandir(folder) as entries:
-            found = sorted((entry.name, _is_folder(entry)) for entry in entries if fnmatchcase(entry.name, parts[0]))
+            found = sorted((entry.name, _is_folder(entry)) for entry in entries)
     except Transient as fault:
         faults.append(fault)
         return
+    received = not any(is_outbox(name) for name, _ in found)
     for name, is_folder in found:
-        if name.startswith(".") or name.lower().endswith(UNFINISHED):
+        fitting = fnmatchcase(name, parts[0])
+        if is_left_alone(name):
             continue
         if len(parts) == 1 and not is_folder:
-            yield folder / name
-        elif len(parts) > 1 and is_folder and name != DONE:
-            yield from _matching(folder / name, parts[1:], faults)
+            if fitting:
+                yield folder / name
+            elif received and len(others) < OTHERS:
+                others.append(folder / name)
+        elif len(parts) > 1 and is_folder and fitting and name != DONE:
+            yield from _matching(folder / name, parts[1:], faults, others)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -53,12 +53,20 @@ def _write(items: list[dict[str, Any]]) -> None:
         for item in items
     ]
     output.listing([word(f"column.{name}") for name in headers], rows, None)
-    told = [(item, mend(item["code"] or "")) for item in items if item["kind"] in STANDS]
-    if any(said for _, said in told):
+    told = [said for item in items if (said := _mend(item))]
+    if told:
         output.line()
-    for item, said in told:
-        if said:
-            output.line(f"{item['system']}.{item['name']}: {said}")
+    for said in told:
+        output.line(said)
+
+
+def _mend(item: dict[str, Any]) -> str:
+    """Return what to do about something for which there is no command, "" where there is one."""
+    key = f"{item['system']}.{item['name']}"
+    if item["kind"] == "unread":
+        return word("morning.unread-do", source=key)
+    said = mend(item["code"] or "") if item["kind"] in STANDS else ""
+    return f"{key}: {said}" if said else ""
 
 
 def _why(item: dict[str, Any]) -> str:

@@ -191,6 +191,18 @@ def stall(breaker: Mapping[str, Any] | None) -> str | None:
     return word("system.breaker", since=when(breaker["since"]), code=listed(breaker.get("code") or "breaker"))
 
 
+def trouble(source: Mapping[str, Any]) -> str | None:
+    """Return why a source cannot be read, or else which files beside its own nobody reads."""
+    from hub.cli.codes import in_words
+    from hub.cli.words import word
+
+    if source["fault"]:
+        return in_words(source["fault"]["code"], source["fault"]["message"])
+    if source["unread"]:
+        return word("source.unread", count=source["unread"]["count"], names=", ".join(source["unread"]["names"]))
+    return None
+
+
 def worded(key: str) -> str:
     """Return the word of a key; of one that has none, as of what a newer hub has stored, what follows its kind."""
     from hub.cli.words import WORDS, word

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hub.cli import loop, output
-from hub.cli.codes import in_words
 from hub.cli.decisions import By, DryRun, Reason, person
 from hub.cli.session import Session
 from hub.cli.words import word
@@ -131,6 +130,7 @@ def _told(ledger: Ledger, system: str, source: Source, state: SourceState | None
         "tally": asdict(state.tally) if state else None,
         "fault": {**state.fault, "since": moment(state.fault["since"])} if state and state.fault else None,
         "held": batches.unpublished(ledger, system, source.name),
+        "unread": {**state.unread, "since": moment(state.unread["since"])} if state and state.unread else None,
         "rewound": {**rewound, "at": moment(rewound["at"])} if rewound else None,
         "extract": extracts_known(extracts.find(ledger, system, source.name)) if source.mode == "snapshot" else None,
     }
@@ -142,6 +142,6 @@ def _write(items: list[dict[str, Any]]) -> None:
     for item in items:
         tally = item["tally"] or {}
         counts = [tally.get(name) for name in ("rows", "events", "quarantined")]
-        fault = in_words(item["fault"]["code"], item["fault"]["message"]) if item["fault"] else None
-        rows.append((f"{item['system']}.{item['source']}", item["read_at"], *counts, item["held"], fault))
+        name = f"{item['system']}.{item['source']}"
+        rows.append((name, item["read_at"], *counts, item["held"], output.trouble(item)))
     output.listing([word(f"column.{name}") for name in headers], rows, None)

@@ -81,7 +81,7 @@ def _write(found: dict[str, Any]) -> None:
                 each["events"],
                 each["quarantined"],
                 each["held"],
-                in_words(each["fault"]["code"], each["fault"]["message"]) if each["fault"] else None,
+                output.trouble(each),
             )
             for each in found["sources"]
         ],

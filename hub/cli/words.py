@@ -714,6 +714,14 @@ WORDS: dict[str, tuple[str, str]] = {
     "morning.held": ("判断を待つ配達", "waits for a decision"),
     "morning.stands-still": ("止まっている受け口", "receiver stands still"),
     "morning.source": ("読めない報告元", "source cannot be read"),
+    "morning.unread": ("どこにも読まれないファイル", "files that nothing reads"),
+    "morning.unread-do": (
+        (
+            "{source}: 名前が約束と違うなら、正しい名前にすると読まれます。"
+            "要らないものなら片付けるか、設定の担当者に leaves に書いてもらってください"
+        ),
+        "{source}: rename what has a wrong name, and it is read; take away what nobody needs, or name it in `leaves`",
+    ),
     "morning.quarantine": ("隔離された入力", "quarantined input"),
     "morning.batch": ("止めたまとまり・来ないファイル", "held or missing batch"),
     "morning.review": ("食い違う報告", "contradicting reports"),
@@ -881,6 +889,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "{source} の {rows} 行を知っていることにします",
         "{rows} rows of {source} would be known",
     ),
+    "source.unread": ("読まれないファイル {count}: {names}", "{count} files that nothing reads: {names}"),
     "source.no-extract": ("{source} に全件データがありません", "{source} has no extract to take"),
     "token.once": ("この合鍵は二度と表示されません", "this token cannot be shown again"),
     "token.revoked": ("{system} の合鍵 {count} 本を無効にしました", "{count} tokens of {system} are revoked"),

@@ -41,6 +41,7 @@ class SourceState:
     """A source as the ledger knows it: `position` is the adapter's (None: never read), times are in milliseconds.
 
     `fault` is `{"code", "message", "place", "mend", "since"}` while the last reading failed; `tally` is over all time.
+    `unread` is `{"count", "names", "since"}` of the files beside its own that no source reads.
     """
 
     system: str
@@ -50,6 +51,7 @@ class SourceState:
     fault: dict[str, Any] | None = None
     tally: Tally = Tally()
     rewound: dict[str, Any] | None = None  # the last time a person set it back: at, by, reason
+    unread: dict[str, Any] | None = None
 
 
 def load(ledger: Ledger, system: str, source: str) -> SourceState:
@@ -104,6 +106,12 @@ def set_fault(ledger: Ledger, system: str, source: str, error: HubError | None) 
             _store(connection, replace(state, fault=fault))
 
 
+def set_unread(ledger: Ledger, system: str, source: str, unread: dict[str, Any] | None) -> None:
+    """Record the files that lie beside a source's own and that no source reads, or that there are none (None)."""
+    with ledger.write() as connection:
+        _store(connection, replace(_held(connection, system, source), unread=unread))
+
+
 def _held(connection: Connection, system: str, source: str) -> SourceState:
     """Return the state of a source that is to be stored anew: until then nobody else changes it."""
     return _state(connection, system, source, held=True)
@@ -126,6 +134,7 @@ def _read(row: Any) -> SourceState:
         state.get("fault"),
         Tally(**{name: count for name, count in state.get("tally", {}).items() if name in Tally.__slots__}),
         state.get("rewound"),
+        state.get("unread"),
     )
 
 
@@ -137,7 +146,9 @@ def _store(connection: Connection, state: SourceState) -> None:
         source=state.source,
         position=orjson.dumps(state.position).decode(),
         read_at=state.read_at,
-        state=orjson.dumps({"fault": state.fault, "tally": tally, "rewound": state.rewound}).decode(),
+        state=orjson.dumps(
+            {"fault": state.fault, "tally": tally, "rewound": state.rewound, "unread": state.unread}
+        ).decode(),
     )
     excluded = statement.excluded
     connection.execute(

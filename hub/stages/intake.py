@@ -14,6 +14,7 @@ from hub.ledger.sources import Tally
 from hub.stages.reader import Reader
 from hub.stages.release import Releaser
 from hub.stages.services import Services, SourceRunner, SourceStatus
+from hub.stages.unread import Unread
 
 __all__ = ["Counts", "Intake", "Services", "SourceRunner", "SourceStatus"]
 
@@ -36,6 +37,9 @@ class Intake:
     def __init__(self, runners: list[SourceRunner], services: Services) -> None:
         self._readers = [Reader(runner, services) for runner in runners]
         by_key = {reader.key: reader for reader in self._readers}
+        unread = Unread([runner.source for runner in runners])
+        for reader in self._readers:
+            reader.unread = unread
         for runner, reader in zip(runners, self._readers, strict=True):
             if runner.extract is not None and runner.extract.after is not None:
                 reader.first = by_key.get(f"{runner.system}.{runner.extract.after}")

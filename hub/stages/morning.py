@@ -23,7 +23,7 @@ Json = dict[str, Any]
 PAGE = 1000  # read at once; all pages are read
 
 KINDS = (
-    "dead", "unknown", "held", "stands-still", "source", "quarantine", "batch", "identity", "text",
+    "dead", "unknown", "held", "stands-still", "source", "unread", "quarantine", "batch", "identity", "text",
     "waiting", "reported",  # both in `hub review`
     "review",  # of the events that wait for one
 )  # fmt: skip
@@ -84,6 +84,11 @@ def _intake(ledger: Ledger) -> Iterator[Json]:
             fault, key = each.fault, f"{each.system}.{each.source}"
             why = f"{fault['message']} ({fault['mend']})" if fault.get("mend") else fault["message"]
             yield _item("source", key, 1, fault.get("since"), why, "hub status", fault.get("code"))
+        if each.unread is not None:
+            left = each.unread
+            why, key = ", ".join(left["names"]), f"{each.system}.{each.source}"
+            do = f"hub source list --system {each.system}"
+            yield _item("unread", key, left["count"], left["since"], why, do)
     yield from _quarantine(ledger)
     for item in _held(ledger):
         key = ".".join(filter(None, (item.system, item.source)))

@@ -103,6 +103,7 @@ def _source(row: Sequence[Any], held: str | None) -> Json:
         "read_at": moment(read_at) if read_at else None,
         "fault": _dated(state.get("fault")),
         "held": held,
+        "unread": _dated(state.get("unread")),
         **{name: tally.get(name, 0) for name in ("rows", "events", "quarantined")},
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from hub.adapters import registry
 from hub.adapters.conformance import batch, deliveries
 from hub.errors import Transient
-from tests.conformance.files import FORMATS, FileSinkCase, FileSourceCase, Sftp, Storage
+from tests.conformance.files import FORMATS, FileSinkCase, FileSourceCase, Folder, Sftp, Storage
 from tests.conformance.helpers import site
 from tests.services.sftp import PASSWORD, SftpServer
 from tests.services.storage import SECRET_KEY, StorageServer
@@ -100,6 +101,33 @@ def test_a_storage_that_refuses_names_its_reason_without_the_secret(tmp_path: Pa
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["folder", "sftp", "s3"])
+def test_what_lies_beside_the_files_is_told(
+    kind: str, tmp_path: Path, server: SftpServer, storage: StorageServer
+) -> None:
+    place: Any = {"folder": Folder, "sftp": Sftp, "s3": Storage}[kind](
+        {"sftp": server, "s3": storage}.get(kind, tmp_path)
+    )
+    case = FileSourceCase(tmp_path, place, CSV, trigger="{stem}.end", leaves=["*.log"])
+    case.fill(1)
+    expected = ("SABUN_001.end", "SABUN_009.end", "a.log", ".hidden", "b.tmp", "done/old.dat", "further/IDO.dat")
+    for name in ("SABUN_1.CSV", "異動.csv", *expected):
+        place.put(f"in/{name}", b"x")
+    opened = case.open()
+    read(opened)
+    label = case.place.url("in/")
+    assert set(opened.unread) == {f"{label}SABUN_1.CSV", f"{label}異動.csv"}
+    assert all(abs(at / 1000 - time.time()) < 60 for at in opened.unread.values())
+    assert [
+        opened.finds(f"{label}{name}")
+        for name in ("SABUN_2.csv", "SABUN_2.CSV", "SABUN_2.csv.tmp", "SABUN_1.csv/SABUN_2.csv")
+    ] == [True, False, False, False]
+    assert not opened.finds("elsewhere/SABUN_2.csv")
+    place.put("in/.kokuho.main.hub", b"")  # a receiver writes its files there
+    read(opened)
+    assert opened.unread == {}
 
 
 def test_a_trigger_on_a_server(tmp_path: Path, server: SftpServer) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,11 +14,12 @@ from hub.adapters.files import (
     move_aside,
     named,
     open_locked,
+    split,
     sync_folder,
     write_all,
     write_durable,
 )
-from hub.adapters.places import Found, Gone
+from hub.adapters.places import Found, Gone, memory_of
 from hub.errors import Transient
 
 REMEMBERED = 200  # lines, far more than there can be unfinished files at once
@@ -43,9 +44,20 @@ class LocalInbox:
         self._folder = folder
         self._pattern = pattern
 
-    def look(self, faults: list[Transient]) -> list[Found]:
+    def look(self, faults: list[Transient], others: list[Found]) -> list[Found]:
         """Return the files in name order; the part of the pattern before its first sign is made where missing."""
-        return [self._file(path) for path in listing(self._folder, self._pattern, faults)]
+        rest: list[Path] = []
+        found = [self._file(path) for path in listing(self._folder, self._pattern, faults, rest)]
+        for file in map(self._file, rest):
+            file.written = file.mark[2] // 1_000_000 if file.mark else None
+            others.append(file)
+        return found
+
+    def steps(self, label: str) -> tuple[list[str], Sequence[str]] | None:
+        """Return the steps to a file below the part of the pattern before its first sign."""
+        base, parts = split(self._folder, self._pattern)
+        path = self._folder / label
+        return ([*path.relative_to(base).parts], parts) if path.is_relative_to(base) else None
 
     @contextmanager
     def open(self, found: Found) -> Iterator[BinaryIO]:
@@ -90,7 +102,7 @@ class LocalOutbox:
 
     def __init__(self, folder: Path, key: str) -> None:
         self._folder = folder
-        self._path = folder / f".{key}.hub"
+        self._path = folder / memory_of(key)
         self._descriptor: int | None = None
 
     def lock(self) -> None:

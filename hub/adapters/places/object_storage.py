@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import cache
 from typing import Any, BinaryIO, TypeVar
@@ -16,9 +16,9 @@ from typing import Any, BinaryIO, TypeVar
 from pydantic import Field
 
 from hub.adapters.contract import AdapterSettings, Site
-from hub.adapters.places import DONE, Found, Gone, numbered
+from hub.adapters.places import DONE, Found, Gone, memory_of, numbered
 from hub.adapters.places.addresses import Address
-from hub.adapters.places.remote import Entry, Writer, copy_of, matching, not_installed, remember, remembered
+from hub.adapters.places.remote import Entry, Writer, copy_of, matching, not_installed, remember, remembered, steps
 from hub.errors import Transient
 from hub.settings.secret import Secret
 
@@ -122,10 +122,14 @@ class StorageInbox:
         self._bucket = Bucket(address, settings, site)
         self._site = site
 
-    def look(self, faults: list[Transient]) -> list[Found]:
+    def look(self, faults: list[Transient], others: list[Found]) -> list[Found]:
         """Return the objects in name order."""
         address = self._address
-        return list(matching(self._list, address.folder, address.parts, address.place, faults))
+        return list(matching(self._list, address.folder, address.parts, address.place, faults, others))
+
+    def steps(self, label: str) -> tuple[list[str], Sequence[str]] | None:
+        """Return the steps to an object below the address."""
+        return steps(self._address, label)
 
     def open(self, found: Found) -> AbstractContextManager[BinaryIO]:
         """Fetch the object, if it is still the one that was listed."""
@@ -176,7 +180,8 @@ class StorageInbox:
                 yield Entry(each["Prefix"].removeprefix(prefix).rstrip("/"), [], is_folder=True)
             for each in page.get("Contents", []):
                 if name := each["Key"].removeprefix(prefix):
-                    yield Entry(name, [each["ETag"], each["Size"]])
+                    changed = int(each["LastModified"].timestamp() * 1000) if "LastModified" in each else None
+                    yield Entry(name, [each["ETag"], each["Size"]], written=changed)
             if not page.get("IsTruncated"):
                 return
             token = {"ContinuationToken": page["NextContinuationToken"]}
@@ -189,7 +194,7 @@ class StorageOutbox:
         steps = "/".join(filter(None, [address.folder, *address.parts]))
         self._prefix = f"{steps}/" if steps else ""
         self._host = address.host
-        self._memory = f".{site.key}.hub"
+        self._memory = memory_of(site.key)
         self._bucket = Bucket(address, settings, site)
         self._writer = Writer(site)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -12,7 +12,8 @@ from typing import Any, BinaryIO
 
 from hub.adapters.contract import Site
 from hub.adapters.files import make_folder, named, open_locked
-from hub.adapters.places import DONE, Found, is_left_alone
+from hub.adapters.places import DONE, OTHERS, Found, is_left_alone, is_outbox
+from hub.adapters.places.addresses import Address
 from hub.errors import Transient, UsageError
 
 REMEMBERED = 200  # lines, far more than there can be unfinished files at once
@@ -25,10 +26,16 @@ class Entry:
     name: str
     mark: list[Any]
     is_folder: bool = False
+    written: int | None = None
 
 
 def matching(
-    listing: Callable[[str], Iterable[Entry]], folder: str, parts: tuple[str, ...], label: str, faults: list[Transient]
+    listing: Callable[[str], Iterable[Entry]],
+    folder: str,
+    parts: tuple[str, ...],
+    label: str,
+    faults: list[Transient],
+    others: list[Found],
 ) -> Iterator[Found]:
     """Yield the files below a folder that the patterns find, in name order, as `files.listing` does for local ones."""
     try:
@@ -36,14 +43,26 @@ def matching(
     except Transient as fault:
         faults.append(fault)
         return
+    received = not any(is_outbox(entry.name) for entry in entries)
     for entry in entries:
-        if is_left_alone(entry.name) or not fnmatchcase(entry.name, parts[0]):
+        fitting = fnmatchcase(entry.name, parts[0])
+        if is_left_alone(entry.name):
             continue
         where = f"{folder.rstrip('/')}/{entry.name}" if folder else entry.name
         if len(parts) == 1 and not entry.is_folder:
-            yield Found(entry.name, f"{label}{entry.name}", entry.mark, where)
-        elif len(parts) > 1 and entry.is_folder and entry.name != DONE:
-            yield from matching(listing, where, parts[1:], f"{label}{entry.name}/", faults)
+            file = Found(entry.name, f"{label}{entry.name}", entry.mark, where)
+            if fitting:
+                yield file
+            elif received and len(others) < OTHERS:
+                file.written = entry.written
+                others.append(file)
+        elif len(parts) > 1 and entry.is_folder and fitting and entry.name != DONE:
+            yield from matching(listing, where, parts[1:], f"{label}{entry.name}/", faults, others)
+
+
+def steps(address: Address, label: str) -> tuple[list[str], Sequence[str]] | None:
+    """Return what `Inbox.steps` does, of an address."""
+    return (label[len(address.place) :].split("/"), address.parts) if label.startswith(address.place) else None
 
 
 @contextmanager

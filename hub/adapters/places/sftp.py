@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import posixpath
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 from pydantic import Field, field_validator, model_validator
 
 from hub.adapters.contract import AdapterSettings, Site
-from hub.adapters.places import DONE, Found, Gone, numbered
+from hub.adapters.places import DONE, Found, Gone, memory_of, numbered
 from hub.adapters.places.addresses import Address
-from hub.adapters.places.remote import Entry, Writer, copy_of, matching, not_installed, remember, remembered
+from hub.adapters.places.remote import Entry, Writer, copy_of, matching, not_installed, remember, remembered, steps
 from hub.errors import Transient
 from hub.settings.secret import Secret
 
@@ -172,10 +172,14 @@ class SftpInbox:
         self._session = Session(address, settings)
         self._site = site
 
-    def look(self, faults: list[Transient]) -> list[Found]:
+    def look(self, faults: list[Transient], others: list[Found]) -> list[Found]:
         """Return the files in name order; the folder is made where missing."""
         address = self._address
-        return list(matching(self._list, address.folder, address.parts, address.place, faults))
+        return list(matching(self._list, address.folder, address.parts, address.place, faults, others))
+
+    def steps(self, label: str) -> tuple[list[str], Sequence[str]] | None:
+        """Return the steps to a file below the address."""
+        return steps(self._address, label)
 
     def open(self, found: Found) -> AbstractContextManager[BinaryIO]:
         """Fetch the file; one that changes meanwhile counts as not there yet."""
@@ -224,7 +228,7 @@ class SftpInbox:
             if _kind(attrs) == "link":
                 with suppress(Gone):
                     attrs = self._session.run(partial(_stat, path=posixpath.join(folder, name)))
-            yield Entry(name, _mark(attrs), _kind(attrs) == "folder")
+            yield Entry(name, _mark(attrs), _kind(attrs) == "folder", attrs.mtime * 1000 if attrs.mtime else None)
 
 
 class SftpOutbox:
@@ -232,7 +236,7 @@ class SftpOutbox:
 
     def __init__(self, address: Address, settings: SftpSettings, site: Site) -> None:
         self._folder = posixpath.join(address.folder, *address.parts)
-        self._memory = f".{site.key}.hub"
+        self._memory = memory_of(site.key)
         self._session = Session(address, settings)
         self._writer = Writer(site)
 

@@ -16,7 +16,7 @@ from hub.cli.deliveries import _steps
 from hub.cli.mends import MENDS, STANDING, WAIT, WAIT_THEN
 from hub.cli.output import label
 from hub.cli.words import WORDS
-from hub.ledger import batches, identities, jobs, quarantine, reviews
+from hub.ledger import batches, identities, jobs, quarantine, reviews, sources
 from hub.ledger.batches import Arrival
 from hub.ledger.jobs import PUBLISHER, Order
 from hub.ledger.quarantine import Entry
@@ -180,11 +180,16 @@ def test_the_morning_tells_all_kinds_of_things(hub, city, ledger, refused, monke
     _park(ledger)
     _lack(ledger)
     _review(ledger)
+    unread = {"count": 2, "names": ["in/juki/A.CSV", "in/juki/B.CSV"], "since": 1_760_000_000_000}
+    sources.set_unread(ledger, "juki", "idou", unread)
     monkeypatch.setenv("LANG", tongue)
     shown = hub("morning", "--city", city)
     assert shown.exit_code == 1
-    for kind in ("quarantine", "identity", "text", "waiting"):
+    for kind in ("quarantine", "identity", "text", "waiting", "unread"):
         assert WORDS[f"morning.{kind}"][tongue == "C"] in shown.stdout
+    assert WORDS["morning.unread-do"][tongue == "C"].format(source="juki.idou") in shown.stdout
+    for command in ("status", "source list"):
+        assert "in/juki/A.CSV, in/juki/B.CSV" in hub(*command.split(), "--city", city).stdout
     assert WORDS["identity.unknown"][tongue == "C"] in shown.stdout
 
 
