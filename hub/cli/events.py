@@ -23,12 +23,22 @@ if TYPE_CHECKING:
 
 RELATIONS = {
     "duplicate_of": "events.duplicate-of",
-    "corrects": "events.corrects",
-    "corrected_by": "events.corrected-by",
     "replaces": "events.replaces",
     "replaced_by": "events.replaced-by",
     "identifies": "events.identifies",
     "identified_by": "events.identified-by",
+}
+AMENDS = {
+    "cancels": "events.cancels",
+    "corrects": "events.corrects",
+    "enriches": "events.enriches",
+    "contradicts": "events.contradicts",
+}
+AMENDED = {
+    "cancels": "events.cancelled-by",
+    "corrects": "events.corrected-by",
+    "enriches": "events.enriched-by",
+    "contradicts": "events.contradicted-by",
 }
 
 
@@ -109,6 +119,15 @@ def _write_list(page: dict[str, Any]) -> None:
     )
 
 
+def _write_standing(type_: str, was: dict[str, Any], stands: dict[str, Any]) -> None:
+    """Write the values that stand now where they are not the event's own."""
+    changed = {name: stands.get(name) for name in {**was, **stands} if stands.get(name) != was.get(name)}
+    if changed:
+        output.line(word("events.stands"))
+        gone = word("events.gone")
+        output.data(type_, {name: gone if value is None else value for name, value in changed.items()})
+
+
 def _write_event(found: dict[str, Any]) -> None:
     event = found["event"]
     named = f"{event['source'].removeprefix('/systems/')}/{event['id']}"
@@ -116,6 +135,10 @@ def _write_event(found: dict[str, Any]) -> None:
     output.line(f"{output.when(found['recorded_at'])}  {output.state(found['status'])}")
     if found["seen"] > 1:
         output.line(word("events.seen", count=found["seen"]))
+    if found["corrects"] is not None:
+        output.line(word(AMENDS[found["amends"]], event=found["corrects"]))
+    if found["corrected_by"] is not None:
+        output.line(word(AMENDED[found["amended"]], event=found["corrected_by"]))
     for name, key in RELATIONS.items():
         if found[name] is not None:
             output.line(word(key, event=found[name]))
@@ -124,6 +147,8 @@ def _write_event(found: dict[str, Any]) -> None:
     output.data(event["type"], event["data"])
     for name in found.get("withheld", ()):
         output.line(f"  {field_name(event['type'], name)}: {word('events.withheld')}")
+    if found["stands"] is not None:
+        _write_standing(event["type"], event["data"], found["stands"])
     output.section(
         [word("events.told"), word("column.status"), word("column.rule"), word("column.error")],
         [

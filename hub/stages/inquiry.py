@@ -22,12 +22,13 @@ from hub.ledger.facts import FactBook
 from hub.ledger.log import EventLog
 from hub.ledger.protected import Discretion
 from hub.ledger.status import event_code, event_word
-from hub.ledger.views import EventFilter, Views
+from hub.ledger.views import EventFilter, EventRow, Views
 from hub.routing.plan import View
 from hub.routing.protection import without_location
 from hub.stages.entries import Entry, Item, unpack_plan
 from hub.stages.finding import DeliveryFilter, Finder, concerns, events_of, matches
 from hub.stages.held import STATUS, HeldEvents
+from hub.stages.history import Archive, History
 from hub.stages.identity_queue import Unlinked
 from hub.stages.overview import overview
 from hub.stages.rulebook import RuleBook
@@ -43,7 +44,7 @@ Json = dict[str, Any]
 PAGE = 200  # events looked through at once
 LOOKED = 5_000  # events looked through for one page of a filtered list
 RELATIONS = ("duplicate_of", "corrects", "corrected_by", "replaces", "replaced_by", "identifies", "identified_by")
-NO_RELATIONS: Json = dict.fromkeys(RELATIONS)
+NO_RELATIONS: Json = dict.fromkeys((*RELATIONS, "amends", "amended", "stands"))
 Begun = tuple[int, int, int]  # an event's position, and the receiver and job of the delivery that was shown last
 _NEWEST = (2**63 - 1, 2**63 - 2)  # what every event comes after
 CHANGING = frozenset({"cancels", "corrects", "enriches", "contradicts"})  # of relations between events
@@ -88,10 +89,13 @@ class Inquiry:
         entry, _ = self._entry(row)
         states = self._views.states([row.pos])
         event, withheld = _cloud_event(entry), []
+        relations = self._relations(row.pos)
+        stands = self._stands(row) if relations["amended"] else None
         if not whole and self._protected([row]):
             data = event["data"]
             event["data"] = without_location(entry.type, data)
             withheld = [name for name in data if name not in event["data"]]
+            stands = stands and without_location(entry.type, stands)
         return {
             "event": event,
             **({"withheld": withheld} if withheld else {}),
@@ -99,7 +103,8 @@ class Inquiry:
             "seen": row.seen,
             "recorded_at": moment(row.recorded_at),
             **self._kept_bytes(entry),
-            **self._relations(row.pos),
+            **relations,
+            "stands": stands,
             "deliveries": [
                 each.as_dict() for each in told_of(row, states, self._book.__getitem__, self._protected([row]))
             ],
@@ -114,7 +119,8 @@ class Inquiry:
     def _relations(self, pos: int) -> Json:
         """Return what the event repeats, what it corrects or cancels, and what did that to it last.
 
-        An event about the wrong person `replaced_by` one about the right person; that one `replaces` it.
+        In which way is in `amends` and `amended` (`CHANGING`). An event about the wrong person `replaced_by` one about
+        the right person; that one `replaces` it.
         """
         found = dict(NO_RELATIONS)
         for kind, other, acting in self._views.relations(pos):
@@ -123,12 +129,19 @@ class Inquiry:
             elif kind == "identifies":
                 found["identifies" if acting else "identified_by"] = other
             elif not acting:
-                found["corrected_by"] = other if kind in CHANGING else found["corrected_by"]
+                if kind in CHANGING:
+                    found["corrected_by"], found["amended"] = other, kind
             elif kind in CHANGING:
-                found["corrects"] = other
+                found["corrects"], found["amends"] = other, kind
             else:
                 found["duplicate_of"] = other
         return found
+
+    def _stands(self, row: EventRow) -> Json | None:
+        """Return the values of an event as they stand now, None when it was cancelled."""
+        archive = Archive(EventLog(self._ledger), self._book)
+        past = History(*archive.of(row.subject)).at(row.pos)
+        return None if past is None or past.taken_back or past.occurrence.cancelled else past.occurrence.data
 
     def explain(self, reference: str | int, *, lang: str = "ja") -> Json:
         """Return who is told of an event and why, who is not and why not, by the rules and as it was planned."""

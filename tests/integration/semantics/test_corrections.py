@@ -173,6 +173,34 @@ def test_related_events_name_one_another(world):
     assert shown[3]["corrected_by"] is None
 
 
+def test_an_event_says_what_was_done_to_it_and_what_stands(world):
+    right = {"effective_on": "2026-11-20", "name": "守口 次郎", "old_address": OTHER, "new_address": ADDRESS}
+    world.report(world.moved(ADDRESS), world.event("event.corrected", event_id="e1", data=right))
+    world.report(world.moved(ADDRESS, "2"))
+    corrected, correction, other = (world.inquiry.event(f"e{n}") for n in (1, 2, 3))
+    assert (corrected["amended"], corrected["corrected_by"], corrected["stands"]) == ("corrects", "juki/e2", right)
+    assert corrected["event"]["data"]["name"] == "守口 太郎"
+    assert (correction["amends"], correction["amended"], correction["stands"]) == ("corrects", None, None)
+    assert (other["amends"], other["amended"], other["stands"]) == (None, None, None)
+    world.report(world.event("event.cancelled", event_id="e1"))
+    cancelled = world.inquiry.event("e1")
+    assert (cancelled["amended"], cancelled["corrected_by"], cancelled["stands"]) == ("cancels", "juki/e4", None)
+
+
+def test_an_event_that_others_added_to_or_contradict_says_what_stands(world):
+    world.report(
+        world.event("resident.died", system="koseki", name="守口 花子", died_on="2026-11-19"),
+        world.event("resident.died", system="juki", name="守口 花子", died_on="2026-11-19", address=ADDRESS),
+        world.event("resident.died", "2", system="juki", name="守口 太郎", died_on="2026-11-19"),
+        world.event("resident.died", "2", system="koseki", name="守口 太郎", died_on="2026-11-18"),
+    )
+    first, second, third, fourth = (world.inquiry.event(f"e{n}") for n in (1, 2, 3, 4))
+    assert (first["amended"], second["amends"]) == ("enriches", "enriches")
+    assert first["stands"]["address"] == ADDRESS
+    assert (third["amended"], fourth["amends"]) == ("contradicts", "contradicts")
+    assert third["stands"]["died_on"] == "2026-11-18"  # the family register has the last word
+
+
 def test_a_correction_that_comes_before_its_target_waits_for_a_person(world):
     right = {"effective_on": "2026-11-20", "name": "守口 太郎", "old_address": OTHER, "new_address": ADDRESS}
     world.report(world.event("event.corrected", event_id="later", data=right))

@@ -180,6 +180,16 @@ def test_what_is_shown_is_cut_too(world):
     assert kept[0]["payload"]["data"]["new_address"] == ADDRESS
 
 
+def test_where_a_protected_resident_lives_now_is_not_shown_either(world):
+    right = {"effective_on": "2026-11-20", "name": "守口 次郎", "old_address": OTHER, "new_address": OTHER}
+    world.report(world.event("resident.protection-started", kind="支援措置"), world.moved(ADDRESS))
+    world.report(world.event("event.corrected", event_id="e2", data=right))
+    shown = world.inquiry.event("e2")
+    assert shown["stands"] == {"effective_on": "2026-11-20", "name": "守口 次郎"}
+    assert set(shown["withheld"]) == {"old_address", "new_address"}
+    assert world.inquiry.event("e2", whole=True)["stands"] == right
+
+
 def test_a_cancel_also_ends_the_correction_that_took_a_scheduled_ones_place(world):
     world.report(world.moved(ADDRESS, effective_on="2999-04-01"))
     right = {"effective_on": "2999-04-01", "name": "守口 太郎", "old_address": OTHER, "new_address": OTHER}

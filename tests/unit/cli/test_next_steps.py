@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 import hub as package
-from hub.cli import logs
+from hub.cli import events, logs
 from hub.cli.codes import AUTOMATIC, CODES, meaning, mend, mend_of
 from hub.cli.deliveries import _steps
 from hub.cli.mends import MENDS, STANDING, WAIT, WAIT_THEN
@@ -23,6 +23,7 @@ from hub.ledger.quarantine import Entry
 from hub.ledger.reviews import Draft
 from hub.ledger.status import REASONS
 from hub.ledger.tables import alert, receiver
+from hub.stages.inquiry import CHANGING, NO_RELATIONS
 from hub.stages.morning import KINDS
 from tests.unit.cli.coded import codes_in
 
@@ -191,6 +192,39 @@ def test_the_morning_tells_all_kinds_of_things(hub, city, ledger, refused, monke
     for command in ("status", "source list"):
         assert "in/juki/A.CSV, in/juki/B.CSV" in hub(*command.split(), "--city", city).stdout
     assert WORDS["identity.unknown"][tongue == "C"] in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("tongue", "said", "gone"), [("C", "as it stands now", "none"), ("ja_JP.UTF-8", "今の値", "なし")]
+)
+def test_what_was_done_to_an_event_and_what_stands_is_said(monkeypatch, capsys, tongue, said, gone):
+    monkeypatch.setenv("LANG", tongue)
+    event = {"type": "resident.died", "subject": "1", "source": "/systems/juki", "id": "a"}
+    found = {
+        "status": "accepted",
+        "recorded_at": "2026-11-20T01:00:00Z",
+        "seen": 1,
+        "deliveries": [],
+        "not_told": [],
+        **NO_RELATIONS,
+        "event": {**event, "data": {"died_on": "2026-11-19", "name": "守口 太郎", "address": {"text": "大日町"}}},
+        "corrected_by": "juki/b",
+        "amended": "corrects",
+        "stands": {"died_on": "2026-11-18", "name": "守口 太郎"},
+    }
+    events._write_event(found)
+    lines = capsys.readouterr().out.split("\n")
+    assert WORDS["events.corrected-by"][tongue == "C"].format(event="juki/b") in lines
+    stands = next(index for index, line in enumerate(lines) if line.startswith(said))
+    assert [line.rpartition(": ")[2] for line in lines[stands + 1 : stands + 3]] == ["2026-11-18", gone]
+    events._write_event({**found, "amended": "cancels", "stands": None})
+    shown = capsys.readouterr().out
+    assert WORDS["events.cancelled-by"][tongue == "C"].format(event="juki/b") in shown
+    assert said not in shown
+
+
+def test_every_amendment_has_its_words():
+    assert set(events.AMENDS) == set(events.AMENDED) == CHANGING
 
 
 @pytest.mark.parametrize("kind", KINDS)
