@@ -11,7 +11,7 @@ import contextlib
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -23,7 +23,7 @@ from sqlalchemy.engine import Connection
 
 from hub.adapters import registry
 from hub.adapters.alerting import channels
-from hub.adapters.contract import Batch, Called, Delivery, Expressions, Site, Source, Topics
+from hub.adapters.contract import Batch, Called, Delivery, Expressions, Site, Source, Surveyor, Topics
 from hub.adapters.text import taking, writing
 from hub.errors import HubError, LedgerUnavailable, Malformed, OutcomeUnknown, Transient, Unavailable, UsageError
 from hub.ledger import identities, jobs, quarantine, reviews, schema
@@ -89,6 +89,7 @@ from hub.stages.robots import Robots
 from hub.stages.rulebook import RuleBook
 from hub.stages.services import Answers, Comparing, SourceStatus
 from hub.stages.shutters import Shutters, list_of
+from hub.stages.strays import Rest
 from hub.stages.trial import Trial, resident_in
 from hub.stages.whole import Whole
 
@@ -469,7 +470,28 @@ class Hub:
         numbers = self.desk.register([receiver.key for receiver in self.city.receivers()])
         opened = [each for system in systems for each in self._runners(system)]
         runners = [each for each in opened if not isinstance(each.source, Called)]
-        return Intake(runners + [each for system in systems for each in self._answering(system, numbers)], services)
+        runners += [each for system in systems for each in self._answering(system, numbers)]
+        return Intake(runners, services, self._rest({f"{each.system}.{each.name}" for each in runners}))
+
+    def _rest(self, read: Collection[str]) -> Rest:
+        """Return the sources of files of which nothing is read now, and the folders that receivers write to."""
+        idle: dict[str, Surveyor] = {}
+        for system in self.city.systems.values():
+            found: dict[str, tuple[str, dict[str, Any], Any]] = {
+                each.name: (each.adapter, each.options, each.place_of) for each in system.sources.values()
+            }
+            for receiver in system.receives.values():
+                if (said := receiver.acknowledged) is not None:
+                    options = {key: value for key, value in said.from_.items() if key != "adapter"}
+                    found[f"{receiver.name}.acknowledged"] = str(said.from_["adapter"]), options, said.place_of("from")
+            for name, (adapter, options, place) in found.items():
+                if f"{system.system}.{name}" not in read and registry.reads_files(adapter):
+                    opened = registry.open_source(adapter, options, self._site(system.system, name), place=place)
+                    if isinstance(opened, Surveyor):
+                        idle[f"{system.system}.{name}"] = opened
+        receivers = [each for system in self.city.systems.values() for each in system.receives.values()]
+        outs = {registry.folder_of(each.adapter, each.options, self.folder) for each in receivers}
+        return Rest(idle, {each for each in outs if each is not None})
 
     def _services(self, bus: Bus) -> Services:
         return Services(

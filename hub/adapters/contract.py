@@ -131,10 +131,7 @@ class Source(Protocol):
 
     A source whose rows stay where they are, so that `read(None)` gives all of them at any time, says `keeps_rows =
     True`. One of files that are kept says in `seen_again` the batch ids of those that came again with the same content;
-    one that leaves files alone which are new to it says in `settling` after how many seconds it may take them. One that
-    looks through folders says in `unread` what lay beside its files (label and milliseconds of the last change, None
-    where the place does not say), in `finds(label)` whether a file is its own, and in `sees(label)` whether one lies in
-    its folders.
+    one that leaves files alone which are new to it says in `settling` after how many seconds it may take them.
     """
 
     def read(self, after: dict[str, Any] | None) -> Iterator[SourceBatch]:
@@ -143,6 +140,27 @@ class Source(Protocol):
 
     def acknowledge(self, batch: SourceBatch) -> None:
         """Say that all rows of the batch are durable, in Kafka or quarantine: called once per batch, in order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What lies where a source looks for files: by folder and name, in the same words for all sources that see it.
+
+    `own` are the files it reads and what goes with them, or may stay. `others` is the rest and may name some of the
+    former: a label for people and when it was changed last (milliseconds since 1970, None where nobody says).
+    """
+
+    own: set[tuple[str, str]]
+    others: dict[tuple[str, str], tuple[str, int | None]]
+
+
+@runtime_checkable
+class Surveyor(Protocol):
+    """A source that says what lies where it looks; called as `read` is, also while a reading rests."""
+
+    def survey(self) -> Survey:
+        """Return what is there now. Raises `Transient` when that cannot be looked into."""
         ...
 
 

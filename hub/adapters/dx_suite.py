@@ -20,7 +20,7 @@ import httpx
 import orjson
 from pydantic import Field
 
-from hub.adapters.contract import Row, SourceBatch
+from hub.adapters.contract import Row, SourceBatch, Survey
 from hub.adapters.csv import CsvFormat
 from hub.adapters.file_settings import FileSourceSettings
 from hub.adapters.file_source import Spot
@@ -28,7 +28,7 @@ from hub.adapters.http_answers import shown
 from hub.adapters.http_client import Caller, retry_after
 from hub.adapters.http_settings import ConnectionSettings
 from hub.adapters.ocr_fields import SureSettings, again, confirmed, document, field
-from hub.adapters.places import Found, Gone, Inbox, finds, sees
+from hub.adapters.places import Found, Gone, Inbox
 from hub.errors import Malformed, Transient
 from hub.settings.secret import Secret
 
@@ -64,7 +64,6 @@ class DxSuiteSource:
         self._inbox = inbox
         self._folder = folder
         self._csv = CsvFormat(settings.encoding, ",")
-        self.unread: dict[str, int | None] = {}
 
     def read(self, after: dict[str, Any] | None) -> Iterator[SourceBatch]:
         """Yield what was read of earlier scans, then send up new ones. Raises `Transient` for what waits."""
@@ -104,22 +103,16 @@ class DxSuiteSource:
         """Return a document that a person has looked at."""
         return confirmed(raw, values, "resubmitted")
 
-    def finds(self, label: str) -> bool:
-        """Say whether the file of a label is one of the scans that go up."""
-        return finds(self._inbox, label)
-
-    def sees(self, label: str) -> bool:
-        """Say whether the file of a label lies where this source looks."""
-        return sees(self._inbox, label)
+    def survey(self) -> Survey:
+        """Return what lies where the scans are. Raises `Transient` when that cannot be looked into."""
+        return self._settings.care().survey(self._inbox)
 
     # --- up ----------------------------------------------------------------------------------------------------
 
     def _send_scans(
         self, runner: asyncio.Runner, caller: Caller, position: dict[str, Any], faults: list[Transient]
     ) -> Iterator[SourceBatch]:
-        others: list[Found] = []
-        found = self._inbox.look(faults, others)
-        self.unread = self._settings.care().surprises(others)
+        found = self._inbox.look(faults)
         here = {file.label for file in found}
         position["sent"] = {label: mark for label, mark in position["sent"].items() if label in here or faults}
         for file in found:

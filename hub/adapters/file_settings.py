@@ -23,8 +23,15 @@ def _seconds(value: Any) -> Any:
 
 
 def _trigger(value: str) -> str:
-    if "/" in value or not value.replace("{stem}", "x").replace("{name}", "x").isprintable() or _unknown(value):
-        raise ValueError("write a file's name, in which only {stem} and {name} stand in braces")
+    name = value.replace("{stem}", "x").replace("{name}", "x")
+    if "/" in value or value in {"{stem}", "{name}"} or not name.isprintable() or _unknown(value):
+        raise ValueError("write a file's name, in which {stem} and {name} stand for those of the file that is read")
+    return value
+
+
+def _left(value: str) -> str:
+    if not value or "/" in value:
+        raise ValueError("write a pattern of names, without folders")
     return value
 
 
@@ -81,10 +88,11 @@ class FileSourceSettings(PlaceSettings):
         " them.",
     )
 
-    leaves: list[str] = Field(
+    leaves: list[Annotated[str, AfterValidator(_left)]] = Field(
         default=[],
-        description="Patterns of names beside the files that nobody needs to read (`README.txt`, `*.log`). Of all"
-        " others that no source reads and that have lain there for ten minutes, `hub morning` says so.",
+        description="Patterns of names beside the files that nobody needs to read (`README.txt`, `*.log`). All others"
+        " that no source of the city reads are named by `hub morning` after ten minutes (unfinished names after an"
+        " hour): files in the folders this source looks into, not in folders below, nor where a receiver writes.",
     )
 
     def care(self, gaps: str = "wait") -> Care:

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
-from hub.adapters.contract import Row, SourceBatch
+from hub.adapters.contract import Row, SourceBatch, Survey
 from hub.adapters.file_numbers import Numbers
-from hub.adapters.places import Found, Gone, Inbox, finds, sees
+from hub.adapters.places import Found, Gone, Inbox, is_left_alone
 from hub.errors import Malformed, Transient, UsageError
 
 ROWS = 2000  # of one batch
 BYTES = 4 * 1024 * 1024  # of one batch
+SCREEN = ("thumbs.db", "desktop.ini", "~$*")  # what Windows and Office leave in folders
+UNFINISHED = 3600  # seconds after which a file with the name of an unfinished one is a surprise
 PART = 1024 * 1024  # bytes of one row of a file that cannot be read at all
 
 
@@ -63,11 +65,27 @@ class Care:
     gaps: str = "wait"
     leaves: tuple[str, ...] = ()
 
-    def surprises(self, others: list[Found]) -> dict[str, int | None]:
-        """Return what lies beside the files and is neither a trigger nor left, with the time it was written."""
+    def survey(self, inbox: Inbox) -> Survey:
+        """Return what lies where an inbox looks. Raises `Transient` when that cannot be looked into."""
+        faults: list[Transient] = []
+        others: list[Found] = []
+        own = inbox.look(faults, others)
+        if faults:
+            raise faults[0]
         trigger = self.trigger.replace("{stem}", "*").replace("{name}", "*") if self.trigger else ""
-        expected = (trigger, *self.leaves)
-        return {each.label: each.written for each in others if not any(fnmatchcase(each.name, one) for one in expected)}
+        known = [each for each in others if _is_known(each, (trigger, *self.leaves))]
+        return Survey(
+            {(inbox.folder(each), each.name) for each in (*own, *known)},
+            {(inbox.folder(each), each.name): (each.label, each.written) for each in others},
+        )
+
+
+def _is_known(file: Found, patterns: Sequence[str]) -> bool:
+    """Say whether a file beside others surprises nobody: an unfinished one does when it has been so for long."""
+    name = file.name.lower()
+    if any(fnmatchcase(file.name, each) for each in patterns) or any(fnmatchcase(name, each) for each in SCREEN):
+        return True
+    return is_left_alone(file.name) and (file.written is None or file.written > (time.time() - UNFINISHED) * 1000)
 
 
 @dataclass(slots=True)
@@ -89,16 +107,13 @@ class FileSource:
         self._looks: dict[str, tuple[list[Any], float]] = {}  # what files looked like, and since when
         self.seen_again: list[str] = []  # batch ids of kept files that came again with the content they had
         self.settling = 0.0  # seconds until all that was left alone may be taken; 0: nothing was
-        self.unread: dict[str, int | None] = {}  # labels of what lay beside the files, and when it was written
 
     def read(self, after: dict[str, Any] | None) -> Iterator[SourceBatch]:
         """Yield the rows of every file that is there. Raises `Transient` at the end for what could not be read."""
         begun = after or {}
         self.seen_again, self.settling = [], 0.0
         faults: list[Transient] = []
-        others: list[Found] = []
-        found = self._inbox.look(faults, others)
-        self.unread = self._care.surprises(others)
+        found = self._inbox.look(faults)
         kept = _still_there(begun.get("kept", {}), found, certain=not faults)
         numbers = Numbers.load(begun.get("numbers"), self._care.gaps)
         for file, trigger in self._ready(found, begun, kept):
@@ -111,13 +126,9 @@ class FileSource:
         if faults:
             raise Transient("; ".join(fault.message for fault in faults), code="unreadable")
 
-    def finds(self, label: str) -> bool:
-        """Say whether the file of a label is one of this source's."""
-        return finds(self._inbox, label)
-
-    def sees(self, label: str) -> bool:
-        """Say whether the file of a label lies where this source looks."""
-        return sees(self._inbox, label)
+    def survey(self) -> Survey:
+        """Return what lies where this source looks. Raises `Transient` when that cannot be looked into."""
+        return self._care.survey(self._inbox)
 
     def acknowledge(self, batch: SourceBatch) -> None:
         """Move or delete a file whose rows are all durable; one that has changed meanwhile stays to be read."""

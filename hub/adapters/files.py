@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from hub.adapters.places import DONE, OTHERS, is_left_alone, is_outbox
+from hub.adapters.places import DONE, is_left_alone
 from hub.errors import Transient
 
 PRIVATE = 0o600  # residents' data: for the user the hub runs as
@@ -122,14 +122,14 @@ def _free_name(folder: Path, path: Path) -> Path:
             return target
 
 
-def listing(folder: Path, pattern: str, faults: list[Transient], others: list[Path]) -> Iterator[Path]:
+def listing(folder: Path, pattern: str, faults: list[Transient], others: list[Path] | None = None) -> Iterator[Path]:
     """Yield the files a pattern from the folder names, in name order; folders that cannot be read go into `faults`.
 
     Hidden files, `done/` and names that writers use until a file is whole are left alone. The part of the pattern
-    before the first `*`, `?` or `[` is created where missing. What else lies in the same folders goes into `others`,
-    `OTHERS` at most, but for folders that a receiver of the hub writes to.
+    before the first `*`, `?` or `[` is created where missing. With `others`, what else is visible in the same folders
+    goes there.
     """
-    base, parts = split(folder, pattern)
+    base, parts = _split(folder, pattern)
     try:
         with named("make the folder", base):
             make_folder(base)
@@ -139,30 +139,28 @@ def listing(folder: Path, pattern: str, faults: list[Transient], others: list[Pa
     yield from _matching(base, parts, faults, others)
 
 
-def split(folder: Path, pattern: str) -> tuple[Path, list[str]]:
-    """Return the folder that a pattern begins in, and what is looked for there, step by step."""
+def _split(folder: Path, pattern: str) -> tuple[Path, list[str]]:
     base, parts = folder, list(Path(pattern).parts)
     while len(parts) > 1 and not any(sign in parts[0] for sign in "*?["):
         base /= parts.pop(0)
     return base, parts
 
 
-def _matching(folder: Path, parts: list[str], faults: list[Transient], others: list[Path]) -> Iterator[Path]:
+def _matching(folder: Path, parts: list[str], faults: list[Transient], others: list[Path] | None) -> Iterator[Path]:
     try:
         with named("read the folder", folder), os.scandir(folder) as entries:
             found = sorted((entry.name, _is_folder(entry)) for entry in entries)
     except Transient as fault:
         faults.append(fault)
         return
-    received = not any(is_outbox(name) for name, _ in found)
     for name, is_folder in found:
-        fitting = fnmatchcase(name, parts[0])
-        if is_left_alone(name):
+        fitting = fnmatchcase(name, parts[0]) and not is_left_alone(name)
+        if not fitting and (others is None or name.startswith(".")):
             continue
         if len(parts) == 1 and not is_folder:
             if fitting:
                 yield folder / name
-            elif received and len(others) < OTHERS:
+            elif others is not None:
                 others.append(folder / name)
         elif len(parts) > 1 and is_folder and fitting and name != DONE:
             yield from _matching(folder / name, parts[1:], faults, others)

@@ -20,7 +20,8 @@ from pydantic_core import ErrorDetails
 from hub.adapters import loose
 from hub.adapters.characters import Characters
 from hub.adapters.contract import Adapter, AdapterSettings, PreparedSink, Sink, Site, Source
-from hub.adapters.text import TextSink, text_source
+from hub.adapters.places.addresses import Address
+from hub.adapters.text import TextSink, TextSource
 from hub.errors import ConfigurationError, Problem
 from hub.settings.gaiji import glyphs
 from hub.settings.layouts import Layout
@@ -132,6 +133,17 @@ def reads_files(name: str) -> bool:
     return model is not None and "after" in model.model_fields
 
 
+def folder_of(name: str, options: Mapping[str, Any], folder: Path) -> str | None:
+    """Return the folder that an adapter's sink writes files to, as `contract.Survey` has it; None of other sinks."""
+    model, path = find(name).SinkSettings, options.get("path")
+    if model is None or "path" not in model.model_fields or not isinstance(path, str):
+        return None
+    address = Address.of(path)
+    if address.scheme:
+        return address.whole
+    return str((folder / (Path(path).parent if Path(path).suffix else path)).resolve())
+
+
 def open_source(name: str, options: Mapping[str, Any], site: Site, *, place: Place = "") -> Source:
     """Open a source by its adapter's name and options (with `after`, what happens to a read file)."""
     given = _with_encoding(name, "source", options, site)
@@ -140,7 +152,7 @@ def open_source(name: str, options: Mapping[str, Any], site: Site, *, place: Pla
     if site.text is None:
         return source
     encoding = encoding_of(checked, site)
-    return text_source(source, Characters(glyphs(site.text, site.tables), encoding), encoding)
+    return TextSource(source, Characters(glyphs(site.text, site.tables), encoding), encoding)
 
 
 def open_file(name: str, options: Mapping[str, Any], file: Path, site: Site, *, place: Place = "") -> Source:

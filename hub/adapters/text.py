@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import orjson
 
 from hub.adapters.characters import Characters, changed
-from hub.adapters.contract import Batch, Confirmable, Delivery, Features, Outcome, Rereadable, Row, Source, SourceBatch
+from hub.adapters.contract import Batch, Delivery, Features, Outcome, Row, Source, SourceBatch
 from hub.errors import Malformed, Rejected
 from hub.settings.gaiji import glyphs, named
 from hub.settings.models import City
 
 NAMED = 8  # characters named in one note
+HANDED_ON = ("confirmed", "rewound", "survey", "verify", "window")  # what protocols of sources ask for
+ROWS = ("again", "rows")  # the same, what gives rows
 NOTHING = {"nothing": True}  # the token of a batch of which nothing can be written
 
 
@@ -26,6 +28,18 @@ class TextSource:
         self._source = source
         self._characters = characters
         self._encoding = encoding
+        for name in HANDED_ON:  # attributes of this object: newer Pythons look for no others when they check a protocol
+            if hasattr(source, name):
+                setattr(self, name, getattr(source, name))
+        for name in ROWS:
+            if hasattr(source, name):
+                setattr(self, name, self._mapping(getattr(source, name)))
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the source says of itself (`settling`, `seen_again`, `keeps_rows`)."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._source, name)
 
     def read(self, after: dict[str, Any] | None) -> Iterator[SourceBatch]:
         """Yield what the source yields, its texts mapped."""
@@ -36,6 +50,9 @@ class TextSource:
     def acknowledge(self, batch: SourceBatch) -> None:
         """Hand on."""
         self._source.acknowledge(batch)
+
+    def _mapping(self, give: Callable[..., list[Row]]) -> Callable[..., list[Row]]:
+        return lambda *given: [self._row(row) for row in give(*given)]
 
     def _row(self, row: Row) -> Row:
         if row.error is not None:
@@ -55,43 +72,6 @@ class TextSource:
             return raw.decode(self._encoding).encode(self._encoding) == raw
         except UnicodeError:
             return False
-
-
-class RereadableTextSource(TextSource):
-    """The same of a source of files that takes up again what it handed out."""
-
-    def __init__(self, source: Source, again: Rereadable, characters: Characters, encoding: str | None = None) -> None:
-        """Wrap a source; `again` is the same object."""
-        super().__init__(source, characters, encoding)
-        self._again = again
-
-    def again(self, raw: bytes, head: bytes) -> list[Row]:
-        """Return the rows of what was handed out as bytes, their texts mapped."""
-        return [self._row(row) for row in self._again.again(raw, head)]
-
-
-class ConfirmableTextSource(RereadableTextSource):
-    """The same of a source that is not sure of everything it reads."""
-
-    def __init__(
-        self, source: Source, confirming: Confirmable, characters: Characters, encoding: str | None = None
-    ) -> None:
-        """Wrap a source; `confirming` is the same object."""
-        super().__init__(source, confirming, characters, encoding)
-        self._confirming = confirming
-
-    def confirmed(self, raw: bytes, values: Mapping[str, str]) -> bytes:
-        """Hand on: bytes are in the system's own characters, and what a person writes is mapped with them."""
-        return self._confirming.confirmed(raw, values)
-
-
-def text_source(source: Source, characters: Characters, encoding: str | None = None) -> Source:
-    """Wrap a source."""
-    if isinstance(source, Confirmable):
-        return ConfirmableTextSource(source, source, characters, encoding)
-    if isinstance(source, Rereadable):
-        return RereadableTextSource(source, source, characters, encoding)
-    return TextSource(source, characters, encoding)
 
 
 def writing(city: City) -> Callable[[str, Any], Any]:

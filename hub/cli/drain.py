@@ -33,7 +33,7 @@ def drain(
     limit = times.seconds(wait)
     with session.kafka() as broker, session.hub(refuse_broken(session), broker, patience=limit) as hub:
         report = patiently(hub, limit, close_windows=close_windows)
-        found = {**told(report), "open": unsettled(hub)}
+        found = {**told(report), "open": unsettled(hub), "unread": unread(hub)}
     session.answer(found, lambda: write(found))
     return 0 if report.clear else 1
 
@@ -92,6 +92,15 @@ def unsettled(hub: Hub) -> dict[str, int]:
     return {"dead": dead, "quarantine": quarantine.count(hub.ledger)}
 
 
+def unread(hub: Hub) -> dict[str, dict[str, Any]]:
+    """Return by source which files lie beside its own and are read by nobody."""
+    from hub.ledger import sources
+    from hub.stages.times import moment
+
+    states = {f"{each.system}.{each.source}": each.unread for each in sources.listing(hub.ledger)}
+    return {key: {**found, "since": moment(found["since"])} for key, found in states.items() if found}
+
+
 def write(found: dict[str, Any]) -> None:
     """Tell a person what the drain did and what is left."""
     output.line(word("drain.read", **found["read"]))
@@ -107,6 +116,8 @@ def write(found: dict[str, Any]) -> None:
         output.line(word("drain.fault", source=fault["source"], error=in_words(fault["code"], fault["message"])))
     for source, batch in found["held"].items():
         output.line(word("drain.held", source=source, batch=shlex.quote(f"{source}/{batch}")))
+    for source, files in found["unread"].items():
+        output.line(f"{source}: {output.unread(files)}")
     if found["died"]:
         output.line(word("drain.died", count=found["died"]))
     left = [f"{output.state(status)} {count}" for status, count in found["left"].items()]

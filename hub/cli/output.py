@@ -192,15 +192,20 @@ def stall(breaker: Mapping[str, Any] | None) -> str | None:
 
 
 def trouble(source: Mapping[str, Any]) -> str | None:
-    """Return why a source cannot be read, or else which files beside its own nobody reads."""
+    """Return why a source cannot be read, and which files beside its own nobody reads."""
     from hub.cli.codes import in_words
+
+    found = [in_words(source["fault"]["code"], source["fault"]["message"])] if source["fault"] else []
+    found += [unread(source["unread"])] if source["unread"] else []
+    return "; ".join(found) or None
+
+
+def unread(files: Mapping[str, Any]) -> str:
+    """Return how many files nobody reads, with the names that are known."""
     from hub.cli.words import word
 
-    if source["fault"]:
-        return in_words(source["fault"]["code"], source["fault"]["message"])
-    if source["unread"]:
-        return word("source.unread", count=source["unread"]["count"], names=", ".join(source["unread"]["names"]))
-    return None
+    names = [*files["names"], *(["…"] if files["count"] > len(files["names"]) else [])]
+    return word("source.unread", count=files["count"], names=", ".join(names))
 
 
 def worded(key: str) -> str:

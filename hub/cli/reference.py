@@ -124,7 +124,8 @@ holds now. A topic that belongs to another ledger stays refused.
 Answers `{"events", "records", "receivers", "delivering", "sources", "quarantine", "kafka"}`: `events` are those of
 `hub events list`, `records` what was read from Kafka, repeats included, `delivering` how many processes deliver now. A
 receiver's `fault` (with its `fault_code`), `held` and `breaker` say what keeps it, a source's `held` names the batch
-for which it waits. It needs the ledger alone, not the city's other files.
+for which it waits, its `unread` (`count`, a few `names`, `since`) files in its folders that no source of the city
+reads. It needs the ledger alone, not the city's other files.
 """,
     "db status": "Exit 1 when the ledger is not at the newest revision.",
     "doctor": "Changes nothing. Exit 1 when something must be mended.",

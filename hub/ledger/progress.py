@@ -76,7 +76,7 @@ def backlog(ledger: Ledger, keys: Sequence[str], is_shut: Callable[[str], object
         waiting[word] = waiting.get(word, 0) + count
     commanded = sum(asked.get(row.no, 0) for row in rows)
     if commanded:
-        waiting["planned"] = commanded
+        waiting["planned"] = waiting.get("planned", 0) + commanded
     dues = [due for status, _, due in counts if due is not None and status != SCHEDULED]
     if learned:
         dues.append(now_ms())

@@ -41,7 +41,7 @@ class SourceState:
     """A source as the ledger knows it: `position` is the adapter's (None: never read), times are in milliseconds.
 
     `fault` is `{"code", "message", "place", "mend", "since"}` while the last reading failed; `tally` is over all time.
-    `unread` is `{"count", "names", "since"}` of the files beside its own that no source reads.
+    `unread` is `{"count", "names", "since"}` of the files beside its own that no source of the city reads.
     """
 
     system: str

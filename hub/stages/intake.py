@@ -14,7 +14,7 @@ from hub.ledger.sources import Tally
 from hub.stages.reader import Reader
 from hub.stages.release import Releaser
 from hub.stages.services import Services, SourceRunner, SourceStatus
-from hub.stages.unread import Unread
+from hub.stages.strays import Rest, Strays
 
 __all__ = ["Counts", "Intake", "Services", "SourceRunner", "SourceStatus"]
 
@@ -34,15 +34,15 @@ class Counts:
 class Intake:
     """All sources of a city. One of them failing holds up none of the others."""
 
-    def __init__(self, runners: list[SourceRunner], services: Services) -> None:
+    def __init__(self, runners: list[SourceRunner], services: Services, rest: Rest | None = None) -> None:
+        """Take the sources to read; with the `rest` of the city, files that none of all reads are told of, too."""
         self._readers = [Reader(runner, services) for runner in runners]
         by_key = {reader.key: reader for reader in self._readers}
-        unread = Unread([runner.source for runner in runners])
-        for reader in self._readers:
-            reader.unread = unread
         for runner, reader in zip(runners, self._readers, strict=True):
             if runner.extract is not None and runner.extract.after is not None:
                 reader.first = by_key.get(f"{runner.system}.{runner.extract.after}")
+        asks = {reader.key: ask for reader in self._readers if (ask := reader.surveyor()) is not None}
+        self._strays = Strays(services.ledger, services.clock, asks, rest) if rest is not None else None
         self._releaser = Releaser(services, services.held) if services.held is not None else None
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -51,6 +51,8 @@ class Intake:
             async with asyncio.TaskGroup() as group:
                 if self._releaser is not None:
                     group.create_task(self._releaser.run(stop))
+                if self._strays is not None:
+                    group.create_task(self._strays.run(stop))
                 for reader in self._readers:
                     group.create_task(reader.run(stop))
         finally:
@@ -66,6 +68,8 @@ class Intake:
         before = [reader.status.tally for reader in self._readers]
         try:
             ends = await asyncio.gather(*(reader.exhaust(wait) for reader in self._readers), return_exceptions=True)
+            if self._strays is not None:
+                await self._strays.look()
         finally:
             self._close()
         for end in ends:

@@ -86,7 +86,8 @@ def _intake(ledger: Ledger) -> Iterator[Json]:
             yield _item("source", key, 1, fault.get("since"), why, "hub status", fault.get("code"))
         if each.unread is not None:
             left = each.unread
-            why, key = ", ".join(left["names"]), f"{each.system}.{each.source}"
+            more = ["…"] if left["count"] > len(left["names"]) else []
+            why, key = ", ".join([*left["names"], *more]), f"{each.system}.{each.source}"
             do = f"hub source list --system {each.system}"
             yield _item("unread", key, left["count"], left["since"], why, do)
     yield from _quarantine(ledger)

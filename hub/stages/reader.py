@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
-from hub.adapters.contract import SourceBatch
+from hub.adapters.contract import SourceBatch, Survey, Surveyor
 from hub.errors import HubError, Transient, Unavailable
 from hub.ledger import batches, quarantine, sources
 from hub.ledger.batches import Arrival
@@ -28,7 +29,6 @@ from hub.stages.patience import Stopping, pause
 from hub.stages.records import Prepared, fault, prepare, publish_sound
 from hub.stages.services import Services, SourceRunner, SourceStatus
 from hub.stages.steps import Steps
-from hub.stages.unread import Unread
 
 T = TypeVar("T")
 _DRAIN_RETRIES = (0.2, 1.0)  # seconds: a file being written or a table locked for a moment
@@ -58,7 +58,6 @@ class Reader:
         )
         self._list = ListWatch(runner, runner.protection, services) if runner.protection and by_changes else None
         self._learner = Learner(runner.system, runner.shared, services) if runner.shared else None
-        self.unread = Unread([runner.source])  # of all sources that are read together
         self.first: Reader | None = None  # the source whose differences are read before an extract is judged
         self._quiet: contextlib.AsyncExitStack | None = None  # of the reading during which that one rests
         self._turn = asyncio.Lock()
@@ -97,6 +96,11 @@ class Reader:
                 await asyncio.sleep(settling)
             elif not moved:
                 return
+
+    def surveyor(self) -> Callable[[], Awaitable[Survey]] | None:
+        """Return what asks the source, in its own thread, what lies where it looks; None if it looks for no files."""
+        source = self._runner.source
+        return partial(self._threaded, source.survey) if isinstance(source, Surveyor) else None
 
     def close(self) -> None:
         """Let go of the thread; a reading that hangs is not waited for."""
@@ -154,8 +158,6 @@ class Reader:
             await self._held(steps)
         elif runner.protection is not None:
             await self._note_again(steps)
-        if runner.extract is None or not runner.extract.baseline:  # that one is read without the other sources
-            await steps.lasting(self._note_unread, begun.unread)
         return rows > 0 and position != begun.position
 
     async def _forget_unfinished(self, steps: Steps) -> None:
@@ -171,13 +173,6 @@ class Reader:
         again: list[str] = getattr(self._runner.source, "seen_again", [])
         if again:
             await steps.lasting(self._refresh, again)
-
-    def _note_unread(self, known: dict[str, Any] | None) -> None:
-        """Keep in the ledger what lies beside the source's files, where that has changed."""
-        now = int(self._services.clock().timestamp() * 1000)
-        found = self.unread.beside(self._runner.source, known, now)
-        if found != known:
-            sources.set_unread(self._services.ledger, self._runner.system, self._runner.name, found)
 
     def _refresh(self, again: list[str]) -> None:
         ledger, system, name = self._services.ledger, self._runner.system, self._runner.name

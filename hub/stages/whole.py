@@ -29,6 +29,11 @@ class Whole:
         if not any_batch and not self._files:
             yield SourceBatch([], {}, "query", "query")
 
+    @property
+    def settling(self) -> float:
+        """Return what the source says of files that it leaves alone."""
+        return float(getattr(self._source, "settling", 0.0))
+
     def acknowledge(self, batch: SourceBatch) -> None:
         """Acknowledge as the source does."""
         self._source.acknowledge(batch)

@@ -112,22 +112,32 @@ def test_what_lies_beside_the_files_is_told(
     )
     case = FileSourceCase(tmp_path, place, CSV, trigger="{stem}.end", leaves=["*.log"])
     case.fill(1)
-    expected = ("SABUN_001.end", "SABUN_009.end", "a.log", ".hidden", "b.tmp", "done/old.dat", "further/IDO.dat")
+    expected = (
+        "SABUN_001.end",
+        "SABUN_009.end",
+        "a.log",
+        ".hidden",
+        "b.tmp",
+        "Thumbs.db",
+        "~$a.xlsx",
+        "done/old.dat",
+        "further/IDO.dat",
+    )
     for name in ("SABUN_1.CSV", "異動.csv", *expected):
         place.put(f"in/{name}", b"x")
     opened = case.open()
-    read(opened)
-    label = case.place.url("in/")
-    assert set(opened.unread) == {f"{label}SABUN_1.CSV", f"{label}異動.csv"}
-    assert all(abs(at / 1000 - time.time()) < 60 for at in opened.unread.values())
-    assert [
-        opened.finds(f"{label}{name}")
-        for name in ("SABUN_2.csv", "SABUN_2.CSV", "SABUN_2.csv.tmp", "SABUN_1.csv/SABUN_2.csv")
-    ] == [True, False, False, False]
-    assert not opened.finds("elsewhere/SABUN_2.csv")
-    place.put("in/.kokuho.main.hub", b"")  # a receiver writes its files there
-    read(opened)
-    assert opened.unread == {}
+    survey = opened.survey()
+    label, (folder,) = case.place.url("in/"), {folder for folder, _ in survey.own}
+    known = {name for _, name in survey.own}
+    assert known >= {"SABUN_001.csv", "SABUN_001.end", "SABUN_009.end", "a.log", "b.tmp", "Thumbs.db", "~$a.xlsx"}
+    strays = {spot: told for spot, told in survey.others.items() if spot not in survey.own}
+    assert {spot: name for spot, (name, _) in strays.items()} == {
+        (folder, name): f"{label}{name}" for name in ("SABUN_1.CSV", "異動.csv")
+    }
+    assert all(abs(at / 1000 - time.time()) < 60 for _, at in strays.values())
+    elsewhere = {"path": place.url("in/ZENKEN_*.csv"), **place.login}
+    assert registry.open_source("csv", elsewhere, site(tmp_path)).survey().others.keys() >= {(folder, "SABUN_001.csv")}
+    assert registry.folder_of("csv", {"path": place.url("in/")}, tmp_path) == folder
 
 
 def test_a_trigger_on_a_server(tmp_path: Path, server: SftpServer) -> None:

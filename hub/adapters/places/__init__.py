@@ -7,16 +7,13 @@ is a `Transient` naming it; a file that its owner has taken away is `Gone`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import Any, BinaryIO, Protocol
 
 from hub.errors import Transient
 
 DONE = "done"
-OTHERS = 1_000  # files beside those of a pattern that are looked at
 UNFINISHED = (".tmp", ".part", ".partial", ".filepart", ".crdownload", "~")  # names writers use until a file is whole
 
 
@@ -42,17 +39,16 @@ class Found:
 class Inbox(Protocol):
     """The files a pattern finds in one place. Called by one thread at a time."""
 
-    def look(self, faults: list[Transient], others: list[Found]) -> list[Found]:
+    def look(self, faults: list[Transient], others: list[Found] | None = None) -> list[Found]:
         """Return the files in name order; what cannot be looked into goes into `faults`.
 
-        Hidden files, `done/` and names that writers use until a file is whole are left alone. What else lies in the
-        same folders goes into `others`, with `written` and `OTHERS` at most, but for folders that a receiver of the
-        hub writes to.
+        Hidden files, `done/` and names that writers use until a file is whole are left alone. With `others`, what else
+        is visible in the same folders goes there, with `written`, unfinished names too.
         """
         ...
 
-    def steps(self, label: str) -> tuple[list[str], Sequence[str]] | None:
-        """Return the steps to a file of that label and the patterns for each, None of one that lies elsewhere."""
+    def folder(self, found: Found) -> str:
+        """Return which folder a file lies in, in the same words for whoever looks into it."""
         ...
 
     def open(self, found: Found) -> AbstractContextManager[BinaryIO]:
@@ -112,26 +108,9 @@ class Outbox(Protocol):
         ...
 
 
-def sees(inbox: Inbox, label: str) -> bool:
-    """Say whether the file of a label lies in a folder that an inbox looks through."""
-    found = inbox.steps(label)
-    return found is not None and len(found[0]) == len(found[1]) and all(map(fnmatchcase, found[0][:-1], found[1]))
-
-
-def finds(inbox: Inbox, label: str) -> bool:
-    """Say whether the file of a label is one of an inbox."""
-    found = inbox.steps(label)
-    return found is not None and sees(inbox, label) and fnmatchcase(found[0][-1], found[1][-1])
-
-
 def memory_of(key: str) -> str:
     """Return the name of the hidden file in which a receiver remembers what it wrote beside it."""
     return f".{key}.hub"
-
-
-def is_outbox(name: str) -> bool:
-    """Say whether a file tells that a receiver writes to its folder."""
-    return name.startswith(".") and name.endswith(".hub")
 
 
 def is_left_alone(name: str) -> bool:

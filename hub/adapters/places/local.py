@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,7 +14,6 @@ from hub.adapters.files import (
     move_aside,
     named,
     open_locked,
-    split,
     sync_folder,
     write_all,
     write_durable,
@@ -44,20 +43,20 @@ class LocalInbox:
         self._folder = folder
         self._pattern = pattern
 
-    def look(self, faults: list[Transient], others: list[Found]) -> list[Found]:
+    def look(self, faults: list[Transient], others: list[Found] | None = None) -> list[Found]:
         """Return the files in name order; the part of the pattern before its first sign is made where missing."""
         rest: list[Path] = []
-        found = [self._file(path) for path in listing(self._folder, self._pattern, faults, rest)]
-        for file in map(self._file, rest):
-            file.written = file.mark[2] // 1_000_000 if file.mark else None
-            others.append(file)
+        paths = listing(self._folder, self._pattern, faults, rest if others is not None else None)
+        found = [self._file(path) for path in paths]
+        if others is not None:
+            others += map(self._file, rest)
+            for file in others:
+                file.written = file.mark[2] // 1_000_000 if file.mark else None
         return found
 
-    def steps(self, label: str) -> tuple[list[str], Sequence[str]] | None:
-        """Return the steps to a file below the part of the pattern before its first sign."""
-        base, parts = split(self._folder, self._pattern)
-        path = self._folder / label
-        return ([*path.relative_to(base).parts], parts) if path.is_relative_to(base) else None
+    def folder(self, found: Found) -> str:
+        """Return the path of the folder, links followed."""
+        return str(found.where.parent.resolve())
 
     @contextmanager
     def open(self, found: Found) -> Iterator[BinaryIO]:

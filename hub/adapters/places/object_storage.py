@@ -6,9 +6,10 @@ becomes `Transient`, a missing object `Gone`.
 
 from __future__ import annotations
 
+import posixpath
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import cache
 from typing import Any, BinaryIO, TypeVar
@@ -18,7 +19,7 @@ from pydantic import Field
 from hub.adapters.contract import AdapterSettings, Site
 from hub.adapters.places import DONE, Found, Gone, memory_of, numbered
 from hub.adapters.places.addresses import Address
-from hub.adapters.places.remote import Entry, Writer, copy_of, matching, not_installed, remember, remembered, steps
+from hub.adapters.places.remote import Entry, Writer, copy_of, matching, not_installed, remember, remembered
 from hub.errors import Transient
 from hub.settings.secret import Secret
 
@@ -122,14 +123,14 @@ class StorageInbox:
         self._bucket = Bucket(address, settings, site)
         self._site = site
 
-    def look(self, faults: list[Transient], others: list[Found]) -> list[Found]:
+    def look(self, faults: list[Transient], others: list[Found] | None = None) -> list[Found]:
         """Return the objects in name order."""
         address = self._address
         return list(matching(self._list, address.folder, address.parts, address.place, faults, others))
 
-    def steps(self, label: str) -> tuple[list[str], Sequence[str]] | None:
-        """Return the steps to an object below the address."""
-        return steps(self._address, label)
+    def folder(self, found: Found) -> str:
+        """Return the address of the folder that the object lies in."""
+        return self._address.at(posixpath.dirname(found.where))
 
     def open(self, found: Found) -> AbstractContextManager[BinaryIO]:
         """Fetch the object, if it is still the one that was listed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -12,8 +12,7 @@ from typing import Any, BinaryIO
 
 from hub.adapters.contract import Site
 from hub.adapters.files import make_folder, named, open_locked
-from hub.adapters.places import DONE, OTHERS, Found, is_left_alone, is_outbox
-from hub.adapters.places.addresses import Address
+from hub.adapters.places import DONE, Found, is_left_alone
 from hub.errors import Transient, UsageError
 
 REMEMBERED = 200  # lines, far more than there can be unfinished files at once
@@ -35,7 +34,7 @@ def matching(
     parts: tuple[str, ...],
     label: str,
     faults: list[Transient],
-    others: list[Found],
+    others: list[Found] | None,
 ) -> Iterator[Found]:
     """Yield the files below a folder that the patterns find, in name order, as `files.listing` does for local ones."""
     try:
@@ -43,26 +42,20 @@ def matching(
     except Transient as fault:
         faults.append(fault)
         return
-    received = not any(is_outbox(entry.name) for entry in entries)
     for entry in entries:
-        fitting = fnmatchcase(entry.name, parts[0])
-        if is_left_alone(entry.name):
+        fitting = fnmatchcase(entry.name, parts[0]) and not is_left_alone(entry.name)
+        if not fitting and (others is None or entry.name.startswith(".")):
             continue
         where = f"{folder.rstrip('/')}/{entry.name}" if folder else entry.name
         if len(parts) == 1 and not entry.is_folder:
             file = Found(entry.name, f"{label}{entry.name}", entry.mark, where)
             if fitting:
                 yield file
-            elif received and len(others) < OTHERS:
+            elif others is not None:
                 file.written = entry.written
                 others.append(file)
         elif len(parts) > 1 and entry.is_folder and fitting and entry.name != DONE:
             yield from matching(listing, where, parts[1:], f"{label}{entry.name}/", faults, others)
-
-
-def steps(address: Address, label: str) -> tuple[list[str], Sequence[str]] | None:
-    """Return what `Inbox.steps` does, of an address."""
-    return (label[len(address.place) :].split("/"), address.parts) if label.startswith(address.place) else None
 
 
 @contextmanager

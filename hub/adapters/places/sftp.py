@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import posixpath
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, suppress
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
@@ -19,7 +19,7 @@ from pydantic import Field, field_validator, model_validator
 from hub.adapters.contract import AdapterSettings, Site
 from hub.adapters.places import DONE, Found, Gone, memory_of, numbered
 from hub.adapters.places.addresses import Address
-from hub.adapters.places.remote import Entry, Writer, copy_of, matching, not_installed, remember, remembered, steps
+from hub.adapters.places.remote import Entry, Writer, copy_of, matching, not_installed, remember, remembered
 from hub.errors import Transient
 from hub.settings.secret import Secret
 
@@ -172,14 +172,14 @@ class SftpInbox:
         self._session = Session(address, settings)
         self._site = site
 
-    def look(self, faults: list[Transient], others: list[Found]) -> list[Found]:
+    def look(self, faults: list[Transient], others: list[Found] | None = None) -> list[Found]:
         """Return the files in name order; the folder is made where missing."""
         address = self._address
         return list(matching(self._list, address.folder, address.parts, address.place, faults, others))
 
-    def steps(self, label: str) -> tuple[list[str], Sequence[str]] | None:
-        """Return the steps to a file below the address."""
-        return steps(self._address, label)
+    def folder(self, found: Found) -> str:
+        """Return the address of the folder that the file lies in."""
+        return self._address.at(posixpath.dirname(found.where))
 
     def open(self, found: Found) -> AbstractContextManager[BinaryIO]:
         """Fetch the file; one that changes meanwhile counts as not there yet."""

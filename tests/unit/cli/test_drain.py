@@ -23,6 +23,7 @@ FOUND = {
     "died": 0,
     "faults": [],
     "held": {},
+    "unread": {},
 }
 
 
