@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,8 @@ def test_files_are_read_again_looked_over_and_set_back(own: Site) -> None:
     assert isinstance(source, Surveyor)
     assert not isinstance(source, Called)
     assert not isinstance(source, Confirmable)
+    for name in ("again", "rewound", "survey"):  # newer Pythons ask no `__getattr__` when they check a protocol
+        inspect.getattr_static(source, name)
     (row,) = source.again(b"\xf0\x40\n", b"n\n")
     assert row.values == {"n": "\u9ad9"}
     laid(own, "A.CSV")

@@ -76,6 +76,8 @@ def test_a_name_is_shown_as_it_can_be_stored_and_read():
     assert shown.encode()
     assert shown.isprintable()
     assert shown.endswith("守")
+    looked = Survey(set(), {("in", label): (label, 0)})
+    assert told(looked) == {"juki.0": [shown]}
 
 
 @pytest.fixture
