@@ -25,7 +25,16 @@ from hub.adapters import registry
 from hub.adapters.alerting import channels
 from hub.adapters.contract import Batch, Called, Delivery, Expressions, Site, Source, Surveyor, Topics
 from hub.adapters.text import taking, writing
-from hub.errors import HubError, LedgerUnavailable, Malformed, OutcomeUnknown, Transient, Unavailable, UsageError
+from hub.errors import (
+    ConfigurationError,
+    HubError,
+    LedgerUnavailable,
+    Malformed,
+    OutcomeUnknown,
+    Transient,
+    Unavailable,
+    UsageError,
+)
 from hub.ledger import identities, jobs, quarantine, reviews, schema
 from hub.ledger.desk import Desk, now_ms
 from hub.ledger.engine import LOCKED, Ledger
@@ -486,9 +495,10 @@ class Hub:
                     found[f"{receiver.name}.acknowledged"] = str(said.from_["adapter"]), options, said.place_of("from")
             for name, (adapter, options, place) in found.items():
                 if f"{system.system}.{name}" not in read and registry.reads_files(adapter):
-                    opened = registry.open_source(adapter, options, self._site(system.system, name), place=place)
-                    if isinstance(opened, Surveyor):
-                        idle[f"{system.system}.{name}"] = opened
+                    with contextlib.suppress(ConfigurationError):  # of what is not read, `hub check` tells
+                        opened = registry.open_source(adapter, options, self._site(system.system, name), place=place)
+                        if isinstance(opened, Surveyor):
+                            idle[f"{system.system}.{name}"] = opened
         receivers = [each for system in self.city.systems.values() for each in system.receives.values()]
         outs = {registry.folder_of(each.adapter, each.options, self.folder) for each in receivers}
         return Rest(idle, {each for each in outs if each is not None})

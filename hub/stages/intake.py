@@ -17,6 +17,7 @@ from hub.stages.services import Services, SourceRunner, SourceStatus
 from hub.stages.strays import Rest, Strays
 
 __all__ = ["Counts", "Intake", "Services", "SourceRunner", "SourceStatus"]
+LIMIT = 10.0  # seconds that a drain waits to see which files nothing reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class Intake:
         try:
             ends = await asyncio.gather(*(reader.exhaust(wait) for reader in self._readers), return_exceptions=True)
             if self._strays is not None:
-                await self._strays.look()
+                await self._strays.look(min(wait, LIMIT))
         finally:
             self._close()
         for end in ends:

@@ -56,10 +56,11 @@ class Strays:
             await self.look()
             await pause(stop, EVERY)
 
-    async def look(self) -> None:
-        """Look once; what goes wrong is told in the log, and nobody waits for it."""
+    async def look(self, limit: float = LIMIT) -> None:
+        """Look once, for `limit` seconds at most; what goes wrong is told in the log, and nobody waits for it."""
         try:
-            surveys = {key: found for key, ask in self._asks.items() if (found := await _asked(key, ask)) is not None}
+            asked = await asyncio.gather(*(_asked(key, ask, limit) for key, ask in self._asks.items()))
+            surveys = {key: found for key, found in zip(self._asks, asked, strict=True) if found is not None}
             told = self.told(surveys, int(self._clock().timestamp() * 1000))
             await asyncio.to_thread(self._store, surveys, told)
         except Unavailable as error:
@@ -107,9 +108,9 @@ def plain(label: str) -> str:
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in label)
 
 
-async def _asked(key: str, ask: Callable[[], Awaitable[Survey]]) -> Survey | None:
+async def _asked(key: str, ask: Callable[[], Awaitable[Survey]], limit: float) -> Survey | None:
     try:
-        return await asyncio.wait_for(ask(), LIMIT)
+        return await asyncio.wait_for(ask(), limit)
     except (HubError, OSError, TimeoutError) as error:
         log.debug("what lies beside the files of %s cannot be seen: %s", key, error)
         return None

@@ -130,6 +130,19 @@ async def test_it_is_written_only_when_it_changes(ledger, monkeypatch):
     assert unread(ledger) == {"juki.idou": ["in/a"]}
 
 
+async def test_a_place_that_does_not_answer_is_waited_for_no_longer_than_asked(ledger):
+    async def hangs():
+        await asyncio.sleep(60)
+
+    async def ask():
+        return survey(a=0)
+
+    asks = {"juki.one": hangs, "juki.two": hangs, "juki.idou": ask}
+    looks = Strays(ledger, lambda: datetime.fromtimestamp(HOUR / 1000, UTC), asks, Rest())
+    await asyncio.wait_for(looks.look(0.1), timeout=10)
+    assert unread(ledger) == {"juki.idou": ["in/a"]}
+
+
 async def test_a_fault_is_nobody_elses(ledger):
     async def ask():
         raise ValueError
