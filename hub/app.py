@@ -23,18 +23,10 @@ from sqlalchemy.engine import Connection
 
 from hub.adapters import registry
 from hub.adapters.alerting import channels
-from hub.adapters.contract import Batch, Called, Delivery, Expressions, Site, Source, Surveyor, Topics
+from hub.adapters.beside import Beside
+from hub.adapters.contract import Batch, Called, Delivery, Expressions, Site, Source, Topics
 from hub.adapters.text import taking, writing
-from hub.errors import (
-    ConfigurationError,
-    HubError,
-    LedgerUnavailable,
-    Malformed,
-    OutcomeUnknown,
-    Transient,
-    Unavailable,
-    UsageError,
-)
+from hub.errors import HubError, LedgerUnavailable, Malformed, OutcomeUnknown, Transient, Unavailable, UsageError
 from hub.ledger import identities, jobs, quarantine, reviews, schema
 from hub.ledger.desk import Desk, now_ms
 from hub.ledger.engine import LOCKED, Ledger
@@ -57,6 +49,7 @@ from hub.routing.rules import RuleSet, numbers_needed
 from hub.settings import models as settings
 from hub.settings.calendars import CITY_CALENDAR
 from hub.settings.models import City, Receiver, System
+from hub.settings.shapes import seconds_of
 from hub.stages import refusals, reviewing
 from hub.stages.alerts import Alarm
 from hub.stages.amending import publish_open
@@ -98,7 +91,6 @@ from hub.stages.robots import Robots
 from hub.stages.rulebook import RuleBook
 from hub.stages.services import Answers, Comparing, SourceStatus
 from hub.stages.shutters import Shutters, list_of
-from hub.stages.strays import Rest
 from hub.stages.trial import Trial, resident_in
 from hub.stages.whole import Whole
 
@@ -480,28 +472,23 @@ class Hub:
         opened = [each for system in systems for each in self._runners(system)]
         runners = [each for each in opened if not isinstance(each.source, Called)]
         runners += [each for system in systems for each in self._answering(system, numbers)]
-        return Intake(runners, services, self._rest({f"{each.system}.{each.name}" for each in runners}))
+        return Intake(runners, services, self._beside({f"{each.system}.{each.name}" for each in runners}).look)
 
-    def _rest(self, read: Collection[str]) -> Rest:
-        """Return the sources of files of which nothing is read now, and the folders that receivers write to."""
-        idle: dict[str, Surveyor] = {}
+    def _beside(self, read: Collection[str]) -> Beside:
+        """Return what looks for files beside those of the city's sources, of which some are `read` now."""
+        found = []
         for system in self.city.systems.values():
-            found: dict[str, tuple[str, dict[str, Any], Any]] = {
-                each.name: (each.adapter, each.options, each.place_of) for each in system.sources.values()
-            }
+            looking = {each.name: (each.adapter, each.options) for each in system.sources.values()}
             for receiver in system.receives.values():
                 if (said := receiver.acknowledged) is not None:
-                    options = {key: value for key, value in said.from_.items() if key != "adapter"}
-                    found[f"{receiver.name}.acknowledged"] = str(said.from_["adapter"]), options, said.place_of("from")
-            for name, (adapter, options, place) in found.items():
-                if f"{system.system}.{name}" not in read and registry.reads_files(adapter):
-                    with contextlib.suppress(ConfigurationError):  # of what is not read, `hub check` tells
-                        opened = registry.open_source(adapter, options, self._site(system.system, name), place=place)
-                        if isinstance(opened, Surveyor):
-                            idle[f"{system.system}.{name}"] = opened
+                    looking[f"{receiver.name}.acknowledged"] = str(said.from_["adapter"]), said.from_
+            for name, (adapter, options) in looking.items():
+                key = f"{system.system}.{name}"
+                found.append(registry.looking(key, adapter, options, read=key in read))
         receivers = [each for system in self.city.systems.values() for each in system.receives.values()]
-        outs = {registry.folder_of(each.adapter, each.options, self.folder) for each in receivers}
-        return Rest(idle, {each for each in outs if each is not None})
+        paths = [path for each in receivers if isinstance(path := each.options.get("path"), str) and "://" not in path]
+        outs = {path.rpartition("/")[0] if "." in path.rpartition("/")[2] else path for path in paths}  # or a file
+        return Beside(self.folder, [each for each in found if each is not None], outs)
 
     def _services(self, bus: Bus) -> Services:
         return Services(
@@ -721,7 +708,8 @@ class Hub:
             return SourceStatus(system, name, Tally(rows))
         services = Services(NOBODY, self.ledger, self.topic, self.city.city, self.clock, timezone=self.timezone)
         intake = Intake([runner], services)
-        await intake.drain()
+        settle = source.options.get("settle", 0)
+        await intake.drain(wait=30.0 + (seconds_of(settle) if isinstance(settle, str) else settle))
         return intake.status()[0]
 
     def _mappers(self, system: System, source: settings.Source) -> tuple[Mapper, ...]:

@@ -143,27 +143,6 @@ class Source(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """What lies where a source looks for files: by folder and name, in the same words for all sources that see it.
-
-    `own` are the files it reads and what goes with them, or may stay. `others` is the rest and may name some of the
-    former: a label for people and when it was changed last (milliseconds since 1970, None where nobody says).
-    """
-
-    own: set[tuple[str, str]]
-    others: dict[tuple[str, str], tuple[str, int | None]]
-
-
-@runtime_checkable
-class Surveyor(Protocol):
-    """A source that says what lies where it looks; called as `read` is, also while a reading rests."""
-
-    def survey(self) -> Survey:
-        """Return what is there now. Raises `Transient` when that cannot be looked into."""
-        ...
-
-
 @runtime_checkable
 class Called(Protocol):
     """A source whose system calls by itself, over HTTP; its `read` yields nothing.

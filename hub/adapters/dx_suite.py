@@ -20,7 +20,7 @@ import httpx
 import orjson
 from pydantic import Field
 
-from hub.adapters.contract import Row, SourceBatch, Survey
+from hub.adapters.contract import Row, SourceBatch
 from hub.adapters.csv import CsvFormat
 from hub.adapters.file_settings import FileSourceSettings
 from hub.adapters.file_source import Spot
@@ -102,10 +102,6 @@ class DxSuiteSource:
     def confirmed(self, raw: bytes, values: Mapping[str, str]) -> bytes:
         """Return a document that a person has looked at."""
         return confirmed(raw, values, "resubmitted")
-
-    def survey(self) -> Survey:
-        """Return what lies where the scans are. Raises `Transient` when that cannot be looked into."""
-        return self._settings.care().survey(self._inbox)
 
     # --- up ----------------------------------------------------------------------------------------------------
 

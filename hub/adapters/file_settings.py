@@ -23,9 +23,8 @@ def _seconds(value: Any) -> Any:
 
 
 def _trigger(value: str) -> str:
-    name = value.replace("{stem}", "x").replace("{name}", "x")
-    if "/" in value or value in {"{stem}", "{name}"} or not name.isprintable() or _unknown(value):
-        raise ValueError("write a file's name, in which {stem} and {name} stand for those of the file that is read")
+    if "/" in value or not value.replace("{stem}", "x").replace("{name}", "x").isprintable() or _unknown(value):
+        raise ValueError("write a file's name, in which only {stem} and {name} stand in braces")
     return value
 
 
@@ -90,14 +89,15 @@ class FileSourceSettings(PlaceSettings):
 
     leaves: list[Annotated[str, AfterValidator(_left)]] = Field(
         default=[],
-        description="Patterns of names beside the files that nobody needs to read (`README.txt`, `*.log`). All others"
-        " that no source of the city reads are named by `hub morning` after ten minutes (unfinished names after an"
-        " hour): files in the folders this source looks into, not in folders below, nor where a receiver writes.",
+        description="Patterns of names beside the files that nobody needs to read (`README.txt`, `*.log`). In folders"
+        " of this machine all others that no source of the city reads are named by `hub morning` once they are older"
+        " than ten minutes (unfinished names: than an hour); not what lies in folders below, or where a receiver"
+        " writes.",
     )
 
     def care(self, gaps: str = "wait") -> Care:
         """Return how files are taken."""
-        return Care(self.after, self.trigger, self.settle, gaps, tuple(self.leaves))
+        return Care(self.after, self.trigger, self.settle, gaps)
 
 
 class FileSinkSettings(PlaceSettings):

@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
-from hub.adapters.contract import Row, SourceBatch, Survey
+from hub.adapters.contract import Row, SourceBatch
 from hub.adapters.file_numbers import Numbers
-from hub.adapters.places import Found, Gone, Inbox, is_left_alone
+from hub.adapters.places import Found, Gone, Inbox
 from hub.errors import Malformed, Transient, UsageError
 
 ROWS = 2000  # of one batch
 BYTES = 4 * 1024 * 1024  # of one batch
-SCREEN = ("thumbs.db", "desktop.ini", "~$*")  # what Windows and Office leave in folders
-UNFINISHED = 3600  # seconds after which a file with the name of an unfinished one is a surprise
 PART = 1024 * 1024  # bytes of one row of a file that cannot be read at all
 
 
@@ -54,38 +51,12 @@ class Format(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Care:
-    """How files are taken: `after` reading, when they are whole, and what a gap in their numbers means.
-
-    `leaves` are patterns of names beside them that nobody needs to read.
-    """
+    """How files are taken: `after` reading, when they are whole, and what a gap in their numbers means."""
 
     after: str = "move"
     trigger: str | None = None
     settle: float = 0
     gaps: str = "wait"
-    leaves: tuple[str, ...] = ()
-
-    def survey(self, inbox: Inbox) -> Survey:
-        """Return what lies where an inbox looks. Raises `Transient` when that cannot be looked into."""
-        faults: list[Transient] = []
-        others: list[Found] = []
-        own = inbox.look(faults, others)
-        if faults:
-            raise faults[0]
-        trigger = self.trigger.replace("{stem}", "*").replace("{name}", "*") if self.trigger else ""
-        known = [each for each in others if _is_known(each, (trigger, *self.leaves))]
-        return Survey(
-            {(inbox.folder(each), each.name) for each in (*own, *known)},
-            {(inbox.folder(each), each.name): (each.label, each.written) for each in others},
-        )
-
-
-def _is_known(file: Found, patterns: Sequence[str]) -> bool:
-    """Say whether a file beside others surprises nobody: an unfinished one does when it has been so for long."""
-    name = file.name.lower()
-    if any(fnmatchcase(file.name, each) for each in patterns) or any(fnmatchcase(name, each) for each in SCREEN):
-        return True
-    return is_left_alone(file.name) and (file.written is None or file.written > (time.time() - UNFINISHED) * 1000)
 
 
 @dataclass(slots=True)
@@ -125,10 +96,6 @@ class FileSource:
                 faults.append(fault)
         if faults:
             raise Transient("; ".join(fault.message for fault in faults), code="unreadable")
-
-    def survey(self) -> Survey:
-        """Return what lies where this source looks. Raises `Transient` when that cannot be looked into."""
-        return self._care.survey(self._inbox)
 
     def acknowledge(self, batch: SourceBatch) -> None:
         """Move or delete a file whose rows are all durable; one that has changed meanwhile stays to be read."""

@@ -14,10 +14,11 @@ from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from hub.adapters.places import DONE, is_left_alone
 from hub.errors import Transient
 
 PRIVATE = 0o600  # residents' data: for the user the hub runs as
+DONE = "done"
+UNFINISHED = (".tmp", ".part", ".partial", ".filepart", ".crdownload", "~")  # names writers use until a file is whole
 
 
 @contextmanager
@@ -122,12 +123,11 @@ def _free_name(folder: Path, path: Path) -> Path:
             return target
 
 
-def listing(folder: Path, pattern: str, faults: list[Transient], others: list[Path] | None = None) -> Iterator[Path]:
+def listing(folder: Path, pattern: str, faults: list[Transient]) -> Iterator[Path]:
     """Yield the files a pattern from the folder names, in name order; folders that cannot be read go into `faults`.
 
     Hidden files, `done/` and names that writers use until a file is whole are left alone. The part of the pattern
-    before the first `*`, `?` or `[` is created where missing. With `others`, what else is visible in the same folders
-    goes there.
+    before the first `*`, `?` or `[` is created where missing.
     """
     base, parts = _split(folder, pattern)
     try:
@@ -136,7 +136,7 @@ def listing(folder: Path, pattern: str, faults: list[Transient], others: list[Pa
     except Transient as fault:
         faults.append(fault)
         return
-    yield from _matching(base, parts, faults, others)
+    yield from _matching(base, parts, faults)
 
 
 def _split(folder: Path, pattern: str) -> tuple[Path, list[str]]:
@@ -146,24 +146,20 @@ def _split(folder: Path, pattern: str) -> tuple[Path, list[str]]:
     return base, parts
 
 
-def _matching(folder: Path, parts: list[str], faults: list[Transient], others: list[Path] | None) -> Iterator[Path]:
+def _matching(folder: Path, parts: list[str], faults: list[Transient]) -> Iterator[Path]:
     try:
         with named("read the folder", folder), os.scandir(folder) as entries:
-            found = sorted((entry.name, _is_folder(entry)) for entry in entries)
+            found = sorted((entry.name, _is_folder(entry)) for entry in entries if fnmatchcase(entry.name, parts[0]))
     except Transient as fault:
         faults.append(fault)
         return
     for name, is_folder in found:
-        fitting = fnmatchcase(name, parts[0]) and not is_left_alone(name)
-        if not fitting and (others is None or name.startswith(".")):
+        if name.startswith(".") or name.lower().endswith(UNFINISHED):
             continue
         if len(parts) == 1 and not is_folder:
-            if fitting:
-                yield folder / name
-            elif others is not None:
-                others.append(folder / name)
-        elif len(parts) > 1 and is_folder and fitting and name != DONE:
-            yield from _matching(folder / name, parts[1:], faults, others)
+            yield folder / name
+        elif len(parts) > 1 and is_folder and name != DONE:
+            yield from _matching(folder / name, parts[1:], faults)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

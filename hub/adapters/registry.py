@@ -18,9 +18,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from hub.adapters import loose
+from hub.adapters.beside import Looking
 from hub.adapters.characters import Characters
 from hub.adapters.contract import Adapter, AdapterSettings, PreparedSink, Sink, Site, Source
-from hub.adapters.places.addresses import Address
 from hub.adapters.text import TextSink, TextSource
 from hub.errors import ConfigurationError, Problem
 from hub.settings.gaiji import glyphs
@@ -133,15 +133,12 @@ def reads_files(name: str) -> bool:
     return model is not None and "after" in model.model_fields
 
 
-def folder_of(name: str, options: Mapping[str, Any], folder: Path) -> str | None:
-    """Return the folder that an adapter's sink writes files to, as `contract.Survey` has it; None of other sinks."""
-    model, path = find(name).SinkSettings, options.get("path")
-    if model is None or "path" not in model.model_fields or not isinstance(path, str):
+def looking(key: str, name: str, options: Mapping[str, Any], *, read: bool) -> Looking | None:
+    """Return where a source looks for files on this machine, None where it looks for none or elsewhere."""
+    path = options.get("path")
+    if not reads_files(name) or not isinstance(path, str) or "://" in path:
         return None
-    address = Address.of(path)
-    if address.scheme:
-        return address.whole
-    return str((folder / (Path(path).parent if Path(path).suffix else path)).resolve())
+    return Looking(key, path, options.get("trigger"), tuple(options.get("leaves", ())), read)
 
 
 def open_source(name: str, options: Mapping[str, Any], site: Site, *, place: Place = "") -> Source:
@@ -152,7 +149,8 @@ def open_source(name: str, options: Mapping[str, Any], site: Site, *, place: Pla
     if site.text is None:
         return source
     encoding = encoding_of(checked, site)
-    return TextSource(source, Characters(glyphs(site.text, site.tables), encoding), encoding)
+    has_one = {"encoding", "layout"} & type(checked).model_fields.keys()  # JSON has none
+    return TextSource(source, Characters(glyphs(site.text, site.tables), encoding), encoding if has_one else None)
 
 
 def open_file(name: str, options: Mapping[str, Any], file: Path, site: Site, *, place: Place = "") -> Source:

@@ -15,7 +15,7 @@ from hub.settings.gaiji import glyphs, named
 from hub.settings.models import City
 
 NAMED = 8  # characters named in one note
-HANDED_ON = ("confirmed", "rewound", "survey", "verify", "window")  # what protocols of sources ask for
+HANDED_ON = ("confirmed", "rewound", "verify", "window")  # what protocols of sources ask for
 ROWS = ("again", "rows")  # the same, what gives rows
 NOTHING = {"nothing": True}  # the token of a batch of which nothing can be written
 

@@ -109,6 +109,7 @@ def set_fault(ledger: Ledger, system: str, source: str, error: HubError | None) 
 def set_unread(ledger: Ledger, system: str, source: str, unread: dict[str, Any] | None) -> None:
     """Record the files that lie beside a source's own and that no source reads, or that there are none (None)."""
     with ledger.write() as connection:
+        _begin(connection, system, source)  # a row that is there can be held, so that nothing of a reading is lost
         _store(connection, replace(_held(connection, system, source), unread=unread))
 
 
@@ -138,10 +139,19 @@ def _read(row: Any) -> SourceState:
     )
 
 
+def _begin(connection: Connection, system: str, source: str) -> None:
+    """Make the row of a source of which nothing was kept yet."""
+    row = {"system": system, "source": source, "position": "null", "read_at": 0, "state": "{}"}
+    connection.execute(_insert(connection).values(**row).on_conflict_do_nothing())
+
+
+def _insert(connection: Connection) -> Any:
+    return (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(source_position)
+
+
 def _store(connection: Connection, state: SourceState) -> None:
-    insert: Any = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(source_position)
     tally = {name: count for name, count in asdict(state.tally).items() if count}  # an older hub knows fewer names
-    statement = insert.values(
+    statement = _insert(connection).values(
         system=state.system,
         source=state.source,
         position=orjson.dumps(state.position).decode(),

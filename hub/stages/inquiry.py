@@ -77,7 +77,7 @@ class Inquiry:
         """Return one event as `hub events show` tells it; raises NotFound and AmbiguousId.
 
         Of a protected resident, what locates them is left out and named in `withheld`, unless the `whole` event is
-        shown to the system that reported it.
+        shown to the system that reported it; that one is not told what stands, of which others may have a part.
         """
         try:
             row = self._views.event(self._views.find(reference))
@@ -90,7 +90,7 @@ class Inquiry:
         states = self._views.states([row.pos])
         event, withheld = _cloud_event(entry), []
         relations = self._relations(row.pos)
-        stands = self._stands(row) if relations["amended"] else None
+        stands = self._stands(row) if relations["amended"] and not whole else None  # others may have said so
         if not whole and self._protected([row]):
             data = event["data"]
             event["data"] = without_location(entry.type, data)
@@ -102,7 +102,7 @@ class Inquiry:
             "status": event_word(row.status),
             "seen": row.seen,
             "recorded_at": moment(row.recorded_at),
-            **self._kept_bytes(entry),
+            **({} if withheld else self._kept_bytes(entry)),
             **relations,
             "stands": stands,
             "deliveries": [

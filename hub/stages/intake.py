@@ -7,6 +7,7 @@ crash at any point only reads again: ids derive from content, so what is publish
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hub.errors import HubError
@@ -14,10 +15,9 @@ from hub.ledger.sources import Tally
 from hub.stages.reader import Reader
 from hub.stages.release import Releaser
 from hub.stages.services import Services, SourceRunner, SourceStatus
-from hub.stages.strays import Rest, Strays
+from hub.stages.strays import LIMIT, Seen, Strays
 
 __all__ = ["Counts", "Intake", "Services", "SourceRunner", "SourceStatus"]
-LIMIT = 10.0  # seconds that a drain waits to see which files nothing reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +35,16 @@ class Counts:
 class Intake:
     """All sources of a city. One of them failing holds up none of the others."""
 
-    def __init__(self, runners: list[SourceRunner], services: Services, rest: Rest | None = None) -> None:
-        """Take the sources to read; with the `rest` of the city, files that none of all reads are told of, too."""
+    def __init__(
+        self, runners: list[SourceRunner], services: Services, beside: Callable[[], Seen] | None = None
+    ) -> None:
+        """Take the sources to read; with `beside`, which looks for them, files that none reads are told of, too."""
         self._readers = [Reader(runner, services) for runner in runners]
         by_key = {reader.key: reader for reader in self._readers}
         for runner, reader in zip(runners, self._readers, strict=True):
             if runner.extract is not None and runner.extract.after is not None:
                 reader.first = by_key.get(f"{runner.system}.{runner.extract.after}")
-        asks = {reader.key: ask for reader in self._readers if (ask := reader.surveyor()) is not None}
-        self._strays = Strays(services.ledger, services.clock, asks, rest) if rest is not None else None
+        self._strays = Strays(services.ledger, services.clock, beside) if beside is not None else None
         self._releaser = Releaser(services, services.held) if services.held is not None else None
 
     async def run(self, stop: asyncio.Event) -> None:

@@ -88,8 +88,7 @@ def _intake(ledger: Ledger) -> Iterator[Json]:
             left = each.unread
             more = ["…"] if left["count"] > len(left["names"]) else []
             why, key = ", ".join([*left["names"], *more]), f"{each.system}.{each.source}"
-            do = f"hub source list --system {each.system}"
-            yield _item("unread", key, left["count"], left["since"], why, do)
+            yield _item("unread", key, left["count"], left["since"], why, "hub status")
     yield from _quarantine(ledger)
     for item in _held(ledger):
         key = ".".join(filter(None, (item.system, item.source)))

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any, TypeVar
 
-from hub.adapters.contract import SourceBatch, Survey, Surveyor
+from hub.adapters.contract import SourceBatch
 from hub.errors import HubError, Transient, Unavailable
 from hub.ledger import batches, quarantine, sources
 from hub.ledger.batches import Arrival
@@ -96,11 +95,6 @@ class Reader:
                 await asyncio.sleep(settling)
             elif not moved:
                 return
-
-    def surveyor(self) -> Callable[[], Awaitable[Survey]] | None:
-        """Return what asks the source, in its own thread, what lies where it looks; None if it looks for no files."""
-        source = self._runner.source
-        return partial(self._threaded, source.survey) if isinstance(source, Surveyor) else None
 
     def close(self) -> None:
         """Let go of the thread; a reading that hangs is not waited for."""

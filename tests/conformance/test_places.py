@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 from hub.adapters import registry
 from hub.adapters.conformance import batch, deliveries
 from hub.errors import Transient
-from tests.conformance.files import FORMATS, FileSinkCase, FileSourceCase, Folder, Sftp, Storage
+from tests.conformance.files import FORMATS, FileSinkCase, FileSourceCase, Sftp, Storage
 from tests.conformance.helpers import site
 from tests.services.sftp import PASSWORD, SftpServer
 from tests.services.storage import SECRET_KEY, StorageServer
@@ -101,43 +100,6 @@ def test_a_storage_that_refuses_names_its_reason_without_the_secret(tmp_path: Pa
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", ["folder", "sftp", "s3"])
-def test_what_lies_beside_the_files_is_told(
-    kind: str, tmp_path: Path, server: SftpServer, storage: StorageServer
-) -> None:
-    place: Any = {"folder": Folder, "sftp": Sftp, "s3": Storage}[kind](
-        {"sftp": server, "s3": storage}.get(kind, tmp_path)
-    )
-    case = FileSourceCase(tmp_path, place, CSV, trigger="{stem}.end", leaves=["*.log"])
-    case.fill(1)
-    expected = (
-        "SABUN_001.end",
-        "SABUN_009.end",
-        "a.log",
-        ".hidden",
-        "b.tmp",
-        "Thumbs.db",
-        "~$a.xlsx",
-        "done/old.dat",
-        "further/IDO.dat",
-    )
-    for name in ("SABUN_1.CSV", "異動.csv", *expected):
-        place.put(f"in/{name}", b"x")
-    opened = case.open()
-    survey = opened.survey()
-    label, (folder,) = case.place.url("in/"), {folder for folder, _ in survey.own}
-    known = {name for _, name in survey.own}
-    assert known >= {"SABUN_001.csv", "SABUN_001.end", "SABUN_009.end", "a.log", "b.tmp", "Thumbs.db", "~$a.xlsx"}
-    strays = {spot: told for spot, told in survey.others.items() if spot not in survey.own}
-    assert {spot: name for spot, (name, _) in strays.items()} == {
-        (folder, name): f"{label}{name}" for name in ("SABUN_1.CSV", "異動.csv")
-    }
-    assert all(abs(at / 1000 - time.time()) < 60 for _, at in strays.values())
-    elsewhere = {"path": place.url("in/ZENKEN_*.csv"), **place.login}
-    assert registry.open_source("csv", elsewhere, site(tmp_path)).survey().others.keys() >= {(folder, "SABUN_001.csv")}
-    assert registry.folder_of("csv", {"path": place.url("in/")}, tmp_path) == folder
 
 
 def test_a_trigger_on_a_server(tmp_path: Path, server: SftpServer) -> None:

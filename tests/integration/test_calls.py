@@ -50,11 +50,11 @@ def signed(content: bytes, stamp: int | None = None) -> dict[str, str]:
 
 
 @pytest.fixture
-def city(tmp_path: Path, ledger_url: str, kafka_bootstrap: str, topic_prefix: str) -> Any:
+def city(request: Any, tmp_path: Path, ledger_url: str, kafka_bootstrap: str, topic_prefix: str) -> Any:
     folder = tmp_path / "city"
     (folder / "systems").mkdir(parents=True)
     (folder / "hub.yaml").write_text(f"city: test\nkafka: {{prefix: {topic_prefix}}}\n")
-    (folder / "systems" / "shinsei.yaml").write_text(SYSTEM)
+    (folder / "systems" / "shinsei.yaml").write_text(SYSTEM + getattr(request, "param", ""))
     environ = {"HUB_LEDGER": ledger_url, "HUB_KAFKA": kafka_bootstrap, "HOOK": KEY}
     return load_city(folder, environ=environ)
 
@@ -75,6 +75,7 @@ async def running(city: Any, *only: str) -> Any:
         hub.close()
 
 
+@pytest.mark.parametrize("city", ["", "text: {encoding: cp932}\n"], ids=["plain", "text"], indirect=True)
 async def test_a_call_is_taken_once_also_after_a_restart(city: Any) -> None:
     content = body("1", "2")
     proof = signed(content)

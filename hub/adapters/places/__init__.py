@@ -39,16 +39,11 @@ class Found:
 class Inbox(Protocol):
     """The files a pattern finds in one place. Called by one thread at a time."""
 
-    def look(self, faults: list[Transient], others: list[Found] | None = None) -> list[Found]:
+    def look(self, faults: list[Transient]) -> list[Found]:
         """Return the files in name order; what cannot be looked into goes into `faults`.
 
-        Hidden files, `done/` and names that writers use until a file is whole are left alone. With `others`, what else
-        is visible in the same folders goes there, with `written`, unfinished names too.
+        Hidden files, `done/` and names that writers use until a file is whole are left alone.
         """
-        ...
-
-    def folder(self, found: Found) -> str:
-        """Return which folder a file lies in, in the same words for whoever looks into it."""
         ...
 
     def open(self, found: Found) -> AbstractContextManager[BinaryIO]:
@@ -106,11 +101,6 @@ class Outbox(Protocol):
     def close(self) -> None:
         """Let go of the lock and of connections."""
         ...
-
-
-def memory_of(key: str) -> str:
-    """Return the name of the hidden file in which a receiver remembers what it wrote beside it."""
-    return f".{key}.hub"
 
 
 def is_left_alone(name: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
 from dataclasses import dataclass
 
@@ -51,16 +50,6 @@ class Address:
     def place(self) -> str:
         """Return the address without what is looked for, for people."""
         return self.written[: len(self.written) - len("/".join(self.parts))] if self.parts else self.written
-
-    def at(self, folder: str) -> str:
-        """Return one of the place's folders in the same words however its address was written."""
-        steps = posixpath.normpath(folder).lstrip("/")
-        return f"{self.scheme}://{self.host.lower()}:{self.port}/{steps}"
-
-    @property
-    def whole(self) -> str:
-        """Return the folder of a sink, as `at` has it."""
-        return self.at("/".join(filter(None, (self.folder, *self.parts))))
 
 
 def _split(path: str) -> tuple[str, tuple[str, ...]]:

@@ -18,7 +18,7 @@ from hub.adapters.files import (
     write_all,
     write_durable,
 )
-from hub.adapters.places import Found, Gone, memory_of
+from hub.adapters.places import Found, Gone
 from hub.errors import Transient
 
 REMEMBERED = 200  # lines, far more than there can be unfinished files at once
@@ -43,20 +43,9 @@ class LocalInbox:
         self._folder = folder
         self._pattern = pattern
 
-    def look(self, faults: list[Transient], others: list[Found] | None = None) -> list[Found]:
+    def look(self, faults: list[Transient]) -> list[Found]:
         """Return the files in name order; the part of the pattern before its first sign is made where missing."""
-        rest: list[Path] = []
-        paths = listing(self._folder, self._pattern, faults, rest if others is not None else None)
-        found = [self._file(path) for path in paths]
-        if others is not None:
-            others += map(self._file, rest)
-            for file in others:
-                file.written = file.mark[2] // 1_000_000 if file.mark else None
-        return found
-
-    def folder(self, found: Found) -> str:
-        """Return the path of the folder, links followed."""
-        return str(found.where.parent.resolve())
+        return [self._file(path) for path in listing(self._folder, self._pattern, faults)]
 
     @contextmanager
     def open(self, found: Found) -> Iterator[BinaryIO]:
@@ -101,7 +90,7 @@ class LocalOutbox:
 
     def __init__(self, folder: Path, key: str) -> None:
         self._folder = folder
-        self._path = folder / memory_of(key)
+        self._path = folder / f".{key}.hub"
         self._descriptor: int | None = None
 
     def lock(self) -> None:

@@ -6,7 +6,6 @@ becomes `Transient`, a missing object `Gone`.
 
 from __future__ import annotations
 
-import posixpath
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -17,7 +16,7 @@ from typing import Any, BinaryIO, TypeVar
 from pydantic import Field
 
 from hub.adapters.contract import AdapterSettings, Site
-from hub.adapters.places import DONE, Found, Gone, memory_of, numbered
+from hub.adapters.places import DONE, Found, Gone, numbered
 from hub.adapters.places.addresses import Address
 from hub.adapters.places.remote import Entry, Writer, copy_of, matching, not_installed, remember, remembered
 from hub.errors import Transient
@@ -123,14 +122,10 @@ class StorageInbox:
         self._bucket = Bucket(address, settings, site)
         self._site = site
 
-    def look(self, faults: list[Transient], others: list[Found] | None = None) -> list[Found]:
+    def look(self, faults: list[Transient]) -> list[Found]:
         """Return the objects in name order."""
         address = self._address
-        return list(matching(self._list, address.folder, address.parts, address.place, faults, others))
-
-    def folder(self, found: Found) -> str:
-        """Return the address of the folder that the object lies in."""
-        return self._address.at(posixpath.dirname(found.where))
+        return list(matching(self._list, address.folder, address.parts, address.place, faults))
 
     def open(self, found: Found) -> AbstractContextManager[BinaryIO]:
         """Fetch the object, if it is still the one that was listed."""
@@ -181,8 +176,7 @@ class StorageInbox:
                 yield Entry(each["Prefix"].removeprefix(prefix).rstrip("/"), [], is_folder=True)
             for each in page.get("Contents", []):
                 if name := each["Key"].removeprefix(prefix):
-                    changed = int(each["LastModified"].timestamp() * 1000) if "LastModified" in each else None
-                    yield Entry(name, [each["ETag"], each["Size"]], written=changed)
+                    yield Entry(name, [each["ETag"], each["Size"]])
             if not page.get("IsTruncated"):
                 return
             token = {"ContinuationToken": page["NextContinuationToken"]}
@@ -195,7 +189,7 @@ class StorageOutbox:
         steps = "/".join(filter(None, [address.folder, *address.parts]))
         self._prefix = f"{steps}/" if steps else ""
         self._host = address.host
-        self._memory = memory_of(site.key)
+        self._memory = f".{site.key}.hub"
         self._bucket = Bucket(address, settings, site)
         self._writer = Writer(site)
 

@@ -25,16 +25,10 @@ class Entry:
     name: str
     mark: list[Any]
     is_folder: bool = False
-    written: int | None = None
 
 
 def matching(
-    listing: Callable[[str], Iterable[Entry]],
-    folder: str,
-    parts: tuple[str, ...],
-    label: str,
-    faults: list[Transient],
-    others: list[Found] | None,
+    listing: Callable[[str], Iterable[Entry]], folder: str, parts: tuple[str, ...], label: str, faults: list[Transient]
 ) -> Iterator[Found]:
     """Yield the files below a folder that the patterns find, in name order, as `files.listing` does for local ones."""
     try:
@@ -43,19 +37,13 @@ def matching(
         faults.append(fault)
         return
     for entry in entries:
-        fitting = fnmatchcase(entry.name, parts[0]) and not is_left_alone(entry.name)
-        if not fitting and (others is None or entry.name.startswith(".")):
+        if is_left_alone(entry.name) or not fnmatchcase(entry.name, parts[0]):
             continue
         where = f"{folder.rstrip('/')}/{entry.name}" if folder else entry.name
         if len(parts) == 1 and not entry.is_folder:
-            file = Found(entry.name, f"{label}{entry.name}", entry.mark, where)
-            if fitting:
-                yield file
-            elif others is not None:
-                file.written = entry.written
-                others.append(file)
-        elif len(parts) > 1 and entry.is_folder and fitting and entry.name != DONE:
-            yield from matching(listing, where, parts[1:], f"{label}{entry.name}/", faults, others)
+            yield Found(entry.name, f"{label}{entry.name}", entry.mark, where)
+        elif len(parts) > 1 and entry.is_folder and entry.name != DONE:
+            yield from matching(listing, where, parts[1:], f"{label}{entry.name}/", faults)
 
 
 @contextmanager

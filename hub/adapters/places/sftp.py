@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 from pydantic import Field, field_validator, model_validator
 
 from hub.adapters.contract import AdapterSettings, Site
-from hub.adapters.places import DONE, Found, Gone, memory_of, numbered
+from hub.adapters.places import DONE, Found, Gone, numbered
 from hub.adapters.places.addresses import Address
 from hub.adapters.places.remote import Entry, Writer, copy_of, matching, not_installed, remember, remembered
 from hub.errors import Transient
@@ -172,14 +172,10 @@ class SftpInbox:
         self._session = Session(address, settings)
         self._site = site
 
-    def look(self, faults: list[Transient], others: list[Found] | None = None) -> list[Found]:
+    def look(self, faults: list[Transient]) -> list[Found]:
         """Return the files in name order; the folder is made where missing."""
         address = self._address
-        return list(matching(self._list, address.folder, address.parts, address.place, faults, others))
-
-    def folder(self, found: Found) -> str:
-        """Return the address of the folder that the file lies in."""
-        return self._address.at(posixpath.dirname(found.where))
+        return list(matching(self._list, address.folder, address.parts, address.place, faults))
 
     def open(self, found: Found) -> AbstractContextManager[BinaryIO]:
         """Fetch the file; one that changes meanwhile counts as not there yet."""
@@ -228,7 +224,7 @@ class SftpInbox:
             if _kind(attrs) == "link":
                 with suppress(Gone):
                     attrs = self._session.run(partial(_stat, path=posixpath.join(folder, name)))
-            yield Entry(name, _mark(attrs), _kind(attrs) == "folder", attrs.mtime * 1000 if attrs.mtime else None)
+            yield Entry(name, _mark(attrs), _kind(attrs) == "folder")
 
 
 class SftpOutbox:
@@ -236,7 +232,7 @@ class SftpOutbox:
 
     def __init__(self, address: Address, settings: SftpSettings, site: Site) -> None:
         self._folder = posixpath.join(address.folder, *address.parts)
-        self._memory = memory_of(site.key)
+        self._memory = f".{site.key}.hub"
         self._session = Session(address, settings)
         self._writer = Writer(site)
 

@@ -187,7 +187,16 @@ def test_where_a_protected_resident_lives_now_is_not_shown_either(world):
     shown = world.inquiry.event("e2")
     assert shown["stands"] == {"effective_on": "2026-11-20", "name": "守口 次郎"}
     assert set(shown["withheld"]) == {"old_address", "new_address"}
-    assert world.inquiry.event("e2", whole=True)["stands"] == right
+    assert world.inquiry.event("e2", whole=True)["stands"] is None
+
+
+def test_a_system_is_not_told_what_others_said_of_its_own_report(world):
+    world.report(
+        world.event("resident.died", system="koseki", name="守口 花子", died_on="2026-11-19"),
+        world.event("resident.died", system="juki", name="守口 花子", died_on="2026-11-19", address=ADDRESS),
+    )
+    assert world.inquiry.event("e1")["stands"]["address"] == ADDRESS
+    assert ADDRESS["text"] not in json.dumps(world.inquiry.event("e1", whole=True), ensure_ascii=False)
 
 
 def test_a_cancel_also_ends_the_correction_that_took_a_scheduled_ones_place(world):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hub.adapters import registry
-from hub.adapters.contract import Called, Confirmable, Rereadable, Rewindable, Site, Surveyor
+from hub.adapters.contract import Called, Confirmable, Rereadable, Rewindable, Site
 from hub.settings.models import Characters, TableRow
 from tests.conformance.helpers import site
 
@@ -37,7 +37,15 @@ def test_a_call_is_proved_and_its_rows_come_in_the_citys_characters(own: Site) -
     source = registry.open_source("http", {"webhook": {"secret": "0123456789abcdef"}}, own)
     assert isinstance(source, Called)
     assert source.window > 0
-    assert source.rows('[{"n":"\ue000"}]'.encode())[0].values == {"n": "\u9ad9"}
+    (row,) = source.rows('[{"n":"\ue000"}]'.encode())
+    assert (row.values, row.keep) == ({"n": "\u9ad9"}, True)
+
+
+def test_of_what_is_no_file_in_the_systems_encoding_no_bytes_are_kept(own: Site) -> None:
+    source = registry.open_source("jsonl", {"path": "in/*.jsonl"}, own)
+    laid(own, "a.jsonl", '{"n":"山田 花子"}\n{"n":"\ue000"}\n'.encode())
+    (batch,) = source.read(None)
+    assert [(row.values["n"], row.keep) for row in batch.rows] == [("山田 花子", False), ("\u9ad9", True)]
 
 
 def test_files_that_settle_are_waited_for(own: Site) -> None:
@@ -56,19 +64,16 @@ def test_a_kept_file_that_comes_again_is_named(own: Site) -> None:
     assert source.seen_again == [batch.batch_id]
 
 
-def test_files_are_read_again_looked_over_and_set_back(own: Site) -> None:
+def test_files_are_read_again_set_back_and_set_back(own: Site) -> None:
     source = files(own, after="keep")
     assert isinstance(source, Rereadable)
     assert isinstance(source, Rewindable)
-    assert isinstance(source, Surveyor)
     assert not isinstance(source, Called)
     assert not isinstance(source, Confirmable)
-    for name in ("again", "rewound", "survey"):  # newer Pythons ask no `__getattr__` when they check a protocol
+    for name in ("again", "rewound"):  # newer Pythons ask no `__getattr__` when they check a protocol
         inspect.getattr_static(source, name)
     (row,) = source.again(b"\xf0\x40\n", b"n\n")
     assert row.values == {"n": "\u9ad9"}
-    laid(own, "A.CSV")
-    assert {name for _, name in source.survey().others} == {"A.CSV"}
     assert source.rewound({"kept": {}}, "a.csv") is None
 
 

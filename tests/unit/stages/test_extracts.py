@@ -451,6 +451,13 @@ async def test_what_was_accepted_before_a_crash_is_published_by_the_next_process
 # --- the baseline ---------------------------------------------------------------------------------------------------
 
 
+async def test_a_baseline_waits_for_a_file_to_settle(make):
+    city = make(more=", settle: 0.3")
+    city.write("ZENKEN_1.csv", TARO, HANA)
+    status = await city.hub.baseline("juki", "zenken")
+    assert (status.fault, city.known) == (None, 2)
+
+
 async def test_a_baseline_is_known_without_an_event(make):
     city = make()
     city.write("ZENKEN_1.csv", *MANY)

@@ -2,20 +2,19 @@
 
 import asyncio
 import os
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from hub.adapters.contract import Survey
 from hub.app import Hub
-from hub.errors import Transient
 from hub.ledger import sources
 from hub.settings.load import load_city
 from hub.stages import strays
 from hub.stages.morning import morning
-from hub.stages.strays import GRACE, NAMES, Rest, Strays, plain
+from hub.stages.strays import GRACE, NAMES, Strays
 from tests.services.blank import blank_ledger
 from tests.unit.stages.extract_city import City, Topic, row
 
@@ -23,61 +22,57 @@ TARO = row("1", 3, "守口 太郎", "大日町1-1")
 HOUR = 3_600_000
 
 
-def survey(own=(), **others):
-    return Survey({("in", name) for name in own}, {("in", name): (f"in/{name}", at) for name, at in others.items()})
+class Found:
+    def __init__(self, strays=(), failed=()):
+        self.strays = {("in", name): ("juki.idou", f"in/{name}", at) for name, at in dict(strays).items()}
+        self.failed = set(failed)
 
 
-def told(*surveys, now=HOUR, outs=()):
-    found = Strays(None, None, {}, Rest(outs=outs)).told({f"juki.{no}": each for no, each in enumerate(surveys)}, now)
-    return {key: each["names"] for key, each in found.items()}
+def looks():
+    return Strays(None, None, None)
+
+
+def told(looking, now, failed=(), **strays):
+    return {key: each["names"] for key, each in looking.told(Found(strays, failed), now).items()}
 
 
 def test_a_file_is_told_of_when_it_has_lain_there_for_long():
-    assert told(survey(a=1000), now=1000 + GRACE - 1) == {}
-    assert told(survey(a=1000), now=1000 + GRACE) == {"juki.0": ["in/a"]}
-
-
-def test_what_any_source_reads_or_lets_lie_is_not_told():
-    assert told(survey(a=0, b=0), survey(["a"], a=0)) == {"juki.0": ["in/b"]}
-
-
-def test_what_several_see_is_told_by_one():
-    assert told(survey(a=0), survey(a=0, b=0)) == {"juki.0": ["in/a"], "juki.1": ["in/b"]}
-
-
-def test_where_a_receiver_writes_nothing_is_told():
-    assert told(survey(a=0), outs={"in"}) == {}
+    assert told(looks(), 1000 + GRACE - 1, a=1000) == {}
+    assert told(looks(), 1000 + GRACE, a=1000) == {"juki.idou": ["in/a"]}
 
 
 def test_after_the_first_look_time_counts_from_when_a_file_was_seen_and_not_by_its_own():
-    looks = Strays(None, None, {}, Rest())
-    assert looks.told({"juki.0": survey()}, HOUR) == {}
-    moved_here = {"juki.0": survey(a=0)}
-    assert looks.told(moved_here, HOUR) == {}
-    assert looks.told(moved_here, HOUR + GRACE - 1) == {}
-    assert looks.told(moved_here, HOUR + GRACE)["juki.0"]["since"] == HOUR
+    looking = looks()
+    assert told(looking, HOUR) == {}
+    assert told(looking, HOUR, a=0) == {}
+    assert told(looking, HOUR + GRACE - 1, a=0) == {}
+    assert looking.told(Found({"a": 0}), HOUR + GRACE)["juki.idou"]["since"] == HOUR
 
 
-@pytest.mark.parametrize("written", [None, 9 * HOUR])
-def test_a_file_without_a_time_or_from_the_future_is_told_since_it_was_seen(written):
-    looks = Strays(None, None, {}, Rest())
-    assert looks.told({"juki.0": survey(a=written)}, HOUR) == {}
-    assert looks.told({"juki.0": survey(a=written)}, HOUR + GRACE)["juki.0"]["since"] == HOUR
+def test_a_file_from_the_future_is_told_since_it_was_seen():
+    looking = looks()
+    assert told(looking, HOUR, a=9 * HOUR) == {}
+    assert looking.told(Found({"a": 9 * HOUR}), HOUR + GRACE)["juki.idou"]["since"] == HOUR
+
+
+def test_what_could_not_be_looked_at_meanwhile_is_as_old_as_before():
+    looking = looks()
+    assert told(looking, HOUR, a=0) == {"juki.idou": ["in/a"]}
+    assert told(looking, HOUR + 1, failed=["juki.idou"]) == {}
+    assert told(looking, HOUR + 2, a=0) == {"juki.idou": ["in/a"]}
 
 
 def test_a_few_are_named_and_all_are_counted():
-    found = Strays(None, None, {}, Rest()).told({"juki.0": survey(**{f"z{n}": n for n in range(9)})}, HOUR)["juki.0"]
+    found = looks().told(Found({f"z{n}": n for n in range(9)}), HOUR)["juki.idou"]
     assert (found["count"], len(found["names"]), found["since"]) == (9, NAMES, 0)
 
 
 def test_a_name_is_shown_as_it_can_be_stored_and_read():
-    label = os.fsdecode("in/異動.CSV".encode("cp932")) + "\x1b[31m\n守"
-    shown = plain(label)
+    name = os.fsdecode("異動.CSV".encode("cp932")) + "\x1b[31m\n　守"
+    (shown,) = told(looks(), HOUR, **{name: 0})["juki.idou"]
     assert shown.encode()
-    assert shown.isprintable()
-    assert shown.endswith("守")
-    looked = Survey(set(), {("in", label): (label, 0)})
-    assert told(looked) == {"juki.0": [shown]}
+    assert shown.replace("　", "").isprintable()
+    assert shown.endswith("　守")
 
 
 @pytest.fixture
@@ -91,77 +86,85 @@ def unread(ledger):
     return {f"{each.system}.{each.source}": each.unread["names"] for each in sources.listing(ledger) if each.unread}
 
 
-async def test_what_cannot_be_asked_keeps_what_was_told_and_what_is_gone_loses_it(ledger):
-    answer = {"juki.idou": survey(a=0)}
+def clock():
+    return datetime.fromtimestamp(HOUR / 1000, UTC)
 
-    async def ask():
-        if "juki.idou" not in answer:
-            raise Transient("away")
-        return answer["juki.idou"]
 
-    def clock():
-        return datetime.fromtimestamp(HOUR / 1000, UTC)
-
-    def looking(asks):
-        return Strays(ledger, clock, asks, Rest())
-
-    await looking({"juki.idou": ask}).look()
-    assert unread(ledger) == {"juki.idou": ["in/a"]}
-    there = answer.pop("juki.idou")
-    await looking({"juki.idou": ask}).look()
-    assert unread(ledger) == {"juki.idou": ["in/a"]}
-    await looking({}).look()  # the source was taken out of the city
-    assert unread(ledger) == {}
-    answer["juki.idou"] = there
-    await looking({"juki.idou": ask}).look()
-    answer["juki.idou"] = survey(["a"])
-    await looking({"juki.idou": ask}).look()
-    assert unread(ledger) == {}
+async def test_what_cannot_be_looked_at_keeps_what_was_told_and_what_is_gone_loses_it(ledger):
+    for found, expected in (
+        (Found({"a": 0}), {"juki.idou": ["in/a"]}),
+        (Found(failed=["juki.idou"]), {"juki.idou": ["in/a"]}),
+        (Found(), {}),
+        (Found({"b": 0}), {"juki.idou": ["in/b"]}),
+    ):
+        await Strays(ledger, clock, lambda found=found: found).look(10)
+        assert unread(ledger) == expected
 
 
 async def test_it_is_written_only_when_it_changes(ledger, monkeypatch):
-    async def ask():
-        return survey(a=0)
-
-    looks = Strays(ledger, lambda: datetime.fromtimestamp(HOUR / 1000, UTC), {"juki.idou": ask}, Rest())
-    await looks.look()
+    looking = Strays(ledger, clock, lambda: Found({"a": 0}))
+    await looking.look(10)
     monkeypatch.setattr(sources, "set_unread", lambda *_: pytest.fail("nothing has changed"))
-    await looks.look()
+    await looking.look(10)
     assert unread(ledger) == {"juki.idou": ["in/a"]}
 
 
-async def test_a_place_that_does_not_answer_is_waited_for_no_longer_than_asked(ledger):
-    async def hangs():
-        await asyncio.sleep(60)
-
-    async def ask():
-        return survey(a=0)
-
-    asks = {"juki.one": hangs, "juki.two": hangs, "juki.idou": ask}
-    looks = Strays(ledger, lambda: datetime.fromtimestamp(HOUR / 1000, UTC), asks, Rest())
-    await asyncio.wait_for(looks.look(0.1), timeout=10)
-    assert unread(ledger) == {"juki.idou": ["in/a"]}
+async def test_what_was_read_of_a_source_stays(ledger):
+    sources.save(ledger, "juki", "idou", {"file": "a"}, by="係員", reason="試験")
+    await Strays(ledger, clock, lambda: Found({"a": 0})).look(10)
+    state = sources.load(ledger, "juki", "idou")
+    assert (state.position, state.unread["count"]) == ({"file": "a"}, 1)
 
 
-async def test_a_fault_is_nobody_elses(ledger):
-    async def ask():
-        raise ValueError
+async def test_a_mount_that_hangs_holds_up_nothing_and_is_not_asked_twice(ledger):
+    release, asked = threading.Event(), []
 
-    await Strays(ledger, lambda: datetime.now(UTC), {"juki.idou": ask}, Rest()).look()
+    def hangs():
+        asked.append(1)
+        release.wait(30)
+        return Found({"a": 0})
+
+    looking = Strays(ledger, clock, hangs)
+    for _ in range(3):
+        await asyncio.wait_for(looking.look(0.05), timeout=10)
+    assert (len(asked), unread(ledger)) == (1, {})
+    stop = asyncio.Event()
+    running = asyncio.create_task(looking.run(stop))
+    await asyncio.sleep(0.05)
+    stop.set()
+    await asyncio.wait_for(running, timeout=5)
+    release.set()
+    await looking.look(10)
+    assert (len(asked), unread(ledger)) == (1, {"juki.idou": ["in/a"]})
+
+
+async def test_a_fault_is_nobody_elses_and_the_next_look_may_do_better(ledger):
+    answers = [ValueError(), Found({"a": 0})]
+
+    def look():
+        found = answers.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    looking = Strays(ledger, clock, look)
+    await looking.look(10)
     assert unread(ledger) == {}
+    await looking.look(10)
+    assert unread(ledger) == {"juki.idou": ["in/a"]}
 
 
 async def test_it_goes_on_looking_until_it_is_stopped(ledger, monkeypatch):
-    monkeypatch.setattr(strays, "EVERY", 0.01)
-    asked, stop = [], asyncio.Event()
+    asked, stop, loop = [], asyncio.Event(), asyncio.get_running_loop()
 
-    async def ask():
+    def look():
         asked.append(1)
         if len(asked) == 3:
-            stop.set()
-        return survey()
+            loop.call_soon_threadsafe(stop.set)
+        return Found()
 
-    await asyncio.wait_for(Strays(ledger, lambda: datetime.now(UTC), {"juki.idou": ask}, Rest()).run(stop), timeout=10)
+    monkeypatch.setattr(strays, "EVERY", 0.1)
+    await asyncio.wait_for(Strays(ledger, clock, look).run(stop), timeout=10)
     assert len(asked) == 3
 
 
@@ -211,7 +214,7 @@ owner: 課
 sources:
   members: {mode: snapshot, adapter: csv, encoding: utf-8, path: in/ZENKEN_*.csv, key: row.番号, compare: [番号],
     reconcile: {住所: data.new_address.text}}
-  unmapped: {adapter: csv, encoding: utf-8, path: in/IDOU_*.csv}
+  unmapped: {adapter: csv, encoding: utf-8, path: idle/IDOU_*.csv}
   back: {adapter: csv, encoding: utf-8, path: out/*.csv}
 publishes:
   - event: insurance.enrolled
@@ -233,7 +236,10 @@ async def test_what_a_source_reads_of_which_nothing_is_read_now_is_not_told(tmp_
     (folder / "hub.yaml").write_text("city: example\n")
     (folder / "systems/zei.yaml").write_text(SYSTEM)
     (folder / "out").mkdir()
-    for name in ("ZENKEN_1.csv", "IDOU_1.csv", "KEKKA_1.csv", "KANYU_1.CSV", "leaflet.txt"):
+    (folder / "idle").mkdir()
+    (folder / "idle/b.txt").touch()
+    os.utime(folder / "idle/b.txt", (1_700_000_000, 1_700_000_000))
+    for name in ("ZENKEN_1.csv", "KEKKA_1.csv", "KANYU_1.CSV", "leaflet.txt"):
         (folder / "in" / name).write_text("番号\n")
         os.utime(folder / "in" / name, (1_700_000_000, 1_700_000_000))
     (folder / "out/a.txt").write_text("")
