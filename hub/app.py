@@ -487,7 +487,10 @@ class Hub:
                 found.append(registry.looking(key, adapter, options, read=key in read))
         receivers = [each for system in self.city.systems.values() for each in system.receives.values()]
         paths = [path for each in receivers if isinstance(path := each.options.get("path"), str) and "://" not in path]
-        outs = {path.rpartition("/")[0] if "." in path.rpartition("/")[2] else path for path in paths}  # or a file
+        # the path of a sink is a folder, or a file of one: with a dot it may be either
+        outs = {
+            out for path in paths for out in (path, path.rpartition("/")[0]) if out == path or "." in Path(path).name
+        }
         return Beside(self.folder, [each for each in found if each is not None], outs)
 
     def _services(self, bus: Bus) -> Services:

@@ -34,10 +34,11 @@ class Looking:
     leaves: tuple[str, ...] = ()
     read: bool = True
 
-    def expects(self, name: str) -> bool:
-        """Say whether a file of that name is this source's, or goes with its files, or may stay."""
+    def expects(self, name: str, *, unfinished: bool) -> bool:
+        """Say whether a file of that name is this source's (no unfinished one is), goes with its files, or may stay."""
         trigger = (self.trigger or "").replace("{stem}", "*").replace("{name}", "*")
-        return any(fnmatchcase(name, each) for each in (self.pattern.rpartition("/")[2], trigger, *self.leaves))
+        own = "" if unfinished else self.pattern.rpartition("/")[2]
+        return any(fnmatchcase(name, each) for each in (own, trigger, *self.leaves))
 
 
 @dataclass(slots=True)
@@ -84,7 +85,7 @@ class Beside:
             found = [
                 path / entry.name
                 for path, entry in below
-                if fnmatchcase(entry.name, step) and entry.name != DONE and entry.name[0] != "." and entry.is_dir()
+                if fnmatchcase(entry.name, step) and entry.name != DONE and entry.name[0] != "." and _is_folder(entry)
             ]
         yield from found
 
@@ -93,10 +94,10 @@ class Beside:
         for entry in _entries(path, owner.key, seen):
             name = entry.name
             low = name.lower()
-            if name.startswith(".") or any(fnmatchcase(low, each) for each in SCREEN) or entry.is_dir():
+            if name.startswith(".") or any(fnmatchcase(low, each) for each in SCREEN) or _is_folder(entry):
                 continue
             unfinished = low.endswith(UNFINISHED)
-            if not unfinished and any(each.expects(name) for each in looking):
+            if any(each.expects(name, unfinished=unfinished) for each in looking):
                 continue
             try:
                 written = entry.stat().st_mtime
@@ -106,6 +107,13 @@ class Beside:
                 label = path / name
                 label = label.relative_to(self._folder) if label.is_relative_to(self._folder) else label
                 seen.strays[real, name] = owner.key, str(label), int(written * 1000)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads round, or where nobody answers
+        return False
 
 
 def _entries(path: Path, key: str, seen: Seen) -> list[os.DirEntry[str]]:

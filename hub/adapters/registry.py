@@ -135,10 +135,11 @@ def reads_files(name: str) -> bool:
 
 def looking(key: str, name: str, options: Mapping[str, Any], *, read: bool) -> Looking | None:
     """Return where a source looks for files on this machine, None where it looks for none or elsewhere."""
-    path = options.get("path")
-    if not reads_files(name) or not isinstance(path, str) or "://" in path:
+    model, path = find(name).SourceSettings, options.get("path")
+    if model is None or "leaves" not in model.model_fields or not isinstance(path, str) or "://" in path:
         return None
-    return Looking(key, path, options.get("trigger"), tuple(options.get("leaves", ())), read)
+    trigger, leaves = options.get("trigger"), options.get("leaves") or ()
+    return Looking(key, path, trigger if isinstance(trigger, str) else None, tuple(map(str, leaves)), read)
 
 
 def open_source(name: str, options: Mapping[str, Any], site: Site, *, place: Place = "") -> Source:

@@ -130,7 +130,7 @@ reads. It needs the ledger alone, not the city's other files.
     "events show": """
 `amended` says what was done to the event last (`cancels`, `corrects`, `enriches` or `contradicts`, by `corrected_by`),
 `amends` what it does to another (`corrects`). `stands` are the values that stand now of one to which something was
-done, null when it was cancelled. Over HTTP a system is told neither what stands nor what others said.
+done, null when it was cancelled. Over HTTP a system is not told what stands.
 """,
     "db status": "Exit 1 when the ledger is not at the newest revision.",
     "doctor": "Changes nothing. Exit 1 when something must be mended.",

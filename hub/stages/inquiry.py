@@ -91,7 +91,8 @@ class Inquiry:
         event, withheld = _cloud_event(entry), []
         relations = self._relations(row.pos)
         stands = self._stands(row) if relations["amended"] and not whole else None  # others may have said so
-        if not whole and self._protected([row]):
+        hidden = not whole and self._protected([row])
+        if hidden:
             data = event["data"]
             event["data"] = without_location(entry.type, data)
             withheld = [name for name in data if name not in event["data"]]
@@ -102,7 +103,7 @@ class Inquiry:
             "status": event_word(row.status),
             "seen": row.seen,
             "recorded_at": moment(row.recorded_at),
-            **({} if withheld else self._kept_bytes(entry)),
+            **({} if hidden else self._kept_bytes(entry)),
             **relations,
             "stands": stands,
             "deliveries": [

@@ -70,7 +70,7 @@ class Intake:
         before = [reader.status.tally for reader in self._readers]
         try:
             ends = await asyncio.gather(*(reader.exhaust(wait) for reader in self._readers), return_exceptions=True)
-            if self._strays is not None:
+            if self._strays is not None and not any(isinstance(end, BaseException) for end in ends):
                 await self._strays.look(min(wait, LIMIT))
         finally:
             self._close()

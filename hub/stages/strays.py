@@ -43,18 +43,19 @@ class Strays:
     def __init__(self, ledger: Ledger, clock: Callable[[], datetime], look: Callable[[], Seen]) -> None:
         self._ledger, self._clock, self._look = ledger, clock, look
         self._looking: asyncio.Future[Seen] | None = None
+        self._hangs = False
         self._seen: dict[Spot, int] | None = None  # since when, in milliseconds
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look until asked to stop."""
         while not stop.is_set():
-            looking = asyncio.create_task(self.look(EVERY))
-            stopping = asyncio.create_task(stop.wait())
-            await asyncio.wait({looking, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            stopping.cancel()
-            if not looking.done():
+            looking, stopping = asyncio.create_task(self.look(EVERY)), asyncio.create_task(stop.wait())
+            try:
+                await asyncio.wait({looking, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
                 looking.cancel()
-            await asyncio.gather(looking, stopping, return_exceptions=True)
+                stopping.cancel()
+                await asyncio.gather(looking, stopping, return_exceptions=True)
             await pause(stop, EVERY)
 
     async def look(self, limit: float) -> None:
@@ -62,17 +63,27 @@ class Strays:
         try:
             if self._looking is None:  # else the last one has not come back
                 self._looking = _aside(self._look)
-            found = await asyncio.wait_for(asyncio.shield(self._looking), limit)
-            self._looking = None
+            await asyncio.wait({self._looking}, timeout=max(limit, 1.0))
+            if not self._looking.done():
+                self._note_hanging(hangs=True)
+                return
+            looking, self._looking = self._looking, None
+            self._note_hanging(hangs=False)
+            found = looking.result()
             told = self.told(found, int(self._clock().timestamp() * 1000))
             await asyncio.to_thread(self._store, found.failed, told)
-        except TimeoutError:
-            log.debug("the sources' folders cannot be looked into in time")
         except HubError as error:
             log.debug("files that nothing reads cannot be kept: %s", error)
         except Exception:
-            self._looking = None
             log.exception("a fault of the hub while it looked for files that nothing reads")
+
+    def _note_hanging(self, *, hangs: bool) -> None:
+        """Tell once that a folder does not answer, and once that all do again."""
+        if hangs and not self._hangs:
+            log.warning("a source's folder does not answer: files that nothing reads are not looked for")
+        elif self._hangs and not hangs:
+            log.warning("the sources' folders answer again")
+        self._hangs = hangs
 
     def told(self, found: Seen, now: int) -> dict[str, dict[str, Any]]:
         """Return `{"count", "names", "since"}` by source of what has lain there for long (`now`: milliseconds).

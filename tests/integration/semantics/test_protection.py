@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from hub.ledger import kept_bytes
 from hub.ledger.protected import Register, protect_early
 from tests.integration.semantics.world import ADDRESS, OTHER, World
 
@@ -188,6 +190,16 @@ def test_where_a_protected_resident_lives_now_is_not_shown_either(world):
     assert shown["stands"] == {"effective_on": "2026-11-20", "name": "守口 次郎"}
     assert set(shown["withheld"]) == {"old_address", "new_address"}
     assert world.inquiry.event("e2", whole=True)["stands"] is None
+
+
+def test_the_bytes_of_a_protected_residents_event_are_not_shown_whatever_it_says(world):
+    world.report(world.event("resident.died", name="守口 花子", died_on="2026-11-19"))
+    with world.ledger.write() as connection:
+        kept_bytes.keep(connection, "juki", "main", [("e1", ADDRESS["text"].encode())], 0)
+    assert base64.b64decode(world.inquiry.event("e1")["source_bytes"]).decode() == ADDRESS["text"]
+    world.report(world.event("resident.protection-started", kind="支援措置"))
+    assert "source_bytes" not in world.inquiry.event("e1")
+    assert "source_bytes" in world.inquiry.event("e1", whole=True)
 
 
 def test_a_system_is_not_told_what_others_said_of_its_own_report(world):

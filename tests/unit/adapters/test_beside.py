@@ -68,6 +68,7 @@ def test_where_a_receiver_writes_and_the_citys_own_folder_are_left(tmp_path: Pat
 def test_unfinished_names_are_told_when_they_are_so_for_long_and_what_a_screen_leaves_never(tmp_path: Path) -> None:
     lay(tmp_path, "in/a.csv.filepart", "in/Thumbs.db", "in/~$a.xlsx", "in/desktop.ini")
     lay(tmp_path, "in/b.csv.tmp", age=600)
+    assert strays(tmp_path, Looking("juki.a", "in/*.csv", leaves=("*.filepart",))) == {}
     for pattern in ("in/*.csv", "in/*"):
         assert strays(tmp_path, Looking("juki.a", pattern)) == {"in/a.csv.filepart": "juki.a"}
 
@@ -88,6 +89,14 @@ def test_a_folder_that_is_not_there_has_nothing_and_one_that_cannot_be_read_is_n
     assert (seen.strays, seen.failed) == ({}, {"juki.a"})
 
 
+def test_a_link_that_leads_round_is_no_harm(tmp_path: Path) -> None:
+    lay(tmp_path, "in/a.txt", "in/b/c.txt")
+    for name in ("in/loop", "in/b/loop"):
+        (tmp_path / name).symlink_to(tmp_path / name)
+    looking = Looking("juki.a", "in/*.csv"), Looking("juki.b", "in/*/*.csv")
+    assert strays(tmp_path, *looking) == {"in/a.txt": "juki.a", "in/b/c.txt": "juki.b"}
+
+
 def test_a_name_that_is_no_utf_8_is_a_name(tmp_path: Path) -> None:
     lay(tmp_path, os.fsdecode("in/異動.CSV".encode("cp932")))
     assert len(strays(tmp_path, Looking("juki.a", "in/*.csv"))) == 1
@@ -97,4 +106,6 @@ def test_files_of_this_machine_are_looked_at_alone() -> None:
     local = registry.looking("a.b", "csv", {"path": "in/*.csv", "trigger": "X", "leaves": ["*.log"]}, read=True)
     assert local == Looking("a.b", "in/*.csv", "X", ("*.log",), read=True)
     assert registry.looking("a.b", "csv", {"path": "s3://bucket/*.csv"}, read=True) is None
+    plain = registry.looking("a.b", "csv", {"path": "in/*.csv", "trigger": None, "leaves": None}, read=True)
+    assert plain == Looking("a.b", "in/*.csv")
     assert registry.looking("a.b", "database", {"table": "t"}, read=True) is None

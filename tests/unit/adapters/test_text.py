@@ -64,7 +64,7 @@ def test_a_kept_file_that_comes_again_is_named(own: Site) -> None:
     assert source.seen_again == [batch.batch_id]
 
 
-def test_files_are_read_again_set_back_and_set_back(own: Site) -> None:
+def test_files_are_read_again_and_set_back(own: Site) -> None:
     source = files(own, after="keep")
     assert isinstance(source, Rereadable)
     assert isinstance(source, Rewindable)

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from hub.app import Hub
+from hub.errors import Transient
 from hub.ledger import sources
 from hub.settings.load import load_city
 from hub.stages import strays
@@ -116,7 +117,7 @@ async def test_what_was_read_of_a_source_stays(ledger):
     assert (state.position, state.unread["count"]) == ({"file": "a"}, 1)
 
 
-async def test_a_mount_that_hangs_holds_up_nothing_and_is_not_asked_twice(ledger):
+async def test_a_mount_that_hangs_holds_up_nothing_and_is_not_asked_twice(ledger, caplog):
     release, asked = threading.Event(), []
 
     def hangs():
@@ -125,9 +126,10 @@ async def test_a_mount_that_hangs_holds_up_nothing_and_is_not_asked_twice(ledger
         return Found({"a": 0})
 
     looking = Strays(ledger, clock, hangs)
-    for _ in range(3):
+    for _ in range(2):
         await asyncio.wait_for(looking.look(0.05), timeout=10)
     assert (len(asked), unread(ledger)) == (1, {})
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
     stop = asyncio.Event()
     running = asyncio.create_task(looking.run(stop))
     await asyncio.sleep(0.05)
@@ -138,8 +140,9 @@ async def test_a_mount_that_hangs_holds_up_nothing_and_is_not_asked_twice(ledger
     assert (len(asked), unread(ledger)) == (1, {"juki.idou": ["in/a"]})
 
 
-async def test_a_fault_is_nobody_elses_and_the_next_look_may_do_better(ledger):
-    answers = [ValueError(), Found({"a": 0})]
+@pytest.mark.parametrize("fault", [ValueError(), TimeoutError(110, "timed out"), Transient("away")])
+async def test_a_fault_is_nobody_elses_and_the_next_look_may_do_better(ledger, fault):
+    answers = [fault, Found({"a": 0})]
 
     def look():
         found = answers.pop(0)
