@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from hub.adapters.files import DONE, UNFINISHED
+from hub.adapters.contract import Seen
+from hub.adapters.files import UNFINISHED, entries, folders, is_folder, split
+from hub.errors import Transient
 
-SIGNS = "*?["
 SCREEN = ("thumbs.db", "desktop.ini", "~$*")  # what Windows and Office leave in folders
 PATIENCE = 3600  # seconds after which a file with the name of an unfinished one is a surprise
-Spot = tuple[str, str]  # a folder, links followed, and a name
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +41,6 @@ class Looking:
         return any(fnmatchcase(name, each) for each in (own, trigger, *self.leaves))
 
 
-@dataclass(slots=True)
-class Seen:
-    """What one look found: strays by their spot, each with a source, a label, and when it was written (milliseconds).
-
-    `failed` are the sources in whose folders something could not be looked into.
-    """
-
-    strays: dict[Spot, tuple[str, str, int]] = field(default_factory=dict)
-    failed: set[str] = field(default_factory=set)
-
-
 class Beside:
     """The folders in which a city's sources look. `outs` are paths that receivers write to."""
 
@@ -63,38 +52,26 @@ class Beside:
     def look(self) -> Seen:
         """Look into every folder once; a folder that is not there has nothing in it."""
         seen = Seen()
-        folders: dict[str, list[tuple[Looking, Path]]] = {}
+        found: dict[str, list[tuple[Looking, Path]]] = {}
         for each in self._looking:
-            for path in self._folders(each, seen):
-                folders.setdefault(os.path.realpath(path), []).append((each, path))
+            faults: list[Transient] = []
+            base, parts = split(self._folder, each.pattern)
+            for path in folders(base, parts[:-1], faults):
+                found.setdefault(os.path.realpath(path), []).append((each, path))
+            _note(faults, each.key, seen)
         closed = {os.path.realpath(self._folder), *(os.path.realpath(self._folder / out) for out in self._outs)}
-        for real, looking in folders.items():
+        for real, looking in found.items():
             reading = next(((each, path) for each, path in looking if each.read), None)
             if reading is not None and real not in closed:
                 self._gather(real, [each for each, _ in looking], *reading, seen)
         return seen
 
-    def _folders(self, looking: Looking, seen: Seen) -> Iterator[Path]:
-        """Yield the folders that a pattern names."""
-        found = [self._folder]
-        for step in Path(looking.pattern).parts[:-1]:
-            if not any(sign in step for sign in SIGNS):
-                found = [path / step for path in found]
-                continue
-            below = [(path, entry) for path in found for entry in _entries(path, looking.key, seen)]
-            found = [
-                path / entry.name
-                for path, entry in below
-                if fnmatchcase(entry.name, step) and entry.name != DONE and entry.name[0] != "." and _is_folder(entry)
-            ]
-        yield from found
-
     def _gather(self, real: str, looking: Sequence[Looking], owner: Looking, path: Path, seen: Seen) -> None:
-        late = time.time() - PATIENCE
-        for entry in _entries(path, owner.key, seen):
+        late, faults = time.time() - PATIENCE, list[Transient]()
+        for entry in entries(path, faults):
             name = entry.name
             low = name.lower()
-            if name.startswith(".") or any(fnmatchcase(low, each) for each in SCREEN) or _is_folder(entry):
+            if name.startswith(".") or any(fnmatchcase(low, each) for each in SCREEN) or is_folder(entry):
                 continue
             unfinished = low.endswith(UNFINISHED)
             if any(each.expects(name, unfinished=unfinished) for each in looking):
@@ -107,21 +84,10 @@ class Beside:
                 label = path / name
                 label = label.relative_to(self._folder) if label.is_relative_to(self._folder) else label
                 seen.strays[real, name] = owner.key, str(label), int(written * 1000)
+        _note(faults, owner.key, seen)
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that leads round, or where nobody answers
-        return False
-
-
-def _entries(path: Path, key: str, seen: Seen) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(path) as entries:
-            return list(entries)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError:  # its source says so
+def _note(faults: list[Transient], key: str, seen: Seen) -> None:
+    """Note a source's folders that cannot be looked into; one that is not there has nothing in it."""
+    if not all(isinstance(each.__cause__, FileNotFoundError | NotADirectoryError) for each in faults):
         seen.failed.add(key)
-        return []

@@ -143,6 +143,18 @@ class Source(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class Seen:
+    """What one look beside the files of a city's sources found: strays, which none of them reads.
+
+    By folder (links followed) and name: a source in whose folder it lies, a label for people, and when it was written
+    (milliseconds since 1970). `failed` are the sources in whose folders something could not be looked into.
+    """
+
+    strays: dict[tuple[str, str], tuple[str, str, int]] = field(default_factory=dict)
+    failed: set[str] = field(default_factory=set)
+
+
 @runtime_checkable
 class Called(Protocol):
     """A source whose system calls by itself, over HTTP; its `read` yields nothing.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -129,41 +129,58 @@ def listing(folder: Path, pattern: str, faults: list[Transient]) -> Iterator[Pat
     Hidden files, `done/` and names that writers use until a file is whole are left alone. The part of the pattern
     before the first `*`, `?` or `[` is created where missing.
     """
-    base, parts = _split(folder, pattern)
+    base, parts = split(folder, pattern)
     try:
         with named("make the folder", base):
             make_folder(base)
     except Transient as fault:
         faults.append(fault)
         return
-    yield from _matching(base, parts, faults)
+    for place in folders(base, parts[:-1], faults):
+        yield from (place / entry.name for entry in _fitting(place, parts[-1], faults) if not is_folder(entry))
 
 
-def _split(folder: Path, pattern: str) -> tuple[Path, list[str]]:
+def folders(base: Path, steps: Sequence[str], faults: list[Transient]) -> Iterator[Path]:
+    """Yield the folders that patterns name below another, step by step, each in name order."""
+    if not steps:
+        yield base
+        return
+    for entry in _fitting(base, steps[0], faults):
+        if entry.name != DONE and is_folder(entry):
+            yield from folders(base / entry.name, steps[1:], faults)
+
+
+def entries(folder: Path, faults: list[Transient]) -> list[os.DirEntry[str]]:
+    """Return what lies in a folder, in any order; that it cannot be read goes into `faults`."""
+    try:
+        with named("read the folder", folder), os.scandir(folder) as found:
+            return list(found)
+    except Transient as fault:
+        faults.append(fault)
+        return []
+
+
+def _fitting(folder: Path, pattern: str, faults: list[Transient]) -> list[os.DirEntry[str]]:
+    """Return what a pattern finds in a folder, in name order."""
+    found = [each for each in entries(folder, faults) if fnmatchcase(each.name, pattern)]
+    return sorted((each for each in found if not _is_left_alone(each.name)), key=lambda each: each.name)
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Say whether an entry is a folder, links followed."""
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads nowhere: opening it will say so, and name it
+        return False
+
+
+def split(folder: Path, pattern: str) -> tuple[Path, list[str]]:
+    """Return the folder that a pattern begins in, and the patterns of the steps below it."""
     base, parts = folder, list(Path(pattern).parts)
     while len(parts) > 1 and not any(sign in parts[0] for sign in "*?["):
         base /= parts.pop(0)
     return base, parts
 
 
-def _matching(folder: Path, parts: list[str], faults: list[Transient]) -> Iterator[Path]:
-    try:
-        with named("read the folder", folder), os.scandir(folder) as entries:
-            found = sorted((entry.name, _is_folder(entry)) for entry in entries if fnmatchcase(entry.name, parts[0]))
-    except Transient as fault:
-        faults.append(fault)
-        return
-    for name, is_folder in found:
-        if name.startswith(".") or name.lower().endswith(UNFINISHED):
-            continue
-        if len(parts) == 1 and not is_folder:
-            yield folder / name
-        elif len(parts) > 1 and is_folder and name != DONE:
-            yield from _matching(folder / name, parts[1:], faults)
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that leads nowhere: opening it will say so, and name it
-        return False
+def _is_left_alone(name: str) -> bool:
+    return name.startswith(".") or name.lower().endswith(UNFINISHED)

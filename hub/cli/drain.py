@@ -95,10 +95,10 @@ def unsettled(hub: Hub) -> dict[str, int]:
 def unread(hub: Hub) -> dict[str, dict[str, Any]]:
     """Return by source which files lie beside its own and are read by nobody."""
     from hub.ledger import sources
-    from hub.stages.times import moment
+    from hub.stages.times import dated
 
-    states = {f"{each.system}.{each.source}": each.unread for each in sources.listing(hub.ledger)}
-    return {key: {**found, "since": moment(found["since"])} for key, found in states.items() if found}
+    states = {f"{each.system}.{each.source}": dated(each.unread) for each in sources.listing(hub.ledger)}
+    return {key: found for key, found in states.items() if found}
 
 
 def write(found: dict[str, Any]) -> None:

@@ -116,7 +116,7 @@ def _find(city: City, key: str) -> tuple[str, str, Source]:
 
 def _told(ledger: Ledger, system: str, source: Source, state: SourceState | None) -> dict[str, Any]:
     from hub.ledger import batches, extracts
-    from hub.stages.times import moment
+    from hub.stages.times import dated, moment
 
     rewound = state.rewound if state else None
     return {
@@ -128,9 +128,9 @@ def _told(ledger: Ledger, system: str, source: Source, state: SourceState | None
         "read_at": moment(state.read_at) if state and state.read_at else None,
         "position": state.position if state else None,
         "tally": asdict(state.tally) if state else None,
-        "fault": {**state.fault, "since": moment(state.fault["since"])} if state and state.fault else None,
+        "fault": dated(state.fault) if state else None,
         "held": batches.unpublished(ledger, system, source.name),
-        "unread": {**state.unread, "since": moment(state.unread["since"])} if state and state.unread else None,
+        "unread": dated(state.unread) if state else None,
         "rewound": {**rewound, "at": moment(rewound["at"])} if rewound else None,
         "extract": extracts_known(extracts.find(ledger, system, source.name)) if source.mode == "snapshot" else None,
     }

@@ -10,12 +10,13 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from hub.adapters.contract import Seen
 from hub.errors import HubError
 from hub.ledger.sources import Tally
 from hub.stages.reader import Reader
 from hub.stages.release import Releaser
 from hub.stages.services import Services, SourceRunner, SourceStatus
-from hub.stages.strays import LIMIT, Seen, Strays
+from hub.stages.strays import LIMIT, Strays
 
 __all__ = ["Counts", "Intake", "Services", "SourceRunner", "SourceStatus"]
 

@@ -13,7 +13,7 @@ from hub.ledger import glance
 from hub.ledger.glance import Ask
 from hub.ledger.places import OFFSET_BITS, stream_of
 from hub.ledger.status import delivery_words
-from hub.stages.times import moment
+from hub.stages.times import dated, moment
 
 Json = dict[str, Any]
 NOTHING: Json = {"waiting": {}, "since": None}
@@ -88,8 +88,8 @@ def _receiver(
         "dead": dead,
         "fault": state.get("fault"),
         "fault_code": state.get("fault_code"),
-        "held": _dated(state.get("shut")),
-        "breaker": _dated(state.get("breaker")),
+        "held": dated(state.get("shut")),
+        "breaker": dated(state.get("breaker")),
     }
 
 
@@ -101,9 +101,9 @@ def _source(row: Sequence[Any], held: str | None) -> Json:
         "system": system,
         "source": source,
         "read_at": moment(read_at) if read_at else None,
-        "fault": _dated(state.get("fault")),
+        "fault": dated(state.get("fault")),
         "held": held,
-        "unread": _dated(state.get("unread")),
+        "unread": dated(state.get("unread")),
         **{name: tally.get(name, 0) for name in ("rows", "events", "quarantined")},
     }
 
@@ -112,9 +112,3 @@ def _milliseconds(now: str | datetime) -> float:
     """Return the database's clock in milliseconds: PostgreSQL gives a time, SQLite its text in UTC."""
     told = datetime.fromisoformat(now).replace(tzinfo=UTC) if isinstance(now, str) else now
     return told.timestamp() * 1000
-
-
-def _dated(said: Json | None) -> Json | None:
-    """Return what the ledger says with its times, which are milliseconds there, as text."""
-    times = {name: moment(said[name]) for name in ("since", "until") if said and said.get(name)}
-    return {**said, **times} if said else None

@@ -8,8 +8,9 @@ import logging
 import threading
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
+from hub.adapters.contract import Seen
 from hub.errors import HubError
 from hub.ledger import sources
 from hub.ledger.engine import Ledger
@@ -20,21 +21,6 @@ EVERY = 60.0  # seconds between looks
 LIMIT = 10.0  # seconds a drain waits for one
 GRACE = 600_000  # milliseconds: so long a file may have another name until it is whole
 NAMES = 5  # so many are told by name
-Spot = tuple[str, str]  # folder and name
-
-
-class Seen(Protocol):
-    """What a look found: strays with source, label and when written (milliseconds); sources it could not look for."""
-
-    @property
-    def strays(self) -> Mapping[Spot, tuple[str, str, int]]:
-        """Return the strays by folder and name."""
-        ...
-
-    @property
-    def failed(self) -> Collection[str]:
-        """Return the sources in whose folders something could not be looked into."""
-        ...
 
 
 class Strays:
@@ -44,7 +30,7 @@ class Strays:
         self._ledger, self._clock, self._look = ledger, clock, look
         self._looking: asyncio.Future[Seen] | None = None
         self._hangs = False
-        self._seen: dict[Spot, int] | None = None  # since when, in milliseconds
+        self._seen: dict[tuple[str, str], int] | None = None  # since when, in milliseconds
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look until asked to stop."""

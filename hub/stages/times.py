@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from hub.errors import UsageError
@@ -18,6 +19,12 @@ _MEND = "write 2026-11-20, 2026-11-20T09:00:00+09:00, 2h or 3d ({})"
 def moment(milliseconds: int) -> str:
     """Return a time of the ledger as RFC 3339 in UTC."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def dated(said: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return what the ledger says with its times, which are milliseconds there, as text."""
+    times = {name: moment(said[name]) for name in ("since", "until") if said and said.get(name)}
+    return {**said, **times} if said else None
 
 
 def seconds(text: str) -> float:

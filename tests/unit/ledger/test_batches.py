@@ -7,16 +7,8 @@ import pytest
 from hub.errors import AmbiguousId, NotFound, UsageError
 from hub.ledger import batches
 from hub.ledger.batches import Arrival
-from tests.services.blank import blank_ledger
 
 TOKEN = {"folder": "f", "file": "a.jsonl"}
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    ledger = blank_ledger(tmp_path)
-    yield ledger
-    ledger.close()
 
 
 def arrival(id_="B1", rows=3, *, system="juki", source="sabun", whole=True, **events):

@@ -9,14 +9,6 @@ from hub.errors import NotFound, UsageError
 from hub.ledger import quarantine, tokens
 from hub.ledger.quarantine import RAW_LIMIT, Entry
 from hub.ledger.tables import token as token_table
-from tests.services.blank import blank_ledger
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    ledger = blank_ledger(tmp_path)
-    yield ledger
-    ledger.close()
 
 
 def entry(raw=b"x", code="json", place="a.csv:1", message="wrong"):

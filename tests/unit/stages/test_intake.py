@@ -16,7 +16,6 @@ from hub.ledger import quarantine, sources
 from hub.ledger.sources import Tally
 from hub.routing.mapping import Ignored
 from hub.stages.intake import Intake, Services, SourceRunner
-from tests.services.blank import blank_ledger
 
 
 class Lines:
@@ -96,13 +95,6 @@ def journal() -> list[str]:
 @pytest.fixture
 def topic(journal):
     return Topic(journal)
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    ledger = blank_ledger(tmp_path)
-    yield ledger
-    ledger.close()
 
 
 def intake_of(ledger, topic, **named):

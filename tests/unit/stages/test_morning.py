@@ -1,20 +1,10 @@
 """What needs a person is counted whole, however much of it there is."""
 
-import pytest
-
 from hub.ledger import batches, quarantine
 from hub.ledger.batches import Arrival
 from hub.ledger.quarantine import Entry
 from hub.stages import morning as stage
 from hub.stages.morning import morning
-from tests.services.blank import blank_ledger
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    ledger = blank_ledger(tmp_path)
-    yield ledger
-    ledger.close()
 
 
 def refuse(ledger, source, count, *, at, code="column"):

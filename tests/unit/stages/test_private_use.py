@@ -18,7 +18,6 @@ from hub.stages.publish import publish_stream
 from hub.stages.receive import Reception
 from hub.stages.records import record_of, refuse_own
 from hub.stages.resubmit import Resubmitter
-from tests.services.blank import blank_ledger
 
 
 def event(name: str, subject: str = "1") -> Event:
@@ -64,13 +63,6 @@ def city(tmp_path):
     (tmp_path / "systems/koseki.yaml").write_text("system: koseki\nreceives: {}\n")
     (tmp_path / "tables/juki-gaiji.csv").write_text("code,value\nF040,U+9AD9\n")
     return load_city(tmp_path, environ={})
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    ledger = blank_ledger(tmp_path)
-    yield ledger
-    ledger.close()
 
 
 def document(name, id_="a"):

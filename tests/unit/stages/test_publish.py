@@ -16,7 +16,6 @@ from hub.ledger.tables import dedup, event
 from hub.stages import publish as publish_module
 from hub.stages.later import LaterProducer
 from hub.stages.publish import FACTS_ONLY, publish_stream
-from tests.services.blank import blank_ledger
 
 
 class Topic:
@@ -27,13 +26,6 @@ class Topic:
     async def publish(self, _topic: str, records: Any, _headers: Any = ()) -> None:
         self.calls.append(len(records))
         self.bodies += [orjson.loads(value) for _, value in records]
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    ledger = blank_ledger(tmp_path)
-    yield ledger
-    ledger.close()
 
 
 def died(number: int = 1, **more: Any) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from hub.ledger.quarantine import Entry
 from hub.ledger.tables import dedup
 from hub.stages.records import record_of
 from hub.stages.resubmit import Decision, Resubmitter
-from tests.services.blank import blank_ledger
 
 DATA = {"name": "守口", "died_on": "2026-11-20", "effective_on": "2026-11-20"}
 
@@ -41,13 +40,6 @@ class Topic:
         assert headers == HEADERS
         self.values += [value for _, value in records]
         self._meanwhile()
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    ledger = blank_ledger(tmp_path)
-    yield ledger
-    ledger.close()
 
 
 def refused(raw, stage="dispatch", code="target-unknown"):

@@ -76,13 +76,6 @@ def test_a_name_is_shown_as_it_can_be_stored_and_read():
     assert shown.endswith("　守")
 
 
-@pytest.fixture
-def ledger(tmp_path):
-    ledger = blank_ledger(tmp_path)
-    yield ledger
-    ledger.close()
-
-
 def unread(ledger):
     return {f"{each.system}.{each.source}": each.unread["names"] for each in sources.listing(ledger) if each.unread}
 
