@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from hub.errors import Problem
 
 if TYPE_CHECKING:
-    from ruamel.yaml.error import MarkedYAMLError
+    from yaml import MarkedYAMLError
 
 BOM = "\ufeff"
-# All that YAML 1.2 does not allow in a file (its production c-printable).
-UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# All that YAML 1.2 does not allow in a file (its production c-printable), and what libyaml takes for the end of a line.
+UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 # Slips that the parser notices only on the next line: where they stand, plain words, mend.
 SLIPS = (
@@ -20,6 +20,9 @@ SLIPS = (
     (re.compile(r" *(?:- )?[\w.-]+ ?(：)"), "a full-width `：` after a key", "write a colon and a space, `: `"),
     (re.compile(r" *(?:- )?[A-Za-z_][\w.-]*(:)[^\s/:]"), "no space after the colon of a key", "write `: `"),
 )
+
+INDENTATION = ("the indentation does not fit the lines above", "let lines of one level begin in the same column")
+REST = ("more text after a closed quotation mark or bracket", "put all of it in quotes")
 
 # (what the parser says, plain words, mend); the first that fits is used.
 PHRASES = (
@@ -33,16 +36,11 @@ PHRASES = (
         "a line without `key: value`",
         "put a colon and a space after the key, or the text in quotes",
     ),
-    (
-        "end of stream",
-        "a quotation mark or bracket that is never closed",
-        "close it",
-    ),
-    (
-        "expected <block end>",
-        "the indentation does not fit the lines above",
-        "let lines of one level begin in the same column",
-    ),
+    ("end of stream", "a quotation mark or bracket that is never closed", "close it"),
+    ("unexpected document indicator", "a quotation mark or bracket that is never closed", "close it"),
+    ("expected <document start>", *INDENTATION),
+    ("expected key", *INDENTATION),
+    ("expected '-' indicator", *INDENTATION),
     (
         "expected ',' or ']'",
         "a `[` that is not closed, or a comma missing",
@@ -54,35 +52,36 @@ PHRASES = (
         "check the commas and the closing `}`",
     ),
     (
+        "expected node content",
+        "no value where one must stand",
+        "check the commas and brackets, or put the text in quotes",
+    ),
+    (
         "unknown escape character",
         "a backslash that means nothing between double quotes",
         "use single quotes around the text",
     ),
-    (
-        "cannot start any token",
-        "a text that begins with a sign YAML keeps for itself",
-        "put the text in quotes",
-    ),
+    ("cannot start any token", "a text that begins with a sign YAML keeps for itself", "put the text in quotes"),
     (
         "sequence entries are not allowed",
         "a `- ` where no list can stand",
         "check the indentation; put the list on its own lines",
     ),
+    ("mapping keys are not allowed", "a `? ` where none can stand", "put the text in quotes"),
     (
-        "undefined tag handle",
-        "a text that begins with `!`",
-        "put the text in quotes",
+        "scanning a block scalar",
+        "more than `|` or `>` on its line",
+        "begin the text on the next line, or put it in quotes",
     ),
-    (
-        "did not find expected key",
-        "the indentation does not fit the lines above",
-        "let lines of one level begin in the same column",
-    ),
-    (
-        "duplicate anchor",
-        "the same anchor (`&name`) stands twice",
-        "give each its own name",
-    ),
+    ("scanning a plain scalar", "a colon between brackets that belongs to no key", "put the text in quotes"),
+    ("undefined tag handle", "a text that begins with `!`", "put the text in quotes"),
+    ("ing a tag", "a text that begins with `!`", "put the text in quotes"),
+    ("scanning an alias", "a text that begins with `*`", "put the text in quotes"),
+    ("scanning an anchor", "a text that begins with `&`", "put the text in quotes"),
+    ("scanning a directive", "a line that begins with `%`", "put the text in quotes"),
+)
+BEGINNINGS = frozenset(
+    f"while {doing}" for doing in ("scanning a tag", "parsing a tag", "scanning an alias", "scanning an anchor")
 )
 
 
@@ -131,18 +130,21 @@ def position(text: str, index: int) -> tuple[int, int]:
 
 def plain_words(error: MarkedYAMLError, name: str, text: str) -> Problem:
     """Return a parser's complaint as a problem people can act on."""
-    mark = error.problem_mark or error.context_mark
+    lines = text.splitlines() or [""]
+    mark = error.context_mark if error.context in BEGINNINGS else error.problem_mark or error.context_mark
     line, column = (mark.line, mark.column) if mark else (0, 0)
+    if line >= len(lines):  # the end of a file is the end of its last line
+        line, column = len(lines) - 1, len(lines[-1])
     place = f"{name}:{line + 1}:{column + 1}"
-    lines = text.splitlines()
-    indent = re.match(r"\s*", lines[line]) if line < len(lines) else None
-    said = f"{error.context or ''} {error.problem or ''}"
-    if (indent and "\t" in indent.group()) or "'\\t'" in said:
+    before, here = lines[line][:column], lines[line][column : column + 1]
+    if here == "\t" or "\t" in lines[line][: len(lines[line]) - len(lines[line].lstrip())]:
         return Problem(place, "a tab where YAML wants spaces", "write spaces", code="yaml")
     if slip := _slip(lines, line, name):
         return slip
-    for phrase, message, mend in PHRASES:
+    said = f"{error.context or ''} {error.problem or ''}"
+    for phrase, *words in PHRASES:
         if phrase in said:
+            message, mend = REST if tuple(words) == INDENTATION and before.strip() else words
             return Problem(place, message, mend, code="yaml")
     return Problem(place, f"this is not YAML: {said.strip()}", "check this line and the one above", code="yaml")
 

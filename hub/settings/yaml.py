@@ -1,5 +1,6 @@
 """YAML 1.2 files read into plain values that remember where each key and value stands.
 
+libyaml says what stands where; what a scalar means is decided here, as YAML 1.2 has it.
 `read_yaml(path)` answers a `Node`: `node.value` is plain Python (dict, list, str, int, float, bool, None), `node.items`
 the nodes of its parts, `node.place_of("subscribes", 0, "when")` the place of one of them. Keys are always text. Every
 problem of a file that can be told apart is listed; a syntax error ends the file.
@@ -10,9 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ruamel.yaml import YAML
-from ruamel.yaml import events as yaml_events
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+import yaml
+from yaml import events as yaml_events
 
 from hub.errors import ConfigurationError, Problem
 from hub.settings.scalars import Refused, check_written, resolve
@@ -138,15 +138,15 @@ class Builder:
 
     def build(self) -> Node | None:
         """Return the file's one document, or None with `problems` set."""
-        self.events = YAML(typ="safe", pure=True).parse(self.text)
+        self.events = yaml.parse(self.text, Loader=yaml.CLoader)
         try:
             node = self.document()
         except Stop:
             return None
-        except MarkedYAMLError as error:
+        except yaml.MarkedYAMLError as error:
             self.problems.append(plain_words(error, self.name, self.text))
             return None
-        except (YAMLError, RecursionError, ValueError) as error:
+        except (yaml.YAMLError, RecursionError, ValueError) as error:
             self.problems.append(Problem(f"{self.name}:1:1", f"this is not YAML: {error}", code="yaml"))
             return None
         return node

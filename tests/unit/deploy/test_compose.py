@@ -5,12 +5,12 @@ import shlex
 from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
+import yaml
 
 from hub.kafka.jars import locked
 
 ROOT = Path(__file__).parents[3]
-COMPOSE = YAML(typ="safe").load((ROOT / "deploy" / "compose.yaml").read_text())
+COMPOSE = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())
 SERVICES = COMPOSE["services"]
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text().replace("\\\n", " ")
 
