@@ -81,7 +81,7 @@ from hub.stages.planning import Policy
 from hub.stages.polls import Polls
 from hub.stages.protecting import ProtectingProducer
 from hub.stages.publish import PublishResult, publish_stream
-from hub.stages.receiver import ReceiverPort
+from hub.stages.receiver_port import ReceiverPort
 from hub.stages.reconciling import Reconciled, Reconciliation, reconcile
 from hub.stages.records import UNSURE
 from hub.stages.refusals import Refused

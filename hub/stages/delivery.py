@@ -24,7 +24,8 @@ from hub.ledger.upkeep import analyse_grown
 from hub.stages.entries import ActiveRules
 from hub.stages.log import LogReader
 from hub.stages.offering import Offering
-from hub.stages.receiver import ReceiverPort, Worker
+from hub.stages.receiver import Worker
+from hub.stages.receiver_port import ReceiverPort
 from hub.stages.watch import Watch
 from hub.stages.writer import Writer
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from hub.ledger.desk import now_ms
 from hub.ledger.status import EARLIER_WAITING, SENDING
 from hub.stages.receiver import Worker
+from hub.stages.record import Record
 from hub.stages.rounds import Round
 
 FULL = 1.0  # seconds between looks while there is no room; an acknowledgement ends them at once
@@ -29,7 +30,7 @@ class Offering(Worker):
 
     @property
     def _room(self) -> int:
-        return self._features.batch - sum(hold.status == SENDING for hold in self._lanes)
+        return self._sink.features.batch - sum(hold.status == SENDING for hold in self._lanes)
 
     async def _idle(self) -> None:
         """Rest; where there is no room, whatever is due, until the system has taken something."""
@@ -52,4 +53,4 @@ class Offering(Worker):
             offered.add(work.subject)
             self._lanes.add(hold)
             self._carry.holds.append(hold)
-        await self._settle(self._nothing())
+        await self._settle(Record())

@@ -8,27 +8,25 @@ import datetime as dt
 import logging
 import random
 from bisect import bisect_right
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import orjson
 
-from hub.adapters.contract import Batch, Delivered, Delivery, Features, Outcome
+from hub.adapters.contract import Batch, Delivered, Delivery, Outcome
 from hub.errors import (
     Fenced,
     HubError,
     LedgerUnavailable,
     Malformed,
     OutcomeUnknown,
-    ReceiverStopped,
     Rejected,
     Transient,
 )
 from hub.events.wire import Lazy, type_of
 from hub.ledger import deaths
-from hub.ledger.deadletters import public_code
-from hub.ledger.desk import Desk, Failure, Finished, Hold, Intent, Lease, Noted, Settlement, now_ms
+from hub.ledger.desk import Desk, Hold, Intent, Lease, Noted, Settlement, now_ms
 from hub.ledger.log import Logged
 from hub.ledger.places import OFFSET_BITS
 from hub.ledger.status import (
@@ -42,18 +40,16 @@ from hub.ledger.status import (
     DELIVERED,
     DIED,
     EARLIER_WAITING,
-    NOTED,
     SCHEDULED,
     SUPERSEDED,
     UNKNOWN,
     UNREACHED,
     WAITING,
-    WARNED,
     WARNING,
     delivery_code,
 )
-from hub.settings.models import Receiver
 from hub.stages.answers import STOPPED
+from hub.stages.breaker import Breaker, Health
 from hub.stages.entries import (
     ActiveRules,
     Chunk,
@@ -69,21 +65,21 @@ from hub.stages.judgement import kind_of
 from hub.stages.lanes import Lanes, Scheduled
 from hub.stages.log import COMMON, LogReader
 from hub.stages.masking import mask, masked, named
-from hub.stages.numbering import ID_UNKNOWN, REFUSED, Numbering
+from hub.stages.numbering import ID_UNKNOWN, REFUSED
 from hub.stages.orders import QUEUED, Orders, Waiting
+from hub.stages.receiver_port import ReceiverPort
+from hub.stages.record import Record
 from hub.stages.retry import Schedule
 from hub.stages.rounds import Made, Round, Work
 from hub.stages.shutters import Shut
+from hub.stages.sink_calls import Fault, NotTried, SinkCalls, in_doubt, untried, went_out
 from hub.stages.watch import Watch
 from hub.stages.writer import Writer
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 _RANDOM = random.Random()  # noqa: S311 - spreads retries, hides nothing
 
 NOTHING = Share()
-PROBES = (1.0, 2.0, 5.0, 10.0, 15.0)  # seconds between probes of a system that does not answer
-OPEN_AFTER = 5  # refusals in a row that may pass, without a success, before the breaker opens
 NUMBERS_AGAIN = 0.5  # seconds between looks for numbers that are waited for
 UNKNOWN_AGAIN = 60_000  # milliseconds until a resident not known to the protection list is looked for again
 LANE_ROWS = 256  # deliveries taken at once for a sink that takes them one by one
@@ -97,96 +93,6 @@ STANDS = (5.0, 15.0, 60.0, 300.0)  # seconds that a receiver stands still after 
 MEND = "see the hub's log; mend the adapter or its settings: it is tried again by itself, and nothing is sent meanwhile"
 ASKED_FIRST = 5_000  # milliseconds until a system is asked whether it has what it took
 ASKED_LAST = 14_400_000  # and at most between two times that it is asked of the same
-
-
-@dataclass(frozen=True, slots=True)
-class ReceiverPort:
-    """A receiver as app.py lends it: its number, its settings, how to open its sink, its features, its time zone.
-
-    `protection(subjects)` answers who is protected (True) or not known to the list (False), perhaps of others too,
-    `shut(key)` why the receiver takes nothing now; `halt(key, reason)` says that it was paused (`on_dead: stop`).
-    `numbering` is set where its system has numbers of its own (`ids:`).
-    """
-
-    no: int
-    settings: Receiver
-    open: Callable[[], Any]
-    features: Features
-    timezone: dt.tzinfo
-    protection: Callable[[Iterable[str]], dict[str, bool]] = field(default=lambda _: {})
-    shut: Callable[[str], Shut | None] = field(default=lambda _: None)
-    halt: Callable[[str, str], None] = field(default=lambda *_: None)
-    numbering: Numbering | None = None
-
-
-@dataclass(slots=True)
-class _Breaker:
-    since: int
-    error: str = ""
-    code: str = ""
-    probes: int = 0
-    next: int = 0  # when the next probe is due, in milliseconds
-    passed: set[tuple[int, int]] = field(default_factory=set)  # whose fault it may be: others are probes before them
-    all_passed: bool = False  # the next probe comes from the log
-
-
-@dataclass(slots=True)
-class _Record:
-    """What is to be settled: endings, what waits, what no longer does, and what failed.
-
-    `ended` is by `(status, job, whether it is an answer)`; what ends a delivery a second time stands in another such
-    part behind it, so that it is written after the first.
-    """
-
-    batch: int = 0
-    ended: list[dict[tuple[int, int, bool], tuple[list[int], list[int]]]] = field(default_factory=lambda: [{}])
-    last: set[tuple[int, int]] = field(default_factory=set)  # `(pos, job)` in the last part
-    arrived: tuple[Sequence[int], Sequence[int]] = ((), ())  # at once, from the log
-    together: bool = False  # and a row may stand for many of these
-    holds: list[Hold] = field(default_factory=list)
-    released: list[tuple[int, int]] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
-    obeyed: list[tuple[int, str]] = field(default_factory=list)
-    noted: list[Noted] = field(default_factory=list)
-    pause: str = ""
-
-    def any(self) -> bool:
-        """Say whether there is anything to settle."""
-        return bool(self.last or self.arrived[0] or self.holds or self.released or self.failures)
-
-    def finish(self, status: int, job: int, pos: int, no: int) -> None:
-        """Note an ending."""
-        self._end(status, job, pos, no, answer=False)
-
-    def answer(self, status: int, job: int, pos: int, no: int) -> None:
-        """Note what is said of a delivery that has arrived."""
-        self._end(status, job, pos, no, answer=True)
-
-    def _end(self, status: int, job: int, pos: int, no: int, *, answer: bool) -> None:
-        if (pos, job) in self.last:
-            self.ended.append({})
-            self.last.clear()
-        self.last.add((pos, job))
-        positions, numbers = self.ended[-1].setdefault((status, job, answer), ([], []))
-        positions.append(pos)
-        numbers.append(no)
-
-    def __len__(self) -> int:
-        ended = (positions for part in self.ended for (*_, answer), (positions, _) in part.items() if not answer)
-        return len(self.holds) + len(self.arrived[0]) + sum(map(len, ended))
-
-    def endings(self, now: int) -> list[Finished]:
-        """Return what ended, as it is settled."""
-        ended = [
-            Finished(status, job, now, self.batch, positions, numbers, answer=answer)
-            for part in self.ended
-            for (status, job, answer), (positions, numbers) in part.items()
-        ]
-        if self.arrived[0]:
-            positions, numbers = self.arrived
-            arrived = Finished(DELIVERED, 0, now, self.batch, positions, numbers, first=True, together=self.together)
-            ended.append(arrived)
-        return ended
 
 
 class Worker:
@@ -220,26 +126,22 @@ class Worker:
         self._writer = writer
         self._reader = reader
         self._rules = rules
-        self._sink: Any = None
-        self._features = port.features
+        self._sink = SinkCalls(self.key, port, self._ends_calls, self._protection_changed)
         self._stopping = False
         self._wake = asyncio.Event()
-        self._failures_in_a_row = 0
-        self._breaker: _Breaker | None = None
+        self._health = Health()
         self._lanes = Lanes()
         self._scheduled = Scheduled()
         self._shut: Shut | None = None
         self._collected: float | None = None  # since when what comes is collected
         self._schedule = Schedule.of(port.settings.retry)
-        self._succeeded = 0  # when something last got through, in milliseconds
         self._cursor: dict[int, int] = {}
         self._saved: dict[int, int] = {}
         self._next_no = 1
         self._next_batch = 1
-        self._carry = _Record()  # gathered, not settled yet: goes with the next settlement, which moves the cursor
+        self._carry = Record()  # gathered, not settled yet: goes with the next settlement, which moves the cursor
         self._most: int | None = None  # deliveries a batch may hold while the one that the sink cannot take is sought
         self._stood = 0  # faults in a row that nobody named
-        self._takes = 0  # rounds in which the sink took something
         self._suspects: dict[tuple[int, int], int] = {}  # what a sink could not take alone → its takes until then
         self._asked_numbers = 0.0  # when numbers that are waited for were last asked for
         self._watch = watch or Watch(port.protection)  # of those whose deliveries are in hand
@@ -271,7 +173,7 @@ class Worker:
                     log.exception("%s: a fault of the hub; starting again from the ledger", self.key)
                     await self._stand(HubError(f"{named(error)} ({MEND})", code="fault"), self._longer())
         finally:
-            await self._close()
+            await self._sink.close()
 
     def _longer(self) -> float:
         """Return how long to stand after a fault that nobody named: longer each time until something is settled."""
@@ -283,7 +185,7 @@ class Worker:
         self.fault, self._fault_code = str(error), error.code
         self._fault_since = self._fault_since or now_ms()
         log.warning("%s stands still: %s", self.key, error)
-        await self._close()
+        await self._sink.close()
         with contextlib.suppress(LedgerUnavailable):
             await asyncio.to_thread(self._desk.say, self.port.no, self._owner, self.epoch, self._state())
         while not self._stopping:
@@ -297,11 +199,6 @@ class Worker:
             self._lease = lease
             return
 
-    async def _close(self) -> None:
-        sink, self._sink = self._sink, None
-        if sink is not None:
-            await _whole(sink.close())  # half closed, a file would stay locked until this process ends
-
     async def _serve(self) -> None:
         await self._take_over()
         waited = False
@@ -311,13 +208,13 @@ class Worker:
             if self.port.shut(self.key):
                 await self._stand_shut()
                 continue
-            if self._sink is None or self._shut is not None:
+            if not self._sink.is_open or self._shut is not None:
                 await self._open()
                 continue
             if self._collecting():
                 await self._pause(min(0.2, self.port.settings.flush.seconds or 0.0))
                 continue
-            if not waited and self._features.prepared and self._limit >= MANY and await self._reader.turn():
+            if not waited and self._sink.features.prepared and self._limit >= MANY and await self._reader.turn():
                 waited = True  # what was looked at may be another by now
                 continue
             waited = False
@@ -326,7 +223,7 @@ class Worker:
                 self.busy = True
                 await self._deliver(works)
             elif self._cursor != self._saved or self._carry.any():
-                await self._settle(_Record())
+                await self._settle(Record())
             else:
                 await self._idle()
 
@@ -360,7 +257,7 @@ class Worker:
         while (asked := await asyncio.to_thread(self._orders.look)) is not None:
             self.busy = True
             self._orders.carry_out(asked, self._waiting())
-            await self._settle(_Record())
+            await self._settle(Record())
 
     def _waiting(self) -> Waiting:
         """Return what commands may change."""
@@ -384,7 +281,7 @@ class Worker:
         self._cursor = dict(lease.cursor)
         self._saved = dict(lease.cursor)
         self._next_no, self._next_batch = lease.next_no, lease.next_batch
-        self._carry, self._breaker = _Record(), None
+        self._carry, self._health.breaker = Record(), None
         self.fault, self._shut = "", None
         self._ahead = await asyncio.to_thread(self._desk.ahead, self.port.no, self._cursor)
         self._orders = Orders(self.port.no, self._desk.ledger)  # what it remembers may never have been settled
@@ -404,14 +301,13 @@ class Worker:
         """Begin to send, or begin again after the receiver was shut; whoever asks sees that it is open."""
         stood = self._shut is not None or {"shut", "fault"} & orjson.loads(self._lease.state).keys()
         self._shut = None
-        if self._sink is None:
-            self._sink = self.port.open()
-            self._features = getattr(self._sink, "features", self.port.features)  # settings may take a promise back
+        if not self._sink.is_open:
+            self._sink.open()
             self._await_as_set()
         if self._lease.intent is not None:
             await self._finish_intent(self._lease.intent)
         elif stood:
-            await self._settle(_Record())
+            await self._settle(Record())
 
     def _await_as_set(self) -> None:
         """Let what waits for an answer wait for it in the way the settings say now, whatever they said then."""
@@ -421,7 +317,7 @@ class Worker:
     @property
     def _asks(self) -> bool:
         """Say whether the system is asked what it has for good; else it says so by itself."""
-        return self._features.confirms and self.port.settings.acknowledged is None
+        return self._sink.features.confirms and self.port.settings.acknowledged is None
 
     async def _finish_intent(self, intent: Intent) -> None:
         """Finish what a former owner was in the middle of when it ended."""
@@ -430,18 +326,18 @@ class Worker:
         if intent.token is not None:
             # Of protected residents less may be permitted by now than then.
             doubtful = any(work.cut for work in works) or await self._protection_changed(works)
-            if doubtful and await self._withdraw(batch, intent.token):
+            if doubtful and await self._sink.withdraw(batch, intent.token):
                 await self._release_intent(works)
                 return
-            outcomes = await _whole(_masking(self._sink.recover(batch, intent.token), batch))
-        elif self._features.confirms:
+            outcomes = await self._sink.recover(batch, intent.token)
+        elif self._sink.features.confirms:
             flags = await self._flags(works)
             for work in works:  # it asks for what it sent before, and tells nothing that it may not tell by now
                 work.cut = work.cut or work.subject in flags
-            answers = await self._confirmed(self._batch(works, intent.batch, intent.date))
-            outcomes = [answer or _unknown(each) for answer, each in zip(answers, batch.deliveries, strict=True)]
+            answers = await self._sink.known(self._batch(works, intent.batch, intent.date))
+            outcomes = [answer or in_doubt(each) for answer, each in zip(answers, batch.deliveries, strict=True)]
         else:
-            outcomes = [_unknown(each) for each in batch.deliveries]
+            outcomes = [in_doubt(each) for each in batch.deliveries]
         await self._record(works, outcomes, batch.no)
 
     async def _rebuild(self, members: Sequence[tuple[int, int, int, bool]]) -> list[Work]:
@@ -453,13 +349,9 @@ class Worker:
             for (entry, item), hold, (_, job, no, cut) in zip(found, holds, members, strict=True)
         ]
 
-    async def _withdraw(self, batch: Batch, token: dict[str, Any]) -> bool:
-        """Take back a prepared batch of which a reader has seen nothing; False when it stands already."""
-        return bool(await _whole(_masking(self._sink.withdraw(batch, token), batch)))
-
     async def _release_intent(self, works: Round) -> None:
         """Let a withdrawn batch be delivered anew: all of it waits in its lanes and is due now."""
-        record, now = _Record(), now_ms()
+        record, now = Record(), now_ms()
         for work in works:
             hold = work.waiting(now)
             self._lanes.add(replace(hold, due=now))
@@ -493,7 +385,7 @@ class Worker:
         works = Round(due or None)
         self._weight = sum(work.entry.size for work in due)
         self._in_hand = {work.subject for work in due} if self._until_confirmed else self._in_hand
-        breaker = self._breaker
+        breaker = self._health.breaker
         if breaker is None or breaker.all_passed:
             for stream in self._reader.behind(self._cursor):
                 if not await self._from_log(stream, works, limit if breaker is None else 1):
@@ -507,12 +399,12 @@ class Worker:
     @property
     def _limit(self) -> int:
         """Return how many deliveries a round takes at most."""
-        settings, features = self.port.settings, self._features
+        settings, features = self.port.settings, self._sink.features
         limit = settings.flush.rows or (LANE_ROWS if features.batch == 1 else min(features.batch, BATCH_ROWS))
         return min(limit, settings.max_rows or limit, self._most or limit)
 
     async def _due(self, limit: int) -> list[Work]:
-        holds = self._lanes.take(now_ms(), limit) if self._breaker is None else self._probe(self._breaker)
+        holds = self._lanes.take(now_ms(), limit) if self._health.breaker is None else self._probe(self._health.breaker)
         if len(holds) > BATCH_BYTES // LARGEST:
             holds = await self._as_many_as_fit(holds)
         if not holds:
@@ -532,12 +424,12 @@ class Worker:
                 return holds[:at]
         return holds
 
-    def _probe(self, breaker: _Breaker) -> list[Hold]:
+    def _probe(self, breaker: Breaker) -> list[Hold]:
         if now_ms() < breaker.next:
             return []
         head = self._lanes.probe(breaker.passed)
         if head is None and self._lanes.probe() is None:  # a person took away what it opened for
-            self._breaker = None
+            self._health.breaker = None
         breaker.all_passed = head is None
         return [] if head is None else [head]
 
@@ -751,7 +643,7 @@ class Worker:
         for at, why in found.faulty.items():
             self._keep(works[at], delivery_code("held", "ask"), None, masked(why, [self._made_of(works[at])]))
         for at in found.refused:
-            self._carry.failures.append(_failure(works[at], "rejected", REFUSED, now_ms()))
+            self._carry.fail(works[at], "rejected", REFUSED, now_ms())
             self._end(works[at], DEAD_REJECTED, self._carry)
             if self.port.settings.on_dead == "stop":
                 self._carry.pause = STOPPED
@@ -778,11 +670,6 @@ class Worker:
         if lacking:
             for subject in await asyncio.to_thread(self.port.numbering.known, lacking):
                 self._lanes.add(replace(lacking[subject], due=now_ms()))
-
-    @staticmethod
-    def _nothing() -> _Record:
-        """Return a record of nothing but what is carried."""
-        return _Record()
 
     # --- delivering --------------------------------------------------------------------------------------------
 
@@ -813,20 +700,20 @@ class Worker:
             return
         works = await self._doubted(await self._numbered(await self._protect(works)))
         if not works:
-            await self._settle(_Record())
+            await self._settle(Record())
             return
         batch = self._batch(works, self._next_batch)
         self._next_batch += 1
         self._check_lease()
         try:
-            outcomes = await (self._prepared if self._features.prepared else self._direct)(works, batch)
+            outcomes = await (self._prepared if self._sink.features.prepared else self._direct)(works, batch)
             if outcomes is not None and len(outcomes) != len(works):
-                raise _Fault(f"the adapter answered {len(outcomes)} outcomes for {len(works)}", code="fault")  # noqa: TRY301
+                raise Fault(f"the adapter answered {len(outcomes)} outcomes for {len(works)}", code="fault")  # noqa: TRY301
         except (Transient, Rejected, Malformed, OutcomeUnknown) as error:
-            if self._features.prepared and self._intent_open:
+            if self._sink.features.prepared and self._intent_open:
                 raise  # the batch may stand half-way: it is finished from its intent
             outcomes = [Outcome(delivery.key, error) for delivery in batch.deliveries]
-        except _Fault as fault:
+        except Fault as fault:
             if self._intent_open:
                 raise
             outcomes = self._narrow(works, batch, fault)
@@ -845,8 +732,8 @@ class Worker:
         answers: Sequence[Outcome | None]
         batch = self._batch(asked, 0)
         try:
-            answers = await _named(self._sink.confirm(batch), batch)
-        except (HubError, _Fault) as error:
+            answers = await self._sink.confirm(batch)
+        except (HubError, Fault) as error:
             log.warning("%s cannot be asked what it has: %s", self.key, error)
             answers = [None] * len(asked)
         for work, answer in zip(asked, answers, strict=True):
@@ -863,7 +750,7 @@ class Worker:
             self._carry.released.append((work.entry.pos, work.job))
             self._lanes.remove(work.subject, work.entry.pos, work.job)
             if error is not None:
-                self._carry.failures.append(_failure(work, "rejected", error, now))
+                self._carry.fail(work, "rejected", error, now)
                 self._carry.pause = STOPPED if self.port.settings.on_dead == "stop" else ""
             return
         due = now + min(max(ASKED_FIRST, now - waited.since), ASKED_LAST)
@@ -873,12 +760,12 @@ class Worker:
         """Ask the system about what a person lets go again after a call; what it took then is not sent twice."""
         waited = works.waited
         again = Round([work for work in waited if work.hold and work.hold.put_by is not None and work.hold.attempts])
-        if not again or not self._features.confirms:
+        if not again or not self._sink.features.confirms:
             return works
         batch = self._batch(again, 0)
         try:
-            answers = await _named(self._sink.confirm(batch), batch)
-        except (Transient, Rejected, Malformed, OutcomeUnknown, _Fault) as error:
+            answers = await self._sink.confirm(batch)
+        except (Transient, Rejected, Malformed, OutcomeUnknown, Fault) as error:
             # All of the round is put back: the cursor has passed what it took from the log.
             waits = error if isinstance(error, Transient) else Transient(str(error), reached=True, code="confirm")
             asked = {id(work) for work in again}
@@ -886,7 +773,7 @@ class Worker:
             await self._record(works, outcomes, 0)
             return Round([])
         now, taken = now_ms(), []
-        self._mask(again, [answer or _unknown(each) for answer, each in zip(answers, batch.deliveries, strict=True)])
+        self._mask(again, [answer or in_doubt(each) for answer, each in zip(answers, batch.deliveries, strict=True)])
         for work, answer in zip(again, answers, strict=True):
             if answer and answer.error is None:
                 self._arrive(work, self._carry, now, answer)
@@ -894,125 +781,41 @@ class Worker:
         return Round([work for work in works if work not in taken])
 
     def _untried(self, work: Work, error: HubError | None = None) -> Outcome:
-        return Outcome(work.entry.key(self.port.no, work.job), error or _NotTried(""))
+        return Outcome(work.entry.key(self.port.no, work.job), error or NotTried(""))
 
-    def _narrow(self, works: Round, batch: Batch, fault: _Fault) -> Sequence[Outcome]:
+    def _narrow(self, works: Round, batch: Batch, fault: Fault) -> Sequence[Outcome]:
         """Seek the delivery that the sink cannot take, by half a batch at a time: alone it waits, the others go.
 
         It is refused when it cannot be taken again after the sink took others: until then the sink may be at fault.
         """
         self._most = max(1, len(batch.deliveries) // 2)
         if len(batch.deliveries) > 1:
-            return [Outcome(delivery.key, _NotTried("")) for delivery in batch.deliveries]
+            return untried(batch)
         log.error("%s: a fault of the adapter: %s", self.key, fault.message, exc_info=fault.__cause__)
         at = (works[0].entry.pos, works[0].job)
-        if self._takes > self._suspects.setdefault(at, self._takes) and not self._failures_in_a_row:
+        if self._health.takes > self._suspects.setdefault(at, self._health.takes) and not self._health.failures:
             del self._suspects[at]
             return [Outcome(batch.deliveries[0].key, Rejected(fault.message, code="fault"))]
-        if self._breaker is not None:
-            self._breaker.passed.add(at)
+        if self._health.breaker is not None:
+            self._health.breaker.passed.add(at)
         return [Outcome(batch.deliveries[0].key, Transient(fault.message, reached=True, code="fault"))]
 
     async def _prepared(self, works: Round, batch: Batch) -> Sequence[Outcome] | None:
         """Deliver in two steps; None when somebody became protected between them, and it begins anew."""
-        token = await _whole(_named(self._sink.prepare(batch), batch))
-        await self._settle(_Record(), intent=works.intent(batch.no, token, batch.date))
-        if await self._protection_changed(works) and await self._withdraw(batch, token):
+        token = await self._sink.prepare(batch)
+        await self._settle(Record(), intent=works.intent(batch.no, token, batch.date))
+        if await self._protection_changed(works) and await self._sink.withdraw(batch, token):
             await self._release_intent(works)
             return None
         self._check_lease()
-        outcomes: Sequence[Outcome] = await _whole(_masking(self._sink.commit(batch, token), batch))
-        return outcomes
+        return await self._sink.commit(batch, token)
 
     async def _direct(self, works: Round, batch: Batch) -> Sequence[Outcome]:
-        if not self._features.idempotent:
-            await self._settle(_Record(), intent=works.intent(batch.no, None, batch.date))
+        if not self._sink.features.idempotent:
+            await self._settle(Record(), intent=works.intent(batch.no, None, batch.date))
             self._check_lease()
-        return await self._ask_again(batch, await self._call(works, batch))
+        return await self._sink.deliver(works, batch)
 
-    async def _call(self, works: Round, batch: Batch) -> list[Outcome]:
-        if self._features.batch == 1:
-            return await self._call_lanes(works, batch)
-        if not await self._may_go(works):
-            return [Outcome(delivery.key, _NotTried("")) for delivery in batch.deliveries]
-        return list(await _named(self._sink.deliver(batch), batch))
-
-    async def _ask_again(self, batch: Batch, outcomes: list[Outcome]) -> list[Outcome]:
-        """Ask the system about what it may or may not have done, where it can be asked."""
-        doubtful = [at for at, outcome in enumerate(outcomes) if isinstance(outcome.error, OutcomeUnknown)]
-        if not doubtful or not self._features.confirms:
-            return outcomes
-        asked = Batch(batch.receiver, batch.no, batch.date, [batch.deliveries[at] for at in doubtful])
-        try:
-            answers = await self._confirmed(asked)
-        except Transient as error:  # the intent stays open, and asking goes on from there
-            raise ReceiverStopped(f"a delivery cannot be confirmed: {error}", code="confirm") from error
-        settled = dict(zip(doubtful, answers, strict=True))
-        return [settled.get(at) or outcome for at, outcome in enumerate(outcomes)]
-
-    async def _confirmed(self, batch: Batch) -> Sequence[Outcome | None]:
-        """Ask a system what it has; when its adapter breaks over that, nothing is known and a person decides."""
-        try:
-            return await _named(self._sink.confirm(batch), batch)
-        except _Fault as fault:
-            log.exception("%s: a fault of the adapter, asked what its system has", self.key)
-            doubt = OutcomeUnknown(f"it cannot be asked: {fault.message}", code="confirm")
-            return [Outcome(each.key, doubt) for each in batch.deliveries]
-
-    async def _call_lanes(self, works: Round, batch: Batch) -> list[Outcome]:
-        """Call a one-by-one sink: residents side by side, each resident's deliveries in order, none past a failure."""
-        lanes: dict[str, list[int]] = {}
-        for index, work in enumerate(works):
-            lanes.setdefault(work.subject, []).append(index)
-        outcomes: list[Outcome | None] = [None] * len(works)
-        gate = asyncio.Semaphore(self.port.settings.parallel)
-        away = asyncio.Event()
-
-        async def lane(indices: list[int]) -> None:
-            async with gate:
-                for index in indices:
-                    if away.is_set() or self._ends_calls or not await self._may_go(Round([works[index]])):
-                        return
-                    outcome = await self._one(batch, batch.deliveries[index])
-                    outcomes[index] = outcome
-                    if self._ends_all(outcome.error):
-                        away.set()
-                    if outcome.error is not None and not isinstance(outcome.error, Rejected | Malformed):
-                        return
-
-        await asyncio.gather(*(lane(indices) for indices in lanes.values()))
-        return [
-            outcome or Outcome(each.key, _NotTried(""))
-            for outcome, each in zip(outcomes, batch.deliveries, strict=True)
-        ]
-
-    async def _may_go(self, works: Round) -> bool:
-        """Ask just before a call who is protected by now; what may not go is made anew."""
-        try:
-            return not await self._protection_changed(works)
-        except LedgerUnavailable:
-            return False
-
-    def _ends_all(self, error: HubError | None) -> bool:
-        """Say whether an outcome ends the whole round: the system is away, or a dead letter stops the receiver."""
-        if isinstance(error, Transient):
-            return not error.reached
-        return isinstance(error, Rejected | Malformed) and self.port.settings.on_dead == "stop"
-
-    async def _one(self, batch: Batch, delivery: Delivery) -> Outcome:
-        try:
-            outcomes = await self._sink.deliver(Batch(batch.receiver, batch.no, batch.date, [delivery]))
-        except (Transient, Rejected, Malformed, OutcomeUnknown) as error:
-            return Outcome(delivery.key, error)
-        except Exception as error:
-            log.exception("%s: a fault of the adapter", self.key)
-            text = masked(f"{type(error).__name__}: {error}", [delivery])
-            if self._features.idempotent:
-                return Outcome(delivery.key, Transient(text, reached=True, code="fault"))
-            return Outcome(delivery.key, OutcomeUnknown(text, code="fault"))
-        return outcomes[0]  # type: ignore[no-any-return]
-
-    @property
     def _ends_calls(self) -> bool:
         """Say whether no more calls are made in this round, of which there may be many."""
         return self._stopping or self._lapsed or self.port.shut(self.key) is not None
@@ -1028,9 +831,9 @@ class Worker:
     # --- recording ---------------------------------------------------------------------------------------------
 
     async def _record(self, works: Round, outcomes: Sequence[Outcome], batch: int) -> None:
-        record = _Record(batch)
+        record = Record(batch)
         now = now_ms()
-        untried: list[Work] = []
+        left: list[Work] = []
         tried: list[Outcome] = []  # a resident's later ones say nothing of the system: they follow their head's fate
         blocked: set[str] = set()
         if isinstance(outcomes, Delivered) or all(each.error is None and not each.detail for each in outcomes):
@@ -1040,35 +843,35 @@ class Worker:
         for work, outcome in zip(works, outcomes, strict=False):
             if work.subject not in blocked:
                 tried.append(outcome)
-            if not _went_out(outcome.error, behind=work.subject in blocked):
-                untried.append(work)
+            if not went_out(outcome.error, behind=work.subject in blocked):
+                left.append(work)
             elif outcome.error is None:
                 self._arrive(work, record, now, outcome)
             elif isinstance(outcome.error, Rejected | Malformed):
                 self._end(work, DEAD_REJECTED, record)
-                record.failures.append(_failure(work, "rejected", outcome.error, now))
+                record.fail(work, "rejected", outcome.error, now)
             else:
                 blocked.add(work.subject)
                 self._wait(work, outcome.error, record, now)
-        was_open = self._breaker is not None
-        self._judge(tried, now)
-        for work in untried:
+        was_open = self._health.breaker is not None
+        self._health.judge(tried, now)
+        for work in left:
             self._again(work, record, now, waits=work.subject in blocked)
         stops = self.port.settings.on_dead == "stop" and any(failure.kind in DEATHS for failure in record.failures)
         record.pause = STOPPED if stops else ""
         await self._settle(record, intent=False if self._intent_open else None)
-        if was_open and self._breaker is None:
+        if was_open and self._health.breaker is None:
             self._lanes.wake(now_ms())
 
     def _mask(self, works: Sequence[Work], outcomes: Sequence[Outcome]) -> None:
         """Take out of errors and remarks what was sent: they are kept, listed and logged."""
         for work, outcome in zip(works, outcomes, strict=False):
-            if outcome.error is not None and not isinstance(outcome.error, _NotTried):
+            if outcome.error is not None and not isinstance(outcome.error, NotTried):
                 mask(outcome.error, [self._made_of(work)])
             elif outcome.detail:
                 outcome.detail = masked(outcome.detail, [self._made_of(work)])
 
-    def _all_well(self, works: Round, record: _Record, now: int) -> None:
+    def _all_well(self, works: Round, record: Record, now: int) -> None:
         """Note the commonest ending, without a question for each."""
         if works.is_plain:
             record.arrived = works.positions, works.numbers
@@ -1088,14 +891,14 @@ class Worker:
     @property
     def _is_final(self) -> bool:
         """Say whether nobody will say more of what has arrived: no system answers, nobody is asked, no robot works."""
-        return self._features.prepared and self.port.settings.acknowledged is None
+        return self._sink.features.prepared and self.port.settings.acknowledged is None
 
-    def _arrive(self, work: Work, record: _Record, now: int, outcome: Outcome | None = None) -> None:
+    def _arrive(self, work: Work, record: Record, now: int, outcome: Outcome | None = None) -> None:
         """Note that the system has it, and what of it is not as it was.
 
         With `order_until: confirmed` it holds its resident's next until the answer.
         """
-        status = _remarked(work, outcome, record, now)
+        status = record.remark(work, outcome, now)
         if not self._until_confirmed:
             self._end(work, status, record)
             return
@@ -1106,7 +909,7 @@ class Worker:
         self._lanes.add(hold)
         record.holds.append(hold)
 
-    def _end(self, work: Work, status: int, record: _Record) -> None:
+    def _end(self, work: Work, status: int, record: Record) -> None:
         record.finish(status, work.job, work.entry.pos, work.no)
         if work.hold is not None:
             record.released.append((work.entry.pos, work.job))
@@ -1114,37 +917,37 @@ class Worker:
         if work.hold is not None or self._until_confirmed:  # what followed it from the same round waits in its lane
             self._lanes.remove(work.subject, work.entry.pos, work.job)
 
-    def _wait(self, work: Work, error: HubError | None, record: _Record, now: int) -> None:
+    def _wait(self, work: Work, error: HubError | None, record: Record, now: int) -> None:
         """Put a failed delivery into `pending`: waiting with a time, or unknown until it is confirmed."""
-        hold = work.hold
-        attempts = hold.attempts if hold else 0
+        attempts = work.attempts
         if isinstance(error, OutcomeUnknown):
             status, due, kind = UNKNOWN, None, "unknown"
             attempts += 1
         else:
-            counted = self._breaker is None and isinstance(error, Transient) and error.reached
+            counted = self._health.breaker is None and isinstance(error, Transient) and error.reached
             attempts += counted
             after = error.retry_after if isinstance(error, Transient) else None
             if counted and self._exhausted(work, attempts):
                 self._end(work, DEAD_EXHAUSTED, record)
-                record.failures.append(_failure(work, "exhausted", error, now))
+                record.fail(work, "exhausted", error, now)
                 return
-            delay = self._schedule.delay(attempts, after, _RANDOM) if counted else self._probe_delay()
+            delay = self._schedule.delay(attempts, after, _RANDOM) if counted else self._health.delay()
             status, due, kind = WAITING, now + int(delay * 1000), "transient" if counted else UNREACHED
         again = replace(work.waiting(now), status=status, detail=str(error), due=due, attempts=attempts)
         self._lanes.add(again)
         record.holds.append(again)
-        record.failures.append(_failure(work, kind, error, now))
+        record.fail(work, kind, error, now)
 
-    def _again(self, work: Work, record: _Record, now: int, *, waits: bool) -> None:
+    def _again(self, work: Work, record: Record, now: int, *, waits: bool) -> None:
         """Keep what was not tried: behind its lane's head, or behind the receiver's breaker, or due at once."""
         if work.hold is not None and not waits:
             self._lanes.add(work.hold)
             return
-        shut = self.port.shut(self.key) if self._breaker is None else None  # what the breaker holds goes with its head
+        breaker = self._health.breaker  # what it holds goes with its head
+        shut = self.port.shut(self.key) if breaker is None else None
         idle = delivery_code("held", shut.reason) if shut else BREAKER
         status = EARLIER_WAITING if waits else idle
-        due = None if waits or self._breaker else now
+        due = None if waits or breaker else now
         hold = replace(work.waiting(now), status=status, detail="", due=due)
         self._lanes.add(hold)
         record.holds.append(hold)
@@ -1153,39 +956,15 @@ class Worker:
         """Say whether a delivery is given up: tried often enough while others to the same receiver got through."""
         limit = self._schedule.give_up
         since = work.hold.since if work.hold else now_ms()
-        return limit is not None and attempts >= limit and self._succeeded > since
-
-    def _probe_delay(self) -> float:
-        probes = self._breaker.probes if self._breaker else 0
-        return PROBES[min(probes, len(PROBES) - 1)]
-
-    def _judge(self, outcomes: Sequence[Outcome], now: int) -> None:
-        """Open the breaker when the system does not answer or only refuses; close it at the first success."""
-        for outcome in outcomes:
-            error = outcome.error
-            if error is None or isinstance(error, Rejected | Malformed):
-                self._failures_in_a_row = 0
-                self._breaker = None
-                if error is None:
-                    self._succeeded = now
-                    self._takes += 1
-            elif isinstance(error, Transient):
-                self._failures_in_a_row += 1
-                if not error.reached or self._failures_in_a_row >= OPEN_AFTER:
-                    self._breaker = self._breaker or _Breaker(now)
-                    self._breaker.error, self._breaker.code = str(error), error.code and public_code(error.code)
-                    wait = max(self._probe_delay(), error.retry_after or 0.0)
-                    self._breaker.next = now + int(wait * 1000)
-        if self._breaker is not None:
-            self._breaker.probes += 1
+        return limit is not None and attempts >= limit and self._health.succeeded > since
 
     @property
     def _intent_open(self) -> bool:
         return self._lease.intent is not None
 
-    async def _settle(self, record: _Record, *, intent: Intent | bool | None = None) -> None:
+    async def _settle(self, record: Record, *, intent: Intent | bool | None = None) -> None:
         """Write what happened; afterwards the ledger's cursor stands where ours does."""
-        carry, self._carry = self._carry, _Record()
+        carry, self._carry = self._carry, Record()
         now = now_ms()
         cursor, pause = dict(self._cursor), record.pause or carry.pause
         settlement = Settlement(
@@ -1247,8 +1026,8 @@ class Worker:
 
     def _state(self) -> str:
         found: dict[str, Any] = {}
-        if self._breaker is not None:
-            found["breaker"] = {"since": self._breaker.since, "error": self._breaker.error, "code": self._breaker.code}
+        if breaker := self._health.breaker:
+            found["breaker"] = {"since": breaker.since, "error": breaker.error, "code": breaker.code}
         if self._shut is not None:
             found["shut"] = {"reason": self._shut.reason, "until": self._shut.until, "note": self._shut.note}
         if self.fault:
@@ -1259,10 +1038,10 @@ class Worker:
 
     async def _idle(self) -> None:
         self.busy = False
-        due = self._breaker.next if self._breaker else self._lanes.next_due()
+        due = self._health.breaker.next if self._health.breaker else self._lanes.next_due()
         due = min((at for at in (due, self._scheduled.next_due()) if at is not None), default=None)
         seconds = 1.0 if due is None else min(1.0, max(0.0, (due - now_ms()) / 1000))
-        await self._reader.wait(seconds) if self._breaker is None else await self._pause(seconds)
+        await self._reader.wait(seconds) if self._health.breaker is None else await self._pause(seconds)
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -1283,74 +1062,5 @@ def _kind(entry: Entry, item: Item) -> str:
     return _about(target) or kind_of(type_of(entry.wire.type)[0], Lazy(entry.wire.data))
 
 
-class _NotTried(HubError):  # noqa: N818 - named for what happened, as the rest of the tree
-    """The call was never made: an earlier one of its lane failed, or the system went away."""
-
-
-class _Fault(HubError):  # noqa: N818 - named for what happened, as the rest of the tree
-    """The sink failed with an error that is none of an adapter's: it may be one delivery that it cannot take."""
-
-
-async def _named(step: Coroutine[Any, Any, T], batch: Batch) -> T:
-    """Give what a sink raises a name, without what was sent; raises _Fault."""
-    try:
-        return await _masking(step, batch)
-    except HubError:
-        raise
-    except Exception as error:
-        raise _Fault(masked(f"{type(error).__name__}: {error}", batch.deliveries), code="fault") from error
-
-
-async def _masking(step: Coroutine[Any, Any, T], batch: Batch) -> T:
-    """Take what was sent out of the words of an error that the hub knows; of any other only its kind is told."""
-    try:
-        return await step
-    except HubError as error:
-        mask(error, batch.deliveries)
-        raise
-
-
-async def _whole(step: Coroutine[Any, Any, T]) -> T:
-    """Let a step of a file sink end even when its caller is cancelled: the thread that writes needs the file open."""
-    task = asyncio.ensure_future(step)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
-
-
-def _went_out(error: HubError | None, *, behind: bool) -> bool:
-    """Say whether a delivery went out, or may have: `behind` a failed one of its resident, only if the sink says so."""
-    if behind:
-        return error is None or isinstance(error, OutcomeUnknown)
-    return not isinstance(error, _NotTried)
-
-
 def _position(entry: Entry) -> int:
     return entry.pos
-
-
-def _unknown(delivery: Delivery) -> Outcome:
-    return Outcome(delivery.key, OutcomeUnknown("the hub ended while this was being sent", code="sending"))
-
-
-def _remarked(work: Work, outcome: Outcome | None, record: _Record, now: int) -> int:
-    """Return how a delivery that took effect stands, and note in the record what of it did not arrive as it was."""
-    if outcome is None or not outcome.detail:
-        return DELIVERED
-    record.failures.append(_warning(work, outcome, now))
-    return ALTERED
-
-
-def _warning(work: Work, outcome: Outcome, now: int) -> Failure:
-    """Return the note on a delivery that took effect, but not all of it as it was."""
-    attempts = work.hold.attempts if work.hold else 0
-    kind = WARNED if outcome.code.startswith("U+") else NOTED
-    return Failure(work.entry.pos, work.job, attempts + 1, now, kind, outcome.code or NOTED, outcome.detail)
-
-
-def _failure(work: Work, kind: str, error: HubError | None, now: int) -> Failure:
-    attempts = work.hold.attempts if work.hold else 0
-    code = error.code if error else ""
-    return Failure(work.entry.pos, work.job, attempts + 1, now, kind, code, str(error))

@@ -36,6 +36,11 @@ class Work:
         self.cut = cut  # the resident is protected: what locates the person is left out
         self.subject = entry.wire.subject
 
+    @property
+    def attempts(self) -> int:
+        """Return how often it was tried before."""
+        return self.hold.attempts if self.hold is not None else 0
+
     def waiting(self, now: int) -> Hold:
         """Return it as it waits, or as one that begins to wait and is due now."""
         if self.hold is not None:

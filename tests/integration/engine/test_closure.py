@@ -37,12 +37,12 @@ async def test_five_days_away_lose_give_up_and_reorder_nothing_and_others_go_on(
     number = 0
     async with town.working(key="kokuho.main") as worker, town.working(key="kaigo.main"):
         for _ in range(DAYS):
-            probes = worker._breaker.probes if worker._breaker else 0
+            probes = worker._health.breaker.probes if worker._health.breaker else 0
             events = [died(number + at, str(at % RESIDENTS), n=number + at) for at in range(A_DAY)]
             number += A_DAY
             await asyncio.to_thread(town.dispatch, *events)
             await until(lambda wanted=number: len(town.outcomes("kaigo.main")) == wanted, **PATIENT)
-            await until(lambda probes=probes: worker._breaker and worker._breaker.probes > probes, **PATIENT)
+            await until(lambda probes=probes: (at := worker._health.breaker) and at.probes > probes, **PATIENT)
             days.append(1)
         assert town.outcomes("kokuho.main") == {}
         assert {hold.attempts for hold in town.holds("kokuho.main")} == {0}  # nothing counts while nobody is there

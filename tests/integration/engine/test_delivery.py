@@ -29,7 +29,7 @@ EARLIER = delivery_code("held", "earlier-waiting")
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(receiver_module, "PROBES", (0.02, 0.03))
+    monkeypatch.setattr("hub.stages.breaker.PROBES", (0.02, 0.03))
 
 
 def pairs(count, residents=3):
@@ -117,7 +117,7 @@ async def test_a_second_owner_takes_over_and_the_first_does_no_more(town_of):
         async with town.working(sink, owner="b") as worker:
             await until(lambda: not worker.busy)
             gate.set()
-            await until(lambda: zombie._sink is None)
+            await until(lambda: not zombie._sink.is_open)
     assert sink.ids == [str(number) for number in range(6)]
     assert town.outcomes() == {number: (DELIVERED, number + 1) for number in range(6)}
 
@@ -132,7 +132,7 @@ async def test_a_lapsed_owner_calls_nobody(town_of):
 
     sink.answer = lapse
     async with town.working(sink) as worker:
-        await until(lambda: worker._sink is None and sink.calls)
+        await until(lambda: not worker._sink.is_open and sink.calls)
     assert len(sink.taken) == 1
 
 
@@ -569,7 +569,7 @@ async def test_one_refusal_is_one_however_many_of_the_resident_wait_behind_it(to
     sink = Shelf(lambda delivery: Transient("busy", reached=True) if delivery.subject == "1" else None)
     async with town.working(sink) as worker:
         await until(lambda: len(town.holds()) == 20)
-        assert worker._breaker is None
+        assert worker._health.breaker is None
         town.dispatch(died(20, "2", n=20))
         await until(lambda: sink.ids == ["20"])
     assert sum("0" in call for call in sink.calls) == 1
@@ -666,7 +666,7 @@ async def test_the_breaker_opens_probes_with_the_head_only_and_lets_everything_o
     away = True
     sink = Shelf(lambda _: Transient("away", reached=reached, code="http-503") if away else None, batch=batch)
     async with town.working(sink) as worker:
-        await until(lambda: worker._breaker is not None)
+        await until(lambda: worker._health.breaker is not None)
         calls = len(sink.calls)
         await asyncio.sleep(0.4)
         probes = sink.calls[calls:]
@@ -679,7 +679,7 @@ async def test_the_breaker_opens_probes_with_the_head_only_and_lets_everything_o
         away = False
         await until(lambda: len(sink.taken) == 60)
         await until(lambda: not town.holds())
-        assert worker._breaker is None
+        assert worker._health.breaker is None
     assert in_order(sink.taken)
     assert len(set(sink.ids)) == 60
 
@@ -698,7 +698,7 @@ async def test_an_open_breaker_survives_a_restart(town_of):
     town = town_of()
     town.dispatch(*pairs(10))
     async with town.working(Shelf(lambda _: Transient("away"), batch=1)) as worker:
-        await until(lambda: worker._breaker is not None and not worker.busy)
+        await until(lambda: worker._health.breaker is not None and not worker.busy)
     sink = Shelf(batch=1)
     async with town.working(sink):
         await until(lambda: len(sink.taken) == 10)

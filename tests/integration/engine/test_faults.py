@@ -17,7 +17,7 @@ from .town import Fuse, Shelf, died, listens, until
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(receiver_module, "PROBES", (0.02, 0.03))
+    monkeypatch.setattr("hub.stages.breaker.PROBES", (0.02, 0.03))
 
 
 class PreparedShelf(Shelf):
@@ -73,7 +73,7 @@ async def test_a_sink_that_takes_nothing_at_all_is_waited_for(town_of, kind):
     town.dispatch(*(died(number, str(number)) for number in range(20)))
     sink = kind(breaks(*map(str, range(20))))
     async with town.working(sink) as worker:
-        await until(lambda: worker._breaker is not None)
+        await until(lambda: worker._health.breaker is not None)
         sink.answer = lambda _: None
         await until(lambda: len(town.outcomes()) == 20)
     assert {status for status, _ in town.outcomes().values()} == {DELIVERED}
@@ -88,7 +88,7 @@ async def test_a_broken_sink_kills_nothing_however_often_the_hub_starts(town_of,
     for _ in range(3):
         sink.calls.clear()
         async with town.working(sink) as worker:
-            await until(lambda: len(sink.calls) > 3 and worker._breaker is not None)
+            await until(lambda: len(sink.calls) > 3 and worker._health.breaker is not None)
         assert town.outcomes() == {}
     sink.answer = lambda _: None
     async with town.working(sink):
@@ -102,7 +102,7 @@ async def test_many_that_a_sink_cannot_take_do_not_stop_what_comes_after_them(to
     town.dispatch(*(died(number, str(number)) for number in range(7)))
     sink = kind(breaks(*map(str, range(7))))
     async with town.working(sink) as worker:
-        await until(lambda: worker._breaker is not None)
+        await until(lambda: worker._health.breaker is not None)
         town.dispatch(*(died(number, str(number)) for number in range(7, 12)))
         await until(lambda: len(town.outcomes()) == 12)
     assert {each.event_id for each in sink.taken} == {"7", "8", "9", "10", "11"}

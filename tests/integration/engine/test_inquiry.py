@@ -5,7 +5,6 @@ import pytest
 from hub.errors import AmbiguousId, NotFound, Transient, UsageError
 from hub.ledger.views import EventFilter
 from hub.settings.models import Retry
-from hub.stages import receiver as receiver_module
 from hub.stages.inquiry import DeliveryFilter
 
 from .town import Shelf, died, listens, report, rule, until
@@ -212,7 +211,7 @@ async def test_sources_and_ids_with_slashes_share_no_key(town_of):
 
 
 async def test_what_arrived_has_no_error_and_counts_what_reached_its_system(town_of, monkeypatch):
-    monkeypatch.setattr(receiver_module, "PROBES", (0.02,))
+    monkeypatch.setattr("hub.stages.breaker.PROBES", (0.02,))
     town = town_of()
     town.dispatch(died(1))
     errors = [

@@ -42,7 +42,7 @@ def test_the_log_is_read_page_by_page_to_where_it_is_asked_for(town_of, monkeypa
 async def test_a_batch_ends_after_so_many_bytes(town_of, monkeypatch, fails):
     monkeypatch.setattr(receiver, "BATCH_BYTES", 100_000)
     monkeypatch.setattr(receiver, "LARGEST", 50_000)
-    monkeypatch.setattr(receiver, "OPEN_AFTER", 1_000_000)
+    monkeypatch.setattr("hub.stages.breaker.OPEN_AFTER", 1_000_000)
     later = Retry(delays=(3600.0,), then=3600.0)
     town = town_of(listens("kaigo", rule("kaigo", send=("name",)), retry=later))
     town.dispatch(*(died(n, str(n), note="守" * (10_000 if n % 2 else 1)) for n in range(60)))

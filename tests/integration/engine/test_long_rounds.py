@@ -8,7 +8,6 @@ import pytest
 
 from hub.errors import LedgerUnavailable, Transient
 from hub.ledger.protected import Register, protect_early
-from hub.stages import receiver as receiver_module
 from hub.stages.shutters import Shut
 from hub.stages.watch import Watch
 
@@ -124,7 +123,7 @@ async def test_a_pause_counts_from_the_next_call_on(town):
 
 
 async def test_what_was_not_tried_goes_out_when_the_system_is_open_and_back(town, monkeypatch):
-    monkeypatch.setattr(receiver_module, "PROBES", (0.02, 0.03))
+    monkeypatch.setattr("hub.stages.breaker.PROBES", (0.02, 0.03))
     shut = []
 
     def goes(_):

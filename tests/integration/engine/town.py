@@ -28,7 +28,8 @@ from hub.stages import refusals
 from hub.stages.dispatch import Dispatcher
 from hub.stages.inquiry import Inquiry
 from hub.stages.log import LogReader
-from hub.stages.receiver import ReceiverPort, Worker
+from hub.stages.receiver import Worker
+from hub.stages.receiver_port import ReceiverPort
 from hub.stages.refusals import Refused
 from hub.stages.rulebook import RuleBook
 from hub.stages.writer import Writer

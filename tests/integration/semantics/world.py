@@ -29,7 +29,7 @@ from hub.stages.drain import drain
 from hub.stages.inquiry import DeliveryFilter, Inquiry
 from hub.stages.log import LogReader
 from hub.stages.planning import Policy
-from hub.stages.receiver import ReceiverPort
+from hub.stages.receiver_port import ReceiverPort
 from hub.stages.refusals import Refused
 from hub.stages.rulebook import RuleBook
 from hub.stages.shutters import Shutters

@@ -46,10 +46,15 @@ def test_a_reserved_command_says_not_yet(hub, name):
     assert json.loads(shown.stdout)["error"]["code"] == "not-yet"
 
 
+@pytest.fixture(scope="module")
+def whole_command_line():
+    return command_line()
+
+
 @pytest.mark.parametrize("path", [*COMMANDS, *reserved.NAMES, "kafka"])
-def test_a_command_is_built_without_the_others_and_is_the_same(hub, path):
+def test_a_command_is_built_without_the_others_and_is_the_same(hub, whole_command_line, path):
     words = [*path.split(), "--help"]
-    whole = CliRunner().invoke(command_line(), words, prog_name="hub", env={"COLUMNS": None})
+    whole = CliRunner().invoke(whole_command_line, words, prog_name="hub", env={"COLUMNS": None})
     assert (whole.exit_code, whole.stdout) == (0, hub(*words).stdout)
 
 
