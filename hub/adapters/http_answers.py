@@ -1,11 +1,12 @@
 """What an HTTP answer means: taken, to be tried later, or refused; and the standard's own errors by their names.
 
 Source of E0001 to E0004 and of the 5xx that is no JSON: 共通機能標準仕様書, REST 連携. Nothing of an answer's body is
-kept but titles and codes: it may hold personal data.
+kept but titles, codes and what a city names (`shows`): it may hold personal data.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -18,7 +19,8 @@ from hub.adapters.contract import AdapterSettings
 from hub.adapters.http_client import retry_after
 from hub.errors import HubError, Rejected, Transient
 
-TITLE_LIMIT = 200  # characters of a refusal's title that are kept
+TEXT_LIMIT = 200  # characters of a text in a refusal that are kept
+CODE = re.compile(r"[A-Z][A-Z0-9_.-]{0,19}")  # no number alone: that may be a resident's
 LATER = frozenset({401, 403, 407, 408, 425, 429})  # the first three: a key that has run out is a setting to mend
 NAMED = {
     "E0001": "a required item is missing",
@@ -52,6 +54,7 @@ class Judgement:
     """Reads answers, by the settings first."""
 
     settings: StatusSettings
+    shows: Sequence[str] = ()
 
     def of(self, answer: httpx.Response) -> HubError | None:
         """Return None for what was taken, else what follows."""
@@ -60,8 +63,8 @@ class Judgement:
             return None
         code = named(answer) or f"http-{answer.status_code}"
         if meaning == "rejected":
-            return Rejected(shown(answer), code=code)
-        return Transient(shown(answer), retry_after=retry_after(answer), reached=True, code=code)
+            return Rejected(shown(answer, self.shows), code=code)
+        return Transient(shown(answer, self.shows), retry_after=retry_after(answer), reached=True, code=code)
 
     def _meaning(self, status: int) -> str:
         return self.said(status) or usual(status)
@@ -87,15 +90,23 @@ def named(answer: httpx.Response) -> str:
     return next(iter(_codes(answer)), "") if answer.status_code == httpx.codes.BAD_REQUEST else ""
 
 
-def shown(answer: httpx.Response) -> str:
-    """Return the status with what may be said of it: a problem's title (RFC 9457), the standard's errors by name."""
+def shown(answer: httpx.Response, shows: Sequence[str] = ()) -> str:
+    """Return the status with what may be said of it.
+
+    That is the standard's errors by name, a problem's title (RFC 9457), a `code` that is no number, and of the members
+    of a JSON answer those in `shows`, by their paths.
+    """
     text = f"HTTP {answer.status_code}"
-    if codes := _codes(answer) if answer.status_code == httpx.codes.BAD_REQUEST else ():
-        return f"{text}: " + "; ".join(f"{code} {NAMED[code]}" for code in codes)
+    document = _document(answer)
+    said = [f"{code} {NAMED[code]}" for code in _codes(answer)] if answer.status_code == httpx.codes.BAD_REQUEST else []
     if answer.headers.get("content-type", "").startswith("application/problem+json"):
-        title = _document(answer).get("title")
-        if isinstance(title, str) and title:
-            text += f": {title[:TITLE_LIMIT]}"
+        said += _texts(document, "title")
+    if not said:
+        said += [code for code in _texts(document, "code") if CODE.fullmatch(code)]
+    for path in shows:
+        said += [each for each in _texts(document, path) if each not in said]
+    if said:
+        text += ": " + "; ".join(said)
     if 300 <= answer.status_code < 400:
         text += ": a redirect; set `url` to the new address"
     return text
@@ -106,6 +117,17 @@ def _codes(answer: httpx.Response) -> Sequence[str]:
     listed = errors if isinstance(errors, list) else []
     codes = [one.get("code") for one in listed if isinstance(one, dict)]
     return list(dict.fromkeys(code for code in codes if code in NAMED))
+
+
+def _texts(document: Any, path: str) -> list[str]:
+    """Return the texts and numbers at a path of names, of each item of a list on the way."""
+    found = [document]
+    for name in path.split("."):
+        listed = [item for each in found for item in (each if isinstance(each, list) else [each])]
+        found = [each[name] for each in listed if isinstance(each, dict) and name in each]
+    whole = [item for each in found for item in (each if isinstance(each, list) else [each])]
+    texts = [str(each)[:TEXT_LIMIT] for each in whole if isinstance(each, str | int) and not isinstance(each, bool)]
+    return [text for text in texts if text]
 
 
 def _document(answer: httpx.Response) -> dict[str, Any]:

@@ -34,6 +34,7 @@ def _leaves(value: Any) -> Any:
     raise ValueError("a body is made of expressions, names with them, and lists of them")
 
 
+ShownPath = Annotated[str, Field(pattern=r"^[^.\s]+(\.[^.\s]+)*$")]
 Parts = Annotated[dict[str, Any], AfterValidator(_leaves)]
 
 
@@ -67,6 +68,11 @@ class HttpSinkSettings(ConnectionSettings):
     )
     encode: Literal["json", "form"] = Field(default="json", description="How a `body` of names is written.")
     statuses: StatusSettings = Field(default=StatusSettings(), description="What statuses mean, where unusual.")
+    shows: list[ShownPath] = Field(
+        default=[],
+        description="What of a JSON answer that refuses is kept with the error, by path, such as `error` or"
+        " `errors.message`, 200 characters each. Name only what holds no personal data; what was sent is taken out.",
+    )
     confirm: ConfirmSettings | None = Field(
         default=None,
         description="How to ask whether a delivery took effect, where no answer came and the service does not honour"
@@ -98,7 +104,7 @@ class HttpSink:
         if settings.body is not None:
             self._body = http_template.body(settings.body, settings.encode, port)
             content_type = CONTENT_TYPES[settings.encode]
-        self._judge = Judgement(settings.statuses)
+        self._judge = Judgement(settings.statuses, settings.shows)
         self._caller = Caller(settings, site.folder, headers={"Content-Type": content_type})
         if settings.confirm is not None:
             found = StatusSettings(done=settings.confirm.done, rejected=settings.confirm.absent)

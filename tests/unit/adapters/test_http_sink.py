@@ -115,6 +115,29 @@ async def test_the_standards_errors_have_their_names(rest: Rest, opened: Open) -
     assert error.message == "HTTP 400: E0001 a required item is missing; E0004 items contradict each other"
 
 
+@pytest.mark.parametrize(
+    ("shows", "body", "said"),
+    [
+        ([], {"code": "E17", "error": "住所が長すぎます"}, ": E17"),
+        ([], {"code": 1000001, "error": "x"}, ""),
+        ([], {"code": "1000001"}, ""),
+        (["error"], {"code": "E17", "error": "住所が長すぎます"}, ": E17; 住所が長すぎます"),
+        (["code"], {"code": 17}, ": 17"),
+        (["errors.message"], {"errors": [{"code": "E0001", "message": "a"}, {"message": "b"}]}, ": E0001 *; a; b"),
+        (["error.text", "none.at.all"], {"error": {"text": "長" * 300}}, f": {'長' * 200}"),
+        (["error"], ["no", "names"], ""),
+        (["error"], {"error": {"name": "守口太郎"}}, ""),
+    ],
+)
+async def test_what_a_refusal_says_is_kept_where_the_city_names_it(
+    rest: Rest, opened: Open, shows: list[str], body: Any, said: str
+) -> None:
+    rest.fault = lambda *_: (400, JSON, orjson.dumps(body))
+    error = await send(opened(rest, shows=shows))
+    assert isinstance(error, Rejected)
+    assert error.message == f"HTTP 400{said}".replace("*", "a required item is missing")
+
+
 async def test_the_5xx_that_is_no_json_is_tried_later(rest: Rest, opened: Open) -> None:
     rest.fault = lambda *_: HTML
     error = await send(opened(rest))
