@@ -11,7 +11,8 @@ from hub.routing.conditions import conjuncts, judge
 from hub.routing.lint_expressions import Notes, Text
 from hub.routing.plan import ROOTS
 from hub.routing.projection import Sent, sent
-from hub.routing.shapes import DATA, FACTS, LOCATING_FACTS, Shape, Unknown, is_locating, look_up, meant
+from hub.routing.protection import locates_person
+from hub.routing.shapes import DATA, FACTS, Shape, Unknown, is_locating, look_up, meant
 from hub.routing.tokens import literal, tokens_of
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ class RuleLint:
             return False
         self.notes.paths(text, compiled, lambda path: _in_types(types, path))
         lint_comparisons.check(self.notes, text, lambda path: _shapes(types, path))
-        return any(_locates(types, path) for path in compiled.paths)
+        return any(locates_person(types, path) for path in compiled.paths)
 
     def _require(self, rule: Subscription, types: list[str]) -> None:
         names = {item.name for item in sent(rule.send)}
@@ -213,14 +214,6 @@ def _send_mend(found: Unknown, types: list[str]) -> str:
 
 def _listed(names: list[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
-
-
-def _locates(types: list[str], path: Path) -> bool:
-    if path[0] == "data":
-        return any(is_locating(type_, path[1:]) for type_ in types)
-    if path[0] in {"facts", "after"}:
-        return any(path[1 : 1 + len(each)] == each[: len(path) - 1] for each in LOCATING_FACTS)
-    return False
 
 
 def _words(text: str) -> list[str]:

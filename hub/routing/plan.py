@@ -9,6 +9,7 @@ import msgspec
 
 from hub.errors import ConfigurationError, Problem
 from hub.events.catalogue import TYPES
+from hub.events.wire import Lazy
 from hub.routing.conditions import Claim, Group, Index, Memory, Sources, Test
 from hub.routing.explain import Case, Explanation, explain
 from hub.routing.expressions import (
@@ -206,7 +207,8 @@ class _Computed:
     def value(self, sources: Sources, today: str | None, memory: Memory) -> Any:
         """Return the value, None when missing; raises ExpressionFault."""
         if self.path is not None:
-            return find(sources, self.path)
+            value = find(sources, self.path)
+            return dict(value) if isinstance(value, Lazy) else value
         try:
             key = (self.key, *self.compiled.values(sources)) if self.compiled.pure else None
         except (ValueError, TypeError):  # a value expressions cannot hold: evaluating it says so

@@ -314,6 +314,8 @@ def test_warnings(lint, before, after, expected):
         "[household_no]",
         "[{home: facts.resident.address.text}]",
         "[{no: data.household_no}]",
+        "[{all: data}]",
+        "[{all: facts}]",
     ],
 )
 def test_sending_where_a_person_is_asks_for_an_own_protection(lint, send):

@@ -1,10 +1,13 @@
 """Who is told: one delivery per receiver, three-valued tests, nothing lost on the way."""
 
+import orjson
 import pytest
+from msgspec import Raw
 
 from hub.errors import ConfigurationError
+from hub.events.wire import Lazy
 from hub.routing.expressions import Environment
-from hub.routing.plan import Planned
+from hub.routing.plan import Planned, View
 from hub.settings.models import Receiver
 
 from .cities import EMPTY, KOKUHO, router, rule, view
@@ -80,6 +83,16 @@ def test_a_fault_in_what_is_sent_holds_too():
     (planned,) = plan(rule(send=("name", {"age": "int(data.name)"}, {"day": "data.died_on + '!'"})))
     assert planned.hold == "ask"
     assert planned.values == {"day": "2026-11-20!"}
+
+
+def test_a_whole_group_can_be_sent():
+    fields = {"name": "守口 太郎", "new_address": {"text": "京阪本通2-5-5"}}
+    data = Lazy({name: Raw(orjson.dumps(value)) for name, value in fields.items()})
+    event = View("resident.moved", 1, "1000001", view().attributes, data)
+    groups = {"data": "data", "facts": "facts", "event": "event", "list": "[data]"}
+    (planned,) = plan(rule(on="resident.moved", send=(groups,)), event=event)
+    values = orjson.loads(orjson.dumps(planned.values))
+    assert (values["data"], values["facts"], values["list"]) == (fields, KOKUHO, [fields])
 
 
 def test_computed_values_are_planned_and_missing_ones_absent():
