@@ -53,6 +53,15 @@ _STATED: Mapping[str, Facts] = {  # event type → what it says by itself
 _CLEARING: Mapping[str, Mapping[str, str]] = {  # as _RESIDENT, but an absent field takes the fact away
     "resident.mailing-changed": {"mailing_address": "mailing_address"},
 }
+_TELLS: Mapping[str, str] = {  # event type → the fact of the resident that it is about
+    "resident.moved": "address",
+    "resident.moved-in": "address",
+    "resident.moved-out": "address",
+    "resident.address-renumbered": "address",
+    "resident.mailing-changed": "mailing_address",
+    "resident.name-changed": "name",
+    "household.changed": "household_no",
+}
 _ENTRIES: Mapping[str, _Entry] = {
     "insurance.enrolled": _Entry("insurance", "scheme", active=True, kept=("certificate_no", "kind")),
     "insurance.left": _Entry("insurance", "scheme", active=False, kept=("certificate_no", "kind")),
@@ -127,6 +136,21 @@ def restated(name: str, facts: Mapping[str, Any], data: Mapping[str, Any]) -> Fa
         return {entry.key: data.get(entry.key)}
     kept = {field: stands[field] for field in (*entry.kept, "until") if stands.get(field) is not None}
     return {entry.key: data.get(entry.key), "effective_on": stands.get("since"), **kept}
+
+
+def holds(name: str, facts: Mapping[str, Any], data: Mapping[str, Any]) -> bool:
+    """Say whether what an event of the type tells before all else is so, by the facts as they stand now.
+
+    What no fact keeps holds, and a death does: later reports of the dead do not undo it. `data` is the event's own.
+    """
+    if name in _ENTRIES:
+        entry = _ENTRIES[name]
+        stands = (facts.get(entry.group) or {}).get(data.get(entry.key)) or {}
+        return bool(stands.get("active")) is entry.active
+    if (fact := _TELLS.get(name)) is None:
+        return True
+    field = {**_RESIDENT.get(name, {}), **_CLEARING.get(name, {})}[fact]
+    return bool((facts.get("resident") or {}).get(fact) == data.get(field))
 
 
 def merge(base: Mapping[str, Any], said: Mapping[str, Any]) -> Facts:

@@ -195,9 +195,13 @@ class History:
             if (until is None or effective(event) <= until) and (before is None or event.pos < before.pos)
         )
 
-    def current(self, kind: str) -> Past | None:
-        """Return the newest event of a kind (`kind_of`) that stands."""
-        found = [event for event in self.standing if kind_of(event.type, event.data) == kind]
+    def current(self, kind: str, *, until: str | None = None) -> Past | None:
+        """Return the newest event of a kind (`kind_of`) that stands, on a day or ever."""
+        found = [
+            event
+            for event in self.standing
+            if kind_of(event.type, event.data) == kind and (until is None or effective(event) <= until)
+        ]
         return max(found, key=lambda event: (self.place(event), event.pos), default=None)
 
     def newest(self, source: int, family: str) -> Past | None:

@@ -11,13 +11,13 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from hub.events.facts import restated
+from hub.events.facts import holds, restated
 from hub.events.wire import Wire, system_of
 from hub.ledger.facts import FactBook
 from hub.routing.plan import switched_off
 from hub.stages.entries import ActiveRules, Item
 from hub.stages.history import History, Past, effective
-from hub.stages.judgement import Judgement, judge, rank
+from hub.stages.judgement import Judgement, judge, kind_of, rank
 from hub.stages.rulebook import RuleBook
 from hub.stages.scene import Scene, due_on, projected
 
@@ -89,9 +89,12 @@ class Retelling:
         return self._correction(was, now, history, rules, everyone=everyone), rules
 
     def late(self, new: Past, history: History) -> list[Item]:
-        """Return the plan of a late event: receivers get the present state, or what they asked for (`late:`)."""
+        """Return the plan of a late event: receivers get what holds, or what they asked for (`late:`).
+
+        What holds is said by the newest event of its kind, which may be the late one: then it is new to everybody.
+        """
         rules = self._today
-        now = self._present(new, new.data, history)
+        now, first = self._holding(new, history)
         items = Scene.before(new, new.data, history.facts(before=new), self._households).plan(rules, self._timezone)
         for item in items:
             policy = rules.ruleset.receiver_entries[item.receiver].late
@@ -99,14 +102,30 @@ class Retelling:
                 item.hold, item.detail = "ask", "an event older than what this receiver was told"
             elif policy == "restate":
                 data, faults = now.fields(rules, item.rule)
-                item.made = {"action": "correct", "data": data}
+                item.made = {"action": "new" if first else "correct", "data": data}
                 _ask(item, faults)
         return items
 
+    def _holding(self, late: Past, history: History) -> tuple[Scene, bool]:
+        """Return a late event as it would be told if it were told now, and whether it is the newest of its kind itself.
+
+        Fields that facts keep are as known now; the others are those of the event by which it is so, and are left out
+        where that is none of its type.
+        """
+        day = self._day(late.data)
+        facts = history.facts(until=day)
+        newest = history.current(kind_of(late.type, late.data), until=day) or late
+        told = newest.data if holds(late.type, facts, newest.data) else {}
+        data = {**told, **restated(late.type, facts, late.data)}
+        return Scene.now(late, data, facts, self._households), newest is late and bool(told)
+
+    def _day(self, data: Mapping[str, Any]) -> str:
+        """Return the day on which something is asked for: today, or its own when that is to come."""
+        return max(dt.datetime.now(self._timezone).date().isoformat(), str(data.get("effective_on", "")))
+
     def _present(self, past: Past, data: Mapping[str, Any], history: History) -> Scene:
         """Return what an event would say if it told what holds: now, or on its day when that is to come."""
-        today = dt.datetime.now(self._timezone).date().isoformat()
-        facts = history.facts(until=max(today, str(data.get("effective_on", ""))))
+        facts = history.facts(until=self._day(data))
         return Scene.now(past, restated(past.type, facts, data), facts, self._households)
 
     def _cancellation(self, was: Mapping[str, Any], now: Past, history: History, rules: ActiveRules) -> list[Item]:
