@@ -7,7 +7,7 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from hub.cli.words import Said, both, same
 from hub.errors import ConfigurationError, HubError, Problem
 
 if TYPE_CHECKING:
+    from hub.kafka.topics import TopicInfo
     from hub.settings.models import City
 
 OLDEST_PYTHON = (3, 11)
@@ -189,28 +190,31 @@ def _kafka(session: Session, city: City) -> Iterator[Finding]:
     if topic is None:
         yield Finding("topics", "ok", both("doctor.topics-none"))
     else:
-        yield from _owned(city, topic.uuid, topic.name)
+        yield from _owned(city, topic)
 
 
-def _owned(city: City, uuid: str, topic: str) -> Iterator[Finding]:
-    """Say whether the topic is the one this ledger reads."""
+def _owned(city: City, topic: TopicInfo) -> Iterator[Finding]:
+    """Say whether the topic is the one this ledger reads, as it was."""
     known = _topics(city.ledger_url)
-    if uuid in known:
-        yield Finding("topics", "ok", both("doctor.topics", topic=topic))
-    elif known:
-        yield Finding("topics", "error", both("doctor.topics-other", topic=topic), both("doctor.topics-mend"))
-    else:
+    if not known:
         mend = both("doctor.topics-unread-mend")
-        yield Finding("topics", "warning", both("doctor.topics-unread", topic=topic), mend)
+        yield Finding("topics", "warning", both("doctor.topics-unread", topic=topic.name), mend)
+    elif topic.uuid not in known:
+        yield Finding("topics", "error", both("doctor.topics-other", topic=topic.name), both("doctor.topics-mend"))
+    elif known[topic.uuid] != topic.partitions:
+        said = both("doctor.topics-parts", topic=topic.name, found=topic.partitions, recorded=known[topic.uuid])
+        yield Finding("topics", "error", said, both("doctor.topics-parts-mend"))
+    else:
+        yield Finding("topics", "ok", both("doctor.topics", topic=topic.name))
 
 
-def _topics(url: str) -> Collection[str]:
+def _topics(url: str) -> Mapping[str, int]:
     from hub.ledger import glance
     from hub.ledger.engine import Ledger
     from hub.ledger.views import Views
 
     if glance.absent(url):
-        return ()
+        return {}
     ledger = Ledger(url, lock_timeout=5.0)
     try:
         return Views(ledger).topics()

@@ -117,8 +117,8 @@ Returns when the broker serves; it outlives the command and its process group. A
 With `HUB_KAFKA` it only looks whether that one answers.
 """,
     "kafka adopt": """
-After the topic was deleted and made anew, or lost what was not read yet: dispatch goes on with what it
-holds now. A topic that belongs to another ledger stays refused.
+After the topic was deleted and made anew, was given more partitions, or lost what was not read yet: dispatch goes on
+with what it holds now. A topic that belongs to another ledger stays refused.
 """,
     "status": """
 Answers `{"events", "records", "receivers", "delivering", "sources", "quarantine", "kafka"}`: `events` are those of

@@ -1005,6 +1005,14 @@ WORDS: dict[str, tuple[str, str]] = {
         "正しい Kafka を指すか、`hub kafka adopt` を実行してください",
         "name the right broker, or run `hub kafka adopt`",
     ),
+    "doctor.topics-parts": (
+        "{topic} のパーティションが {recorded} から {found} に変わっています。届けの順序が崩れます",
+        "{topic} has {found} partitions, and this ledger recorded {recorded}: reports would lose their order",
+    ),
+    "doctor.topics-parts-mend": (
+        "届けを止めてから `hub kafka adopt` を実行してください",
+        "let no more be reported, then run `hub kafka adopt`",
+    ),
     "doctor.topics-unread": (
         "{topic} がありますが、この台帳はまだ何も読んでいません",
         "{topic} is there, and this ledger has read nothing yet",

@@ -77,17 +77,23 @@ class EventLog:
     # --- the topic ---------------------------------------------------------------------------------------------
 
     def open_generation(self, topic: str, uuid: str, partitions: int, *, adopt: bool = False) -> int:
-        """Return the generation of a topic; a topic that was recreated is refused until `adopt`.
+        """Return the generation of a topic; one that was recreated, or given more partitions, is refused until `adopt`.
 
-        Raises ConfigurationError naming `hub kafka adopt` when the ledger knows the topic under another UUID.
+        Raises ConfigurationError naming `hub kafka adopt` when the ledger knows the topic under another UUID, or with
+        another count of partitions. Of the same topic a new generation goes on where the one before it was.
         """
         with self.ledger.write() as connection:
             if not self.ledger.sqlite:  # two processes may meet a new topic at the same moment
                 connection.exec_driver_sql("LOCK TABLE generation IN SHARE ROW EXCLUSIVE MODE")
             known = connection.execute(sa.select(generation).order_by(generation.c.no.desc())).all()
             for row in known:
-                if row.uuid == uuid:
+                if row.uuid == uuid and row.partitions == partitions:
                     return int(row.no)
+                if row.uuid == uuid and adopt:
+                    known_at = self._next_offsets(connection, row.no, row.partitions)
+                    return _begin(connection, topic, uuid, {at: known_at.get(at, 0) for at in range(partitions)})
+                if row.uuid == uuid:
+                    raise ConfigurationError([_repartitioned(topic, row.partitions, partitions)])
             if known and not adopt:
                 raise ConfigurationError(
                     [
@@ -100,6 +106,12 @@ class EventLog:
                     ]
                 )
             return _begin(connection, topic, uuid, dict.fromkeys(range(partitions), 0))
+
+    @staticmethod
+    def _next_offsets(connection: Connection, number: int, partitions: int) -> dict[int, int]:
+        streams = {stream_of(number, part): part for part in range(partitions)}
+        known = sa.select(position.c.stream, position.c.next_offset).where(position.c.stream.in_(streams))
+        return {streams[stream]: offset for stream, offset in connection.execute(known)}
 
     def positions(self) -> dict[int, int]:
         """Return the next offset of every stream."""
@@ -272,6 +284,15 @@ class EventLog:
                 connection, self.ledger.sqlite, "SELECT pos, ruleset, plan, body FROM event WHERE pos", list(positions)
             )
             return {row[0]: Logged(row[0], row[1], bytes(row[2]), bytes(row[3])) for row in rows}
+
+
+def _repartitioned(topic: str, recorded: int, found: int) -> Problem:
+    return Problem(
+        f"kafka topic {topic}",
+        f"it has {found} partitions, and the ledger recorded {recorded}: a resident's reports may lie in two of them, "
+        "out of order",
+        "let no more be reported, and run `hub kafka adopt` to go on with it",
+    )
 
 
 def _begin(connection: Connection, topic: str, uuid: str, starts: dict[int, int]) -> int:

@@ -290,10 +290,11 @@ class Views:
         with self.ledger.read() as connection:
             return {row[0]: row[1] for row in connection.execute(query)}
 
-    def topics(self) -> set[str]:
-        """Return the UUIDs of the topics this ledger has read or adopted."""
+    def topics(self) -> dict[str, int]:
+        """Return the UUIDs of the topics this ledger has read or adopted, with their partitions as last recorded."""
+        recorded = sa.select(generation.c.uuid, generation.c.partitions).order_by(generation.c.no)
         with self.ledger.read() as connection:
-            return set(connection.execute(sa.select(generation.c.uuid)).scalars())
+            return {row.uuid: row.partitions for row in connection.execute(recorded)}
 
     def facts_before(self, subject: str, pos: int) -> list[tuple[str, int, dict[str, Any]]]:
         """Return the fact rows `(valid_from, pos, delta)` of a resident as they stood just before an event."""

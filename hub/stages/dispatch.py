@@ -14,7 +14,7 @@ from typing import Protocol
 
 from sqlalchemy.engine import Connection
 
-from hub.errors import Fenced, HubError, Malformed, Unavailable
+from hub.errors import ConfigurationError, Fenced, HubError, Malformed, Problem, Unavailable
 from hub.events.wire import Wire, content, decode, digest, source_of, system_of, type_of
 from hub.ledger.desk import now_ms
 from hub.ledger.log import DispatchBatch, EventLog, IdTaken
@@ -94,12 +94,19 @@ class Dispatcher:
         self.counts = Counts()
 
     def assign(self, partitions: Sequence[int]) -> dict[int, int]:
-        """Return where to read the partitions from: the ledger's positions. Forgets all that was remembered."""
+        """Return where to read the partitions from: the ledger's positions. Forgets all that was remembered.
+
+        Raises ConfigurationError for a partition that the ledger has not recorded.
+        """
         positions = self._log.positions()
         streams = {partition: stream_of(self._generation, partition) for partition in partitions}
         self._planner.forget()
+        if new := [partition for partition, stream in streams.items() if stream not in positions]:
+            where = f"partition {new[0]} of {self._topic}"
+            mend = "stop the hub, and run `hub kafka adopt`"
+            raise ConfigurationError([Problem(where, "it was added since the hub began with this topic", mend)])
         for stream in streams.values():
-            self._next[stream] = positions.get(stream, 0)
+            self._next[stream] = positions[stream]
         return {partition: self._next[stream] for partition, stream in streams.items()}
 
     def handle(self, records: Sequence[Record], writes: Callable[[], object] = _nobody) -> list[Chunk]:

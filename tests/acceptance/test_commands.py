@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import signal
@@ -11,6 +12,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 
 JUKI = """
 system: juki
@@ -341,3 +343,33 @@ def test_a_ledger_that_is_away_is_exit_3(shell):
         done = shell(*words)
         assert done.returncode == 3, done.stderr
         assert "Traceback" not in done.stderr
+
+
+async def add_partitions(bootstrap, topic, count):
+    """Give a topic more partitions."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        await admin.create_partitions({topic: NewPartitions(count)})
+        while len((await admin.describe_topics([topic]))[0]["partitions"]) < count:
+            await asyncio.sleep(0.1)  # noqa: ASYNC110 - the broker tells nobody
+    finally:
+        await admin.close()
+
+
+def test_a_topic_that_was_given_more_partitions_is_refused_until_it_is_adopted(
+    city, shell, kafka_bootstrap, topic_prefix
+):
+    drop(city, "kokuho/1.csv", MEMBERS)
+    shell("drain")
+    asyncio.run(add_partitions(kafka_bootstrap, f"{topic_prefix}.events", 8))
+    drop(city, "juki/1.csv", MOVES)
+    for command, code in (("drain", 2), ("run", 2), ("doctor", 1)):
+        refused = shell(command)
+        assert refused.returncode == code
+        assert "8 partitions" in refused.stdout + refused.stderr
+        assert "hub kafka adopt" in refused.stdout + refused.stderr
+    assert shell("publish", "-", stdin=death("1000001", "d1")).returncode == 2
+    assert shell("kafka", "adopt").returncode == 0
+    shell.json("drain")
+    assert addresses(city) == {"1000001": "京阪本通2-5"}

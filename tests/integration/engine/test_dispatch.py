@@ -8,7 +8,7 @@ import orjson
 import pytest
 import sqlalchemy as sa
 
-from hub.errors import Fenced, LedgerUnavailable
+from hub.errors import ConfigurationError, Fenced, LedgerUnavailable
 from hub.events.envelope import encode, event_from
 from hub.ledger import batches, quarantine
 from hub.ledger import log as log_module
@@ -381,6 +381,19 @@ def test_a_log_that_was_cut_is_adopted_as_a_new_generation_whose_offsets_collide
     assert seen(town)["0"] == seen(town)["1"] == 2
     assert len({row[0] for row in town.rows(events, "pos")}) == 6
     assert other.log.positions()[number << 12] == 3
+
+
+def test_a_topic_with_more_partitions_is_refused_until_it_is_adopted_and_goes_on_where_it_was(town_of):
+    town = town_of()
+    town.dispatch(*(died(number) for number in range(5)))
+    with pytest.raises(ConfigurationError, match="it has 8 partitions, and the ledger recorded 6"):
+        town.log.open_generation("hub.events", "uuid-1", 8)
+    with pytest.raises(ConfigurationError, match=r"partition 6 of .* was added since"):
+        town.dispatcher([0, 6])
+    number = town.log.open_generation("hub.events", "uuid-1", 8, adopt=True)
+    assert number == town.generation + 1
+    assert town.log.open_generation("hub.events", "uuid-1", 8) == number
+    assert [town.log.positions()[(number << 12) + part] for part in (0, 5, 6, 7)] == [5, 0, 0, 0]
 
 
 def test_a_log_whose_begin_went_past_the_ledger_goes_on_in_its_generation(town_of):
