@@ -48,7 +48,7 @@ def _proposal(session: Session, file: Path) -> dict[str, Any]:
         value = {"specversion": "1.0", "id": "proposal", "source": "/systems/proposal", **value}
     event = event_from(value, city=city.city, now=now)
     with session.ledger() as ledger:
-        return explain_proposal(event, ledger, RuleSet.of(city), lang())
+        return explain_proposal(event, ledger, RuleSet.of(city), lang(), session.discretion(ledger))
 
 
 def _write(found: dict[str, Any]) -> None:
@@ -64,7 +64,7 @@ def _write(found: dict[str, Any]) -> None:
             (
                 each["receiver"],
                 _rule(each),
-                ", ".join(each["fields"]),
+                _fields(each),
                 " ".join(filter(None, (each["because"], each["provision"]))),
                 each["deadline"] if each["hold"] is None else f"held: {each['hold']} {each['detail']}",
             )
@@ -77,6 +77,14 @@ def _write(found: dict[str, Any]) -> None:
     output.section(
         [word("events.not-told"), word("column.why")],
         [(each["system"], each["why"] + (f" ({_rule(each)})" if each["place"] else "")) for each in found["not_told"]],
+    )
+
+
+def _fields(each: dict[str, Any]) -> str:
+    """Return what is sent, and what is left out of a protected resident's."""
+    withheld = each.get("withheld")
+    return "  ".join(
+        [", ".join(each["fields"]), *([f"{word('column.withheld')}: {', '.join(withheld)}"] if withheld else [])]
     )
 
 

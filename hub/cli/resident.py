@@ -44,6 +44,9 @@ def _write(found: dict[str, Any]) -> None:
         for each in event["deliveries"]:
             state = output.state(each["status"], each["reason"])
             fields = ", ".join(field_name(event["type"], name) for name in each["fields"])
+            if each["withheld"]:
+                withheld = ", ".join(field_name(event["type"], name) for name in each["withheld"])
+                fields += f"  {word('column.withheld')}: {withheld}"
             output.line(f"    {each['system']}.{each['receiver']}  {state}  {fields}  {error_of(each) or ''}".rstrip())
     output.section(
         [word("resident.waiting"), word("column.status"), word("column.event")],
@@ -58,13 +61,14 @@ def _write(found: dict[str, Any]) -> None:
 
 def _write_disclosure(found: dict[str, Any]) -> None:
     _head(found)
-    headers = ("system", "purpose", "provision", "fields", "deliveries", "first", "last")
+    headers = ("system", "purpose", "provision", "fields", "withheld", "deliveries", "first", "last")
     rows = [
         (
             each["system"],
             each["purpose"],
             each["provision"],
             ", ".join(map(common_name, each["fields"])),
+            ", ".join(map(common_name, each["withheld"])),
             each["deliveries"],
             each["first"],
             each["last"],

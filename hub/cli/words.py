@@ -902,6 +902,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "token.once": ("この合鍵は二度と表示されません", "this token cannot be shown again"),
     "token.revoked": ("{system} の合鍵 {count} 本を無効にしました", "{count} tokens of {system} are revoked"),
     "column.fields": ("項目", "fields"),
+    "column.withheld": ("伏せた項目", "withheld"),
     "column.because": ("利用目的", "because"),
     "column.deadline": ("期限", "deadline"),
     "column.no": ("番号", "no"),

@@ -45,6 +45,13 @@ def declared_by(ledger: Ledger, subjects: Iterable[str]) -> dict[str, set[str]]:
     return found
 
 
+def declarers_of(ledger: Ledger, subject: str) -> set[str]:
+    """Return whose reports protect or once protected a resident."""
+    query = sa.text("SELECT declarer FROM protection WHERE subject = :subject")
+    with ledger.read() as connection:
+        return set(connection.execute(query, {"subject": subject}).scalars())
+
+
 class Register:
     """The protection of residents as receivers ask it; `listed`: a list is expected to name every resident."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +75,23 @@ def cut_of(ruleset: RuleSet, number: int, today: Permission | None = None) -> Cu
     names = frozenset(_locating(rule, Environment(ruleset.tables))) if mode == "without-location" else frozenset()
     flags = permission.send_flag or mode == "flag-only"
     return Cut(suppressed=mode == "none", names=names, everything=mode in {"flag-only", "none"}, flags=flags)
+
+
+def withholding(told: Iterable[dict[str, Any]], ruleset: RuleSet, cut: Callable[[int], Cut]) -> list[dict[str, Any]]:
+    """Return who is told of a protected resident's event, as `explain` has it, with what is left out in `withheld`.
+
+    `cut(number)` is what a rule leaves out. Of one whose rule permits nothing, nothing is in `fields`.
+    """
+    numbers = {rule.name: number for number, rule in enumerate(ruleset.rules)}
+    found = []
+    for each in told:
+        part = cut(numbers[f"{each['system']}.{each['rule']}"])
+        none = part.suppressed or part.everything
+        withheld = [name for name in each["fields"] if none or name.partition(".")[0] in part.names]
+        flags = FLAGS if part.flags and not part.suppressed else ()
+        kept = [name for name in each["fields"] if name not in withheld]
+        found.append({**each, "fields": [*kept, *flags], "withheld": withheld})
+    return found
 
 
 def permissions(ruleset: RuleSet) -> dict[str, Permission]:

@@ -24,7 +24,7 @@ from hub.ledger.protected import Discretion
 from hub.ledger.status import event_code, event_word
 from hub.ledger.views import EventFilter, EventRow, Views
 from hub.routing.plan import View
-from hub.routing.protection import without_location
+from hub.routing.protection import withholding, without_location
 from hub.stages.entries import Entry, Item, unpack_plan
 from hub.stages.finding import DeliveryFilter, Finder, concerns, events_of, matches
 from hub.stages.held import STATUS, HeldEvents
@@ -147,14 +147,18 @@ class Inquiry:
     def explain(self, reference: str | int, *, lang: str = "ja") -> Json:
         """Return who is told of an event and why, who is not and why not, by the rules and as it was planned."""
         pos = reference if isinstance(reference, int) else self._views.find(reference)
-        entry, plan = self._entry(self._views.event(pos))
+        row = self._views.event(pos)
+        entry, plan = self._entry(row)
         wire, data = entry.wire, Lazy(entry.wire.data)
         short, version = type_of(wire.type)
         facts = self._facts(wire.subject, pos, data.get("effective_on") or wire.time[:10])
         view = View(short, version, wire.subject, attributes(wire), data)
         facts, after = FactBook(EventLog(self._ledger)).around(short, wire.subject, data, facts)
         found = entry.rules.router.explain(view, facts, after, lang).as_dict()
-        return self._silence.applied(found, entry, plan, lang)
+        found = self._silence.applied(found, entry, plan, lang)
+        if self._protected([row]):
+            found["told"] = withholding(found["told"], entry.rules.ruleset, entry.rules.cut)
+        return found
 
     def _facts(self, subject: str, pos: int, date: str) -> Json:
         facts = empty()

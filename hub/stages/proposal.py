@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from hub.events.envelope import Event
@@ -10,20 +11,30 @@ from hub.ledger.engine import Ledger
 from hub.ledger.facts import FactBook
 from hub.ledger.log import EventLog
 from hub.ledger.numbers import Numbers
+from hub.ledger.protected import Discretion
 from hub.routing.expressions import Environment
 from hub.routing.plan import Router, View
+from hub.routing.protection import cut_of, withholding
 from hub.routing.rules import RuleSet
 
 
-def explain_proposal(event: Event, ledger: Ledger, rules: RuleSet, lang: str) -> dict[str, Any]:
-    """Return who would be told of an event and why, who would not and why not; nothing is written."""
+def explain_proposal(
+    event: Event, ledger: Ledger, rules: RuleSet, lang: str, discretion: Discretion | None = None
+) -> dict[str, Any]:
+    """Return who would be told of an event and why, who would not and why not; nothing is written.
+
+    `discretion` says who is protected; without it only those are whom reports protect.
+    """
     numbers = Numbers(ledger)
     router = Router(rules, Environment(resident=numbers.resident, local_id=numbers.local_id))
     facts = _facts(event, ledger, household=router.uses_household(event.type))
     attributes = {"id": event.id, "source": event.source, "time": event.time, **event.extensions}
     view = View(event.type, event.version, event.subject, attributes, event.data)
     after = merge(facts, delta(event.type, event.data))
-    return router.explain(view, facts, after, lang).as_dict()
+    found = router.explain(view, facts, after, lang).as_dict()
+    if (discretion or Discretion(ledger))([event.subject]):
+        found["told"] = withholding(found["told"], rules, partial(cut_of, rules))
+    return found
 
 
 def _facts(event: Event, ledger: Ledger, *, household: bool) -> dict[str, Any]:

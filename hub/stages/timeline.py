@@ -17,7 +17,8 @@ from hub.ledger.protected import Discretion
 from hub.ledger.status import event_word
 from hub.ledger.views import EventFilter, Views
 from hub.settings.models import City
-from hub.stages.entries import Entry
+from hub.stages.entries import Entry, cut_for
+from hub.stages.guarded import Spans, spans_of
 from hub.stages.identity_queue import masked, summary
 from hub.stages.rulebook import RuleBook
 from hub.stages.times import moment
@@ -41,7 +42,8 @@ class Timeline:
     def of(self, subject: str) -> Json:
         """Return the timeline, the oldest first; raises `NotFound` for a resident of whom there is nothing."""
         flags = self._discretion([subject])
-        events = [self._event(row, flags) for row in self._rows(subject)]
+        spans = spans_of(self._views, subject)
+        events = [self._event(row, flags, spans) for row in self._rows(subject)]
         linked, _ = identities.listing(self._ledger, statuses=(), subject=subject, limit=PAGE)
         if not events and not linked:
             raise NotFound(f"there is nothing of a resident {subject}", mend="hub events list --resident NUMBER")
@@ -61,12 +63,15 @@ class Timeline:
         }
 
     def disclosure(self, subject: str) -> Json:
-        """Return who got which fields of a resident, by purpose, as far as it arrived; raises `NotFound`."""
+        """Return who got which fields of a resident, by purpose, as far as it arrived; raises `NotFound`.
+
+        `withheld` are those that a rule sends and that were left out of a delivery since the resident was protected.
+        """
         found: dict[tuple[str, str, str], Json] = {}
         rows = self._rows(subject)
         if not rows:
             raise NotFound(f"there is nothing of a resident {subject}")
-        flags = self._discretion([subject])
+        flags, spans = self._discretion([subject]), spans_of(self._views, subject)
         for told in self._told(rows, flags):
             if told.state[0] not in ARRIVED:
                 continue
@@ -80,13 +85,14 @@ class Timeline:
                     "purpose": rule.purpose,
                     "provision": rule.provision,
                     "fields": [],
+                    "withheld": [],
                     "deliveries": 0,
                     "first": None,
                     "last": None,
                     "rules": [],
                 },
             )
-            _add(entry, told, rule.id)
+            _add(entry, told, rule.id, self._sent(told, spans))
         items = sorted(found.values(), key=lambda each: (each["system"], each["purpose"]))
         return {"resident": subject, "protected": flags.get(subject) is True, "items": items}
 
@@ -116,7 +122,16 @@ class Timeline:
             for row in part:
                 yield from told_of(row, states, self._book.__getitem__, flags)
 
-    def _event(self, row: Any, flags: dict[str, bool]) -> Json:
+    def _sent(self, told: Told, spans: Spans) -> tuple[list[str], list[str]]:
+        """Return the fields of a delivery that went, or would go now, and those withheld of a protected resident."""
+        cut = cut_for(told.entry, told.item, self._book.__getitem__)
+        arrived = told.state[0] in ARRIVED
+        guarded = told.ended.at in spans if arrived and told.ended is not None else told.cut is not None
+        whole = told.entry.delivery(told.item, 0, told.job).data.keys() - {"restored"}
+        sent = told.entry.delivery(told.item, 0, told.job, cut).data.keys() - {"restored"} if guarded else whole
+        return sorted(sent), sorted(whole - sent)
+
+    def _event(self, row: Any, flags: dict[str, bool], spans: Spans) -> Json:
         entry = Entry.of(row.pos, bytes(row.body), self._book[row.ruleset])
         wire, data = entry.wire, dict(Lazy(entry.wire.data))
         short = type_of(wire.type)[0]
@@ -133,26 +148,23 @@ class Timeline:
             "status": event_word(row.status),
             "data": masked(short, data) if flags else data,
             "relations": [{"kind": kind, "event": other, "acting": acting} for kind, other, acting in relations],
-            "deliveries": [_delivery(each) for each in told],
+            "deliveries": [_delivery(each, *self._sent(each, spans)) for each in told],
         }
 
 
-def _delivery(told: Told) -> Json:
+def _delivery(told: Told, fields: list[str], withheld: list[str]) -> Json:
     shown = told.as_dict()
     names = ("id", "system", "receiver", "status", "reason", "rule", "action", "planned_at", "delivered_at", "error")
     rule = told.entry.rules.ruleset.rules[told.item.rule]
-    return {**{name: shown[name] for name in names}, "fields": _fields(told), "purpose": rule.purpose}
+    said = {"fields": fields, "withheld": withheld, "purpose": rule.purpose}
+    return {**{name: shown[name] for name in names}, **said}
 
 
-def _fields(told: Told) -> list[str]:
-    """Return the fields of a delivery as its rule sends them; what a protection cut of it counts as sent."""
-    return sorted(name for name in told.entry.delivery(told.item, 0, told.job).data if name != "restored")
-
-
-def _add(entry: Json, told: Told, rule: str) -> None:
+def _add(entry: Json, told: Told, rule: str, parts: tuple[list[str], list[str]]) -> None:
     """Count a delivery that arrived."""
     at = told.as_dict()["delivered_at"]
-    entry["fields"] = sorted({*entry["fields"], *_fields(told)})
+    for name, fields in zip(("fields", "withheld"), parts, strict=True):
+        entry[name] = sorted({*entry[name], *fields})
     entry["rules"] = sorted({*entry["rules"], rule})
     entry["deliveries"] += 1
     entry["first"] = min(filter(None, (entry["first"], at)), default=None)

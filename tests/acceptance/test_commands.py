@@ -351,8 +351,8 @@ async def add_partitions(bootstrap, topic, count):
     await admin.start()
     try:
         await admin.create_partitions({topic: NewPartitions(count)})
-        while len((await admin.describe_topics([topic]))[0]["partitions"]) < count:
-            await asyncio.sleep(0.1)  # noqa: ASYNC110 - the broker tells nobody
+        while len((await admin.describe_topics([topic]))[0]["partitions"]) < count:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.1)
     finally:
         await admin.close()
 
