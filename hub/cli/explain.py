@@ -82,10 +82,8 @@ def _write(found: dict[str, Any]) -> None:
 
 def _fields(each: dict[str, Any]) -> str:
     """Return what is sent, and what is left out of a protected resident's."""
-    withheld = each.get("withheld")
-    return "  ".join(
-        [", ".join(each["fields"]), *([f"{word('column.withheld')}: {', '.join(withheld)}"] if withheld else [])]
-    )
+    sent, withheld = ", ".join(each["fields"]), ", ".join(each.get("withheld", ()))
+    return f"{sent}  {word('column.withheld')}: {withheld}" if withheld else sent
 
 
 def _rule(each: dict[str, Any]) -> str:
