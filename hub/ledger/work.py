@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.errors import NotFound
+from hub.events.wire import source_of
 from hub.ledger import jobs
 from hub.ledger.engine import Ledger
 from hub.ledger.jobs import Order
@@ -68,7 +69,7 @@ def put(ledger: Ledger, number: int, offers: Sequence[Offer]) -> None:
         rows = []
         for offer in offers:
             query = sa.select(dedup.c.pos).join(name, name.c.no == dedup.c.source)
-            mine = (dedup.c.id == offer.event_id, name.c.kind == "source", name.c.name == offer.source)
+            mine = (dedup.c.id == offer.event_id, name.c.kind == "source", name.c.name == source_of(offer.source))
             pos = connection.execute(query.where(*mine)).scalar_one()
             rows.append({"receiver": number, "pos": pos, "job": offer.job, "subject": offer.subject, "now": now})
         connection.execute(sa.text(_PUT), rows)

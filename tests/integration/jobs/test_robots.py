@@ -95,6 +95,16 @@ def test_work_is_handed_out_in_order_once_and_its_completion_confirms(town):
     assert ends(town) == [("confirmed", None), ("delivered", None), ("delivered", None)]
 
 
+@pytest.mark.parametrize("source", ["juki", "urn:example:1", "http://example.jp/a"])
+def test_work_may_come_from_a_source_that_is_no_system(town, source):
+    town.report({**town.moved(ADDRESS), "source": source})
+    town.deliver()
+    (job,) = town.claim()
+    town.robots.complete("suido", job["job"], job["lease"])
+    town.deliver()
+    assert ends(town) == [("confirmed", None)]
+
+
 def test_open_work_is_counted(town):
     town.report(town.moved(ADDRESS), town.moved(ADDRESS, "2"))
     town.deliver()
