@@ -28,7 +28,7 @@ class Backlog:
     cursors: int  # a number that grows as receivers read on
     waiting: dict[str, int]  # status of pending deliveries → how many
     next_due: int | None
-    shut: frozenset[str]  # of those behind: paused, in maintenance, or outside their window
+    shut: frozenset[str]  # of those behind: paused, in maintenance, outside their window, and asked nothing they can do
     follows: bool  # something waits only for an earlier one of its lane, or for its receiver
     person: bool  # something waits for a person, or to be fetched
 
@@ -66,7 +66,7 @@ def backlog(ledger: Ledger, keys: Sequence[str], is_shut: Callable[[str], object
         unread = any(cursor.get(stream, -1) < end for stream, end in ends.items())
         if unread or row.intent_batch is not None or row.no in asked:
             behind.append(row.key)
-            if is_shut(row.key):
+            if is_shut(row.key) and (row.no not in asked or row.intent_batch is not None):
                 shut.add(row.key)
     waiting: dict[str, int] = {}
     for status, count, _ in counts:

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from hub.app import Hub
-from hub.ledger import batches, jobs, quarantine
+from hub.ledger import batches, jobs, pauses, quarantine
+from hub.ledger.progress import backlog
 from hub.stages.acknowledging import Acknowledging
 from tests.integration.jobs.answering import NoKafka, answer, read
 from tests.integration.jobs.town import Town
@@ -44,6 +45,16 @@ def test_who_is_not_listed_among_the_errors_is_confirmed(town):
     assert ends(town) == [CONFIRMED, REFUSED, CONFIRMED]
     after = town.inquiry.delivery("juki/e1:suido.main:0")
     assert (after["delivered_at"], after["batch"]) == (before["delivered_at"], before["batch"])
+
+
+def test_an_answer_is_settled_though_its_receiver_takes_nothing_now(town):
+    pauses.pause(town.ledger, "suido", reason="点検", by="係員")
+    town.report(town.moved(ADDRESS, "9"))  # and more lies unread before it
+    assert backlog(town.ledger, ["suido.main"], bool).shut == {"suido.main"}
+    answer(town, 2)
+    assert backlog(town.ledger, ["suido.main"], bool).shut == frozenset(), "a drain waits until it is carried out"
+    town.deliver()
+    assert ends(town) == [CONFIRMED, REFUSED, CONFIRMED, ("held", "paused")]
 
 
 def test_a_file_without_errors_confirms_all(town):
