@@ -44,7 +44,7 @@ from hub.routing.expressions import Environment, ExpressionFault, Missing, compi
 from hub.routing.identity import Known
 from hub.routing.mapping import Expression, Mapper, kept_columns
 from hub.routing.plan import Router
-from hub.routing.projection import sent
+from hub.routing.protection import told
 from hub.routing.rules import RuleSet, numbers_needed
 from hub.settings import models as settings
 from hub.settings.calendars import CITY_CALENDAR
@@ -1022,7 +1022,7 @@ def site_of(
         system,
         name,
         city.city,
-        tuple(dict.fromkeys(item.name for rule in owner.subscribes for item in sent(rule.send))),
+        tuple(map(".".join, told(owner, name))),
         city.prefix,
         city.layouts,
         topics,

@@ -61,11 +61,12 @@ class Features:
 class Site:
     """Where an adapter works: the city's folder, its time zone and secrets already read. No global state.
 
-    `fields` are the names `send` gives this receiver over all its rules, in written order: file sinks keep their header
-    stable by it. `prefix` is that of the Kafka topics. `layouts` are those of `layouts/*.yaml`, by file name. `topics`
-    reads Kafka topics, for the `kafka` source, where a Kafka was lent. `text` says how the system writes characters,
-    `tables` are the city's: the registry minds both, not the adapter. `needs` are the kinds of event a row may become:
-    the columns that each reads of every row, with the places of the mapping that name them.
+    `fields` are the names of what this receiver may be sent over all its rules, in written order (`new_address.town` is
+    within another), the flags of protected residents last: file sinks keep their header stable by it. `prefix` is that
+    of the Kafka topics. `layouts` are those of `layouts/*.yaml`, by file name. `topics` reads Kafka topics, for the
+    `kafka` source, where a Kafka was lent. `text` says how the system writes characters, `tables` are the city's: the
+    registry minds both, not the adapter. `needs` are the kinds of event a row may become: the columns that each reads
+    of every row, with the places of the mapping that name them.
     """
 
     folder: Path

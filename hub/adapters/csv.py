@@ -69,7 +69,8 @@ class CsvSinkSettings(FileSinkSettings):
     columns: dict[str, Expression] | None = Field(
         default=None,
         description="Columns and the expression of each, in order. Without it: `delivery_key`, `event_id`, `type`,"
-        " `subject`, `time`, `action`, and the fields of `send`.",
+        " `subject`, `time`, `action`, and the fields of `send` of all rules to this receiver, with `protected` and"
+        " `do_not_post` where one of them sends these.",
     )
 
 
@@ -138,20 +139,24 @@ class CsvWriting:
 
     def content(self, batch: Batch, wanted: Sequence[Delivery]) -> Content:
         """Return the file; deliveries with a character the encoding lacks are refused."""
-        refused: dict[str, list[str]] = {}
-        names, rows = table(batch, wanted, refused, columns=self._columns, fields=self._fields)
+        content = Content(b"")
+        names, rows = table(batch, wanted, content, columns=self._columns, fields=self._fields)
         try:
-            return Content(self._text([names, *rows.values()]).encode(self._encoding), refused)
+            content.data = self._text([names, *rows.values()]).encode(self._encoding)
         except UnicodeEncodeError:
-            pass
+            self._refuse(names, rows, content)
+        return content
+
+    def _refuse(self, names: list[str], rows: dict[str, list[str]], content: Content) -> None:
+        """Refuse the rows that the encoding lacks a character of, and make the file of the others."""
         for key, row in list(rows.items()):
             lacking = [(name, stranger(text, self._encoding)) for name, text in zip(names, row, strict=True)]
             named = next((f"{sign} in `{name}` is not in {self._encoding}" for name, sign in lacking if sign), None)
             if named is not None:
-                refused[key] = ["unencodable", named]
+                content.refused[key] = ["unencodable", named]
                 del rows[key]
         try:
-            return Content(self._text([names, *rows.values()]).encode(self._encoding), refused)
+            content.data = self._text([names, *rows.values()]).encode(self._encoding)
         except UnicodeEncodeError as error:
             raise ReceiverStopped(
                 f"a column name is not in {self._encoding}: {error.object[error.start]}",

@@ -154,17 +154,18 @@ class ExcelWriting:
 
     def content(self, batch: Batch, wanted: Sequence[Delivery]) -> Content:
         """Return the workbook; deliveries with what a cell cannot hold are refused."""
-        refused: dict[str, list[str]] = {}
-        names, rows = table(batch, wanted, refused, columns=self._columns, fields=self._fields)
+        content = Content(b"")
+        names, rows = table(batch, wanted, content, columns=self._columns, fields=self._fields)
         if any(map(lacks, names)):
             mend = "choose other names in `columns`"
             raise ReceiverStopped("a column's name cannot stand in a cell", mend=mend, code="excel-cell")
         for key, row in list(rows.items()):
             found = next((f"`{name}` {why}" for name, text in zip(names, row, strict=True) if (why := lacks(text))), "")
             if found:
-                refused[key] = ["excel-cell", found]
+                content.refused[key] = ["excel-cell", found]
                 del rows[key]
-        return Content(workbook(self._sheet, [names, *rows.values()], batch.date), refused)
+        content.data = workbook(self._sheet, [names, *rows.values()], batch.date)
+        return content
 
 
 class Excel(Transport):

@@ -8,33 +8,43 @@ from typing import Any
 import orjson
 
 from hub.adapters.contract import Batch, Delivery
-from hub.adapters.file_sink import Column
+from hub.adapters.file_sink import Column, Content
 from hub.errors import Malformed
 
 FIXED = ("delivery_key", "event_id", "type", "subject", "time", "action")
 
-Refused = dict[str, list[str]]  # delivery key → code and message
-
 
 def table(
-    batch: Batch, wanted: Sequence[Delivery], refused: Refused, *, columns: Mapping[str, Column], fields: Sequence[str]
+    batch: Batch, wanted: Sequence[Delivery], content: Content, *, columns: Mapping[str, Column], fields: Sequence[str]
 ) -> tuple[list[str], dict[str, list[str]]]:
-    """Return the header and, by delivery key, the row of every delivery; what cannot be computed goes into `refused`.
+    """Return the header, the same for every batch, and by delivery key the row of every delivery.
 
-    Without `columns` these are the fixed ones and the fields of `send` (`fields`), then others the data holds.
+    Without `columns` these are the fixed ones and `fields`, those of `send`. What cannot be computed is refused in
+    `content`; what has no column, because `send` was another when it was planned, is noted there.
     """
     if not columns:
-        shown = list(dict.fromkeys([*fields, *(name for one in wanted for name in one.data)]))
-        shown = [name for name in shown if name != "restored" or name in fields]
-        names = [*FIXED, *(f"data.{name}" if name in FIXED else name for name in shown)]
-        return names, {one.key: [*_fixed(one), *(cell(one.data.get(name)) for name in shown)] for one in wanted}
+        names = [*FIXED, *(f"data.{name}" if name in FIXED else name for name in fields)]
+        told = {"restored", *fields, *(name.partition(".")[0] for name in fields)}
+        for one in wanted:
+            if more := [name for name, value in one.data.items() if value is not None and name not in told]:
+                content.notes[one.key] = f"no column for {', '.join(more)}: no rule sends it to this receiver now"
+        return names, {one.key: [*_fixed(one), *(cell(_at(one.data, name)) for name in fields)] for one in wanted}
     rows = {}
     for one in wanted:
         try:
             rows[one.key] = [cell(column(one, batch)) for column in columns.values()]
         except Malformed as error:
-            refused[one.key] = [error.code, str(error)]
+            content.refused[one.key] = [error.code, str(error)]
     return list(columns), rows
+
+
+def _at(data: Mapping[str, Any], name: str) -> Any:
+    """Return what stands at a field's name; one with dots, as in `new_address.town`, is within another."""
+    first, dot, rest = name.partition(".")
+    if name in data or not dot:
+        return data.get(name)
+    inside = data.get(first)
+    return _at(inside, rest) if isinstance(inside, dict) else None
 
 
 def _fixed(delivery: Delivery) -> list[str]:

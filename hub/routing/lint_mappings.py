@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hub.events.catalogue import TYPES
 from hub.routing.lint_expressions import Notes, Text
 from hub.routing.mapping import ROOTS, roots_of
-from hub.routing.projection import sent
-from hub.routing.protection import FLAGS
+from hub.routing.protection import told
 from hub.routing.shapes import meant
 
 if TYPE_CHECKING:
@@ -135,12 +134,6 @@ class MappingLint:
             for text in _IN_URL.findall(url):
                 self._column(receiver, text, receiver.place_of("url"), "`url`")
 
-    def _flags(self, receiver: Receiver) -> set[str]:
-        """Return what is sent of protected residents beside `send`, if a rule to this receiver says so."""
-        rules = (rule for rule in self.system.subscribes if not rule.to or receiver.name in rule.to)
-        own = [rule.protected or self.system.protected for rule in rules]
-        return set(FLAGS) if any(each and (each.send_flag or each.mode == "flag-only") for each in own) else set()
-
     def _column(self, receiver: Receiver, text: Any, place: str, what: str) -> None:
         if not isinstance(text, str):
             return  # a plain value is itself
@@ -148,12 +141,7 @@ class MappingLint:
         compiled = self.notes.compiled(expression, DELIVERED)
         if compiled is None:
             return
-        fed = {
-            item.out[0]
-            for rule in self.system.subscribes
-            if not rule.to or receiver.name in rule.to
-            for item in sent(rule.send)
-        } | self._flags(receiver)
+        fed = {path[0] for path in told(self.system, receiver.name)}
         for path in sorted(compiled.paths):
             if path[0] == "data" and len(path) > 1 and path[1] not in fed:
                 message = f"{what}: no rule sends `{path[1]}` to this receiver"

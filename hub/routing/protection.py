@@ -13,6 +13,7 @@ from hub.routing.shapes import DATA, FACTS, LOCATING_FACTS, Unknown, is_locating
 
 if TYPE_CHECKING:
     from hub.routing.rules import Rule, RuleSet
+    from hub.settings.models import System
 
 ROOTS = ("event", "data", "subject", "facts", "after")
 FLAGS = {"protected": True, "do_not_post": True}  # a system that may not see the address must know not to write to it
@@ -97,6 +98,15 @@ def withholding(told: Iterable[dict[str, Any]], ruleset: RuleSet, cut: Callable[
 def permissions(ruleset: RuleSet) -> dict[str, Permission]:
     """Return what each rule permits, by its name."""
     return {rule.name: Permission.of(rule) for rule in ruleset.rules}
+
+
+def told(system: System, receiver: str) -> list[tuple[str, ...]]:
+    """Return where all that a receiver may be sent stands in a delivery's data: by its rules as written, flags last."""
+    rules = [rule for rule in system.subscribes if not rule.to or receiver in rule.to]
+    own = [rule.protected or system.protected for rule in rules]
+    flags = FLAGS if any(each and (each.send_flag or each.mode == "flag-only") for each in own) else {}
+    names = [item.out for rule in rules for item in sent(rule.send)]
+    return list(dict.fromkeys([*names, *((flag,) for flag in flags)]))
 
 
 def without_location(type_: str, data: Mapping[str, Any]) -> dict[str, Any]:

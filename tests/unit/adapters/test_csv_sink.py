@@ -10,7 +10,9 @@ import pytest
 from hub.adapters import registry
 from hub.adapters.conformance import batch, deliveries
 from hub.adapters.places import local
+from hub.app import site_of
 from hub.errors import ReceiverStopped, Rejected
+from hub.settings.load import load_city
 from tests.conformance.helpers import EXPRESSIONS, CsvSinkCase, site, with_data
 
 
@@ -29,7 +31,7 @@ async def test_the_default_columns(tmp_path: Path) -> None:
     address = {"text": "京阪本通", "n": [1, 2.5]}
     one = with_data(one, {"name": '守口 "太郎"\n様', "head": True, "old": None, "address": address})
     two = with_data(two, {"kana": "モリグチ, ハナコ", "restored": {"kana": "x"}}, action="cancel")
-    content = await written(tmp_path, one, two, fields=("name", "head", "address"))
+    content = await written(tmp_path, one, two, fields=("name", "head", "address", "old", "kana"))
     assert content.decode() == (
         "delivery_key,event_id,type,subject,time,action,name,head,address,old,kana\r\n"
         'juki/e0000:kokuho.main:0,e0000,resident.moved,1000,2026-04-01T09:00:00+09:00,new,"守口 ""太郎""\n様",true,'
@@ -38,9 +40,53 @@ async def test_the_default_columns(tmp_path: Path) -> None:
     )
 
 
-async def test_the_header_is_stable(tmp_path: Path) -> None:
-    content = await written(tmp_path, with_data(deliveries(1)[0], {}), fields=("name", "type"))
-    assert content.splitlines()[0] == b"delivery_key,event_id,type,subject,time,action,name,data.type"
+async def test_a_part_of_a_field_has_its_own_column(tmp_path: Path) -> None:
+    address = {"town": "京阪本通", "at": {"no": 5}}
+    one = with_data(deliveries(1)[0], {"name": "守口", "new_address": address, "a.b": "x"})
+    fields = ("name", "new_address.town", "new_address.at.no", "name.town", "a.b", "old_address.town")
+    head, row = (await written(tmp_path, one, fields=fields)).decode().splitlines()
+    assert head.endswith(",action," + ",".join(fields))
+    assert row.endswith(",new,守口,京阪本通,5,,x,")
+
+
+@pytest.mark.parametrize("data", [{}, {"name": "守口", "type": "x", "kana": "k", "protected": True}])
+async def test_the_header_is_the_same_whatever_the_files_hold(tmp_path: Path, data: dict[str, Any]) -> None:
+    content = await written(tmp_path, with_data(deliveries(1)[0], data), fields=("name", "type", "protected"))
+    assert content.splitlines()[0] == b"delivery_key,event_id,type,subject,time,action,name,data.type,protected"
+
+
+async def test_the_columns_of_a_city_are_those_of_all_rules_to_the_receiver(tmp_path: Path) -> None:
+    (tmp_path / "hub.yaml").write_text("{}")
+    (tmp_path / "systems").mkdir()
+    (tmp_path / "systems" / "zei.yaml").write_text(
+        """system: zei
+owner: 税務課
+subscribes:
+  - {id: moved, on: resident.moved, send: [name, new_address.town], because: x}
+  - {id: died, on: resident.died, send: [died_on, name], protected: {mode: flag-only}, to: main, because: x}
+  - {id: born, on: resident.born, send: [birth_date], to: desk, because: x}
+receives: {main: {adapter: csv, path: out/}, desk: {adapter: csv, path: out/desk/}}
+""",
+        encoding="utf-8",
+    )
+    city = load_city(tmp_path, environ={})
+    assert site_of(city, "zei", "main").fields == ("name", "new_address.town", "died_on", "protected", "do_not_post")
+    assert site_of(city, "zei", "desk").fields == ("name", "new_address.town", "birth_date")
+
+
+@pytest.mark.parametrize("adapter", ["csv", "excel"])
+async def test_what_has_no_column_is_noted_by_name(tmp_path: Path, adapter: str) -> None:
+    place = replace(site(tmp_path), fields=("name",))
+    sink: Any = registry.open_sink(adapter, {"path": "out/"}, place, EXPRESSIONS)
+    one, two, three = deliveries(3)
+    data = {"name": "守口", "kana": "モリグチ", "head": None, "restored": {"kana": "x"}}
+    whole = batch([with_data(one, data), with_data(two, {"name": "守口"}), three])
+    outcomes = await sink.commit(whole, await sink.prepare(whole))
+    await sink.close()
+    assert [(each.error, each.detail) for each in outcomes[:2]] == [
+        (None, "no column for kana: no rule sends it to this receiver now"),
+        (None, ""),
+    ]
 
 
 async def test_own_columns_encoding_and_delimiter(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from hub.adapters.contract import Batch, Delivery, Expressions, Site
 
 
 def site(folder: Path, *, name: str = "main") -> Site:
-    """Return the site of one receiver or source."""
-    return Site(folder, ZoneInfo("Asia/Tokyo"), "kokuho", name)
+    """Return the site of one receiver or source; a rule sends it what the kit's deliveries hold."""
+    return Site(folder, ZoneInfo("Asia/Tokyo"), "kokuho", name, fields=("name", "household_no", "head"))
 
 
 def path_of(text: str) -> Callable[[Delivery, Batch], Any]:

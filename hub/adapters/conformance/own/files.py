@@ -87,10 +87,7 @@ class FileSinkCase(PreparedCase):
 
     def open(self) -> Any:
         options = {"path": self.place.url("out/"), **self.place.login, **self.files.sink, **self.options}
-        fields = ("household_no",)
-        return registry.open_sink(
-            self.files.name, options, replace(site(self.city), layouts=LAYOUTS, fields=fields), EXPRESSIONS
-        )
+        return registry.open_sink(self.files.name, options, replace(site(self.city), layouts=LAYOUTS), EXPRESSIONS)
 
     def snapshot(self) -> Any:
         return self.place.files("out")
