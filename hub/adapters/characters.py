@@ -27,8 +27,7 @@ class Characters:
         """Map by a system's tables; `show` stands for what cannot be written (None: it stays, and is refused)."""
         self._glyphs = glyphs
         self._show = show
-        unicode_ = encoding is None or encoding.replace("_", "-").lower().startswith("utf")
-        self._encoding = None if unicode_ else encoding
+        self._encoding = None if is_unicode(encoding) else encoding
         longer = sorted((sign for sign in (*glyphs.outward, *glyphs.shrunk) if len(sign) > 1), key=len, reverse=True)
         self._signs = re.compile("|".join([*map(re.escape, longer), f".[{SELECTORS}]*"]), re.DOTALL)
         self._outward = lru_cache(maxsize=65_536)(self._one)
@@ -47,7 +46,7 @@ class Characters:
 
     def outward(self, text: str) -> tuple[str, list[str]]:
         """Return a text in the system's characters, and those that it does not have."""
-        if text.isascii():
+        if self.stays(text):
             return text, []
         lost: list[str] = []
         parts = []
@@ -57,6 +56,10 @@ class Characters:
             if lacking:
                 lost.append(sign)
         return "".join(parts), lost
+
+    def stays(self, text: str) -> bool:
+        """Say whether a text is surely written as it is."""
+        return text.isascii() or (self._encoding is not None and self._has(text) and not is_private(text))
 
     def _one(self, sign: str) -> tuple[str, bool]:
         """Return how one character is written, and whether it is not what it was."""
@@ -86,6 +89,21 @@ class Characters:
             return text.encode(self._encoding).decode(self._encoding) == text
         except UnicodeError:
             return False
+
+
+def is_unicode(encoding: str | None) -> bool:
+    """Say whether an encoding has all of Unicode; so has what names none."""
+    return encoding is None or encoding.replace("_", "-").lower().startswith("utf")
+
+
+def comes_back(raw: bytes, encoding: str) -> bool:
+    """Say whether bytes that were read can be made again from their text: of 398 codes of cp932 they cannot."""
+    if encoding == "utf-8" or raw.isascii():
+        return True
+    try:
+        return raw.decode(encoding).encode(encoding) == raw
+    except UnicodeError:
+        return False
 
 
 def changed(value: Any, change: Callable[[str], str]) -> Any:

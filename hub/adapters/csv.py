@@ -14,6 +14,7 @@ from typing import Annotated, Any, BinaryIO, ClassVar
 
 from pydantic import AfterValidator, Field
 
+from hub.adapters.characters import comes_back
 from hub.adapters.contract import (
     AdapterSettings,
     Batch,
@@ -95,7 +96,9 @@ class CsvFormat:
         if offset < head.end:
             offset, line = head.end, head.next_line
         for record in records(stream, self._encoding, self._delimiter, offset=offset, line=line):
-            yield _row(record, head, f"{label}:{record.line}"), Spot(record.end, record.next_line)
+            row = _row(record, head, f"{label}:{record.line}")
+            row.keep = row.error is None and not comes_back(row.raw, self._encoding)
+            yield row, Spot(record.end, record.next_line)
 
     def _head(self, stream: BinaryIO) -> Header:
         if self._columns is None:

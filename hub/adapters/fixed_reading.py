@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import BinaryIO
 
+from hub.adapters.characters import comes_back
 from hub.adapters.contract import Row
 from hub.adapters.file_source import Spot
 from hub.adapters.fixed_fields import Fields
@@ -94,7 +95,8 @@ class FixedFormat:
         try:
             if record.is_part:
                 raise Malformed(f"a line is longer than {LIMIT} bytes", code="layout-length")  # noqa: TRY301
-            return Row(self._record.read(record.body), place, record.raw)
+            values = self._record.read(record.body)
+            return Row(values, place, record.raw, keep=not comes_back(record.raw, self._record.encoding))
         except Malformed as error:
             error.place = place
             return Row({}, place, record.raw, error)

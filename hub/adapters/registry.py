@@ -19,12 +19,13 @@ from pydantic_core import ErrorDetails
 
 from hub.adapters import loose
 from hub.adapters.beside import Looking
-from hub.adapters.characters import Characters
+from hub.adapters.characters import Characters, is_unicode
 from hub.adapters.contract import Adapter, AdapterSettings, PreparedSink, Sink, Site, Source
 from hub.adapters.text import TextSink, TextSource
 from hub.errors import ConfigurationError, Problem
-from hub.settings.gaiji import glyphs
+from hub.settings.gaiji import Glyphs, glyphs
 from hub.settings.layouts import Layout
+from hub.settings.models import Unmappable
 
 GROUP = "hub.adapters"
 CASES = "hub.conformance"  # the group of what adapters are tried on
@@ -149,9 +150,7 @@ def open_source(name: str, options: Mapping[str, Any], site: Site, *, place: Pla
     source = find(name).source(checked, site)
     if site.text is None:
         return source
-    encoding = encoding_of(checked, site)
-    has_one = {"encoding", "layout"} & type(checked).model_fields.keys()  # JSON has none
-    return TextSource(source, Characters(glyphs(site.text, site.tables), encoding), encoding if has_one else None)
+    return TextSource(source, Characters(glyphs(site.text, site.tables)))
 
 
 def open_file(name: str, options: Mapping[str, Any], file: Path, site: Site, *, place: Place = "") -> Source:
@@ -168,16 +167,12 @@ def open_sink(
     checked = settings(name, "sink", given, place=place or site.key, layouts=site.layouts)
     adapter = find(name)
     sink = adapter.sink(checked, site, port)
-    if site.text is None:
-        return sink
-    rejects = site.text.unmappable == "reject"
-    show = None if site.text.unmappable == "reject" else site.text.unmappable.show
-    characters = Characters(glyphs(site.text, site.tables), encoding_of(checked, site), show)
-    return TextSink(sink, characters, adapter.features, rejects=rejects, notify=_notifies(site))
-
-
-def _notifies(site: Site) -> bool:
-    return site.text is not None and site.text.unmappable != "reject" and site.text.unmappable.notify
+    encoding, text = encoding_of(checked, site), site.text
+    if text is None:
+        return sink if is_unicode(encoding) else TextSink(sink, Characters(Glyphs(), encoding), adapter.features, None)
+    show = text.unmappable.show if isinstance(text.unmappable, Unmappable) else None
+    characters = Characters(glyphs(text, site.tables), encoding, show)
+    return TextSink(sink, characters, adapter.features, text.unmappable)
 
 
 def _with_encoding(name: str, side: str, options: Mapping[str, Any], site: Site) -> Mapping[str, Any]:
@@ -193,8 +188,8 @@ def _with_encoding(name: str, side: str, options: Mapping[str, Any], site: Site)
 def encoding_of(checked: AdapterSettings, site: Site) -> str | None:
     """Return the encoding a transport writes: its own setting, its layout's, else the system's."""
     own: str | None = getattr(checked, "encoding", None)
-    path: str | None = getattr(checked, "layout", None)
-    if own is None and path is not None:
+    path = getattr(checked, "layout", None)
+    if own is None and isinstance(path, str) and path.startswith("layouts/"):  # that of `print` is another thing
         own = site.layouts[path.removeprefix("layouts/").removesuffix(".yaml")].encoding
     return own or (site.text.encoding if site.text is not None else None)
 

@@ -1,10 +1,13 @@
-"""What stands between a transport and the hub where a system has characters of its own: docs/how-to/gaiji.md."""
+"""What stands between a transport and the hub where a system has characters of its own, or not all of Unicode.
+
+docs/how-to/gaiji.md says what becomes of each character.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
@@ -12,7 +15,7 @@ from hub.adapters.characters import Characters, changed
 from hub.adapters.contract import Batch, Delivery, Features, Outcome, Row, Source, SourceBatch
 from hub.errors import Malformed, Rejected
 from hub.settings.gaiji import glyphs, named
-from hub.settings.models import City
+from hub.settings.models import City, Unmappable
 
 NAMED = 8  # characters named in one note
 HANDED_ON = ("confirmed", "rewound", "verify", "window")  # what protocols of sources ask for
@@ -23,11 +26,10 @@ NOTHING = {"nothing": True}  # the token of a batch of which nothing can be writ
 class TextSource:
     """A source whose rows come in the city's characters; one with a code nobody knows is an error row, bytes kept."""
 
-    def __init__(self, source: Source, characters: Characters, encoding: str | None = None) -> None:
-        """Wrap a source; `encoding` is its files' own, to see which bytes cannot be made again from a text."""
+    def __init__(self, source: Source, characters: Characters) -> None:
+        """Wrap a source."""
         self._source = source
         self._characters = characters
-        self._encoding = encoding
         for name in HANDED_ON:  # attributes of this object: newer Pythons look for no others when they check a protocol
             if hasattr(source, name):
                 setattr(self, name, getattr(source, name))
@@ -62,16 +64,7 @@ class TextSource:
         except Malformed as error:
             error.place = row.place
             return Row({}, row.place, row.raw, error)
-        return dataclasses.replace(row, values=values, keep=values != row.values or not self._comes_back(row.raw))
-
-    def _comes_back(self, raw: bytes) -> bool:
-        """Say whether the bytes can be made again from their text: of 398 codes of cp932 they cannot."""
-        if self._encoding is None or raw.isascii():
-            return True
-        try:
-            return raw.decode(self._encoding).encode(self._encoding) == raw
-        except UnicodeError:
-            return False
+        return dataclasses.replace(row, values=values, keep=row.keep or values != row.values)
 
 
 def writing(city: City) -> Callable[[str, Any], Any]:
@@ -105,16 +98,12 @@ class TextSink:
     """A sink that is told in its system's own characters; what it lacks is shown, named and noted, or refused."""
 
     def __init__(
-        self, sink: Any, characters: Characters, features: Features, *, rejects: bool, notify: bool = True
+        self, sink: Any, characters: Characters, features: Features, unmappable: Literal["reject"] | Unmappable | None
     ) -> None:
-        """Wrap a sink; `rejects`: a delivery with a character that the system lacks is refused alone.
-
-        `notify`: its department is told which characters it lacks.
-        """
+        """Wrap a sink; `unmappable` says what becomes of a character that the system lacks (None: the sink says it)."""
         self._sink = sink
         self._characters = characters
-        self._rejects = rejects
-        self._notify = notify
+        self._unmappable = unmappable
         self.features = getattr(sink, "features", features)
 
     async def deliver(self, batch: Batch) -> Sequence[Outcome]:
@@ -165,11 +154,12 @@ class TextSink:
         written = _Written(Batch(batch.receiver, batch.no, batch.date, deliveries))
         for one in batch.deliveries:
             lost: list[str] = []
-            told = one if one.body.isascii() and b"\\u" not in one.body else self._told(one, lost)
-            if lost and self._rejects:
+            stays = b"\\u" not in one.body and self._characters.stays(one.body.decode())
+            told = one if stays else self._told(one, lost)
+            if lost and self._unmappable == "reject":
                 written.refused[one.key] = _names(lost)
                 continue
-            if lost:
+            if lost and self._unmappable is not None:
                 written.lost[one.key] = _names(lost)
             deliveries.append(told)
         return written
@@ -197,7 +187,8 @@ class TextSink:
         if lost is None or outcome.error is not None:
             return outcome
         note = f"the system does not have {lost}"
-        code = lost.replace(" ", ",") if self._notify else "unmapped"
+        notifies = isinstance(self._unmappable, Unmappable) and self._unmappable.notify
+        code = lost.replace(" ", ",") if notifies else "unmapped"
         return Outcome(key, None, f"{outcome.detail}; {note}" if outcome.detail else note, code)
 
 
