@@ -15,6 +15,8 @@ from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any
 
+from hub.routing.functions.text import HYPHENS
+
 _ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 
 
@@ -49,6 +51,7 @@ _ERA_FORMS = (
     re.compile(rf"(?P<era>{_ERA}|[1-5]){_PACKED}\Z"),
 )
 _BARE_FORMS = tuple(re.compile(rf"{form}\Z") for form in (_IN_WORDS, _IN_PARTS, _PACKED))  # the era stands elsewhere
+_HYPHENS = str.maketrans(dict.fromkeys(HYPHENS, "-"))
 _WEEKDAY = re.compile(r"\(?[月火水木金土日](?:曜日?)?\)\Z|[月火水木金土日]曜日?\Z")
 _GREGORIAN_FORMS = (
     re.compile(r"(?P<y>[0-9]{4})[./-](?P<m>[0-9]{1,2})[./-](?P<d>[0-9]{1,2})(?:[ T]00?:00(?::00(?:\.0+)?)?)?\Z"),
@@ -62,15 +65,16 @@ def wareki(text: Any, era: Any = "") -> str | None:
     """Return the date (`YYYY-MM-DD`) a Japanese or Gregorian date text means; an empty text gives null.
 
     `era` is the era where it stands in a column of its own: its name, its first sign, letter or number.
-    Raises ValueError for forms not known, dates that do not exist, and dates outside their era. Six digits without an
-    era are refused: they may be of any era, or Gregorian.
+    Any hyphen, dash or long-vowel mark stands for a hyphen: 817C of Shift_JIS is another sign with each codec.
+    Raises ValueError for forms not known, dates that do not exist, dates before 1873, and dates outside their era. Six
+    digits without an era are refused: they may be of any era, or Gregorian.
     """
     return _read(str(text), str(era))
 
 
 @lru_cache(maxsize=8192)  # the dates of a file are few
 def _read(text: str, named: str) -> str | None:
-    folded = unicodedata.normalize("NFKC", text).strip()
+    folded = unicodedata.normalize("NFKC", text).strip().translate(_HYPHENS)
     if not folded:
         return None
     packed = _WEEKDAY.sub("", re.sub(r"\s+", "", folded).upper())
@@ -104,8 +108,6 @@ def _era_of(named: str) -> Era | None:
 
 def _in_era(era: Era, found: re.Match[str], text: str) -> date:
     day = _real(era.zero + _number(found["y"], text), _number(found["m"], text), _number(found["d"], text), text)
-    if day < date(1873, 1, 1):
-        raise ValueError(f"{text!r} is before 1873, when the calendar was another")
     if not era.first <= day <= era.last or found["y"] in {"0", "00"}:
         raise ValueError(f"{text!r} is outside the era {era.kanji} ({era.first} to {era.last})")
     return day
@@ -128,9 +130,12 @@ def _number(text: str, whole: str) -> int:
 
 def _real(year: int, month: int, day: int, text: str) -> date:
     try:
-        return date(year, month, day)
+        found = date(year, month, day)
     except ValueError:
         raise ValueError(f"{text!r} is a date that does not exist") from None
+    if found < ERAS[0].first:
+        raise ValueError(f"{text!r} is before 1873, when the calendar was another")
+    return found
 
 
 def iso(text: Any) -> date:

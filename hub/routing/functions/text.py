@@ -8,7 +8,8 @@ from typing import Any
 
 import jaconv
 
-_POSTAL = re.compile(r"\s*〒\s*([0-9０-９]{3})\s*[-‐‑–—―−ー－ｰ]?\s*([0-9０-９]{4})(?![0-9０-９])\s*")
+HYPHENS = "-‐‑–—―−ー－ｰ"  # what stands for a hyphen between digits, by codec and by hand
+_POSTAL = re.compile(rf"\s*〒\s*([0-9０-９]{{3}})\s*[{HYPHENS}]?\s*([0-9０-９]{{4}})(?![0-9０-９])\s*")
 
 
 def kana(text: str) -> str:

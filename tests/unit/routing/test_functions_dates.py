@@ -57,6 +57,24 @@ def test_wareki(text: str, day: str | None) -> None:
     assert wareki(text) == day
 
 
+@pytest.mark.parametrize("hyphen", [*"-－‐‑–—―−ーｰ"])
+@pytest.mark.parametrize(("text", "day"), [("２０２３-０１-０２", "2023-01-02"), ("R6-4-1", "2024-04-01")])
+def test_wareki_takes_whatever_a_codec_makes_of_a_hyphen(text: str, day: str, hyphen: str) -> None:
+    assert wareki(text.replace("-", hyphen)) == day
+
+
+@pytest.mark.parametrize("codec", ["cp932", "shift_jis", "euc_jp"])
+def test_wareki_reads_the_same_bytes_with_each_codec(codec: str) -> None:
+    raw = "２０２３−０１−０２".encode("euc_jp" if codec == "euc_jp" else "shift_jis")
+    assert wareki(raw.decode(codec)) == "2023-01-02"
+
+
+@pytest.mark.parametrize("text", ["1872-12-31", "18721231", "西暦1872年12月31日", "0001-01-01", "明治5年12月3日"])
+def test_wareki_refuses_dates_of_the_calendar_before(text: str) -> None:
+    with pytest.raises(ValueError, match="before 1873"):
+        wareki(text)
+
+
 @pytest.mark.parametrize("era_", ["令和", "令", "R", "r", "R.", "5", "５", 5, " R "])
 @pytest.mark.parametrize(
     "text", ["060401", "6.4.1", "06/04/01", "6年4月1日", "六年四月一日", "R6.4.1", "5060401", "2024-04-01"]
