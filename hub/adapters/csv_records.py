@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from hub.adapters.header import refuse_twice
 from hub.errors import Malformed
 
 LIMIT = 64 * 1024  # bytes of one record
@@ -197,9 +198,7 @@ def header(file: BinaryIO, encoding: str, delimiter: str) -> Header:
     if found.error is not None:
         found.error.message += f" (line {found.line})"
         raise found.error
-    repeated = sorted({name for name in found.cells if found.cells.count(name) > 1})
-    if repeated:
-        raise Malformed(f"the header names a column twice: {', '.join(repeated) or '(no name)'}", code="csv-header")
+    refuse_twice(found.cells, code="csv-header")
     return Header(found.cells, found.end, found.next_line)
 
 
@@ -225,4 +224,4 @@ def delimiter_mend(names: Sequence[str], delimiter: str) -> str:
     if len(names) != 1:
         return ""
     sign = next((sign for sign in (";", "\t", ",", "|") if sign != delimiter and sign in names[0]), None)
-    return f"set `delimiter: {json.dumps(sign)}` at the source: the only column is {names[0]!r}" if sign else ""
+    return f"set `delimiter: {json.dumps(sign)}` at the source: the header is one column with that sign" if sign else ""

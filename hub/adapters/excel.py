@@ -28,7 +28,7 @@ from hub.adapters.excel_workbook import LARGEST_ROW, Cells, cells, lacks, workbo
 from hub.adapters.file_settings import FileSinkSettings, FileSourceSettings, file_sink, file_source
 from hub.adapters.file_sink import Column, Content, FileSink
 from hub.adapters.file_source import FileSource, Spot
-from hub.adapters.header import Needs, lacking, refuse_lacking
+from hub.adapters.header import Needs, lacking, refuse_lacking, refuse_twice
 from hub.adapters.tabular import table
 from hub.errors import Malformed, ReceiverStopped, UsageError
 
@@ -114,9 +114,7 @@ def _header(found: Cells) -> list[str]:
     names = [text.strip() for text in found.texts]
     while names and not names[-1]:
         names.pop()
-    repeated = sorted({name for name in names if names.count(name) > 1 and name})
-    if repeated:
-        raise Malformed(f"the header names a column twice: {', '.join(repeated)}", code="excel-header")
+    refuse_twice([name or number for number, name in enumerate(names)], code="excel-header")
     return names
 
 

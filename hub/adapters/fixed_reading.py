@@ -76,7 +76,8 @@ class FixedFormat:
         """Yield each record as a row; raises `Malformed` for a file that is not what its layout says."""
         extent = self._check(stream)
         names = [field.name for field in self._layout.record]
-        refuse_lacking(names, self._needs, code="layout-column", what="the layout")
+        mend = f"correct the layout or the mapping; columns: {', '.join(filter(None, names))}"
+        refuse_lacking(names, self._needs, code="layout-column", what="the layout", mend=mend)
         begin = start if start.offset > extent.begin.offset else extent.begin
         for record in self._records(stream, begin, extent.end):
             yield self._row(record, label), record.after

@@ -71,7 +71,7 @@ PHRASES: Mapping[str, str] = {
     r"the bytes (?P<bytes>.+) are no (?P<encoding>\S+) \(byte (?P<at>\d+) of the line\)": (
         "行の {at} バイト目（{bytes}）が {encoding} の文字ではありません"
     ),
-    r"the header names a column twice: (?P<columns>.+)": "見出しに同じ列が二度あります: {columns}",
+    r"columns (?P<columns>[0-9, ]+) of the header have the same name": "見出しに同じ名前の列があります: {columns} 列目",
     r"(?P<what>the header|the layout) has no column (?P<columns>.+?), which the mapping reads \((?P<place>[^()]+)\)": (
         "{what}に列 {columns} がありません（使う所: {place}）"
     ),
@@ -142,7 +142,6 @@ TAILS: Mapping[str, str] = {
     r"write it in quotes": "",
     r"give [a-z ,_-]+": "",
     r"did you mean (?P<name>\S+)\?": "{name} のことですか",
-    r"did you mean (?P<name>\S+)\? columns: (?P<names>.+)": "{name} のことですか。ある列: {names}",
     r"(?:known are|known:|one of:?) (?P<names>.+)": "使える名前: {names}",
     r"give it an id of its own with `hub quarantine fix`, or discard it": (
         "別の番号にして hub quarantine fix で入れるか、閉じます"
@@ -153,7 +152,8 @@ TAILS: Mapping[str, str] = {
     r"write 2026-11-20, 2026-11-20T09:00:00\+09:00, 2h or 3d \(from now\)": (
         "2026-11-20、2026-11-20T09:00:00+09:00、または 2h・3d（先）と書きます"
     ),
-    r"correct (?:the header|the layout) or the mapping; columns: (?P<names>.+)": "ある列: {names}",
+    r"correct (?:the header or )?the mapping; columns found: (?P<count>[0-9]+)": "列は {count} 個です",
+    r"correct the layout or the mapping; columns: (?P<names>.+)": "ある列: {names}",
     r"the first (?P<kept>[0-9,]+) of (?P<whole>[0-9,]+) bytes are kept": (
         "長いので、{whole} バイトのうち初めの {kept} バイトだけが残っています"
     ),

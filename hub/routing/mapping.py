@@ -117,12 +117,9 @@ class Expression:
 
     def _no_column(self, column: str, row: Mapping[str, Any]) -> Malformed:
         mend = did_you_mean(column, [str(name) for name in row])
-        columns = ", ".join(str(name) for name in row)
-        if mend.endswith("?"):
-            mend += f" columns: {columns}"
-        return Malformed(
-            f"there is no column {column}", place=self._compiled.place, mend=mend or "the row is empty", code="column"
-        )
+        if not mend.endswith("?"):  # all names, which are a person's where a file has no header
+            mend = f"correct the mapping; columns found: {len(row)}"
+        return Malformed(f"there is no column {column}", place=self._compiled.place, mend=mend, code="column")
 
 
 class CaseMapper:

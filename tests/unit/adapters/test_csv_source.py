@@ -105,9 +105,9 @@ NEEDS = ({"番号": "systems/juki.yaml:4:3", "氏名": "systems/juki.yaml:5:3"},
 @pytest.mark.parametrize(
     ("header", "mend"),
     [
-        ("番,氏名", "correct the header or the mapping; columns: 番, 氏名"),
-        ("番号;氏名", "set `delimiter: \";\"` at the source: the only column is '番号;氏名'"),
-        ("番号\t氏名", "set `delimiter: \"\\t\"` at the source: the only column is '番号\\t氏名'"),
+        ("番,氏名", "correct the header or the mapping; columns found: 2"),
+        ("番号;氏名", 'set `delimiter: ";"` at the source: the header is one column with that sign'),
+        ("番号\t氏名", 'set `delimiter: "\\t"` at the source: the header is one column with that sign'),
     ],
 )
 def test_a_file_no_row_of_which_could_be_mapped_is_one_error(tmp_path: Path, header: str, mend: str) -> None:
@@ -118,6 +118,31 @@ def test_a_file_no_row_of_which_could_be_mapped_is_one_error(tmp_path: Path, hea
     assert row.error is not None
     assert (row.error.code, row.error.mend, row.place, row.raw) == ("csv-header", mend, "in/a.csv", content)
     assert "systems/juki.yaml:4:3" in row.error.message
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "9999,守口 花子,2026-11-05,大日町1-1",
+        "9999,守口 花子,2026-11-05,守口 花子",
+        "9999;守口 花子;2026-11-05",
+        "守口 花子",
+    ],
+)
+def test_the_first_person_of_a_file_without_a_header_is_not_named(tmp_path: Path, line: str) -> None:
+    drop(tmp_path, "a.csv", f"{line}\n{line}\n".encode())
+    place = replace(site(tmp_path), needs=NEEDS)
+    (row,) = read(registry.open_source("csv", {"path": "in/*.csv"}, place))
+    assert row.error is not None
+    assert row.error.code == "csv-header"
+    assert not [part for part in ("9999", "守口", "2026", "大日") if part in f"{row.error} {row.error.mend}"]
+
+
+def test_columns_of_one_name_are_named_by_their_places(tmp_path: Path) -> None:
+    drop(tmp_path, "a.csv", "番号,氏名,,氏名\n1,2,3,4\n".encode())
+    (row,) = read(source(tmp_path))
+    assert row.error is not None
+    assert row.error.message == "columns 2, 4 of the header have the same name"
 
 
 def test_a_column_only_some_cases_read_refuses_no_file(tmp_path: Path) -> None:

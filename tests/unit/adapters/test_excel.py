@@ -61,7 +61,7 @@ NEEDS = ({"番号": "systems/juki.yaml:4:3", "氏名": "systems/juki.yaml:5:3"},
 @pytest.mark.parametrize(
     ("top", "mend"),
     [
-        ([["番", "氏名"]], "correct the header or the mapping; columns: 番, 氏名"),
+        ([["番", "氏名"]], "correct the header or the mapping; columns found: 2"),
         ([["異動者一覧"], [], ["番号", "氏名"]], "the names stand in row 3: set `header_row: 3` at the source"),
         ([[], ["番号 ", "氏名"]], "the names stand in row 2: set `header_row: 2` at the source"),
     ],
