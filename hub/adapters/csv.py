@@ -178,7 +178,8 @@ class Csv(Transport):
 
     Error rows of a file have the codes `csv-columns`, `csv-quote`, `csv-encoding`, `csv-line-end` (CR alone) and
     `csv-too-long` (a line or record above 64 KiB); `csv-empty`, `csv-header` (a column twice, or not one row could
-    become an event for want of a column), `csv-encoding` and `csv-line-end` may also stand for a whole file.
+    become an event for want of a column), `csv-encoding` and `csv-line-end` may also stand for a whole file. A DOS end
+    of file (0x1A) is no part of it.
 
     A written file is `<UTC time>_<system>.<receiver>_<batch>.csv`, RFC 4180 with CRLF. Objects and lists are compact
     JSON, booleans `true` and `false`, absent values empty. A hidden `.<system>.<receiver>.hub` beside the files holds

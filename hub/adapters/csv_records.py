@@ -18,6 +18,7 @@ from hub.adapters.header import refuse_twice
 from hub.errors import Malformed
 
 LIMIT = 64 * 1024  # bytes of one record
+END = b"\x1a"  # of a file, as DOS wrote it
 PART = 1024 * 1024  # bytes of a line above the limit that are given up as one
 _QUOTES = "a quote is not closed, or not where it belongs"
 _QUOTES_MEND = 'close every quote, and write a quote within a cell twice ("")'
@@ -69,6 +70,7 @@ class _Lines:
         self.size += len(line)
         if len(line) > LIMIT and not line.endswith(b"\n"):
             raise _TooLong
+        line = line.rstrip(END)  # no line but the last ends with it
         try:
             return line.decode(self._encoding)
         except UnicodeDecodeError as error:
