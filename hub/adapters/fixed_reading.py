@@ -19,7 +19,7 @@ from hub.adapters.contract import Row
 from hub.adapters.file_source import Spot
 from hub.adapters.fixed_fields import Fields
 from hub.adapters.header import Needs, refuse_lacking
-from hub.errors import Malformed
+from hub.errors import Malformed, UsageError
 from hub.settings.layouts import Layout, LayoutField
 
 LIMIT = 64 * 1024  # bytes of a line
@@ -58,6 +58,8 @@ class FixedFormat:
         self._header = Fields(layout, layout.header)
         self._record = Fields(layout, layout.record)
         self._trailer = Fields(layout, layout.trailer)
+        columns = {field.name for field in layout.record}
+        self._shared = [field.name for field in layout.header if field.is_open and field.name not in columns]
         self._order = next((field for field in layout.record if field.sequence), None)
         summed = {field.total for field in (*layout.header, *layout.trailer) if field.total}
         self._summed = [field for field in layout.record if field.name in summed]
@@ -75,28 +77,39 @@ class FixedFormat:
     def rows(self, stream: BinaryIO, label: str, start: Spot) -> Iterator[tuple[Row, Spot]]:
         """Yield each record as a row; raises `Malformed` for a file that is not what its layout says."""
         extent = self._check(stream)
-        names = [field.name for field in self._layout.record]
+        shared = self._of_header(stream)
+        names = [*(field.name for field in self._layout.record), *shared]
         mend = f"correct the layout or the mapping; columns: {', '.join(filter(None, names))}"
         refuse_lacking(names, self._needs, code="layout-column", what="the layout", mend=mend)
         begin = start if start.offset > extent.begin.offset else extent.begin
         for record in self._records(stream, begin, extent.end):
-            yield self._row(record, label), record.after
+            yield self._row(record, label, shared), record.after
 
-    def again(self, raw: bytes, head: bytes, label: str) -> Iterator[tuple[Row, Spot]]:  # noqa: ARG002
+    def again(self, raw: bytes, head: bytes, label: str) -> Iterator[tuple[Row, Spot]]:
         """Yield the row of one record, or the rows of a whole file."""
         stream = io.BytesIO(raw)
         record, more = islice(chain(self._records(stream, Spot(), len(raw)), (None, None)), 2)
         if more is not None:
             yield from self.rows(stream, label, Spot())
         elif record is not None:
-            yield self._row(record, label), record.after
+            if self._shared and not head:
+                mend = "put its header record, the row and a trailer into a file: hub quarantine fix NO FILE"
+                raise UsageError("the file with the row's header is gone", mend=mend)
+            yield self._row(record, label, self._of_header(io.BytesIO(head))), record.after
 
-    def _row(self, record: _Record, label: str) -> Row:
+    def _of_header(self, stream: BinaryIO) -> dict[str, str]:
+        """Return what each row has of the header: the fields that nothing decides."""
+        if not self._shared:
+            return {}
+        values = self._header.read(self._first(stream).body)
+        return {name: values[name] for name in self._shared}
+
+    def _row(self, record: _Record, label: str, shared: dict[str, str]) -> Row:
         place = f"{label}:{record.line}"
         try:
             if record.is_part:
                 raise Malformed(f"a line is longer than {LIMIT} bytes", code="layout-length")  # noqa: TRY301
-            values = self._record.read(record.body)
+            values = {**self._record.read(record.body), **shared}
             return Row(values, place, record.raw, keep=not comes_back(record.raw, self._record.encoding))
         except Malformed as error:
             error.place = place

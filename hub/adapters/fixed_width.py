@@ -77,6 +77,10 @@ class FixedWidth(Transport):
     def sink(cls, settings: FixedSinkSettings, site: Site, port: Expressions | Any = None) -> FileSink:
         """Open the sink; `port` compiles the layout's expressions. No file is touched yet."""
         layout = _layout(settings.layout, site)
+        for field in layout.header:
+            if field.is_open:
+                mend = "write `value:`, or leave its name out"
+                raise refuse(field.place, f"nothing says what `{field.name}` holds", mend)
         for field in needed(layout, site.fields):
             mend = f"write `value:`, or add {field.name} to `send` of a rule of {site.system}"
             raise refuse(field.place, f"nothing says what `{field.name}` holds", mend)

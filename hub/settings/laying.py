@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hub.settings.layouts import PARTS, Layout, LayoutField
+from hub.settings.layouts import PARTS, SET_BY, Layout, LayoutField
 from hub.settings.shapes import Shape, expression, mapped, truth, word
 
 if TYPE_CHECKING:
     from hub.settings.reader import Reader
     from hub.settings.yaml import Node
 
-SET_BY = ("constant", "count", "total", "sequence", "value")  # what decides a field's content; at most one of them
 FIELD_SHAPES: dict[str, Shape] = {
     "name": word,
     "pad": word,
@@ -70,7 +69,7 @@ def _check_part(reader: Reader, layout: Layout, part: str, fields: tuple[LayoutF
         if field.total is not None and field.total not in numbers:
             mend = f"numbers of the record: {', '.join(sorted(numbers)) or 'none'}"
             reader.note(field.place_of("total"), f"`record` has no number `{field.total}`", mend)
-        if part != "record" and field.value is None and len(said) == 0 and field.name:
+        if part == "trailer" and field.is_open:
             reader.note(field.place, f"nothing says what `{field.name}` holds", "write `value:`, or leave its name out")
     widths = sum(field.width for field in fields)
     if layout.length is not None and fields and widths != layout.length:

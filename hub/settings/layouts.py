@@ -10,6 +10,7 @@ from hub.settings.encoding import Encoding
 from hub.settings.model import Count, Expression, Model
 
 PARTS = ("header", "record", "trailer")
+SET_BY = ("constant", "count", "total", "sequence", "value")  # what decides a field's content; at most one of them
 Overflow = Literal["reject", "cut"]
 
 
@@ -30,6 +31,11 @@ class LayoutField(Model):
     count: Literal["records", "lines"] | None = None
     total: str | None = None  # the field of the record that is summed up
     sequence: Literal["record", "file"] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Say whether it has a name, and nothing here decides its content."""
+        return bool(self.name) and all(getattr(self, key) is None for key in SET_BY)
 
     @property
     def is_number(self) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from hub.adapters import file_source, registry
 from hub.adapters.conformance import batch, deliveries
 from hub.adapters.contract import Delivery, Row
-from hub.errors import ConfigurationError, ReceiverStopped, Rejected, Transient
+from hub.errors import ConfigurationError, ReceiverStopped, Rejected, Transient, UsageError
 from hub.settings.load import load_city
 from tests.conformance.helpers import site, with_data
 from tests.unit.adapters.expressions import REAL
@@ -33,6 +33,10 @@ trailer:
   - {name: 件数, width: 3, count: records}
   - {name: 合計, width: 8, total: 額, signed: true}
 length: 12
+"""
+HEADED = """
+header: [{name: 作成日, width: 8, type: date}, {name: 番号, width: 4}, {name: 区分, width: 1, constant: "1"}]
+record: [{name: 番号, width: 4}]
 """
 FILE = b"100120260401\r\n200100012345\r\n2002-0000500\r\n900200011845\r\n"
 
@@ -77,6 +81,26 @@ def test_a_layout_without_what_the_mapping_reads_refuses_the_file_as_one(tmp_pat
     assert row.error.mend == "correct the layout or the mapping; columns: 番号, 氏名"
     needs = (*needs, {"番号": "systems/juki.yaml:4:3"})
     assert len(read(registry.open_source("fixed_width", options, replace(there, needs=needs)))) == 9
+
+
+@pytest.mark.parametrize(("newline", "end"), [("crlf", b"\r\n"), ("none", b"")])
+def test_a_row_has_what_the_header_says_where_no_field_has_that_name(tmp_path: Path, newline: str, end: bytes) -> None:
+    drop(tmp_path, b"202604010009" + b"1" + end + b"0001" + end + b"0002" + end)
+    opened = source(tmp_path, f"newline: {newline}{HEADED}", after="keep")
+    rows = read(opened)
+    assert [row.values for row in rows] == [{"番号": no, "作成日": "20260401"} for no in ("0001", "0002")]
+    (row,) = opened.again(rows[1].raw, b"2026040100091\r\n")
+    assert row.values == rows[1].values
+    with pytest.raises(UsageError, match="header is gone"):
+        opened.again(rows[1].raw, b"")
+
+
+def test_a_mapping_may_read_the_header(tmp_path: Path) -> None:
+    drop(tmp_path, b"2026040100091\r\n0001\r\n")
+    options = {"path": "in/*", "layout": "layouts/l.yaml"}
+    needs = ({"作成日": "systems/juki.yaml:4:3"},)
+    (row,) = read(registry.open_source("fixed_width", options, replace(place(tmp_path, HEADED), needs=needs)))
+    assert row.error is None
 
 
 @pytest.mark.parametrize("wrong", [b"300120260401", b"1001202604", b"10X120260401"])
@@ -361,6 +385,12 @@ def test_a_field_that_nothing_decides_is_told(tmp_path: Path) -> None:
     options = {"path": "out/", "layout": "layouts/l.yaml"}
     with pytest.raises(ConfigurationError, match=r"layouts/l\.yaml:3:5: nothing says what `番号` holds"):
         registry.open_sink("fixed_width", options, place(tmp_path, PLAIN, ("氏名",)), REAL)
+
+
+def test_a_header_that_is_only_read_is_not_written(tmp_path: Path) -> None:
+    options = {"path": "out/", "layout": "layouts/l.yaml"}
+    with pytest.raises(ConfigurationError, match=r"layouts/l\.yaml:2:10: nothing says what `作成日` holds"):
+        registry.open_sink("fixed_width", options, place(tmp_path, HEADED, ("番号",)), REAL)
 
 
 async def test_a_header_that_does_not_fit_stops_the_receiver(tmp_path: Path) -> None:

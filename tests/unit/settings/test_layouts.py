@@ -34,7 +34,7 @@ def test_numbers_stand_right_and_are_filled_with_zeros(load):
         ("record: [{name: a, width: 1, count: records}]", "1:10: a record counts nothing but itself"),
         ("record: [{width: 1}]\ntrailer: [{width: 1, sequence: record}]", "2:32: `trailer` stands once"),
         ("record: [{width: 1}]\ntrailer: [{width: 1, total: 額}]", "2:29: `record` has no number `額`"),
-        ("record: [{width: 1}]\nheader: [{name: a, width: 1}]", "2:10: nothing says what `a` holds"),
+        ("record: [{width: 1}]\ntrailer: [{name: a, width: 1}]", "2:11: nothing says what `a` holds"),
         ("record: [{width: 1}]\nnewline: none\nwidths: characters", "2:10: without line breaks a record has no end"),
         ("record: [{width: 1}]\ncolumns_by: {a.b: {c: x}}", "2:23: `record` has no field `c`"),
         ("record: [{name: c, width: 1, constant: x}]\ncolumns_by: {a.b: {c: x}}", "2:23: `c` is decided by `record`"),
