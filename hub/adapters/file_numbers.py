@@ -1,7 +1,8 @@
 """The numbers files carry: each is one more than the one before; a gap is waited for, an old number is refused.
 
 A restored system sends old numbers again with new content: nobody but a person can say what that means. An old number
-with its old content is a repeat and does no harm.
+with its old content is a repeat and does no harm. A file that was refused as a whole has come, but was not read: the
+right one of its number is read in its place, as long as no later one was.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 from hub.errors import Malformed, Transient
 
 REMEMBERED = 50  # numbers, with the digest of each one's content
+REFUSED = ""  # instead of a digest
 
 
 class Numbers:
@@ -37,13 +39,10 @@ class Numbers:
         last = next(reversed(self.seen), None)
         if self.seen.get(number) == digest:
             return None
-        if last is not None and not (last == highest and number <= 1):
+        is_replaced = number == last and self.seen[number] == REFUSED
+        if last is not None and not is_replaced and not (last == highest and number <= 1):
             if number <= last:
-                return Malformed(
-                    f"the file has the number {number}, and number {last} was read already",
-                    mend="ask the system whether it was restored; then fix or discard the entry",
-                    code="file-number",
-                )
+                return self._old(number, last)
             if number > last + 1 and self._gaps == "wait":
                 message = f"{label} has the number {number}, but number {last + 1} has not come yet"
                 raise Transient(message, code="file-missing")
@@ -52,3 +51,15 @@ class Numbers:
         while len(self.seen) > REMEMBERED:
             del self.seen[next(iter(self.seen))]
         return None
+
+    def _old(self, number: int, last: int) -> Malformed:
+        message = f"the file has the number {number}, and number {last} was read already"
+        mend = "ask the system whether it was restored; then fix or discard the entry"
+        if self.seen.get(number) == REFUSED:
+            message += "; one of that number was refused before"
+            mend = "take it in with `hub quarantine resubmit`; discard the one that was refused"
+        return Malformed(message, mend=mend, code="file-number")
+
+    def refuse(self, digest: str) -> None:
+        """Say that a file whose number was taken was not read: it is not what it should be."""
+        self.seen |= {number: REFUSED for number, known in self.seen.items() if known == digest}

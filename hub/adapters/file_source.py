@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from hub.adapters.contract import Row, SourceBatch
@@ -202,7 +203,7 @@ class FileSource:
 
         rows: list[Row] = []
         size = 0
-        for row, after_row in self._rows(stream, file, spot, error):
+        for row, after_row in self._rows(stream, file, spot, error, partial(numbers.refuse, digest)):
             rows.append(row)
             size += len(row.raw)
             spot = after_row
@@ -219,13 +220,16 @@ class FileSource:
             return None  # reading its rows will say so
         return None if found is None else numbers.note(*found, digest, file.label)
 
-    def _rows(self, stream: BinaryIO, file: Found, spot: Spot, error: Malformed | None) -> Iterator[tuple[Row, Spot]]:
+    def _rows(
+        self, stream: BinaryIO, file: Found, spot: Spot, error: Malformed | None, refuse: Callable[[], None]
+    ) -> Iterator[tuple[Row, Spot]]:
         """Yield the rows; those of a file that cannot be read at all are its bytes in parts, every one of them."""
         if error is None:
             try:
                 yield from self._format.rows(stream, file.label, spot)
             except Malformed as whole:
                 error = whole
+                refuse()
         if error is None:
             return
         stream.seek(spot.offset)

@@ -270,6 +270,40 @@ def test_an_old_number_with_new_content_is_refused_and_with_its_old_one_a_repeat
     assert shapes == [["2", "1", "0.01"]]
 
 
+def broken(no: int) -> bytes:
+    return numbered(no).replace(b"9001", b"9007")
+
+
+def test_the_right_file_is_read_in_the_place_of_one_that_was_refused(tmp_path: Path) -> None:
+    opened = source(tmp_path, WHOLE)
+    drop(tmp_path, numbered(1), "a1")
+    drop(tmp_path, broken(2), "a2")
+    shapes, position = take(opened)
+    assert shapes[-1] == "layout-count"
+    drop(tmp_path, numbered(2, 5), "a2")
+    drop(tmp_path, numbered(3, 6), "a3")
+    shapes, position = take(source(tmp_path, WHOLE), position)
+    assert [each[-1] for each in shapes] == ["0.05", "0.06"]
+    drop(tmp_path, numbered(2, 7), "a2")
+    shapes, _ = take(opened, position)
+    assert shapes == ["file-number"]
+
+
+def test_the_right_file_after_the_next_number_says_what_to_do(tmp_path: Path) -> None:
+    opened = source(tmp_path, WHOLE, after="keep")
+    for no, content in ((1, numbered(1)), (2, broken(2)), (3, numbered(3))):
+        drop(tmp_path, content, f"a{no}")
+    shapes, position = take(opened)
+    assert shapes == [["2", "1", "0.01"], "layout-count", ["2", "1", "0.01"]]
+    drop(tmp_path, numbered(2, 5), "a2")
+    (row,) = [row for found in opened.read(position) for row in found.rows]
+    assert row.error is not None
+    assert row.error.message.endswith("number 3 was read already; one of that number was refused before")
+    assert "`hub quarantine resubmit`" in row.error.mend
+    (again,) = opened.again(row.raw, b"")
+    assert again.values["額"] == "0.05"
+
+
 def test_after_the_highest_number_files_begin_again(tmp_path: Path) -> None:
     opened = source(tmp_path, WHOLE)
     position = None
