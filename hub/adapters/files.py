@@ -161,9 +161,25 @@ def entries(folder: Path, faults: list[Transient]) -> list[os.DirEntry[str]]:
 
 
 def _fitting(folder: Path, pattern: str, faults: list[Transient]) -> list[os.DirEntry[str]]:
-    """Return what a pattern finds in a folder, in name order."""
+    """Return what a pattern finds in a folder, in name order; what has a name in no UTF-8 goes into `faults`."""
     found = [each for each in entries(folder, faults) if fnmatchcase(each.name, pattern)]
-    return sorted((each for each in found if not _is_left_alone(each.name)), key=lambda each: each.name)
+    taken = sorted((each for each in found if not _is_left_alone(each.name)), key=lambda each: each.name)
+    faults += [_misnamed(each) for each in taken if not _is_named(each)]
+    return [each for each in taken if _is_named(each)]
+
+
+def _is_named(entry: os.DirEntry[str]) -> bool:
+    """Say whether a name is text: Python keeps other bytes as lone surrogates, which nothing can store or show."""
+    try:
+        entry.name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _misnamed(entry: os.DirEntry[str]) -> Transient:
+    shown = os.fsencode(entry.path).decode("utf-8", "backslashreplace")
+    return Transient(f"cannot read {shown}: its name is not UTF-8; rename it, or have it sent anew", code="file")
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from hub.adapters import file_source, registry
 from hub.adapters.contract import Rereadable
-from hub.errors import ConfigurationError, Malformed, UsageError
+from hub.errors import ConfigurationError, Malformed, Transient, UsageError
 from tests.conformance.files import FORMATS, LAYOUTS
 from tests.conformance.helpers import site
 
@@ -249,3 +250,20 @@ def test_kept_files_are_read_again_from_a_name_on(tmp_path: Path) -> None:
     assert opened.rewound(last.position, "a.csv") is None
     with pytest.raises(UsageError, match="put the file back"):
         source(tmp_path).rewound(last.position, "b.csv")
+
+
+# --- names that are no text -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("after", ["move", "keep"])
+def test_a_file_whose_name_is_not_utf_8_is_named_and_the_others_are_read(tmp_path: Path, after: str) -> None:
+    drop(tmp_path, "a.csv")
+    drop(tmp_path, "c.csv")
+    (tmp_path / "in" / os.fsdecode("届.csv".encode("cp932"))).write_text("a\n1\n")
+    (tmp_path / "in" / os.fsdecode("届.txt".encode("cp932"))).write_text("nobody's\n")
+    labels: list[str] = []
+    with pytest.raises(Transient, match=r"in/\\x93\\xcd\.csv: its name is not UTF-8; rename it") as caught:
+        labels.extend(batch.label for batch in source(tmp_path, after=after).read(None))
+    assert labels == ["in/a.csv", "in/c.csv"]
+    caught.value.message.encode()
+    assert "txt" not in caught.value.message
