@@ -17,7 +17,7 @@ from hub.adapters.file_settings import FileSinkSettings, file_sink
 from hub.adapters.file_sink import Column, Content, FileSink
 from hub.adapters.messages import Part, compiled
 from hub.adapters.print_fonts import Fonts, found
-from hub.adapters.tabular import cell
+from hub.adapters.tabular import at, cell, others
 from hub.errors import Malformed
 
 LABELS = {"type": "種別", "subject": "宛名番号", "event_id": "届出番号", "time": "記録日時", "action": "区分"}
@@ -88,9 +88,9 @@ class PrintWriting:
     def _rows(self, delivery: Delivery, batch: Batch) -> list[tuple[str, str]]:
         if self._columns:
             return [(name, _shown(column(delivery, batch))) for name, column in self._columns.items()]
-        names = dict.fromkeys([*self._fields, *delivery.data])
+        names = [*self._fields, *others(delivery.data, self._fields)]
         fixed = [(label, str(getattr(delivery, name))) for name, label in LABELS.items()]
-        return fixed + [(name, _shown(delivery.data.get(name))) for name in names]
+        return fixed + [(name, _shown(at(delivery.data, name))) for name in names]
 
 
 def _shown(value: Any) -> str:

@@ -24,11 +24,10 @@ def table(
     """
     if not columns:
         names = [*FIXED, *(f"data.{name}" if name in FIXED else name for name in fields)]
-        told = {"restored", *fields, *(name.partition(".")[0] for name in fields)}
         for one in wanted:
-            if more := [name for name, value in one.data.items() if value is not None and name not in told]:
+            if more := [name for name in others(one.data, fields) if name != "restored"]:
                 content.notes[one.key] = f"no column for {', '.join(more)}: no rule sends it to this receiver now"
-        return names, {one.key: [*_fixed(one), *(cell(_at(one.data, name)) for name in fields)] for one in wanted}
+        return names, {one.key: [*_fixed(one), *(cell(at(one.data, name)) for name in fields)] for one in wanted}
     rows = {}
     for one in wanted:
         try:
@@ -38,13 +37,19 @@ def table(
     return list(columns), rows
 
 
-def _at(data: Mapping[str, Any], name: str) -> Any:
+def at(data: Mapping[str, Any], name: str) -> Any:
     """Return what stands at a field's name; one with dots, as in `new_address.town`, is within another."""
     first, dot, rest = name.partition(".")
     if name in data or not dot:
         return data.get(name)
     inside = data.get(first)
-    return _at(inside, rest) if isinstance(inside, dict) else None
+    return at(inside, rest) if isinstance(inside, dict) else None
+
+
+def others(data: Mapping[str, Any], fields: Sequence[str]) -> list[str]:
+    """Return the names of values that are in none of the fields, not even in part."""
+    told = {*fields, *(name.partition(".")[0] for name in fields)}
+    return [name for name, value in data.items() if value is not None and name not in told]
 
 
 def _fixed(delivery: Delivery) -> list[str]:

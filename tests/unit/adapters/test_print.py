@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,20 @@ from pypdf import PdfReader
 
 from hub.adapters import print_fonts, registry
 from hub.adapters.conformance import batch, deliveries
+from hub.adapters.contract import Site
 from hub.errors import ConfigurationError
+from hub.settings.models import Characters
 from tests.conformance.helpers import site, with_data
 from tests.unit.adapters.expressions import REAL
 
 COLUMNS = {"氏名": "data.name", "新しい住所": "data.new_address"}
 
 
-def printed(folder: Path, content: list[Any], **options: Any) -> tuple[PdfReader, list[Any]]:
+def printed(
+    folder: Path, content: list[Any], *, where: Site | None = None, **options: Any
+) -> tuple[PdfReader, list[Any]]:
     async def send() -> list[Any]:
-        sink = registry.open_sink("print", {"path": "out/", **options}, site(folder), REAL)
+        sink = registry.open_sink("print", {"path": "out/", **options}, where or site(folder), REAL)
         made = batch(content)
         outcomes = await sink.commit(made, await sink.prepare(made))
         await sink.close()
@@ -140,3 +145,18 @@ def test_without_a_font_the_mend_is_said(tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "x.ttf").write_bytes(b"no font")
     with pytest.raises(ConfigurationError, match="TrueType"):
         printed(tmp_path, people("太郎"), font="x.ttf")
+
+
+def test_without_columns_a_part_of_a_field_has_a_row_of_its_own(tmp_path: Path) -> None:
+    where = replace(site(tmp_path), fields=("name", "new_address.town"))
+    one = with_data(deliveries(1)[0], {"name": "守口 太郎", "new_address": {"town": "京阪本通"}, "kana": "モリグチ"})
+    reader, _ = printed(tmp_path, [one], where=where)
+    text = "".join(reader.pages[0].extract_text().split())
+    assert "name守口太郎new_address.town京阪本通kanaモリグチ" in text
+
+
+def test_a_system_with_characters_of_its_own_may_print(tmp_path: Path) -> None:
+    where = replace(site(tmp_path), text=Characters(encoding="cp932"))
+    reader, (outcome,) = printed(tmp_path, people("守口 太郎"), where=where, columns=COLUMNS)
+    assert outcome.error is None
+    assert "守口 太郎" in reader.pages[0].extract_text()
