@@ -50,6 +50,7 @@ from hub.settings import models as settings
 from hub.settings.calendars import CITY_CALENDAR
 from hub.settings.models import City, Receiver, System
 from hub.settings.shapes import seconds_of
+from hub.settings.spots import spots
 from hub.stages import refusals, reviewing
 from hub.stages.alerts import Alarm
 from hub.stages.amending import publish_open
@@ -835,10 +836,11 @@ class Hub:
             return _Publisher(bus.sender)
         if receiver.adapter == "rpa":
             return WorkQueue(self.ledger, number)
-        return Expressions(lambda text: self._sink_expression(text, receiver))
+        return Expressions(lambda text, place="": self._sink_expression(text, receiver, place))
 
-    def _sink_expression(self, text: str, receiver: Receiver) -> Callable[[Delivery, Batch], Any]:
-        compiled = compile_expression(text, roots=SINK_ROOTS, env=self.environment, place=receiver.place)
+    def _sink_expression(self, text: str, receiver: Receiver, place: str = "") -> Callable[[Delivery, Batch], Any]:
+        place = place or next((receiver.place_of(*path) for path in spots(receiver.options, text)), receiver.place)
+        compiled = compile_expression(text, roots=SINK_ROOTS, env=self.environment, place=place)
 
         def value(delivery: Delivery, batch: Batch) -> Any:
             scope = {
@@ -853,7 +855,7 @@ class Hub:
             except Missing:
                 return None
             except ExpressionFault as fault:
-                raise Malformed(fault.message, place=fault.place or receiver.place, code="expression") from None
+                raise Malformed(fault.message, place=fault.place or place, code="expression") from None
 
         return value
 

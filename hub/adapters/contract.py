@@ -374,7 +374,11 @@ class Adapter(Protocol):
 
     @classmethod
     def sink(cls, settings: Any, site: Site, port: Any = None) -> Sink | PreparedSink:
-        """Open a sink; `port` is what app.py lends (expressions for `database` and `http`, a producer for `kafka`)."""
+        """Open a sink; `port` is what app.py lends (expressions for `database` and `http`, a producer for `kafka`).
+
+        Every expression of the settings is compiled here, and nothing is written or connected to: `hub check` opens
+        sinks to learn their expressions.
+        """
         ...
 
 
@@ -424,6 +428,14 @@ class OneByOne:
         """Let go of nothing."""
 
 
+class Compile(Protocol):
+    """Makes an expression into a function of a delivery."""
+
+    def __call__(self, text: str, place: str = "", /) -> Callable[[Delivery, Batch], Any]:
+        """Compile; `place` (`file:line:column`) is where the text stands, if that is not among the settings."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Expressions:
     """What app.py lends to sinks whose settings hold expressions: `compile(text)` gives a function of a delivery.
@@ -432,7 +444,7 @@ class Expressions:
     plain value, or None when something it names is absent; it raises `Malformed` naming the expression when it cannot.
     """
 
-    compile: Callable[[str], Callable[[Delivery, Batch], Any]]
+    compile: Compile
 
 
 class Queue(Protocol):

@@ -150,7 +150,9 @@ class FileSink:
         try:
             name = self._name(batch.deliveries[0], batch)
         except Malformed as error:
-            raise ReceiverStopped(f"`name`: {error.message}", mend="mend the expression", code="file-name") from error
+            raise ReceiverStopped(
+                f"`name`: {error.message}", place=error.place, mend="mend the expression", code="file-name"
+            ) from error
         if not isinstance(name, str) or not name or is_left_alone(name) or not name.isprintable() or {*"/\\"} & {*name}:
             raise ReceiverStopped(
                 f"`name` gives {name!r}, which cannot be a file's name",

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
 import orjson
 
-from hub.adapters.contract import Batch, Delivery
+from hub.adapters.contract import Batch, Compile, Delivery
 from hub.adapters.file_sink import Column, Content
 from hub.adapters.fixed_fields import Fields
 from hub.errors import Malformed, ReceiverStopped
 from hub.settings.layouts import Layout, LayoutField
 
 NEWLINES = {"crlf": b"\r\n", "lf": b"\n", "none": b""}
-
-Compile = Callable[[str], Column]
 
 
 class FixedWriting:
@@ -33,7 +31,12 @@ class FixedWriting:
         self._columns = _columns(layout.record, compile_, {})
         self._around = {part: _columns(getattr(layout, part), compile_, {}) for part in ("header", "trailer")}
         self._by_type = {
-            kind: _columns(layout.record, compile_, expressions) for kind, expressions in layout.columns_by.items()
+            kind: _columns(
+                layout.record,
+                compile_,
+                {name: (columns[name], layout.place_of("columns_by", kind, name)) for name in columns},
+            )
+            for kind, columns in layout.columns_by.items()
         }
         self._summed = {field.total for field in (*layout.header, *layout.trailer) if field.total}
 
@@ -94,20 +97,28 @@ def needed(layout: Layout, fields: Sequence[str]) -> list[LayoutField]:
     return [
         field
         for field in layout.record
-        if field.name and _expression(field, {}) == _default(field) and field.name not in {*fields, *by_type}
+        if field.name and _expression(field) == _default(field) and field.name not in {*fields, *by_type}
     ]
 
 
-def _columns(fields: Sequence[LayoutField], compile_: Compile, instead: Mapping[str, str]) -> list[Column | None]:
-    """Return what each field is written from; None for constants, fillings and what the file itself decides."""
-    written = [(field, _expression(field, instead)) for field in fields]
-    return [compile_(_dated(field, text)) if text is not None else None for field, text in written]
+def _columns(
+    fields: Sequence[LayoutField], compile_: Compile, instead: Mapping[str, tuple[str, str]]
+) -> list[Column | None]:
+    """Return what each field is written from; None for constants, fillings and what the file itself decides.
+
+    `instead` holds other expressions by field, each with its place.
+    """
+    columns: list[Column | None] = []
+    for field in fields:
+        text, place = instead.get(field.name) or (_expression(field), field.place_of("value"))
+        columns.append(compile_(_dated(field, text), place) if text is not None else None)
+    return columns
 
 
-def _expression(field: LayoutField, instead: Mapping[str, str]) -> str | None:
+def _expression(field: LayoutField) -> str | None:
     if field.constant is not None or field.count or field.total or field.sequence or not field.name:
         return None
-    return instead.get(field.name) or field.value or _default(field)
+    return field.value or _default(field)
 
 
 def _default(field: LayoutField) -> str:

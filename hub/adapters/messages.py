@@ -31,6 +31,7 @@ PLAIN = "{count}\n---\n{event.type} {event.id} {link}"
 KEPT = ("specversion", "id", "source", "type", "time", "deliverykey", "action", "corrects", "sequence", "batchid")
 
 Part = Callable[[Sequence[Delivery], Batch], str]
+Spot = Callable[[str], str]
 NOTHING: Mapping[str, Part] = {}
 
 
@@ -95,7 +96,8 @@ class Template:
 
     def __init__(self, settings: MessageSettings, site: Site, port: Expressions) -> None:
         self._fields = frozenset(settings.fields)
-        parts = _split(_written(settings, site))
+        written, spot = _written(settings, site)
+        parts = _split(written)
         head, each, foot = {1: ("", parts[0], ""), 2: (*parts, ""), 3: tuple(parts)}[len(parts)]
         self._link = compiled(settings.link or "", port, {})
         special: dict[str, Part] = {
@@ -103,7 +105,7 @@ class Template:
             "types": lambda deliveries, _: _types(deliveries),
             "link": self._link,
         }
-        self._head, self._each, self._foot = (compiled(part, port, special) for part in (head, each, foot))
+        self._head, self._each, self._foot = (compiled(part, port, special, spot) for part in (head, each, foot))
 
     def text(self, deliveries: Sequence[Delivery], batch: Batch) -> str:
         """Return the message about these deliveries. Raises `Malformed` for an expression that fails."""
@@ -127,21 +129,35 @@ def _cut(data: dict[str, Any], fields: frozenset[str]) -> dict[str, Any]:
     return {name: value for name, value in data.items() if name in fields}
 
 
-def _written(settings: MessageSettings, site: Site) -> str:
-    """Return the template's text. Raises ConfigurationError for a file that is not there or says too much."""
+def _written(settings: MessageSettings, site: Site) -> tuple[str, Spot]:
+    """Return the template's text, and what says where an expression stands in its file.
+
+    Raises ConfigurationError for a file that is not there or says too much.
+    """
     if settings.template is None:
-        return settings.text or PLAIN
+        return settings.text or PLAIN, _nowhere
     path = site.folder / FOLDER / f"{settings.template}.txt"
     place = str(path.relative_to(site.folder))
     try:
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise _wrong(place, f"the template cannot be read: {error}", "write it, in UTF-8") from None
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise _wrong(place, f"the template cannot be read: {reason}", "write it, in UTF-8") from None
     if len(_split(text)) > 3:
         raise _wrong(place, "a template has at most three parts", "separate them by lines of ---")
     if named := unpermitted(text, settings.fields):
         raise _wrong(place, f"the template names {named}", "add it to the receiver's `fields` if a message may hold it")
-    return text
+
+    def spot(expression: str) -> str:
+        before = text.partition(f"{{{expression}}}")[0] + "{"
+        return f"{place}:{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
+
+    return text, spot
+
+
+def _nowhere(_: str) -> str:
+    """Say that an expression stands among the settings."""
+    return ""
 
 
 def _wrong(place: str, message: str, mend: str) -> ConfigurationError:
@@ -152,11 +168,14 @@ def _split(text: str) -> list[str]:
     return [part.strip("\n") for part in re.split(r"(?m)^---[ \t]*$", text)]
 
 
-def compiled(text: str, port: Expressions, special: Mapping[str, Part] = NOTHING) -> Part:
-    """Return what makes one part of a template into text; expressions see the first of its deliveries."""
+def compiled(text: str, port: Expressions, special: Mapping[str, Part] = NOTHING, spot: Spot = _nowhere) -> Part:
+    """Return what makes one part of a template into text; expressions see the first of its deliveries.
+
+    `spot` says where an expression stands that is not among the settings.
+    """
     parts: list[str | Part] = []
     for index, part in enumerate(EXPRESSION.split(text)):
-        parts.append(part if index % 2 == 0 else special.get(part.strip()) or _value(port.compile(part)))
+        parts.append(part if index % 2 == 0 else special.get(part.strip()) or _value(port.compile(part, spot(part))))
     return lambda deliveries, batch: "".join(p if isinstance(p, str) else p(deliveries, batch) for p in parts)
 
 

@@ -18,6 +18,7 @@ from hub.errors import ConfigurationError, Problem
 UNCONFIRMED = "because-unconfirmed"
 
 if TYPE_CHECKING:
+    from hub.routing.lint_receivers import Written
     from hub.settings.models import City, Receiver, Source
 
 
@@ -86,7 +87,8 @@ def problems_of(city: City) -> list[Problem]:
     """Return what is wrong with a city whose files can be read."""
     from hub.routing import lint
 
-    return [*adapter_problems(city), *lint.check(city)]
+    problems, delivered = adapter_problems(city)
+    return [*problems, *lint.check(city, delivered)]
 
 
 def refuse_broken(session: Session) -> City:
@@ -98,12 +100,17 @@ def refuse_broken(session: Session) -> City:
     return city
 
 
-def adapter_problems(city: City) -> list[Problem]:
-    """Return what is wrong with the settings of sources and receivers, as their adapters see them."""
+def adapter_problems(city: City) -> tuple[list[Problem], dict[str, list[Written]]]:
+    """Return what is wrong with the settings of sources and receivers, as their adapters see them.
+
+    With it, by receiver, the expressions its adapter compiles.
+    """
     from hub.adapters import registry
+    from hub.cli.opening import tried
     from hub.settings.models import Receiver
 
     problems: list[Problem] = []
+    delivered: dict[str, list[Written]] = {}
     parts: list[tuple[Source | Receiver, str]]
     parts = [(each, "source") for system in city.systems.values() for each in system.sources.values()]
     parts += [(each, "sink") for each in city.receivers()]
@@ -119,7 +126,9 @@ def adapter_problems(city: City) -> list[Problem]:
             continue
         problems += _unconfirmed(part, asks=registry.find(part.adapter).features.confirms)
         problems += _unread(part, city)
-    return problems
+        delivered[part.key], found = tried(part, city)
+        problems += found
+    return problems, delivered
 
 
 def _unread(receiver: Receiver, city: City) -> list[Problem]:

@@ -58,12 +58,11 @@ def examine(session: Session) -> list[Finding]:
 
 
 def _city(session: Session) -> tuple[City | None, list[Finding]]:
-    from hub.cli.check import adapter_problems
-    from hub.routing import lint
+    from hub.cli.check import problems_of
 
     try:
         city = session.city()
-        problems = [each for each in (*adapter_problems(city), *lint.check(city)) if each.level == "error"]
+        problems = [each for each in problems_of(city) if each.level == "error"]
     except ConfigurationError as error:
         return None, [_broken(error.problems)]
     if problems:

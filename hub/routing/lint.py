@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from hub.events.catalogue import TYPES
-from hub.routing import lint_extracts, lint_identity
+from hub.routing import lint_extracts, lint_identity, lint_receivers
 from hub.routing.lint_expressions import Notes, Text
-from hub.routing.lint_mappings import EXPRESSIONS, MappingLint
+from hub.routing.lint_mappings import MappingLint
+from hub.routing.lint_receivers import Written
 from hub.routing.lint_rules import RuleLint
 from hub.routing.shapes import meant
 from hub.settings.load import in_order
-from hub.settings.secret import Secret
+from hub.settings.spots import texts_in
 
 if TYPE_CHECKING:
     from hub.errors import Problem
@@ -28,9 +29,14 @@ _SECRET_URL = re.compile(
 )
 
 
-def check(city: City) -> list[Problem]:
+EXPRESSIONS = ("columns", "key", "on_cancel")  # options of sinks that map a column to an expression
+NOTHING: Mapping[str, Iterable[Written]] = {}
+
+
+def check(city: City, delivered: Mapping[str, Iterable[Written]] = NOTHING) -> list[Problem]:
     """Return every problem of the city's rules, mappings and names, in the files' order.
 
+    `delivered` are the expressions that each receiver's adapter compiles, by the receiver's key (`hub.cli.opening`).
     Errors keep the city from running, warnings do not (contract.md, `hub check`). Places are exact where the city was
     read from its folder.
     """
@@ -44,6 +50,8 @@ def check(city: City) -> list[Problem]:
         RuleLint(notes, system, published).check()
         lint_extracts.check(notes, system)
         lint_identity.check(notes, system)
+        for receiver in system.receives.values():
+            lint_receivers.check(notes, system, receiver, delivered.get(receiver.key, ()))
         if not system.publishes and not system.subscribes and not _brings_protection(city, system.system):
             message = f"the system `{system.system}` neither publishes nor subscribes"
             notes.warning(system.place, message, "write `publishes:` or `subscribes:`, or remove the file", "idle")
@@ -113,7 +121,7 @@ def _check_secrets(notes: Notes, city: City, name: str) -> None:
 
 
 def _secrets_in(notes: Notes, model: Model, options: Mapping[str, Any]) -> None:
-    for path, value in _values(options):
+    for path, value in texts_in(options):
         key = next(str(step) for step in reversed(path) if isinstance(step, str))
         found = _SECRET_URL.search(value)
         if found is None and not (value and _SECRET_KEY.search(key.lower())):
@@ -121,15 +129,3 @@ def _secrets_in(notes: Notes, model: Model, options: Mapping[str, Any]) -> None:
         what = f"the address in `{key}` holds a password" if found else f"`{key}` is a secret in plain text"
         mend = f"write env:NAME or file:PATH as the value of `{key}`, and change the secret: it has been in a file"
         notes.error(model.place_of(*path), what, mend, "secret")
-
-
-def _values(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Yield every text that stands in the file itself, with its path; what came from elsewhere is a Secret."""
-    if isinstance(value, Mapping):
-        for key, part in value.items():
-            yield from _values(part, (*path, str(key)))
-    elif isinstance(value, (list, tuple)):
-        for index, part in enumerate(value):
-            yield from _values(part, (*path, index))
-    elif isinstance(value, str) and not isinstance(value, Secret):
-        yield path, value

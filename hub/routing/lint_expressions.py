@@ -129,6 +129,15 @@ class Notes:
         before = text.text[:at]
         return self.place_in(text, before.count("\n") + 1, at - (before.rfind("\n") + 1) + 1) or text.place
 
+    def place_between(self, place: str, expression: str) -> str:
+        """Return where an expression in braces stands within a value, the value's place where no line shows it."""
+        file, _, rest = place.partition(":")
+        row, _, column = rest.partition(":")
+        if not (row.isdigit() and column.isdigit()):
+            return place
+        at = self._line(file, int(row)).find(f"{{{expression}}}", int(column) - 1)
+        return f"{file}:{row}:{at + 2}" if at >= 0 else place
+
     def place_in(self, text: Text, line: int, column: int) -> str:
         """Return the place of a line and column within an expression, "" unless the file shows it on one line."""
         file, _, rest = text.place.partition(":")

@@ -1,41 +1,34 @@
-"""Sources, publications and receivers' columns under lint: rows become whole events, columns hold what is sent."""
+"""Sources and publications under lint: rows become whole events."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hub.events.catalogue import TYPES
 from hub.routing.lint_expressions import Notes, Text
+from hub.routing.lint_receivers import DELIVERED
 from hub.routing.mapping import ROOTS, roots_of
-from hub.routing.protection import told
 from hub.routing.shapes import meant
 
 if TYPE_CHECKING:
-    from hub.settings.models import Case, Publication, Receiver, Source, System
+    from hub.settings.models import Case, Publication, Source, System
 
-DELIVERED = frozenset({"event", "data", "subject", "delivery", "batch"})
-EXPRESSIONS = ("columns", "key", "on_cancel")  # options of sinks that map a column to an expression
 TARGETS = ({"event_id"}, {"sequence"}, {"subject", "sequence"}, {"identity"}, {"source", "identity"})
-_IN_URL = re.compile(r"\{([^{}]*)\}")
 
 
 class MappingLint:
-    """Checks what one system publishes, and the columns of what it receives."""
+    """Checks what one system publishes."""
 
     def __init__(self, notes: Notes, system: System) -> None:
         self.notes = notes
         self.system = system
 
     def check(self) -> None:
-        """Note every problem of the system's sources, publications and receivers."""
+        """Note every problem of the system's sources and publications."""
         for source in self.system.sources.values():
             self._source(source)
         for publication in self.system.publishes:
             self._publication(publication)
-        for receiver in self.system.receives.values():
-            self._receiver(receiver)
 
     def _row(self, text: str | None, place: str, what: str, roots: frozenset[str] = ROOTS) -> None:
         if text is None or text == "":
@@ -124,26 +117,3 @@ class MappingLint:
                 message = f"`{event}` must name its target in exactly one way"
                 mend = f"write `{key}: {{event_id: …}}`, `{{sequence: …}}` or `{{source: …, identity: …}}`"
                 self.notes.error(case.place_of(key), message, mend, "target")
-
-    def _receiver(self, receiver: Receiver) -> None:
-        for key in EXPRESSIONS:
-            columns = receiver.options.get(key)
-            for name, text in columns.items() if isinstance(columns, Mapping) else ():
-                self._column(receiver, text, receiver.place_of(key, name), f"`{key}: {name}`")
-        if receiver.adapter == "http" and isinstance(url := receiver.options.get("url"), str):
-            for text in _IN_URL.findall(url):
-                self._column(receiver, text, receiver.place_of("url"), "`url`")
-
-    def _column(self, receiver: Receiver, text: Any, place: str, what: str) -> None:
-        if not isinstance(text, str):
-            return  # a plain value is itself
-        expression = Text(text, place, what)
-        compiled = self.notes.compiled(expression, DELIVERED)
-        if compiled is None:
-            return
-        fed = {path[0] for path in told(self.system, receiver.name)}
-        for path in sorted(compiled.paths):
-            if path[0] == "data" and len(path) > 1 and path[1] not in fed:
-                message = f"{what}: no rule sends `{path[1]}` to this receiver"
-                mend = meant(path[1], fed) or "add it to `send`"
-                self.notes.error(self.notes.place_of(expression, path), message, mend, "field-unknown")

@@ -171,7 +171,7 @@ class World:
     def _opener(self, receiver: Any) -> Any:
         site = Site(self.folder, ZONE, receiver.system, receiver.name)
         return lambda: registry.open_sink(
-            receiver.adapter, receiver.options, site, Expressions(lambda text: lambda *_: text)
+            receiver.adapter, receiver.options, site, Expressions(lambda text, _place="": lambda *_: text)
         )
 
     def told(self, system: str) -> list[dict]:

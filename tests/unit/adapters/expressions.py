@@ -11,7 +11,7 @@ from hub.routing.expressions import ExpressionFault, Missing, compile_expression
 ROOTS = {"event", "data", "subject", "delivery", "batch"}
 
 
-def _compiled(text: str) -> Any:
+def _compiled(text: str, _place: str = "") -> Any:
     compiled = compile_expression(text, roots=ROOTS)
 
     def value(delivery: Delivery, batch: Batch) -> Any:

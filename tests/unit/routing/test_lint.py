@@ -140,23 +140,6 @@ ERRORS = [
         "require-unknown",
     ),
     (
-        "path: out/}",
-        "path: out/, columns: {名: data.nam}}",
-        "kokuho.yaml:10:51",
-        "no rule sends `nam`",
-        "`name`?",
-        "field-unknown",
-    ),
-    (
-        "path: out/}",
-        "path: out/, columns: {旗: data.protected}}",
-        "kokuho.yaml:10:51",
-        "no rule sends `protected`",
-        "",
-        "field-unknown",
-    ),
-    ("path: out/}", "path: out/, columns: {名: row.x}}", "kokuho.yaml:10:51", "row is not known", "", "expression"),
-    (
         "receives: {adapter: csv, path: out/}",
         "receives: {}",
         "kokuho.yaml:5:5",

@@ -18,7 +18,7 @@ def site(folder: Path, *, name: str = "main") -> Site:
     return Site(folder, ZoneInfo("Asia/Tokyo"), "kokuho", name, fields=("name", "household_no", "head"))
 
 
-def path_of(text: str) -> Callable[[Delivery, Batch], Any]:
+def path_of(text: str, _place: str = "") -> Callable[[Delivery, Batch], Any]:
     """Compile `key`, `subject`, `data.name`, `batch.no` or a quoted text: enough of an expression for transports."""
     root, _, rest = text.partition(".")
 
