@@ -75,7 +75,7 @@ CODES: dict[str, str] = {
     "csv": "CSV として読めません",
     "columns": "列の数が見出しと違います",
     "column-missing": "必要な列がありません",
-    "column-unknown": "そのような列は表にありません",
+    "column-unknown": "そのような列はありません",
     "code-twice": "同じコードが二度書かれています",
     "calendar-unknown": "そのような暦はありません",
     "silence": "誤りの一覧に終わりがないので、載っていないことが取込みの確認になりません",

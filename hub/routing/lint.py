@@ -8,10 +8,11 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from hub.events.catalogue import TYPES
-from hub.routing import lint_extracts, lint_identity, lint_receivers
+from hub.routing import lint_extracts, lint_identity, lint_receivers, lint_rows
 from hub.routing.lint_expressions import Notes, Text
 from hub.routing.lint_mappings import MappingLint
 from hub.routing.lint_receivers import Written
+from hub.routing.lint_rows import Rows, columns_of
 from hub.routing.lint_rules import RuleLint
 from hub.routing.shapes import meant
 from hub.settings.load import in_order
@@ -66,13 +67,13 @@ def _check_answers(notes: Notes, system: System) -> None:
         if receiver.acknowledged is not None:
             _secrets_in(notes, receiver.acknowledged, {"from": receiver.acknowledged.from_})
             said = receiver.acknowledged
+            rows = Rows(columns=columns_of(said.from_, notes.city))
             for key, text in said.match.items():
-                notes.compiled(Text(text, said.place_of("match", key), "`match`"), {"row"})
-            rows = {"taken": said.taken, "error": said.error, "warning": said.warning}
-            others = (*((key, of, "row") for key, of in rows.items()), ("about", said.about, "file"))
-            for key, of, root in others:
-                if of is not None:
-                    notes.compiled(Text(of, said.place_of(key), f"`{key}`"), {root})
+                lint_rows.check(notes, Text(text, said.place_of("match", key), "`match`"), rows)
+            others = {"taken": rows, "error": rows, "warning": rows, "about": Rows(frozenset({"file"}))}
+            for key, seen in others.items():
+                if (of := getattr(said, key)) is not None:
+                    lint_rows.check(notes, Text(of, said.place_of(key), f"`{key}`"), seen)
 
 
 def _brings_protection(city: City, system: str) -> bool:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hub.events.catalogue import TYPES
+from hub.routing import lint_rows
 from hub.routing.lint_expressions import Notes, Text
 from hub.routing.lint_receivers import DELIVERED
-from hub.routing.mapping import ROOTS, roots_of
+from hub.routing.lint_rows import Rows
+from hub.routing.mapping import ROOTS
 from hub.routing.shapes import meant
 
 if TYPE_CHECKING:
@@ -30,27 +32,31 @@ class MappingLint:
         for publication in self.system.publishes:
             self._publication(publication)
 
-    def _row(self, text: str | None, place: str, what: str, roots: frozenset[str] = ROOTS) -> None:
+    def _row(self, text: str | None, place: str, what: str, rows: Rows) -> None:
         if text is None or text == "":
             return
         expression = Text(text, place, what)
-        if self.notes.compiled(expression, roots) is not None:
+        if lint_rows.check(self.notes, expression, rows):
             self.notes.sized_texts(expression)
 
     def _source(self, source: Source) -> None:
-        self._row(source.identity, source.place_of("identity"), "`identity`", roots_of(source))
-        self._row(source.key, source.place_of("key"), "`key`")
+        rows = Rows.of(source, self.notes.city)
+        plain = rows._replace(roots=ROOTS)
+        self._row(source.identity, source.place_of("identity"), "`identity`", rows)
+        self._row(source.key, source.place_of("key"), "`key`", plain)
+        for index, name in enumerate(source.compare):
+            lint_rows.column(self.notes, source.place_of("compare", index), "`compare`: ", name, rows)
         for name, text in source.reconcile.items():
             self.notes.compiled(Text(text, source.place_of("reconcile", name), f"`reconcile: {name}`"), DELIVERED)
-        self._row(source.as_of, source.place_of("as_of"), "`as_of`", ROOTS | {"batch"})
+        self._row(source.as_of, source.place_of("as_of"), "`as_of`", rows._replace(roots=ROOTS | {"batch"}))
         if source.guard is not None:
             for type_ in source.guard.per_event:
                 self._type(type_, source.guard.place_of("per_event", type_))
         if source.identify is not None:
             asked = source.identify
-            self._row(asked.id, asked.place_of("id"), "`id`")
+            self._row(asked.id, asked.place_of("id"), "`id`", plain)
             for name, text in asked.verify.items():
-                self._row(text, asked.place_of("verify", name), f"`verify: {name}`")
+                self._row(text, asked.place_of("verify", name), f"`verify: {name}`", plain)
             if asked.system is not None and asked.system not in self.notes.city.systems:
                 mend = meant(asked.system, self.notes.city.systems)
                 self.notes.error(
@@ -68,27 +74,27 @@ class MappingLint:
             place = publication.place_of("from")
             self.notes.error(place, f"there is no source `{publication.source}`", mend, "source-unknown")
         source = self.system.sources.get(publication.source)
-        roots = ROOTS if source is None else roots_of(source)
+        rows = Rows() if source is None else Rows.of(source, self.notes.city)
         for key in ("subject", "id", "sequence", "local_id"):
-            self._row(getattr(publication, key), publication.place_of(key), f"`{key}`", roots)
+            self._row(getattr(publication, key), publication.place_of(key), f"`{key}`", rows)
         types = [case.event for case in publication.cases if case.event in TYPES]
         open_ended = any(case.event == "event.corrected" for case in publication.cases)
         for name, text in publication.defaults.items():
             place = publication.place_of("defaults", name)
-            self._row(text, place, f"`defaults: {name}`", roots)
+            self._row(text, place, f"`defaults: {name}`", rows)
             if types and not open_ended and not any(name in TYPES[type_].fields for type_ in types if type_):
                 mend = meant(name, {field for type_ in types if type_ for field in TYPES[type_].fields})
                 self.notes.error(place, f"no event type of these cases has a field `{name}`", mend, "field-unknown")
         for case in publication.cases:
-            self._case(case, publication, roots)
+            self._case(case, publication, rows)
 
-    def _case(self, case: Case, publication: Publication, roots: frozenset[str]) -> None:
-        self._row(case.when, case.place_of("when"), "`when`", roots)
+    def _case(self, case: Case, publication: Publication, rows: Rows) -> None:
+        self._row(case.when, case.place_of("when"), "`when`", rows)
         for name, text in case.map.items():
-            self._row(text, case.place_of("map", name), f"`map: {name}`", roots)
+            self._row(text, case.place_of("map", name), f"`map: {name}`", rows)
         for key, target in (("cancels", case.cancels), ("corrects", case.corrects)):
             for name, text in (target or {}).items():
-                self._row(text, case.place_of(key, name), f"`{key}: {name}`", roots)
+                self._row(text, case.place_of(key, name), f"`{key}: {name}`", rows)
         if case.event is None or not self._type(case.event, case.place_of("event")):
             return
         self._target(case)
