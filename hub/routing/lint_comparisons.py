@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
 
 from hub.routing.plan import ROOTS
-from hub.routing.shapes import Choice, Shape, Unknown, meant
+from hub.routing.shapes import Choice, Shape, Unknown, is_day, meant
 from hub.routing.tokens import Token, literal, tokens_of
 
 if TYPE_CHECKING:
@@ -162,17 +161,10 @@ def _of_date(each: Comparison, shown: str) -> Misfit | None:
     value = str(literal(each.token.text))
     if not value:
         return None  # whether there is any: careful, not wrong
-    if _is_day(value) or (each.sign not in _EQUAL and _BEGINNING.fullmatch(value)):
+    if is_day(value) or (each.sign not in _EQUAL and _BEGINNING.fullmatch(value)):
         return None
     mend = "dates are written YYYY-MM-DD"
     parts = _DAY.fullmatch(value)
-    if parts and _is_day(right := f"{parts[1]}-{parts[2]:0>2}-{parts[3]:0>2}"):
+    if parts and is_day(right := f"{parts[1]}-{parts[2]:0>2}-{parts[3]:0>2}"):
         mend = f'write "{right}"'
     return Misfit(f"{shown} is a date, and {each.value} is none", mend)
-
-
-def _is_day(text: str) -> bool:
-    try:
-        return date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        return False

@@ -95,6 +95,12 @@ def withholding(told: Iterable[dict[str, Any]], ruleset: RuleSet, cut: Callable[
     return found
 
 
+def as_told(ruleset: RuleSet, number: int, data: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what of a delivery's data is sent of a protected resident, None when nothing is sent at all."""
+    cut = cut_of(ruleset, number)
+    return None if cut.suppressed else cut.apply(data)
+
+
 def permissions(ruleset: RuleSet) -> dict[str, Permission]:
     """Return what each rule permits, by its name."""
     return {rule.name: Permission.of(rule) for rule in ruleset.rules}

@@ -2,11 +2,13 @@
 
 Each file is a list of tests (contract.md): `test` (what it shows), `given: {facts}` over a resident nothing is known
 of, `event`, `expect` (system or system.receiver → exactly these fields), `held` (the same → the reason), `not`
-(systems). Nothing is read but the city's files, and nothing is sent.
+(systems). A resident who is `protected`, or whom the event protects, is told of as at delivery: by the rule's own
+`protected:`. Nothing is read but the city's files, and nothing is sent.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -20,11 +22,13 @@ from hub.events.facts import delta, empty, merge
 from hub.routing.expressions import Environment
 from hub.routing.plan import Planned, Router, View
 from hub.routing.projection import Projection
+from hub.routing.protection import as_told
 from hub.routing.rules import RuleSet
+from hub.routing.shapes import FACTS, Choice, Shape, is_day, meant
 from hub.settings.yaml import Node, read_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from hub.events.envelope import Event
     from hub.routing.explain import Explanation
@@ -39,6 +43,13 @@ KEYS: dict[str, tuple[type, str]] = {
     "not": (list, "a list"),
 }
 
+KINDS: dict[str, tuple[type, str]] = {  # of facts
+    "text": (str, "put it in quotes"),
+    "number": (int, "write a whole number, without quotes"),
+    "flag": (bool, "write true or false, without quotes"),
+    "list": (list, "write it in brackets: [...]"),
+}
+
 _WORDS = {
     "ja": {
         "unplanned": "伝わりません: {why}",
@@ -50,6 +61,7 @@ _WORDS = {
         "extra": "余分に送られます",
         "other": "値が違います",
         "event": "イベントが受け付けられません: {why}",
+        "protected": "支援措置の対象者なので、ルール {rule}（protected: none）は何も伝えません",
     },
     "en": {
         "unplanned": "is not told: {why}",
@@ -61,6 +73,7 @@ _WORDS = {
         "extra": "is sent too",
         "other": "differs",
         "event": "the event is refused: {why}",
+        "protected": "the resident is protected, and rule {rule} tells nothing of such (protected: none)",
     },
 }
 
@@ -202,10 +215,38 @@ def _check_given(node: Node) -> Iterator[Problem]:
     if not isinstance(facts.value, dict):
         yield Problem(facts.place, "`facts` must be a mapping", code="test")
         return
-    for group, known in facts.value.items():
-        yield from _unknown(group, tuple(empty()), facts.key_place(group), "there are no facts called")
-        if group != "protected" and not isinstance(known, dict):
-            yield Problem(facts.place_of(group), f"`facts.{group}` must be a mapping", code="test")
+    for group, known in facts.items.items():
+        if group not in FACTS:
+            yield from _unknown(group, FACTS, facts.key_place(str(group)), "there are no facts called")
+        else:
+            yield from _check_fact(known, FACTS[str(group)], f"facts.{group}")
+
+
+def _check_fact(node: Node, shape: Shape, name: str) -> Iterator[Problem]:
+    """Note what no resident has: a fact that does not exist, or that is of another kind."""
+    value = node.value
+    if isinstance(shape, Mapping):
+        if not isinstance(value, dict):
+            yield Problem(node.place, f"`{name}` must be a mapping", "write {fact: value}", code="test")
+        for key, part in node.items.items():
+            below = shape.get(str(key), shape.get("*"))
+            if below is None:
+                message = f"there is no fact `{name}.{key}`"
+                yield Problem(node.key_place(str(key)), message, meant(str(key), shape), code="test")
+            else:
+                yield from _check_fact(part, below, f"{name}.{key}")
+    elif value is not None and (wanted := _misfit(value, shape)):
+        yield Problem(node.place, f"`{name}` cannot be {_json(value)}", wanted, code="test")
+
+
+def _misfit(value: Any, shape: Shape) -> str:
+    """Return the mend for a value that a fact of this shape never has, or nothing."""
+    if isinstance(shape, Choice):
+        return "" if value in shape.values else f"write one of {', '.join(shape.values)}"
+    if shape == "date":
+        return "" if isinstance(value, str) and is_day(value) else "write YYYY-MM-DD"
+    kind, mend = KINDS[str(shape)]
+    return "" if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)) else mend
 
 
 def _unknown(name: Any, known: Iterable[str], place: str, message: str) -> Iterator[Problem]:
@@ -232,7 +273,8 @@ def run_test(node: Node, router: Router, city: City, lang: str = "en") -> RuleTe
     after = merge(facts, delta(event.type, event.data))
     attributes = {"id": event.id, "source": event.source, "time": event.time, **event.extensions}
     view = View(event.type, event.version, event.subject, attributes, event.data)
-    comparison = _Comparison(node, router, event, router.explain(view, facts, after, lang), words)
+    explanation = router.explain(view, facts, after, lang)
+    comparison = _Comparison(node, router, event, explanation, words, is_protected=bool(after.get("protected")))
     return RuleTestResult(name, node.place, tuple(comparison.differences()))
 
 
@@ -248,13 +290,21 @@ class _Comparison:
     """What one test expects, held against one plan."""
 
     def __init__(
-        self, node: Node, router: Router, event: Event, explanation: Explanation, words: Mapping[str, str]
+        self,
+        node: Node,
+        router: Router,
+        event: Event,
+        explanation: Explanation,
+        words: Mapping[str, str],
+        *,
+        is_protected: bool,
     ) -> None:
         self.node = node
         self.rules = router.rules
         self.raw = {field: orjson.dumps(value) for field, value in event.data.items()}
         self.explanation = explanation
         self.words = words
+        self.is_protected = is_protected
 
     def differences(self) -> Iterator[Difference]:
         """Yield everything that is not as the test says."""
@@ -267,7 +317,10 @@ class _Comparison:
                 yield self._difference(self.node.place_of("not", index), planned, self._state(planned))
 
     def _planned(self, name: str) -> list[Planned]:
-        """Return the deliveries to a system, or to one receiver of it."""
+        """Return the deliveries to a system, or to one receiver of it, that are sent."""
+        return [planned for planned in self._meant(name) if self._sent(planned) is not None]
+
+    def _meant(self, name: str) -> list[Planned]:
         return [
             planned
             for planned in self.explanation.planned
@@ -286,7 +339,7 @@ class _Comparison:
                 yield from self._compared(place, planned, fields)
 
     def _compared(self, place: str, planned: Planned, fields: Mapping[str, Any]) -> Iterator[Difference]:
-        sent = self._sent(planned)
+        sent = self._sent(planned) or {}
         for field in dict.fromkeys([*fields, *sent]):
             expected, actual = fields.get(field), sent.get(field)
             if field not in sent:
@@ -319,12 +372,15 @@ class _Comparison:
             return self.words["held"].format(rule=rule, hold=planned.hold, detail=planned.detail)
         return self.words["planned"].format(rule=rule, fields=_json(self._sent(planned)))
 
-    def _sent(self, planned: Planned) -> dict[str, Any]:
+    def _sent(self, planned: Planned) -> dict[str, Any] | None:
+        """Return what is sent; None when that is nothing, since the resident is protected."""
         rule = self.rules.rules[planned.rule]
         sent: dict[str, Any] = orjson.loads(Projection(rule).data(self.raw, planned.values))
-        return sent
+        return as_told(self.rules, planned.rule, sent) if self.is_protected else sent
 
     def _why(self, name: str) -> str:
+        if untold := self._meant(name):
+            return self.words["protected"].format(rule=self.rules.rules[untold[0].rule].id)
         system = name.partition(".")[0]
         return next((each["why"] for each in self.explanation.not_told if each["system"] == system), name)
 

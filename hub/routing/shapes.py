@@ -7,6 +7,7 @@ A branch is a mapping of names (`*` stands for any name); a leaf is `text`, `dat
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import date
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
@@ -96,6 +97,14 @@ def is_locating(type_: str, path: tuple[str, ...]) -> bool:
             return True
         fields = field.fields
     return False
+
+
+def is_day(text: str) -> bool:
+    """Say whether a text is a date, written `YYYY-MM-DD`."""
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def meant(name: str, known: Iterable[str]) -> str:

@@ -18,7 +18,7 @@ from hub.events.facts import delta, empty, merge
 from hub.routing.identity import Unidentified
 from hub.routing.plan import Router, View
 from hub.routing.projection import Projection
-from hub.routing.protection import cut_of
+from hub.routing.protection import as_told
 from hub.stages.ports import RowMapper
 from hub.stages.records import record_of
 
@@ -146,10 +146,7 @@ class Trial:
         self, number: int, raw: Mapping[str, bytes], values: Mapping[str, Any] | None, *, is_protected: bool
     ) -> dict[str, Any] | None:
         data: dict[str, Any] = orjson.loads(Projection(self.router.rules.rules[number]).data(raw, values))
-        if not is_protected:
-            return data
-        cut = cut_of(self.router.rules, number)
-        return None if cut.suppressed else cut.apply(data)
+        return as_told(self.router.rules, number, data) if is_protected else data
 
 
 _UNIDENTIFIED = {

@@ -58,7 +58,12 @@ def test_the_columns_of_a_layout_are_there(found):
             "`subject`: the source has no column `宛名晩号`",
             "`宛名番号`?",
         ),
-        ({"died_on": "wareki(row.作成日)"}, "juki.yaml:9:41", "`map: died_on`", "`異動日`?"),
+        (
+            {"died_on": "wareki(row.作成日)"},
+            "juki.yaml:9:41",
+            "`map: died_on`: the source has no column `作成日`",
+            "there is 宛名番号",
+        ),
         ({"when": 'row["区分"] == "1"'}, "juki.yaml:8:11", "`when`: the source has no column `区分`", "there is"),
         ({"more": ", identity: '[row.番号]'"}, "juki.yaml:3:88", "`identity`", ""),
         (

@@ -7,7 +7,7 @@ import pytest
 
 from hub.errors import ConfigurationError
 from hub.routing.ruletest import run_tests
-from hub.settings.models import Receiver
+from hub.settings.models import Protected, Receiver
 
 from .cities import city, rule
 
@@ -121,6 +121,57 @@ def test_after_has_the_event_applied(run):
     assert run(text[0] + "  expect: {kokuho: {name: 守口 太郎}}\n", rules=(gone,))[0].passed
 
 
+MOVED = """
+- test: a protected resident moves
+  given: {facts: {protected: true}}
+  event: {type: resident.moved, subject: "1", data: {name: 守口 花子, effective_on: 2026-11-20,
+    old_address: {text: 旧}, new_address: {text: 新}}}
+"""
+FLAGS = "protected: true, do_not_post: true"
+
+
+@pytest.mark.parametrize(
+    ("mode", "send_flag", "then"),
+    [
+        ("without-location", True, f"expect: {{kokuho: {{name: 守口 花子, {FLAGS}}}}}"),
+        ("without-location", False, "expect: {kokuho: {name: 守口 花子}}"),
+        ("flag-only", False, f"expect: {{kokuho: {{{FLAGS}}}}}"),
+        ("full", False, "expect: {kokuho: {name: 守口 花子, new_address: {text: 新}}}"),
+        ("none", False, "not: [kokuho]"),
+    ],
+)
+def test_a_protected_resident_is_told_of_as_at_delivery(run, mode, send_flag, then):
+    move = rule(
+        id="moved",
+        on="resident.moved",
+        send=("name", "new_address"),
+        protected=Protected(mode=mode, send_flag=send_flag),
+    )
+    (result,) = run(MOVED + f"  {then}\n", rules=(move,))
+    assert [each.message for each in result.differences] == []
+    unprotected = MOVED.replace("protected: true", "protected: false") + f"  {then}\n"
+    assert run(unprotected, rules=(move,))[0].passed == (mode == "full")
+
+
+def test_a_rule_that_tells_nothing_of_the_protected_says_so(run):
+    move = rule(id="moved", on="resident.moved", send=("name",), protected=Protected(mode="none"))
+    (result,) = run(MOVED + "  expect: {kokuho: {name: 守口 花子}}\n", rules=(move,))
+    assert result.differences[0].message == (
+        "is not told: the resident is protected, and rule moved tells nothing of such (protected: none)"
+    )
+
+
+def test_who_becomes_protected_by_the_event_is_protected_in_its_test(run):
+    starts = rule(id="starts", on="resident.protection-started", send=({"home": "facts.resident.address"}, "kind"))
+    text = """
+- test: protection begins
+  given: {facts: {resident: {address: {text: 旧}}}}
+  event: {type: resident.protection-started, subject: "1", data: {kind: DV, effective_on: 2026-11-20}}
+  expect: {kokuho: {kind: DV}}
+"""
+    assert run(text, rules=(starts,))[0].passed
+
+
 def test_an_event_that_would_be_refused_fails_the_test(run):
     (result,) = run(PASSES.replace("died_on: 2026-11-20,\n    effective", "dead: 2026-11-20,\n    effective"))
     assert not result.passed
@@ -145,6 +196,28 @@ def test_results_are_json(run):
         ),
         (PASSES.replace("expect: {kokuho:", "expect: {kokuho.desk:"), "0.yaml:6:12", "there is no", "mean kokuho"),
         (PASSES.replace("insurance:", "insurence:"), "0.yaml:3:19", "no facts called `insurence`", "insurance"),
+        (
+            PASSES.replace("active: true", "actve: true"),
+            "0.yaml:3:59",
+            "no fact `facts.insurance.kokuho.actve`",
+            "`active`?",
+        ),
+        (PASSES.replace("active: true", 'active: "yes"'), "0.yaml:3:67", 'active` cannot be "yes"', "true or false"),
+        (PASSES.replace("2020-04-01", "2020/04/01"), "0.yaml:3:47", 'cannot be "2020/04/01"', "YYYY-MM-DD"),
+        (
+            PASSES.replace("{insurance", "{resident: {status: died}, insurance"),
+            "0.yaml:3:38",
+            '"died"',
+            "moved-out, dead",
+        ),
+        (PASSES.replace("{insurance", "{resident: {kana: 1}, insurance"), "0.yaml:3:36", "cannot be 1", "quotes"),
+        (
+            PASSES.replace("{insurance", "{protected: 1, insurance"),
+            "0.yaml:3:30",
+            "`facts.protected` cannot be 1",
+            "true",
+        ),
+        (PASSES.replace("{insurance", "{resident: 1, insurance"), "0.yaml:3:29", "must be a mapping", "{fact: value}"),
         (PASSES.replace("{facts:", "{fact:"), "0.yaml:3:11", "`given` has no key `fact`", "facts"),
         (PASSES.split("  expect", maxsplit=1)[0], "0.yaml:2:3", "the test expects nothing", "expect"),
         ("- test: x\n  not: [koki]\n", "0.yaml:1:3", "a test needs an `event`", "type"),
