@@ -44,7 +44,7 @@ class MailSettings(MessageSettings):
     security: Literal["starttls", "tls", "none"] = Field(
         default="starttls", description="`starttls`, `tls` from the beginning (465), or `none` on this machine."
     )
-    user: Secret | None = Field(default=None, description="Who logs in; without it nobody does.")
+    user: Secret | str | None = Field(default=None, description="Who logs in; without it nobody does.")
     password: Secret | None = Field(default=None, description="The user's password; `env:NAME` or `file:PATH`.")
     tls: TlsSettings | None = Field(default=None, description="A private authority, a certificate of the hub's own.")
     from_: Address = Field(alias="from", description="Who writes.")

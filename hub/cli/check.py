@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,6 +19,9 @@ from hub.errors import ConfigurationError, Problem
 UNCONFIRMED = "because-unconfirmed"
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from hub.adapters.contract import AdapterSettings
     from hub.routing.lint_receivers import Written
     from hub.settings.models import City, Receiver, Source
 
@@ -88,7 +92,7 @@ def problems_of(city: City) -> list[Problem]:
     from hub.routing import lint
 
     problems, delivered = adapter_problems(city)
-    return [*problems, *lint.check(city, delivered)]
+    return list(dict.fromkeys([*problems, *lint.check(city, delivered)]))
 
 
 def refuse_broken(session: Session) -> City:
@@ -116,10 +120,11 @@ def adapter_problems(city: City) -> tuple[list[Problem], dict[str, list[Written]
     parts += [(each, "sink") for each in city.receivers()]
     for part, side in parts:
         try:
-            registry.settings(part.adapter, side, part.options, place=part.place_of, layouts=city.layouts)
+            checked = registry.settings(part.adapter, side, part.options, place=part.place_of, layouts=city.layouts)
         except ConfigurationError as error:
             problems += error.problems
             continue
+        problems += _in_plain_text(checked, part.options, part.place_of)
         if not isinstance(part, Receiver):
             problems += [_unguarded(part)] if _is_called(part) else []
             problems += _unasked(part)
@@ -141,10 +146,23 @@ def _unread(receiver: Receiver, city: City) -> list[Problem]:
     place = said.place_of("from")
     options = {name: value for name, value in said.from_.items() if name != "adapter"}
     try:
-        registry.settings(str(said.from_["adapter"]), "source", options, place=place, layouts=city.layouts)
+        checked = registry.settings(str(said.from_["adapter"]), "source", options, place=place, layouts=city.layouts)
     except ConfigurationError as error:
         return error.problems
-    return []
+    return _in_plain_text(checked, options, partial(said.place_of, "from"))
+
+
+def _in_plain_text(checked: AdapterSettings, options: Mapping[str, Any], place: Callable[..., str]) -> list[Problem]:
+    """Return the problem of each setting that is a secret and stands in the file itself."""
+    from hub.adapters.unhidden import unhidden
+    from hub.routing.lint import IN_PLAIN_TEXT
+
+    return [
+        Problem(
+            place(*path), f"`{path[-1]}` is a secret in plain text", IN_PLAIN_TEXT.format(key=path[-1]), code="secret"
+        )
+        for path in unhidden(type(checked), options)
+    ]
 
 
 def _unasked(source: Source) -> list[Problem]:

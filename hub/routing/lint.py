@@ -23,13 +23,14 @@ if TYPE_CHECKING:
     from hub.settings.models import City, Model, System
 
 _SECRET_KEY = re.compile(
-    r"(?:password|passwd|passphrase|pwd|token|secret|api[._-]?key|private[._-]?key|authorization|cookie)$"
+    r"(?:password|passwd|passphrase|pwd|token|secret|(?:api|private|access|secret)[._-]?key|authorization|cookie)$"
 )
 _SECRET_URL = re.compile(
     r"://[^/?#\s:@]*:[^/?#\s@{]+@|[?&](?:password|passwd|token|secret|api[_-]?key|sig)=[^&#\s{]+", re.IGNORECASE
 )
 
 
+IN_PLAIN_TEXT = "write env:NAME or file:PATH as the value of `{key}`, and change the secret: it has been in a file"
 EXPRESSIONS = ("columns", "key", "on_cancel")  # options of sinks that map a column to an expression
 NOTHING: Mapping[str, Iterable[Written]] = {}
 
@@ -128,5 +129,4 @@ def _secrets_in(notes: Notes, model: Model, options: Mapping[str, Any]) -> None:
         if found is None and not (value and _SECRET_KEY.search(key.lower())):
             continue
         what = f"the address in `{key}` holds a password" if found else f"`{key}` is a secret in plain text"
-        mend = f"write env:NAME or file:PATH as the value of `{key}`, and change the secret: it has been in a file"
-        notes.error(model.place_of(*path), what, mend, "secret")
+        notes.error(model.place_of(*path), what, IN_PLAIN_TEXT.format(key=key), "secret")

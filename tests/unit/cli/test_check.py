@@ -55,3 +55,35 @@ def test_settings_of_the_source_of_answers_are_checked(hub, city):
     found = [each for each in json.loads(done.stdout)["items"] if "spearator" in each["message"]]
     assert (done.exit_code, len(found)) == (2, 1)
     assert found[0]["place"].startswith("systems/kaigo.yaml:2:")
+
+
+@pytest.mark.parametrize(
+    ("receives", "places"),
+    [
+        (
+            "{adapter: csv, path: s3://b/x/, s3: {access_key: AKIAXX, secret_key: plain}}",
+            {"access_key": "2:60", "secret_key": "2:80"},
+        ),
+        (
+            "{adapter: csv, path: sftp://u@h/x/, sftp: {host_key: ssh-ed25519 A, key: plain, passphrase: plain}}",
+            {"key": "2:84", "passphrase": "2:103"},
+        ),
+        ("{adapter: http, url: 'http://x', api_key: {key: plain}}", {"key": "2:59"}),
+        ("{adapter: http, url: 'http://x', basic: {user: hub, password: plain}}", {"password": "2:73"}),
+        ("{adapter: chat, url: 'https://hooks.example/T0/plain'}", {"url": "2:32"}),
+        ("{adapter: mail, host: x, from: a@b, to: [c@d], user: hub, password: file:pw}", {}),
+        ("{adapter: http, url: 'http://x', api_key: {key: file:pw}}", {}),
+    ],
+)
+def test_every_setting_that_is_a_secret_stands_outside_the_file(hub, city, receives, places):
+    (city / "pw").write_text("hidden", encoding="utf-8")
+    (city / "systems" / "kaigo.yaml").write_text(f"system: kaigo\nreceives: {receives}\n", encoding="utf-8")
+    done = hub("check", "--json", "--city", city)
+    found = [each for each in json.loads(done.stdout)["items"] if each["code"] == "secret"]
+    assert {(each["place"], each["message"]) for each in found} == {
+        (f"systems/kaigo.yaml:{place}", f"`{key}` is a secret in plain text") for key, place in places.items()
+    }
+    assert len(found) == len(places)
+    assert "plain'" not in done.stdout
+    assert all("env:NAME" in each["mend"] for each in found)
+    assert done.exit_code == (2 if places else 0)
