@@ -48,6 +48,7 @@ from hub.routing.protection import told
 from hub.routing.rules import RuleSet, numbers_needed
 from hub.settings import models as settings
 from hub.settings.calendars import CITY_CALENDAR
+from hub.settings.layouts import layout_name
 from hub.settings.models import City, Receiver, System
 from hub.settings.shapes import seconds_of
 from hub.settings.spots import spots
@@ -821,8 +822,7 @@ class Hub:
         system = self.city.systems[receiver.system]
         if system.ids is None or system.ids.missing == "blank":
             return None
-        path = str(receiver.options.get("layout", ""))
-        layout = self.city.layouts.get(path.removeprefix("layouts/").removesuffix(".yaml"))
+        layout = self.city.layouts.get(layout_name(receiver.options))
         fields = [[each.value for each in layout.record], layout.columns_by] if layout is not None else []
         missing = numbers_needed(system, [receiver.options, fields])
         return Numbering(receiver.system, missing, self.numbers)

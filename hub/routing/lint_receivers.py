@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from hub.routing.lint_expressions import ATTRIBUTES, Notes, Text
 from hub.routing.projection import sent
 from hub.routing.protection import FLAGS
 from hub.routing.shapes import DATA, Shape, Unknown, look_up, meant
+from hub.settings.layouts import layout_name
 from hub.settings.spots import spots
 
 if TYPE_CHECKING:
@@ -20,22 +22,49 @@ Written = tuple[str, str]
 
 DELIVERED = frozenset({"event", "data", "subject", "delivery", "batch"})
 _PROJECTED = (*ATTRIBUTES, "specversion", "deliverykey", "action", "corrects")
+CONTENT = ("body", "columns", "content", "layout")  # settings in the place of what says by itself that it is a cancel
+CANCELLED = "event.cancelled"
+ACTIONS = {("delivery", "action"), ("event", "action"), ("event", "type"), ("data", "restored"), ("event", "corrects")}
 _DELIVERY: Shape = {"key": "text", "no": "number", "action": "text"}
 _BATCH: Shape = {"no": "number", "date": "date"}
 
 
 def check(notes: Notes, system: System, receiver: Receiver, written: Iterable[Written]) -> None:
     """Note what is wrong with the expressions a receiver's adapter compiles."""
+    read: set[Path] = set()
     for text in dict.fromkeys(each for one in written for each in _texts(notes, receiver, *one)):
         compiled = notes.compiled(text, DELIVERED)
         if compiled is None:
             continue
+        read |= compiled.paths
         own = text.place.partition(":")[0] == receiver.place.partition(":")[0]
         shape = _sent(system, receiver if own else None)
         for path in sorted(compiled.paths):
             found = look_up(shape, path)
             if isinstance(found, Unknown):
                 _unknown(notes, text, path, found)
+    _cancels(notes, system, receiver, read)
+
+
+def _cancels(notes: Notes, system: System, receiver: Receiver, read: set[Path]) -> None:
+    """Warn of a receiver that is not told what was withdrawn from what is new, or refuses every cancel."""
+    if not any(not rule.to or receiver.name in rule.to for rule in system.subscribes):
+        return
+    if receiver.adapter == "database":
+        if "on_cancel" not in receiver.options:
+            message = f"`{receiver.key}` does not say what a cancel does: each one becomes a dead letter"
+            mend = "write `on_cancel: restore`, `delete`, `{column: expression}`, or `call` with `mode: call`"
+            notes.warning(receiver.place, message, mend, "on-cancel")
+        return
+    own = next((key for key in CONTENT if key in receiver.options), None)
+    layout = notes.city.layouts.get(layout_name(receiver.options))
+    told_apart = layout is not None and any(fnmatchcase(CANCELLED, kind) for kind in layout.columns_by)
+    told_apart = told_apart or any(path[:2] in ACTIONS for path in read)
+    if own is None or told_apart or not any(path[0] == "data" for path in read):
+        return
+    message = f"`{own}` of `{receiver.key}` never reads `delivery.action`: what was taken back goes out as new"
+    mend = 'add what says so, such as `delivery.action == "cancel"`; `data` then holds what was wrong'
+    notes.warning(receiver.place_of(own), message, mend, "cancel-unread")
 
 
 def _texts(notes: Notes, receiver: Receiver, expression: str, place: str) -> Iterator[Text]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hub.routing.lint_expressions import Notes, Text
 from hub.routing.mapping import ROOTS, roots_of
 from hub.routing.shapes import meant
+from hub.settings.layouts import layout_name
 
 if TYPE_CHECKING:
     from hub.settings.models import City, Source
@@ -29,7 +30,7 @@ class Rows(NamedTuple):
 
 def columns_of(options: Mapping[str, Any], city: City) -> tuple[str, ...] | None:
     """Return the columns that a source's settings name: those of its layout, or its own list; None if neither does."""
-    layout = city.layouts.get(str(options.get("layout", "")).removeprefix("layouts/").removesuffix(".yaml"))
+    layout = city.layouts.get(layout_name(options))
     if layout is not None:
         return tuple(field.name for field in layout.record if field.name)
     columns = options.get("columns")

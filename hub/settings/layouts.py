@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -68,3 +69,8 @@ class Layout(Model):
     record: tuple[LayoutField, ...]
     trailer: tuple[LayoutField, ...] = ()
     columns_by: dict[str, dict[str, Expression]] = {}
+
+
+def layout_name(options: Mapping[str, Any]) -> str:
+    """Return the name of the layout that settings name by its file, "" if they name none."""
+    return str(options.get("layout", "")).removeprefix("layouts/").removesuffix(".yaml")

@@ -21,6 +21,7 @@ def found(hub, city):
             path.write_text(text, encoding="utf-8")
         items = json.loads(hub("check", "--json", "--city", city).stdout)["items"]
         items = [each for each in items if each["level"] == "error" or each["place"].startswith("systems/kaigo")]
+        items = [each for each in items if each["code"] != "cancel-unread"]
         return [(each["place"], each["code"], each["message"], each["mend"]) for each in items]
 
     return check

@@ -8,12 +8,12 @@ import pytest
 
 import hub.moriguchi
 from hub.adapters import registry
+from hub.cli.check import problems_of
 from hub.events.catalogue import TYPES
 from hub.moriguchi.forms import JIYU
 from hub.moriguchi.page import COMMAND, page
 from hub.moriguchi.standins import kaigo
 from hub.moriguchi.standins.suido import PORT
-from hub.routing.lint import check
 from hub.routing.ruletest import run_tests
 from hub.settings.load import load_city
 from hub.settings.yaml import read_yaml
@@ -37,7 +37,7 @@ def test_rules(city):
 
 
 def test_lint_finds_nothing_but_provisions_to_confirm(city):
-    assert {problem.code for problem in check(city)} <= {"because-unconfirmed"}
+    assert {problem.code for problem in problems_of(city)} <= {"because-unconfirmed"}
 
 
 def test_every_subscribing_system_has_a_rule_test_for_and_one_against(city):
