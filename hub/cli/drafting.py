@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from hub.events.catalogue import TYPES
+from hub.events.personal import is_personal_number
 from hub.routing.functions.dates import wareki
 from hub.settings.guessing import Sample
 
@@ -143,7 +144,7 @@ def _row(column: str) -> str:
 def _is_personal_number(name: str, values: list[str]) -> bool:
     """Say whether a column holds 個人番号: by its name, or because every value has the right check digit."""
     filled = [value for value in values if value]
-    if re.search("個人番号|マイナンバー|my_?number|kojin_?bango", name, re.IGNORECASE):
+    if is_personal_number(name):
         return True
     return len(filled) > 2 and all(re.fullmatch("[0-9]{12}", value) and _checks(value) for value in filled)
 

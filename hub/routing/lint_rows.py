@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hub.events.personal import MEND, is_personal_number
 from hub.routing.lint_expressions import Notes, Text
 from hub.routing.mapping import ROOTS, roots_of
 from hub.routing.shapes import meant
@@ -13,6 +14,7 @@ from hub.settings.layouts import layout_name
 if TYPE_CHECKING:
     from hub.settings.models import City, Source
 
+CONDITION = "`when`"  # it passes nothing on
 OF_A_ROW = frozenset({"row", "was"})
 
 
@@ -42,9 +44,13 @@ def check(notes: Notes, text: Text, rows: Rows) -> bool:
     compiled = notes.compiled(text, rows.roots)
     if compiled is None:
         return False
-    for path in sorted(compiled.paths - compiled.guarded):
-        if path[0] in OF_A_ROW and len(path) > 1:
-            column(notes, notes.place_of(text, path), f"{text.what}: ", path[1], rows)
+    for path in sorted(path for path in compiled.paths if path[0] in OF_A_ROW and len(path) > 1):
+        place = notes.place_of(text, path)
+        if path not in compiled.guarded:
+            column(notes, place, f"{text.what}: ", path[1], rows)
+        if is_personal_number(path[1]) and text.what != CONDITION:
+            message = f"{text.what}: `{path[1]}` is a number that must not enter an event, a key or a log"
+            notes.error(place, message, MEND, "personal-number")
     return True
 
 

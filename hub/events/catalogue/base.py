@@ -15,6 +15,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, GetJsonSchemaHandler
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, PydanticCustomError
 
+from hub.events.personal import is_personal_number
+
+PERSONAL_NUMBER = PydanticCustomError("personal_number", "holds a My Number or a resident record code")
+
 
 class EventData(BaseModel):
     """The base of every part of `data`: strict, frozen, unknown fields refused."""
@@ -57,22 +61,24 @@ def _real_date(text: str) -> str:
     return text
 
 
-def _finite(value: Any) -> Any:
+def _sound(value: Any) -> Any:
     if isinstance(value, float) and not isfinite(value):
         raise PydanticCustomError("not_finite", "holds a number that JSON cannot carry (NaN or infinity)")
     if isinstance(value, dict):
-        for part in value.values():
-            _finite(part)
+        for name, part in value.items():
+            if is_personal_number(name):
+                raise PERSONAL_NUMBER
+            _sound(part)
     elif isinstance(value, list):
         for part in value:
-            _finite(part)
+            _sound(part)
     return value
 
 
 Required = Annotated[str, StringConstraints(min_length=1)]
 RealDate = Annotated[str, AfterValidator(_real_date)]
-JsonObject = Annotated[dict[str, Any], AfterValidator(_finite)]
-JsonList = Annotated[list[Any], AfterValidator(_finite)]
+JsonObject = Annotated[dict[str, Any], AfterValidator(_sound)]
+JsonList = Annotated[list[Any], AfterValidator(_sound)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from hub.errors import Malformed
 from hub.events.catalogue.base import EventType, Field
+from hub.events.personal import MEND
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -58,6 +59,7 @@ def _said(type_: EventType, error: "ErrorDetails") -> tuple[str, str]:
         "dict_type": (f"must be an object, not {json_name(given)}", "give an object"),
         "date_shape": (plain, "write a real day as YYYY-MM-DD"),
         "date_real": (plain, "write a real day as YYYY-MM-DD"),
+        "personal_number": (plain, MEND),
         "target": (plain, "give event_id, or source and identity, or subject and sequence"),
     }
     words, mend = said.get(kind, (plain.replace("Input should be", "must be"), meaning))

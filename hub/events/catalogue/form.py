@@ -1,9 +1,12 @@
 """Paper forms read by machine (AI-OCR)."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from hub.events.catalogue.base import EventData, EventType, Required, Says
+from pydantic import model_validator
+
+from hub.events.catalogue.base import PERSONAL_NUMBER, EventData, EventType, Required, Says
 from hub.events.catalogue.common import Dated
+from hub.events.personal import is_personal_number
 
 
 class ScannedField(EventData):
@@ -14,6 +17,12 @@ class ScannedField(EventData):
     confidence: Annotated[int | float, Says("確信度", "how sure the reader is, on its own scale", "count")] | None = (
         None
     )
+
+    @model_validator(mode="after")
+    def _no_personal_number(self) -> Self:
+        if self.value and is_personal_number(self.name):
+            raise PERSONAL_NUMBER
+        return self
 
 
 class Scanned(Dated):

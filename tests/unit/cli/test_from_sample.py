@@ -105,7 +105,7 @@ def test_fixed_width_is_cut_where_all_lines_change_kind(hub, tmp_path):
 
 def test_a_header_with_line_breaks_breaks_no_comment_of_the_draft(hub, tmp_path):
     sample, city = tmp_path / "kaigo.csv", tmp_path / "city"
-    sample.write_text('宛名番号,"氏名\nsecret: x","個人番号\x1e\nown: y"\n1000001,守口,1\n1000002,京阪,2\n', "utf-8")
+    sample.write_text('宛名番号,"氏名\nsecret: x","own: y\x1e\n個人番号"\n1000001,守口,1\n1000002,京阪,2\n', "utf-8")
     assert hub("init", city, "--from-sample", sample).exit_code == 0
     shown = hub("check", "--city", city)
     assert shown.exit_code == 0, shown.stdout

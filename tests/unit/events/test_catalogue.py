@@ -196,6 +196,33 @@ def test_numbers_json_cannot_carry_are_refused_in_answers():
     assert "NaN" in str(fault_of("application.submitted", data))
 
 
+@pytest.mark.parametrize(
+    ("type_", "fields"),
+    [
+        ("application.submitted", {"answers": {"個人番号": "123456789018"}}),
+        ("application.submitted", {"answers": {"申請者": [{"マイナンバー": "123456789018"}]}}),
+        ("application.submitted", {"answers": {"a": {"my_number": "123456789018"}}}),
+        ("form.scanned", {"fields": [{"name": "本人個人番号（12桁）", "value": "123456789018"}]}),
+        ("event.corrected", {"data": {"住民票コード": "123456789018"}}),
+    ],
+)
+def test_a_my_number_is_refused_and_not_repeated(type_, fields):
+    fault = fault_of(type_, {**example(type_), **fields})
+    assert "holds a My Number or a resident record code" in fault.message
+    assert f"data.{next(iter(fields))}" in fault.message
+    assert "宛名番号" in fault.mend
+    assert "123456789018" not in f"{fault} {fault.__cause__}"
+
+
+@pytest.mark.parametrize("name", ["個人番号カードの有無", "個人番号通知書", "number", "my_numbers", "番号"])
+def test_names_that_only_mention_such_a_number_are_taken(name):
+    validate("application.submitted", 1, {**example("application.submitted"), "answers": {name: "有"}})
+
+
+def test_a_field_of_a_form_left_blank_is_taken():
+    validate("form.scanned", 1, {**example("form.scanned"), "fields": [{"name": "個人番号", "value": ""}]})
+
+
 @pytest.mark.parametrize("year", [2026, "2026"])
 def test_a_year_is_a_number_or_four_digits(year):
     validate("tax.assessed", 1, {**example("tax.assessed"), "year": year})

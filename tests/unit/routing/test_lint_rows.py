@@ -39,7 +39,7 @@ def found(tmp_path):
         for name, text in {"juki": juki, **systems}.items():
             (tmp_path / "systems" / f"{name}.yaml").write_text(text, "utf-8")
         problems = [each for each in check(load_city(tmp_path)) if each.level == "error"]
-        assert {each.code for each in problems} <= {"column-unknown"}
+        assert {each.code for each in problems} <= {"column-unknown", "personal-number"}
         return [(each.place.removeprefix("systems/"), each.message, each.mend) for each in problems]
 
     return lint
@@ -98,3 +98,27 @@ def test_the_columns_of_a_file_without_a_header_are_those_that_are_named(found):
     )
     assert found(kaigo=kaigo)[0][1] == "`match`: the source has no column `連香`"
     assert found(kaigo=kaigo.replace("連香", "番")) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("subject: row.個人番号", "4:45"),
+        ("subject: row.番号, sequence: int(row.マイナンバー)", "4:67"),
+        ("subject: row.番号, map: {form: 'row[\"個人番号\"]'}", "4:65"),
+        ("subject: row.番号, map: {form: row.my_number}", "4:65"),
+        ("subject: row.番号, map: {form: 'has(row.住民票コード) ? row.住民票コード : \"\"'}", "4:70"),
+        ("subject: row.番号, when: 'row.個人番号 != \"\"'", None),
+        ("subject: row.番号, map: {form: row.個人番号カード}", None),
+    ],
+)
+def test_a_my_number_is_passed_on_by_no_expression(tmp_path, text, place):
+    (tmp_path / "systems").mkdir()
+    (tmp_path / "hub.yaml").write_text("city: test\n", "utf-8")
+    body = (
+        f"sources: {{s: {{adapter: csv, path: in/*.csv}}}}\npublishes:\n  - {{from: s, event: form.scanned, {text}}}\n"
+    )
+    (tmp_path / "systems" / "ocr.yaml").write_text(f"system: ocr\n{body}", "utf-8")
+    found = [each for each in check(load_city(tmp_path)) if each.code == "personal-number"]
+    assert [each.place.removeprefix("systems/ocr.yaml:") for each in found] == ([place] if place else [])
+    assert all("宛名番号" in each.mend and each.level == "error" for each in found)
