@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from hub.events.catalogue import TYPES
-from hub.routing import lint_extracts, lint_identity, lint_receivers, lint_rows
+from hub.routing import lint_extracts, lint_identity, lint_places, lint_receivers, lint_rows, lint_tables
 from hub.routing.lint_expressions import Notes, Text
 from hub.routing.lint_mappings import MappingLint
 from hub.routing.lint_receivers import Written
@@ -59,6 +59,8 @@ def check(city: City, delivered: Mapping[str, Iterable[Written]] = NOTHING) -> l
             notes.warning(system.place, message, "write `publishes:` or `subscribes:`, or remove the file", "idle")
         _check_answers(notes, system)
         _check_secrets(notes, city, system.system)
+    lint_places.check(notes)
+    lint_tables.check(notes)
     return in_order(notes.problems)
 
 

@@ -87,6 +87,15 @@ class MappingLint:
                 self.notes.error(place, f"no event type of these cases has a field `{name}`", mend, "field-unknown")
         for case in publication.cases:
             self._case(case, publication, rows)
+        self._reachable(publication)
+
+    def _reachable(self, publication: Publication) -> None:
+        """Note a case behind one that takes every row."""
+        taking = [case for case in publication.cases[:-1] if case.when is None]
+        for case in taking[:1]:
+            after = publication.cases[publication.cases.index(case) + 1]
+            message = f"no row comes to this case or those after it: the one at {case.place} has no `when`"
+            self.notes.warning(after.place, message, "put the case without `when` last, or give it one", "shadowed")
 
     def _case(self, case: Case, publication: Publication, rows: Rows) -> None:
         self._row(case.when, case.place_of("when"), "`when`", rows)

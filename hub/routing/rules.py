@@ -104,9 +104,7 @@ class RuleSet:
         receivers = city.receivers()
         number = {receiver.key: index for index, receiver in enumerate(receivers)}
         subscriptions = city.subscriptions()
-        texts = [system.text for system in city.systems.values()]
-        texts += [source.text for system in city.systems.values() for source in system.sources.values()]
-        apart = own_tables(texts)
+        apart = own_tables(city)
         contents = _Contents(
             systems=tuple(city.systems),
             receivers=tuple(

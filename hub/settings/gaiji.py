@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from hub.settings.models import Characters, TableRow
+from hub.settings.models import Characters, City, TableRow
 
 PRIVATE = re.compile("[\ue000-\uf8ff\U000f0000-\U000ffffd\U00100000-\U0010fffd]")
 _POINT = re.compile(r"[Uu]\+([0-9A-Fa-f]{4,6})")
@@ -108,6 +108,8 @@ def _shrunk(rows: Iterable[TableRow], mj: Mapping[str, str], wrong: list[tuple[T
     return found
 
 
-def own_tables(texts: Iterable[Characters | None]) -> frozenset[str]:
+def own_tables(city: City) -> frozenset[str]:
     """Return the tables that hold characters, not codes that rules look up."""
+    texts = [system.text for system in city.systems.values()]
+    texts += [source.text for system in city.systems.values() for source in system.sources.values()]
     return frozenset(name for text in texts if text is not None for name in text.tables.values())

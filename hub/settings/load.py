@@ -15,7 +15,7 @@ from hub.settings.layouts import Layout
 from hub.settings.models import Approval, City, Limit, Protection, System
 from hub.settings.reader import Reader, keys_of, written
 from hub.settings.secret import SecretAbsent
-from hub.settings.shapes import Shape, Wrong, duration, mapped, one_or_more, percent, word
+from hub.settings.shapes import Shape, Wrong, duration, mapped, one_or_more, share, word
 from hub.settings.systems import read_system
 from hub.settings.tables import read_table
 from hub.settings.telling import read_alerts
@@ -90,7 +90,7 @@ def read_city(reader: Reader) -> City | None:
     if node is None or not reader.mapping(node, CITY_FILE):
         return None
     reader.known(node, [*(key for key in keys_of(City) if key not in ENVIRONMENT_KEYS), "kafka"], CITY_FILE)
-    protection = reader.nested(Protection, node.items.get("protection"), {"max_age": duration, "max_drop": percent})
+    protection = reader.nested(Protection, node.items.get("protection"), {"max_age": duration, "max_drop": share})
     alerts = read_alerts(reader, node.items.get("alerts"))
     approval = read_approval(reader, node.items.get("approval"))
     apart = {"protection", "alerts", "approval"}

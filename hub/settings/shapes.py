@@ -186,6 +186,15 @@ def percent(node: Node) -> str:
     return node.value
 
 
+@says(schema_of(percent))
+def share(node: Node) -> str:
+    """Return a share of at most all, "100%"."""
+    text = percent(node)
+    if float(text.removesuffix("%")) > 100:
+        raise Wrong(node, f"`{text}` is more than all there is", 'write at most "100%", such as "5%"')
+    return text
+
+
 @says({"anyOf": [{"const": "never"}, {"type": "integer", "minimum": 1}]})
 def attempts(node: Node) -> Any:
     """Return after how many attempts to give up, or `never`."""

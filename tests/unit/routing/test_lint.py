@@ -429,7 +429,7 @@ def test_settings_without_effect_say_not_yet(lint):
         "system: kaigo\n"
         "ids: {name: 被保険者番号}\n"
         "sources:\n"
-        "  zenken: {adapter: csv, path: in/*.csv, mode: snapshot, key: row.宛名番号, compare: 氏名}\n"
+        "  zenken: {adapter: csv, path: in/z/*.csv, mode: snapshot, key: row.宛名番号, compare: 氏名}\n"
         "subscribes:\n"
         "  - {id: death, on: resident.died, send: [name], because: 資格, unidentified: true}\n"
         "receives: {adapter: csv, path: out/}\n"
