@@ -26,6 +26,7 @@ from hub.errors import ConfigurationError, Problem
 from hub.settings.gaiji import Glyphs, glyphs
 from hub.settings.layouts import Layout
 from hub.settings.models import Unmappable
+from hub.settings.refusing import refusal, said
 
 GROUP = "hub.adapters"
 CASES = "hub.conformance"  # the group of what adapters are tried on
@@ -204,8 +205,9 @@ def _describe(
     elif kind == "missing":
         message, mend = f"`{name}` needs the setting `{shown}`", f"add `{shown}:`"
     else:
-        said = "; or: ".join(one["msg"].removeprefix("Value error, ") for one in found)
-        message, mend = f"`{shown or name}`: {said}", ""
+        refused = [said(str(one["ctx"]["error"])) if one["type"] == "value_error" else refusal(one) for one in found]
+        message = f"`{shown or name}`: {refused[0][0]}"
+        mend = "; or ".join(dict.fromkeys(way for _, way in refused if way)) or f"see hub adapters show {name}"
     return Problem(_place(place, path), message, mend, code="adapter-setting")
 
 

@@ -245,17 +245,20 @@ def _program(outline: Outline) -> Any:
     except ValueError as error:
         found = _CEL_ERROR.search(str(error))
         if found is None:
-            raise error_at(outline.text, 0, str(error)) from None
+            raise error_at(outline.text, 0, str(error), "mend the expression (docs/reference/expressions.md)") from None
         line, column = int(found[1]), int(found[2])
         offset = sum(len(part) + 1 for part in rewritten.split("\n")[: line - 1]) + column - 1
-        raise error_at(outline.text, outline.original(offset), _words(found[3], outline)) from None
+        raise error_at(outline.text, outline.original(offset), *_words(found[3], outline)) from None
 
 
-def _words(message: str, outline: Outline) -> str:
+def _words(message: str, outline: Outline) -> tuple[str, str]:
+    """Return an error of CEL's parser in words, and its mend."""
     message = message.removeprefix("Syntax error: ").split(" expecting ")[0]
     if "<EOF>" in message and "extraneous" not in message:
-        return "the expression ends too early"
+        return "the expression ends too early", "write what is missing behind it, or take away its last sign"
     for name, path in (*outline.variables.items(), *outline.presence.items()):
         message = message.replace(f"'{name}'", f"'{'.'.join(path)}'")
     unexpected = re.search(r"(?:mismatched|extraneous) input ('.*')", message)
-    return f"unexpected {unexpected[1].replace('__', '')}" if unexpected else message
+    if unexpected is None:
+        return message, "mend the expression (docs/reference/expressions.md)"
+    return f"unexpected {unexpected[1].replace('__', '')}", "write a sign such as + or && before it, or remove it"

@@ -242,7 +242,9 @@ class Reader:
         """Write a member that follows a value (not a static path): a method, or a name CEL may not take."""
         member = self._peek()
         if member.kind != "name" or not self.index:
-            raise error_at(self.text, token.at, "a name must stand before and after the dot")
+            raise error_at(
+                self.text, token.at, "a name must stand before and after the dot", "write it, or remove the dot"
+            )
         if self._peek(2).text == "(":
             self._method(token, member)
         elif _ASCII_NAME.match(member.text) and member.text not in _WORDS:
@@ -271,7 +273,7 @@ class Reader:
 
     def _close(self, token: Token) -> None:
         if not self.frames or _CLOSING[self.frames[-1].bracket.text] != token.text:
-            raise error_at(self.text, token.at, f"{token.text} closes nothing")
+            raise error_at(self.text, token.at, f"{token.text} closes nothing", "remove it, or open it before")
         frame = self.frames.pop()
         if frame.call is not None and frame.call.text in self.functions:
             self._arity(frame.call, frame.method + (0 if frame.empty else frame.commas + 1))

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from hub.errors import Problem
 from hub.settings.models import Model
+from hub.settings.refusing import refusal
 from hub.settings.secret import SecretAbsent, is_reference, reveal
 from hub.settings.shapes import Shape, Wrong
 
@@ -73,7 +74,10 @@ class Reader:
         """Note every key that is not among the known ones, with the one that was probably meant."""
         keys = list(keys)
         for key in node.keys:
-            if key not in keys:
+            if key not in keys and key.count(")") > key.count("("):
+                mend = "put an expression that holds a comma in quotes"
+                self.note(node.key_place(key), f"a comma ends the expression before `{key}`", mend)
+            elif key not in keys:
                 self.note(node.key_place(key), f"{what} has no key `{key}`", meant(key, keys), code="key-unknown")
 
     def build(self, model: type[M], node: Node, what: str, shapes: Mapping[str, Shape], **given: Any) -> M | None:
@@ -154,7 +158,7 @@ class Reader:
         if detail["type"] == "missing":
             self.note(place, f"{what} needs `{key}`", f"write `{key}:`", code="key-missing")
             return
-        message, mend = refusal(detail)
+        message, mend = refusal(detail, node.written_at(*detail["loc"]))
         self.note(node.place_of(*detail["loc"]), f"`{key}` {message}", mend)
 
     def options(self, node: Node) -> dict[str, Any]:
@@ -192,22 +196,3 @@ def meant(key: str, keys: Iterable[str]) -> str:
     keys = sorted(keys)
     near = get_close_matches(key, keys, n=1, cutoff=0.6)
     return f"did you mean `{near[0]}`?" if near else "it may have: " + ", ".join(keys)
-
-
-def refusal(detail: ErrorDetails) -> tuple[str, str]:
-    """Return pydantic's words for a refused value as message and mend."""
-    value = detail["input"]
-    match detail["type"]:
-        case "literal_error":
-            expected = detail["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
-            return f"cannot be `{value}`", "write one of: " + ", ".join(expected)
-        case "string_type":
-            return "must be text", f'put it in quotes: "{value}"' if isinstance(value, int | float) else ""
-        case "string_pattern_mismatch":
-            example = {"%": '"5%"', ":": '"19:00"'}
-            sign = next((sign for sign in example if sign in detail["ctx"]["pattern"]), "")
-            return f"cannot be `{value}`", f"write it like {example[sign]}" if sign else ""
-        case "greater_than_equal" | "greater_than":
-            return f"cannot be `{value}`", detail["msg"].replace("Input should be", "it is")
-        case _:
-            return f"cannot be `{value}`", detail["msg"].replace("Input should be", "it should be")

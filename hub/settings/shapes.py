@@ -121,9 +121,21 @@ def mapped(of: Shape) -> Shape:
     def shape(node: Node) -> dict[str, Any]:
         if not isinstance(node.value, dict):
             raise Wrong(node, "this must be a mapping", "write `name: value` lines, or {name: value}")
+        refuse_cut(node)
         return each(of, node)
 
     return says({"type": "object", "additionalProperties": schema_of(of)})(shape)
+
+
+def refuse_cut(node: Node) -> None:
+    """Refuse a mapping in braces in which a comma within an expression began a new key: `{a: f(x, y)}`."""
+    before: Node | None = None
+    for key, part in node.items.items():
+        cut = before is not None and part.value is None and before.raw.count("(") > before.raw.count(")")
+        if before is not None and cut:
+            mend = f"put an expression that holds a comma in quotes: '{before.raw}, {key}'"
+            raise Wrong(before, "the comma ends the expression here", mend)
+        before = part
 
 
 def each(of: Shape, node: Node) -> dict[str, Any]:
@@ -145,7 +157,7 @@ def each(of: Shape, node: Node) -> dict[str, Any]:
 def word(node: Node) -> str:
     """Return a text; numbers and truth values are refused with the mend."""
     if not isinstance(node.value, str):
-        mend = f'put it in quotes: "{json_of(node.value)}"' if is_scalar(node.value) else ""
+        mend = f'put it in quotes: "{node.raw}"' if is_scalar(node.value) else "write one value, without brackets"
         raise Wrong(node, "this must be text", mend)
     return node.value
 

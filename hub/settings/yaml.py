@@ -19,7 +19,7 @@ from hub.settings.scalars import Refused, check_written, resolve
 from hub.settings.wording import decode, plain_words
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
 DEEPEST = 50  # levels of nesting
@@ -33,7 +33,7 @@ class Node:
     """One value of a file, with its place and those of its parts.
 
     `line` and `column` are 1-based; `items` maps keys or indexes to nodes (empty for a scalar); `keys` maps
-    the keys of a mapping to their own (line, column).
+    the keys of a mapping to their own (line, column). `raw` is a scalar as it is written, without quotes.
     """
 
     file: str
@@ -43,6 +43,7 @@ class Node:
     items: dict[str | int, Node] = field(default_factory=dict)
     keys: dict[str, tuple[int, int]] = field(default_factory=dict)
     size: int = 1
+    raw: str = ""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Node) and self.place == other.place and self.value == other.value
@@ -76,12 +77,19 @@ class Node:
 
     def place_of(self, *path: str | int) -> str:
         """Return the place of the value at the path, or of the nearest part of it that is written."""
+        return self._nearest(path).place
+
+    def written_at(self, *path: str | int) -> str:
+        """Return the scalar at the path as it is written; "" where there is none."""
+        return self._nearest(path).raw
+
+    def _nearest(self, path: Sequence[str | int]) -> Node:
         node = self
         for step in path:
             if step not in node.items:
                 break
             node = node.items[step]
-        return node.place
+        return node
 
 
 def read_yaml(path: Path, *, folder: Path | None = None) -> Node:
@@ -174,7 +182,7 @@ class Builder:
         mark = event.start_mark
         node = Node(self.name, mark.line + 1, mark.column + 1)
         if isinstance(event, yaml_events.ScalarEvent):
-            node.value = self.scalar(event)
+            node.value, node.raw = self.scalar(event), event.value
         elif isinstance(event, yaml_events.SequenceStartEvent):
             self.sequence(node, depth)
         else:

@@ -8,6 +8,7 @@ import pytest
 from hub.adapters import registry
 from hub.adapters.contract import PreparedSink, Sink, Source
 from hub.errors import ConfigurationError, Problem
+from hub.settings.secret import Secret
 from tests.conformance.helpers import EXPRESSIONS, Publisher, site
 
 
@@ -42,10 +43,48 @@ def test_every_wrong_setting_is_listed_at_its_place(tmp_path: Path) -> None:
 def test_a_value_that_fits_no_form_is_one_problem() -> None:
     options = {"url": "sqlite:///x.db", "table": "t", "key": {"a": "x"}, "on_cancel": "x"}
     (problem,) = problems(lambda: registry.settings("database", "sink", options))
-    assert (
-        problem.message
-        == "`on_cancel`: Input should be 'restore', 'delete' or 'call'; or: Input should be a valid dictionary"
-    )
+    assert problem.message == "`on_cancel`: cannot be `x`"
+    assert problem.mend == "write one of: restore, delete, call; or write `name: value` lines, or {name: value}"
+
+
+PDF = {"host": "x", "from": "a@b", "to": ["c@d"]}
+WRONG: list[tuple[str, str, dict[str, Any], str, str]] = [
+    ("csv", "source", {"path": "x", "settle": "abc"}, "`settle`: `abc` is not a duration", "write a number and s, m"),
+    ("http", "sink", {"url": "http://x", "timeout": "abc"}, "`timeout`: must be a number", "without quotes"),
+    ("http", "sink", {"url": "http://x", "timeout": -1}, "`timeout`: cannot be `-1`", "it is greater than 0"),
+    ("http", "sink", {"url": "http://x", "idempotent": "perhaps"}, "must be true or false", "write true or false"),
+    ("http", "sink", {"url": "http://x", "shows": "x"}, "`shows`: must be a list", "brackets"),
+    ("http", "sink", {"url": "http://x", "method": 1}, "`method`: must be text", 'put it in quotes: "1"'),
+    ("http", "sink", {"url": "ftp://hub:geheim@x"}, "`url`: cannot be that", "https://…"),
+    ("http", "sink", {"url": "http://x", "headers": {"a": 1}}, "a header's value is a text", "quote it"),
+    ("http", "source", {}, "`http`: is not written right", "give either `url` or `webhook`"),
+    ("mail", "sink", {**PDF, "port": "abc"}, "`port`: must be a whole number", "digits"),
+    ("mail", "sink", {**PDF, "port": 99999}, "`port`: cannot be `99999`", "it is less than or equal to 65535"),
+    ("mail", "sink", {**PDF, "to": []}, "`to`: is empty", "write one"),
+    ("chat", "sink", {}, "`chat`: `webhook` needs `url`", "write `url`"),
+    ("chat", "sink", {"service": "line-works"}, "needs `bot`, `channel`, `login`", "write `bot`, `channel`, `login`"),
+    ("fixed_width", "sink", {"path": "x", "layout": "layouts/nix.yaml"}, "there is no `layouts/nix.yaml`", "write it"),
+    ("csv", "sink", {"path": "x", "delimiter": "ab"}, "`delimiter`: cannot be `ab`", "write at most 1"),
+    ("csv", "sink", {"path": "x", "columns": ["a"]}, "`columns`: must be a mapping", "write `name: value`"),
+    ("csv", "sink", {"path": "x", "encoding": "foo"}, "there is no encoding `foo`", "hub adapters show csv"),
+    ("csv", "source", {"path": "x", "after": "mve"}, "`after`: cannot be `mve`", "write one of: move, keep, delete"),
+]
+
+
+@pytest.mark.parametrize(("name", "side", "options", "message", "mend"), WRONG)
+def test_a_wrong_setting_is_told_in_our_own_words_with_a_mend(
+    name: str, side: str, options: dict[str, Any], message: str, mend: str
+) -> None:
+    (problem,) = problems(lambda: registry.settings(name, side, options, layouts={}))
+    assert message in problem.message
+    assert mend in problem.mend
+    assert not {"Input", "should", "geheim", "unable"} & set(str(problem).replace(":", " ").split())
+
+
+def test_a_secret_that_is_refused_is_not_repeated() -> None:
+    options = {"url": "http://x", "webhook": {"secret": Secret("geheim")}}
+    found = problems(lambda: registry.settings("http", "source", options))
+    assert "geheim" not in str(found)
 
 
 def test_a_side_that_a_transport_lacks_is_refused(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def test_what_has_tests_is_guarded_with_all_beneath_it() -> None:
     [
         ("", 1, 1, "is empty", "write"),
         ("  ", 1, 1, "is empty", "write"),
-        ("row.氏名 ==", 1, 10, "ends too early", ""),
+        ("row.氏名 ==", 1, 10, "ends too early", "write what is missing"),
         ("row.氏名 == + 1", 1, 11, "unexpected '+'", ""),
         ("row.氏名 row.住所", 1, 8, "unexpected 'row.住所'", ""),
         ("data.a +\n  data.b data.c", 2, 10, "unexpected 'data.c'", ""),

@@ -22,7 +22,7 @@ system: kaigo
 receives:
   adapter: csv
   path: out/
-  acknowledged: {from: {adapter: fixed_width, path: in/err/*.DAT, layout: layouts/juki.yaml}, match: {no: int(row.連香)}}
+  acknowledged: {from: {adapter: fixed_width, path: in/e/*.DAT, layout: layouts/juki.yaml}, match: {no: int(row.連香)}}
 """
 
 
@@ -87,14 +87,14 @@ def test_a_column_that_may_be_there_is_asked_for_freely(found):
 
 def test_the_columns_of_answers_are_those_of_their_layout(found):
     ((at, words, mend),) = found(kaigo=KAIGO)
-    assert at == "kaigo.yaml:5:111"
+    assert at == "kaigo.yaml:5:109"
     assert "`match`: the source has no column `連香`" in words
     assert "異動日" in mend
 
 
 def test_the_columns_of_a_file_without_a_header_are_those_that_are_named(found):
     kaigo = KAIGO.replace(
-        "fixed_width, path: in/err/*.DAT, layout: layouts/juki.yaml", "csv, path: in/*, columns: [番, 日]"
+        "fixed_width, path: in/e/*.DAT, layout: layouts/juki.yaml", "csv, path: in/*, columns: [番, 日]"
     )
     assert found(kaigo=kaigo)[0][1] == "`match`: the source has no column `連香`"
     assert found(kaigo=kaigo.replace("連香", "番")) == []

@@ -268,6 +268,20 @@ RECEIVE = f"receives: {CSV}\nsubscribes:\n  - "
         ("sources: {s: {adapter: csv, guard: {rows: [9, 1]}}}", "2:43: `rows`: this must be two numbers"),
         ("sources: {s: 1}", "2:14: the source `s` must be a mapping"),
         ("owner: 5", '2:8: `owner`: this must be text (put it in quotes: "5")'),
+        ("owner: 0x0F", '2:8: `owner`: this must be text (put it in quotes: "0x0F")'),
+        ("owner: 1.50", '2:8: `owner`: this must be text (put it in quotes: "1.50")'),
+        ("owner: [a]", "2:8: `owner`: this must be text (write one value, without brackets)"),
+        ("ids: {name: 0o17}", '2:13: `name` must be text (put it in quotes: "0o17")'),
+        ("sources: {s: {adapter: csv, identify: {need: x}}}", "2:46: `need` must be a whole number (write digits alone"),
+        (
+            'publishes: {from: {adapter: csv}, subject: row.a, event: x, map: {b: address(lookup("z", row.c)), d: row.d}}',
+            "2:70: `map`: the comma ends the expression here (put an expression that holds a comma in quotes:"
+            " 'address(lookup(\"z\", row.c))')",
+        ),
+        (
+            "publishes: {from: {adapter: csv}, subject: row.a, cases: [{ignore: x, when: lookup(a, row.c)}]}",
+            "2:87: a comma ends the expression before `row.c)` (put an expression that holds a comma in quotes)",
+        ),
         ("text: x", "2:7: `text` must be a mapping"),
         ("subscribers: []", "2:1: a system has no key `subscribers` (did you mean `subscribes`?)"),
     ],
