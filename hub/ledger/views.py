@@ -61,6 +61,14 @@ class States:
     awaited: dict[tuple[int, str], str]  # receiver, resident → the first event whose delivery is not confirmed
 
 
+@dataclass(frozen=True, slots=True)
+class Party:
+    """A system as the ledger counts it: the numbers of its sources and of its receivers."""
+
+    sources: frozenset[int]
+    receivers: frozenset[int]
+
+
 class Views:
     """Questions to a ledger."""
 
@@ -69,16 +77,16 @@ class Views:
 
     # --- events ------------------------------------------------------------------------------------------------
 
-    def find(self, reference: str) -> int:
-        """Return the position of an event by `<id>` or `<source system>/<id>`.
+    def find(self, reference: str, by: str | None = None) -> int:
+        """Return the position of an event by `<id>` or `<source system>/<id>`; only of those reported `by` a system.
 
         Raises NotFound, and AmbiguousId with the candidates when several sources used a bare id.
         """
         with self.ledger.read() as connection:
-            found = self._positions(connection, [reference], None)
+            found = self._positions(connection, [reference], by)
             if not found:
                 cuts = [index for index, letter in enumerate(reference) if letter == "/"]
-                for cut in cuts:
+                for cut in (cut for cut in cuts if by in (None, reference[:cut])):
                     found = self._positions(connection, [reference[cut + 1 :]], reference[:cut])
                     if found:
                         break
@@ -180,7 +188,24 @@ class Views:
         sources = (system_of(text) for kind, text in rows if kind == "source")
         return types, frozenset((*sources, *(key.partition(".")[0] for key in keys)))
 
+    def party(self, system: str) -> Party:
+        """Return the numbers by which events and deliveries name a system."""
+        with self.ledger.read() as connection:
+            sources = self._numbers(connection, "source", lambda text: system_of(text) == system)
+            receivers = connection.execute(sa.select(receiver.c.no, receiver.c.key))
+            return Party(frozenset(sources), frozenset(no for no, key in receivers if key.partition(".")[0] == system))
+
     # --- deliveries --------------------------------------------------------------------------------------------
+
+    def told_besides(self, mine: Party, positions: Iterable[int]) -> set[int]:
+        """Return those of some events of which jobs have told a system besides what was planned."""
+        found: set[int] = set()
+        with self.ledger.read() as connection:
+            for part in _parts(list(positions)):
+                for table in (outcome, pending):
+                    query = sa.select(table.c.pos).where(table.c.receiver.in_(mine.receivers), table.c.pos.in_(part))
+                    found.update(connection.execute(query.where(table.c.job > 0)).scalars())
+        return found
 
     def states(self, positions: Iterable[int]) -> States:
         """Return what became of the deliveries of these events."""

@@ -84,17 +84,17 @@ class FeedPort(Protocol):
 class ServerPorts:
     """What the routes call.
 
-    `system_of` answers the system a bearer token is bound to. `event(id)` and `deliveries(filters)` give the same JSON
-    as the command line, and raise its errors (`NotFound`, `AmbiguousId`, `UsageError`); `replay(caller, asked)` begins
-    a job and `job(caller, number)` shows it.
+    `system_of` answers the system a bearer token is bound to. `event(caller, id)` and `deliveries(caller, filters)`
+    give, of what the caller is party to, the same JSON as the command line, and raise its errors (`NotFound`,
+    `AmbiguousId`, `UsageError`); `replay(caller, asked)` begins a job and `job(caller, number)` shows it.
     """
 
     system_of: Callable[[str], str | None]
     receive: Receive
     hook: Hook
     feeds: FeedPort
-    event: Callable[[str], Json]
-    deliveries: Callable[[Mapping[str, str]], Json]
+    event: Callable[[str, str], Json]
+    deliveries: Callable[[str, Mapping[str, str]], Json]
     replay: Callable[[str, Mapping[str, Any]], Json]
     job: Callable[[str, str], Json]
     robots: RobotQueue

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from hub.errors import NotFound, UsageError
+from hub.errors import AmbiguousId, NotFound, UsageError
 from hub.ledger import jobs
 from hub.ledger.engine import Ledger
 from hub.stages import times
@@ -35,8 +35,9 @@ class Replays:
         """
         _check(asked)
         keys = list(asked.get("deliveries", ()))
-        if other := [key for key in keys if _receiver(key).partition(".")[0] != caller]:
-            raise NotFound(f"there is no delivery {other[0]} to {caller}")
+        none = NotFound(f"not all of these are deliveries to {caller}", mend="the keys are in the list of deliveries")
+        if any(_receiver(key).partition(".")[0] != caller for key in keys):
+            raise none
         wanted = DeliveryFilter(
             systems=(caller,),
             statuses=tuple(asked.get("status", ())),
@@ -49,13 +50,16 @@ class Replays:
         )
         if not keys and wanted == DeliveryFilter(systems=(caller,)):
             raise UsageError("which deliveries?", mend="give `deliveries`, or filters such as `status` and `since`")
-        plan = self._foreman().replay(
-            wanted,
-            keys,
-            now=asked.get("rules") == "now",
-            rate=asked.get("rate"),
-            even_if_stale=bool(asked.get("even_if_stale")),
-        )
+        try:
+            plan = self._foreman().replay(
+                wanted,
+                keys,
+                now=asked.get("rules") == "now",
+                rate=asked.get("rate"),
+                even_if_stale=bool(asked.get("even_if_stale")),
+            )
+        except (NotFound, AmbiguousId):  # either would tell of events of which the caller is told nothing
+            raise none from None
         preview = {"no": None, "kind": plan.kind, "status": None, "preview": plan.totals, "items": plan.items}
         if asked.get("dry_run") or not plan.orders:
             return preview

@@ -12,23 +12,18 @@ from typing import Any
 Json = dict[str, Any]
 
 
-def event_for(caller: str, event_id: str, show: Callable[[str], Json]) -> Json:
+def event_for(caller: str, event_id: str, show: Callable[[str, str], Json]) -> Json:
     """Return one of the caller's own events, named by its bare id or `<caller>/<id>`. Raises `NotFound`."""
-    own = event_id if event_id.startswith(f"{caller}/") else f"{caller}/{event_id}"
-    shown = show(own)
+    shown = show(caller, event_id)
     why = [{**each, "why": each.get("reason", "")} for each in shown.get("not_told", [])]  # words may quote facts
     deliveries = [_cut(caller, delivery) for delivery in shown.get("deliveries", [])]
     return {**shown, "deliveries": deliveries, "not_told": why}
 
 
-def deliveries_for(caller: str, filters: Mapping[str, str], listing: Callable[[Mapping[str, str]], Json]) -> Json:
-    """Return the page of the list that the caller may see; it may be shorter than asked for, `next` goes on."""
-    page = listing(filters)
-    return {**page, "items": [_cut(caller, item) for item in page["items"] if _party(caller, item)]}
-
-
-def _party(caller: str, delivery: Json) -> bool:
-    return bool(delivery["system"] == caller or delivery["id"].startswith(f"{caller}/"))
+def deliveries_for(caller: str, filters: Mapping[str, str], listing: Callable[[str, Mapping[str, str]], Json]) -> Json:
+    """Return the page of the list that the caller may see: of what it is party to, and of nothing else."""
+    page = listing(caller, filters)
+    return {**page, "items": [_cut(caller, item) for item in page["items"]]}
 
 
 def _cut(caller: str, delivery: Json) -> Json:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -58,16 +57,19 @@ def ports_of(parts: Parts) -> ServerPorts:
         system = tokens.system_of(parts.ledger, token)
         return system if system in city.systems else None
 
-    def deliveries(filters: Mapping[str, str]) -> Json:
+    def event(caller: str, event_id: str) -> Json:
+        return parts.inquiry.event(event_id, by=caller)
+
+    def deliveries(caller: str, filters: Mapping[str, str]) -> Json:
         wanted, limit, cursor = delivery_query(filters, ZoneInfo(city.timezone))
-        return parts.inquiry.deliveries(wanted, limit=limit, cursor=cursor)
+        return parts.inquiry.deliveries(replace(wanted, party=caller), limit=limit, cursor=cursor)
 
     return ServerPorts(
         system_of=system_of,
         receive=_receiver(parts),
         hook=parts.calls.receive if parts.calls is not None else _no_hook,
         feeds=parts.feeds or _NoFeeds(),
-        event=partial(parts.inquiry.event, whole=True),  # the caller's own
+        event=event,
         deliveries=deliveries,
         replay=replays.begin,
         job=replays.show,

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from hub.errors import NotFound, UsageError
-from hub.events.wire import type_of
+from hub.events.wire import system_of, type_of
 from hub.ledger.protected import Discretion
 from hub.ledger.status import DELIVERY, REASONS, delivery_code
 from hub.ledger.views import EventFilter, Views
@@ -25,7 +25,10 @@ _LAST = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class DeliveryFilter:
-    """Which deliveries; `systems` are receiving ones, `since`/`until` when the event was recorded (milliseconds)."""
+    """Which deliveries; `systems` are receiving ones, `since`/`until` when the event was recorded (milliseconds).
+
+    Of a `party`, a system, only what it is told itself, and what others are told of the events it has reported.
+    """
 
     systems: tuple[str, ...] = ()
     statuses: tuple[str, ...] = ()
@@ -35,6 +38,7 @@ class DeliveryFilter:
     since: int | None = None
     until: int | None = None
     error: str | None = None
+    party: str | None = None
 
 
 class Finder:
@@ -158,11 +162,12 @@ def concerns(told: Told, wanted: DeliveryFilter) -> bool:
 
 
 def matches(told: Told, wanted: DeliveryFilter) -> bool:
-    """Tell whether a delivery fits the filters on receivers, states and errors."""
+    """Tell whether a delivery fits the filters on receivers, states, errors and parties."""
     return (
         (not wanted.systems or told.key.partition(".")[0] in wanted.systems)
         and (not wanted.statuses or told.state[0] in wanted.statuses)
         and (wanted.error is None or says(told, wanted.error))
+        and (wanted.party is None or wanted.party in (told.key.partition(".")[0], system_of(told.entry.wire.source)))
     )
 
 

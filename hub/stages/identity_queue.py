@@ -109,14 +109,14 @@ class Unlinked:
             if after is None:
                 return items, None
 
-    def event(self, reference: str, *, whole: bool = False) -> Json | None:
+    def event(self, reference: str, *, by: str | None = None) -> Json | None:
         """Return the one report that waits under an id, `<id>` or `<source system>/<id>`; None when there is none.
 
-        The `whole` event is shown to the system that reported it.
+        Asked `by` the system that reported it, it is shown whole; that one is shown no other's.
         """
-        found = identities.by_event(self._ledger, None, reference)
+        found = identities.by_event(self._ledger, by, reference)
         for at, letter in enumerate(reference):
-            if letter == "/" and not found:
+            if letter == "/" and not found and by in (None, reference[:at]):
                 found = identities.by_event(self._ledger, reference[:at], reference[at + 1 :])
         waiting = [item for item in found if item.status == identities.OPEN and not item.provisional]
         if len(waiting) != 1:
@@ -127,7 +127,7 @@ class Unlinked:
         for name in ("status", "batch", "deliveries", "identity"):
             del shown[name]
         data = dict(Lazy(decode(item.body).data))
-        hidden = not whole and bool(item.found and self._discretion([item.found]))
+        hidden = by is None and bool(item.found and self._discretion([item.found]))
         return {
             "event": {**shown, "data": masked(item.type, data) if hidden else data},
             "status": STATUS,

@@ -6,7 +6,7 @@ Answers are plain JSON in contract.md's shapes; times are RFC 3339 in UTC.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from hub.ledger.facts import FactBook
 from hub.ledger.log import EventLog
 from hub.ledger.protected import Discretion
 from hub.ledger.status import event_code, event_word
-from hub.ledger.views import EventFilter, EventRow, Views
+from hub.ledger.views import EventFilter, EventRow, Party, Views
 from hub.routing.plan import View
 from hub.routing.protection import withholding, without_location
 from hub.stages.entries import Entry, Item, unpack_plan
@@ -42,7 +42,7 @@ __all__ = ["DeliveryFilter", "Inquiry"]
 
 Json = dict[str, Any]
 PAGE = 200  # events looked through at once
-LOOKED = 5_000  # events looked through for one page of a filtered list
+LOOKED = 5_000  # events, of a party its own, looked through for one page of a filtered list
 RELATIONS = ("duplicate_of", "corrects", "corrected_by", "replaces", "replaced_by", "identifies", "identified_by")
 NO_RELATIONS: Json = dict.fromkeys((*RELATIONS, "amends", "amended", "stands"))
 Begun = tuple[int, int, int]  # an event's position, and the receiver and job of the delivery that was shown last
@@ -73,16 +73,16 @@ class Inquiry:
 
     # --- events ------------------------------------------------------------------------------------------------
 
-    def event(self, reference: str, *, lang: str = "ja", whole: bool = False) -> Json:
+    def event(self, reference: str, *, lang: str = "ja", by: str | None = None) -> Json:
         """Return one event as `hub events show` tells it; raises NotFound and AmbiguousId.
 
-        Of a protected resident, what locates them is left out and named in `withheld`, unless the `whole` event is
-        shown to the system that reported it; that one is not told what stands, of which others may have a part.
+        Of a protected resident, what locates them is left out and named in `withheld`, unless it is asked for `by` the
+        system that reported it; that one is shown no other's, nor what stands, of which others may have a part.
         """
         try:
-            row = self._views.event(self._views.find(reference))
+            row = self._views.event(self._views.find(reference, by))
         except NotFound:
-            waiting = self._unlinked.event(reference, whole=whole)
+            waiting = self._unlinked.event(reference, by=by)
             if waiting is None:
                 raise
             return {**waiting, **NO_RELATIONS, "deliveries": [], "not_told": []}
@@ -90,8 +90,8 @@ class Inquiry:
         states = self._views.states([row.pos])
         event, withheld = _cloud_event(entry), []
         relations = self._relations(row.pos)
-        stands = self._stands(row) if relations["amended"] and not whole else None  # others may have said so
-        hidden = not whole and self._protected([row])
+        stands = self._stands(row) if relations["amended"] and by is None else None  # others may have said so
+        hidden = by is None and self._protected([row])
         if hidden:
             data = event["data"]
             event["data"] = without_location(entry.type, data)
@@ -214,48 +214,60 @@ class Inquiry:
     # --- deliveries --------------------------------------------------------------------------------------------
 
     def deliveries(self, wanted: DeliveryFilter, *, limit: int = 50, cursor: str | None = None) -> Json:
-        """Return a page of deliveries, the newest first. A page may be short and still have a `next`."""
+        """Return a page of deliveries, the newest first. A page may be short and still have a `next`.
+
+        Of a `party`, neither says anything of what others are told: only its own are looked at, counted and named.
+        """
         source = self._finder.exceptions(wanted)
         shut = cursor is None and "held" in wanted.statuses and self._finder.is_shut(wanted)
-        if source is not None and not shut and _is_of_few(cursor):
-            return self._few(source, wanted, limit, cursor)
-        events = events_of(wanted)
+        few = source is not None and not shut and _is_of_few(cursor)
+        found = self._few(source, wanted, cursor) if source is not None and few else self._all(wanted, cursor)
         items: list[Json] = []
+        last: str | None = None  # behind the last event of which something was shown
+        for looked, (row, told) in enumerate(found, 1):
+            at = (0 if few else row.recorded_at, row.pos)
+            room = limit - len(items)
+            if len(told) > room:
+                return {"items": items + _texts(told[:room]), "next": _within(at, told, room) or last}
+            items += _texts(told)
+            last = _cursor_text(at) if told else last
+            if looked >= LOOKED and not few:
+                return {"items": items, "next": _cursor_text(at)}
+        return {"items": items, "next": None}
+
+    def _all(self, wanted: DeliveryFilter, cursor: str | None) -> Iterator[tuple[EventRow, list[Told]]]:
+        """Yield events with their deliveries that fit, behind a cursor."""
+        events, mine = events_of(wanted), self._views.party(wanted.party) if wanted.party is not None else None
         after, begun = _spot(cursor)
-        looked = 0
         while True:
             rows = self._views.events(replace(events, after=(after[0], after[1] + (begun is not None))), PAGE)
-            for row, found in self._page(rows, wanted, begun):
-                room = limit - len(items)
-                if len(found) > room:
-                    following = _within(row, found, room) or _cursor_text(after)
-                    return {"items": items + _texts(found[:room]), "next": following}
-                items += _texts(found)
-                after = (row.recorded_at, row.pos)
-            looked, begun = looked + len(rows), None
+            yield from self._page(rows if mine is None else self._of(mine, rows), wanted, begun)
             if len(rows) < PAGE:
-                return {"items": items, "next": None}
-            if looked >= LOOKED:
-                return {"items": items, "next": _cursor_text(after)}
+                return
+            after, begun = (rows[-1].recorded_at, rows[-1].pos), None
+
+    def _of(self, mine: Party, rows: Sequence[EventRow]) -> list[EventRow]:
+        """Return the events that a system has reported or is told of: what became of others is not even looked up."""
+        besides = self._views.told_besides(mine, [row.pos for row in rows])
+        return [
+            row
+            for row in rows
+            if row.source in mine.sources
+            or row.pos in besides
+            or any(number in mine.receivers for number, _ in self._book[row.ruleset].stored(bytes(row.plan)).told)
+        ]
 
     def _few(
-        self, source: Callable[[int, int], list[int]], wanted: DeliveryFilter, limit: int, cursor: str | None
-    ) -> Json:
-        """List from a small table of exceptions instead of looking through all events."""
+        self, source: Callable[[int, int], list[int]], wanted: DeliveryFilter, cursor: str | None
+    ) -> Iterator[tuple[EventRow, list[Told]]]:
+        """Yield the same from a small table of exceptions instead of looking through all events."""
         (_, before), begun = _spot(cursor)
-        items: list[Json] = []
         while True:
             positions = source(PAGE, before + (begun is not None))
-            for row, found in self._page(self._views.by_position(positions), wanted, begun, narrow=True):
-                room = limit - len(items)
-                if len(found) > room:
-                    following = _within(row, found, room, recorded=0) or _cursor_text((0, before))
-                    return {"items": items + _texts(found[:room]), "next": following}
-                items += _texts(found)
-                before = row.pos
-            begun = None
+            yield from self._page(self._views.by_position(positions), wanted, begun, narrow=True)
             if len(positions) < PAGE:
-                return {"items": items, "next": None}
+                return
+            before, begun = positions[-1], None
 
     def _page(
         self, rows: Sequence[Any], wanted: DeliveryFilter, begun: Begun | None, *, narrow: bool = False
@@ -312,12 +324,12 @@ def _cursor(row: Any) -> str:
     return _cursor_text((row.recorded_at, row.pos)) or ""
 
 
-def _within(row: Any, found: Sequence[Told], shown: int, *, recorded: int | None = None) -> str | None:
+def _within(at: tuple[int, int], found: Sequence[Told], shown: int) -> str | None:
     """Return the cursor behind the last that was shown of an event's deliveries, None where none was."""
     if not shown:
         return None
     last = found[shown - 1]
-    return _cursor_text((row.recorded_at if recorded is None else recorded, row.pos, last.receiver, last.job))
+    return _cursor_text((*at, last.receiver, last.job))
 
 
 def _is_of_few(cursor: str | None) -> bool:

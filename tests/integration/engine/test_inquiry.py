@@ -1,5 +1,8 @@
 """Questions are answered in the contract's shapes, page by page without loss or repeat."""
 
+import base64
+import json
+
 import pytest
 
 from hub.errors import AmbiguousId, NotFound, Transient, UsageError
@@ -132,6 +135,58 @@ async def test_deliveries_page_and_are_filtered(town_of):
         ids(statuses=("gone",))
     with pytest.raises(UsageError):
         town.inquiry.deliveries(DeliveryFilter(), cursor="no cursor")
+
+
+async def test_what_a_party_sees_are_whole_pages_that_say_nothing_of_others(town_of, monkeypatch):
+    monkeypatch.setattr("hub.stages.inquiry.PAGE", 3)  # events looked at together
+    monkeypatch.setattr("hub.stages.inquiry.LOOKED", 4)  # own events
+    never, born = Retry(delays=(3600,), then=3600), rule("zei", on=("resident.born",), send=("name",))
+    town = town_of(listens("kokuho", retry=never), listens("suido", retry=never), listens("zei", born, retry=never))
+    data = {"name": "門真", "birth_date": "2026-04-01", "effective_on": "2026-04-01"}
+    for no in range(20):
+        other = report("resident.born", no, str(no), data, system="koseki")
+        town.dispatch(died(no, str(no)) if no % 7 == 2 else other)
+    for name in ("kokuho.main", "suido.main", "zei.main"):
+        await town.deliver(Shelf(lambda _: Transient("busy", reached=True, code="http-503")), name)
+    everything = town.inquiry.deliveries(DeliveryFilter(), limit=500)
+    while everything["next"] is not None:
+        more = town.inquiry.deliveries(DeliveryFilter(), limit=500, cursor=everything["next"])
+        everything = {"items": everything["items"] + more["items"], "next": more["next"]}
+    known = {party: [each["id"] for each in everything["items"] if concerns(each, party)] for party in SEEN}
+    assert {party: len(ids) for party, ids in known.items()} == SEEN
+    own = {row[0] for row in town.contents()["event"] if row[1] in {"2", "9", "16"}}  # of juki, told to two
+    for statuses in ((), ("waiting",)):
+        for party, limit in [("juki", 1), ("suido", 1), ("suido", 2), ("koki", 1)]:
+            found, cursor = [], None
+            while not found or cursor is not None:
+                page = town.inquiry.deliveries(
+                    DeliveryFilter(party=party, statuses=statuses), limit=limit, cursor=cursor
+                )
+                found.append([each["id"] for each in page["items"]])
+                cursor = page["next"]
+                assert cursor is None or len(found[-1]) == limit
+                assert cursor is None or json.loads(base64.urlsafe_b64decode(cursor))[1] in own
+            assert [each for part in found for each in part] == known[party]
+            assert len(found) == max(1, -(-len(known[party]) // limit)), "nothing follows the last"
+
+
+SEEN = {"juki": 6, "suido": 3, "koki": 0, "zei": 17}
+
+
+def concerns(delivery, party):
+    return delivery["system"] == party or delivery["id"].startswith(f"{party}/")
+
+
+def test_a_system_that_asks_for_its_event_finds_no_other_systems(town_of):
+    town = town_of()
+    town.dispatch(died("juki/1", "a", system="koseki"), died(2, "b", system="koseki"))
+    for reference in ("juki/1", "2", "koseki/2", "koseki/juki/1"):
+        with pytest.raises(NotFound):
+            town.inquiry.event(reference, by="juki")
+        assert town.inquiry.event(reference)["event"]["source"] == "/systems/koseki"
+    town.dispatch(died(1, "c"), died(2, "d"))
+    for reference, subject in (("juki/1", "c"), ("1", "c"), ("2", "d"), ("juki/2", "d")):
+        assert town.inquiry.event(reference, by="juki")["event"]["subject"] == subject
 
 
 def test_a_bare_id_of_several_sources_is_ambiguous(town_of):

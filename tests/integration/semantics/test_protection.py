@@ -189,7 +189,7 @@ def test_where_a_protected_resident_lives_now_is_not_shown_either(world):
     shown = world.inquiry.event("e2")
     assert shown["stands"] == {"effective_on": "2026-11-20", "name": "守口 次郎"}
     assert set(shown["withheld"]) == {"old_address", "new_address"}
-    assert world.inquiry.event("e2", whole=True)["stands"] is None
+    assert world.inquiry.event("e2", by="juki")["stands"] is None
 
 
 def test_the_bytes_of_a_protected_residents_event_are_not_shown_whatever_it_says(world):
@@ -199,7 +199,7 @@ def test_the_bytes_of_a_protected_residents_event_are_not_shown_whatever_it_says
     assert base64.b64decode(world.inquiry.event("e1")["source_bytes"]).decode() == ADDRESS["text"]
     world.report(world.event("resident.protection-started", kind="支援措置"))
     assert "source_bytes" not in world.inquiry.event("e1")
-    assert "source_bytes" in world.inquiry.event("e1", whole=True)
+    assert "source_bytes" in world.inquiry.event("e1", by="juki")
 
 
 def test_a_system_is_not_told_what_others_said_of_its_own_report(world):
@@ -208,7 +208,7 @@ def test_a_system_is_not_told_what_others_said_of_its_own_report(world):
         world.event("resident.died", system="juki", name="守口 花子", died_on="2026-11-19", address=ADDRESS),
     )
     assert world.inquiry.event("e1")["stands"]["address"] == ADDRESS
-    assert ADDRESS["text"] not in json.dumps(world.inquiry.event("e1", whole=True), ensure_ascii=False)
+    assert ADDRESS["text"] not in json.dumps(world.inquiry.event("e1", by="koseki"), ensure_ascii=False)
 
 
 def test_a_cancel_also_ends_the_correction_that_took_a_scheduled_ones_place(world):
