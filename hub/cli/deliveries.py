@@ -109,6 +109,7 @@ def _write_delivery(found: dict[str, Any], receiver: Receiver | None) -> None:
     status, action = output.state(found["status"], found["reason"]), output.worded(f"action.{found['action']}")
     output.fields({**found, "type": type_name(found["type"]), "status": status, "action": action}, names)
     output.data(found["type"], (found["payload"] or {}).get("data", {}))
+    output.withheld(found["type"], found)
     for each in found["log"]:
         kind, told = output.worded(f"attempt.{each['kind']}"), in_words(each["code"], each["message"])
         output.line(f"{output.when(each['at'])}  {kind}  {each['code']}  {told}")

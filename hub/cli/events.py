@@ -11,7 +11,7 @@ import typer
 from hub.cli import filters, output
 from hub.cli.codes import error_of
 from hub.cli.language import lang
-from hub.cli.naming import field_name, type_name
+from hub.cli.naming import type_name
 from hub.cli.session import Session
 from hub.cli.words import word
 from hub.errors import UsageError
@@ -145,8 +145,7 @@ def _write_event(found: dict[str, Any]) -> None:
     if "identity" in found:
         output.line(word("events.awaits-identity", no=found["identity"]))
     output.data(event["type"], event["data"])
-    for name in found.get("withheld", ()):
-        output.line(f"  {field_name(event['type'], name)}: {word('events.withheld')}")
+    output.withheld(event["type"], found)
     if found["stands"] is not None:
         _write_standing(event["type"], event["data"], found["stands"])
     output.section(

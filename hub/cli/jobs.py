@@ -167,6 +167,8 @@ def _write_preview(found: dict[str, Any]) -> None:
         output.line(f"  {what}: {place}{told}")
         for name, (before, after) in item.get("changes", {}).items():
             output.line(f"    {name}: {output.compact(before)} → {output.compact(after)}")
+        for name in item.get("withheld", ()):
+            output.line(f"    {name}: {word('events.withheld')}")
         if not item.get("known", True):
             output.line("    " + word("jobs.unheard"))
     if not found["preview"].get("counts"):

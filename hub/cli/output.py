@@ -134,6 +134,15 @@ def data(type_: str, values: Mapping[str, Any]) -> None:
         line(f"  {field_name(type_, name)}: {compact(value)}")
 
 
+def withheld(type_: str, found: Mapping[str, Any]) -> None:
+    """Write, a field a line, what is not shown of something: its `withheld`."""
+    from hub.cli.naming import field_name
+    from hub.cli.words import word
+
+    for name in found.get("withheld", ()):
+        line(f"  {field_name(type_, name)}: {word('events.withheld')}")
+
+
 def steps(mend: str, commands: Iterable[tuple[str, str]] = ()) -> None:
     """Write what a person may do next: in words, if there are any, and the commands `(what for, command)`."""
     from hub.cli.words import word

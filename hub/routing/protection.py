@@ -65,6 +65,9 @@ class Permission:
         return Permission(max(self.mode, other.mode, key=MODES.index), self.send_flag or other.send_flag)
 
 
+SHOWN = Permission()  # what people are shown of a protected resident, whatever a system may be told
+
+
 def cut_of(ruleset: RuleSet, number: int, today: Permission | None = None) -> Cut:
     """Return what a rule leaves out about a protected resident, by its own `protected:` or its system's.
 

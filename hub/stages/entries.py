@@ -16,7 +16,7 @@ from hub.events.wire import Wire, decode, kept, opening, source_of, system_of, t
 from hub.routing.expressions import Environment
 from hub.routing.plan import Planned, Router
 from hub.routing.projection import Projection
-from hub.routing.protection import Cut, Permission, cut_of
+from hub.routing.protection import SHOWN, Cut, Permission, cut_of
 from hub.routing.rules import RuleSet
 
 KEY_LIMIT = 200
@@ -97,9 +97,14 @@ class ActiveRules:
                 self._stored[packed] = found
         return found
 
-    def cut(self, rule: int, *, then: bool = False) -> Cut:
-        """Return what the rule leaves out about a protected resident; `then`: by what was permitted then alone."""
+    def cut(self, rule: int, *, then: bool = False, shown: bool = False) -> Cut:
+        """Return what the rule leaves out about a protected resident; `then`: by what was permitted then alone.
+
+        `shown`: what is left out where people see it, who are never shown where the resident is.
+        """
         today = None if then else self._today.get(self.ruleset.rules[rule].name)
+        if shown:
+            today = SHOWN if today is None else today & SHOWN
         found = self._cuts.get((rule, today))
         if found is None:
             found = self._cuts[rule, today] = cut_of(self.ruleset, rule, today)
@@ -256,15 +261,17 @@ class Entry:
         return made["action"], b"".join((*parts, b',"data":', orjson.dumps(data), b"}"))
 
 
-def cut_for(entry: Entry, item: Item, rules: Callable[[int], ActiveRules], *, then: bool = False) -> Cut:
+def cut_for(
+    entry: Entry, item: Item, rules: Callable[[int], ActiveRules], *, then: bool = False, shown: bool = False
+) -> Cut:
     """Return what a delivery leaves out about a protected resident: by its rule, and by the one that projected it.
 
-    Both are held to what the city permits now, unless it is about what was made `then`.
+    Both are held to what the city permits now, unless it is about what was made `then`; `shown` is for people.
     """
-    cut = entry.rules.cut(item.rule, then=then)
+    cut = entry.rules.cut(item.rule, then=then, shown=shown)
     if item.made is not None and "by" in item.made:
         ruleset, rule = item.made["by"]
-        cut |= rules(ruleset).cut(rule, then=then)
+        cut |= rules(ruleset).cut(rule, then=then, shown=shown)
     return cut
 
 

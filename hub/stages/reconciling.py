@@ -144,7 +144,7 @@ def _values(told: Told, columns: Mapping[str, Value]) -> tuple[Json, bool]:
 
     Of a cancellation that is what it restores; one that restores nothing leaves nothing to expect.
     """
-    delivery = told.delivery
+    delivery = told.shown
     if delivery.action == "cancel":
         restored = delivery.event.get("restored")
         if not restored:

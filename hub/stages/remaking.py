@@ -15,6 +15,7 @@ from hub.ledger.facts import FactBook
 from hub.ledger.log import EventLog
 from hub.routing.plan import View
 from hub.routing.projection import Sent, sent
+from hub.routing.protection import FLAGS
 from hub.stages.entries import ActiveRules, Item
 from hub.stages.history import AMENDMENTS
 from hub.stages.scene import attributes, projected
@@ -79,9 +80,9 @@ class Edit:
             "action": "new",
             "data": projected(rules, item.rule, item.values, Lazy(told.entry.wire.data)),
         }
-        kept = {} if self.whole else made["data"]
-        data = {name: value for name, value in {**kept, **self.fields}.items() if value is not None}
         rule = rules.ruleset.rules[item.rule]
+        data = _completed(told, made["data"], self.fields) if self.whole else {**made["data"], **self.fields}
+        data = {name: value for name, value in data.items() if value is not None}
         self._check(told, list(sent(rule.send)), made["data"], data)
         edited = Item(item.receiver, item.rule, item.values, item.hold, item.detail, None, {**made, "data": data})
         return rules, edited
@@ -105,6 +106,17 @@ class Edit:
         event_from(
             {**document, "subject": wire.subject, "time": wire.time, "data": full}, city=self.city, now=wire.time
         )
+
+
+def _completed(told: Told, before: Json, said: Json) -> Json:
+    """Return the whole data a person gave; what nobody was shown of a protected resident stays as it was."""
+    if told.veil is None:
+        return said
+    given = {name: value for name, value in said.items() if name not in FLAGS}  # those are put in anew
+    found = {**{name: before[name] for name in told.withheld if name in before}, **given}
+    if isinstance(given.get("restored"), dict) and isinstance(before.get("restored"), dict):
+        found["restored"] = _completed(told, before["restored"], given["restored"])
+    return found
 
 
 def _get(data: Any, path: tuple[str, ...]) -> Any:

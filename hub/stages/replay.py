@@ -7,7 +7,7 @@ Nobody but the chosen receivers gets anything. What a later delivery of the same
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, NamedTuple, Protocol
@@ -154,23 +154,28 @@ def _line(what: str, told: Told, makers: list[Remake], *, superseded: bool) -> _
             return answer
         rules, item = answer
         payload = pack_made(rules.no, item)
-    if makers and (changes := _changes(told, rules, item)):
-        shown["changes"] = changes
+    if makers:
+        shown |= _changes(told, rules, item)
     order = Order(told.receiver, what, told.entry.pos, told.job, payload)
     counted = "superseded" if superseded else what
     return _Line(told.entry.pos, told.job, told.receiver, counted, order, shown, told.key)
 
 
-def _changes(told: Told, rules: ActiveRules, item: Item) -> dict[str, list[Any]]:
-    """Return the fields that differ from what was planned: `[before, after]`; None stands for an absent one.
+def _changes(told: Told, rules: ActiveRules, item: Item) -> dict[str, Any]:
+    """Return, if there are any, the `changes` of what was planned: field → `[before, after]`, None for an absent one.
 
-    Of a protected resident, nothing that locates them is shown.
+    Those that would locate a protected resident are not shown but named: `withheld`.
     """
-    before, after = told.delivery.data, (item.made or {}).get("data", {})
-    if told.cut is not None:
-        after = (told.cut | rules.cut(item.rule)).apply(after)
-    return {
-        name: [before.get(name), after.get(name)]
-        for name in sorted({*before, *after})
-        if before.get(name) != after.get(name)
-    }
+    before, after = told.shown.data, (item.made or {}).get("data", {})
+    if told.veil is None:
+        changes, withheld = _differing(before, after), []
+    else:
+        whole = told.entry.delivery(told.item, 0, told.job).data
+        changes = _differing(before, (told.veil | rules.cut(item.rule, shown=True)).apply(after))
+        withheld = [name for name in _differing(whole, after) if name not in changes]
+    return {name: found for name, found in (("changes", changes), ("withheld", withheld)) if found}
+
+
+def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[Any]]:
+    names = sorted({*before, *after})
+    return {name: [before.get(name), after.get(name)] for name in names if before.get(name) != after.get(name)}

@@ -37,6 +37,7 @@ class Told:
     doing: Json  # why the receiver stands still
     payload: bytes | None  # what is sent in the place of what was planned
     cut: Cut | None = None  # of a resident who is protected, or not known to the list
+    veil: Cut | None = None  # of the same: what people are not shown, also where the system is told it
     awaited: str = ""  # the resident's earlier event whose delivery the system has not confirmed
 
     @cached_property
@@ -48,6 +49,19 @@ class Told:
     def delivery(self) -> Delivery:
         """Return what is sent; of a resident who is protected now, without what locates them."""
         return self.entry.delivery(self.item, 0, self.job, self.cut)
+
+    @cached_property
+    def shown(self) -> Delivery:
+        """Return what people are shown of it: of a resident who is, or may be, protected, nothing that locates them."""
+        return self.entry.delivery(self.item, 0, self.job, self.veil)
+
+    @cached_property
+    def withheld(self) -> list[str]:
+        """Return the fields that its rule sends and people are not shown."""
+        if self.veil is None:
+            return []
+        whole = self.entry.delivery(self.item, 0, self.job).data
+        return [name for name in whole if name not in self.shown.data]
 
     @cached_property
     def state(self) -> tuple[str, str | None]:
@@ -98,8 +112,8 @@ class Told:
         return None
 
     def as_dict(self) -> Json:
-        """Return contract's JSON of a delivery."""
-        made, ended, hold, (status, reason) = self.delivery, self.ended, self.hold, self.state
+        """Return contract's JSON of a delivery; `withheld` names what is not shown, if there is any."""
+        made, ended, hold, (status, reason) = self.shown, self.ended, self.hold, self.state
         system, _, receiver = self.key.partition(".")
         return {
             "id": made.key,
@@ -119,6 +133,7 @@ class Told:
             "planned_at": moment(self.recorded_at),
             "delivered_at": moment(ended.at) if ended is not None and status in ARRIVED else None,
             "payload": made.event,
+            **({"withheld": self.withheld} if self.withheld else {}),
             "error": self.error,
         }
 
@@ -153,8 +168,9 @@ def told_of(
             state = (states.ended.get(at), states.holds.get(at), states.failures.get(at, []), at in states.sending)
             told = (mine, item, number, job, row.recorded_at, row.batch_id)
             cut = cut_for(mine, item, rules) if row.subject in flags else None
+            veil = cut_for(mine, item, rules, shown=True) if row.subject in flags else None
             awaited = states.awaited.get((number, row.subject), "")
-            found.append(Told(*told, *state, states.doing.get(number, {}), payload, cut, awaited))
+            found.append(Told(*told, *state, states.doing.get(number, {}), payload, cut, veil, awaited))
     return found
 
 

@@ -10,6 +10,7 @@ import pytest
 from hub.adapters.contract import Outcome
 from hub.errors import Malformed, NotFound, OutcomeUnknown, Rejected, Transient, UsageError
 from hub.ledger import pauses
+from hub.stages.inquiry import DeliveryFilter
 from hub.stages.morning import morning
 from tests.integration.jobs.town import Town
 from tests.integration.semantics.world import ADDRESS, OTHER
@@ -133,6 +134,34 @@ def test_an_edit_is_checked_sent_and_kept_beside_the_original(town):
     assert town.desks["suido"].taken[0]["data"] == {"name": "守口 次郎", "new_address": ADDRESS}
     assert town.inquiry.delivery("juki/e1:suido.main:0")["payload"]["data"]["name"] == "守口 次郎"
     assert town.inquiry.event("e1")["event"]["data"]["name"] == "守口 太郎"
+
+
+def test_a_whole_payload_as_it_is_shown_keeps_what_is_not_shown(tmp_path, ledger_url):
+    rule = "subscribes: [{id: moves, on: resident.moved, send: [name, new_address], because: 試験, protected: %s}]"
+    town = Town(tmp_path / "city", ledger_url, {"suido": rule % "{mode: full, send_flag: true}"})
+    suido = town.desks["suido"]
+    town.report(town.moved(OTHER), town.event("resident.protection-started", kind="DV"), town.moved(ADDRESS, id_="e9"))
+    town.deliver()
+    town.report(town.event("event.cancelled", event_id="e9"), town.moved(ADDRESS, id_="e8"))
+    suido.error = Rejected("漢字が違う", code="kanji")
+    town.deliver()
+    suido.error = None
+    for item in reversed(town.inquiry.deliveries(DeliveryFilter(statuses=("dead",)))["items"]):
+        shown = item["payload"]
+        assert ADDRESS["text"] not in str(shown)
+        assert item["withheld"] == ["new_address"]
+        shown["data"]["name"] = "守口 次郎"
+        plan = town.replay(item["id"], edit=shown)
+        assert plan.items[0]["changes"] == {"name": ["守口 太郎", "守口 次郎"]}
+        town.do(plan)
+        town.deliver()
+        flags = {"protected": True, "do_not_post": True}
+        right = {"name": "守口 次郎", "new_address": ADDRESS, **flags}
+        assert {name: suido.taken[-1]["data"][name] for name in right} == right
+    assert suido.taken[-2]["data"]["restored"] == {**right, "name": "守口 太郎", "new_address": OTHER}
+    plan = town.replay("juki/e8:suido.main:0", edit={"new_address": OTHER}, even_if_stale=True)
+    assert (plan.items[0]["withheld"], "changes" in plan.items[0]) == (["new_address"], False)
+    town.close()
 
 
 def test_an_edited_payload_is_cut_for_a_protected_resident(town):

@@ -309,6 +309,33 @@ def test_a_permission_that_was_withdrawn_counts_for_what_waits(tmp_path, ledger_
     office.close()
 
 
+def test_who_may_be_told_where_is_told_and_nobody_is_shown(tmp_path, ledger_url, server, caplog):
+    caplog.set_level(logging.DEBUG, "hub")
+    office = Office(tmp_path / "full", ledger_url, server, protected="{mode: full, send_flag: true}")
+    office.report(office.protects(), office.moved())
+    office.deliver()
+    server.status = 422
+    office.report(office.moved(sequence=9))
+    office.deliver()
+    office.report(office.event("event.cancelled", event_id="e2"))
+    office.deliver()
+    assert all(MARK in "\n".join(texts) for texts in office.given().values())
+    assert "dead" in {state for _, state, _ in office.statuses("calls")}
+    assert not _located(office.shown())
+    edit = {"new_address": {"text": "守口市MARK町9-9"}, "name": "守口 次郎"}
+    others = office.rule("{mode: full, send_flag: true}").replace("where:", "there:").replace("home:", "house:")
+    for how in ({"edit": edit}, {"now": True}, {"now": True}):
+        plan = office.foreman.replay(DeliveryFilter(statuses=("delivered", "dead")), **how)
+        assert plan.items
+        assert not _located(str(plan.as_dict()))
+        office.change(dict.fromkeys(SINKS, others))  # for the last of them, and for what is corrected then
+    right = {"effective_on": "2026-11-20", "name": "守口 次郎", "old_address": OLD, "new_address": OTHER}
+    office.report(office.event("event.corrected", event_id="e3", data=right))
+    assert not _located(office.shown())
+    assert not _located(caplog.text)
+    office.close()
+
+
 def read(office: Office, ago: int) -> None:
     with office.ledger.write() as connection:
         sources.refresh(connection, "juki", "shien", now_ms() - ago)

@@ -1,4 +1,4 @@
-"""`hub reconcile` shows people of a resident what a receiver may be told, and nothing else."""
+"""`hub reconcile` shows people of a resident what people may be shown, and nothing else."""
 
 import pytest
 
@@ -57,10 +57,9 @@ def test_whom_the_list_does_not_know_is_not_located(world):
     assert columns(made) == ["氏名"]
 
 
-def test_a_permission_that_was_withdrawn_counts(world):
+def test_where_a_protected_resident_lives_is_not_shown_though_the_system_is_told_it(world):
     made = world(FULL)
-    made.report(made.event("resident.protection-started", kind="dv"))
     told(made)
     assert columns(made) == ["住所", "氏名"]
-    made.change({"suido": SYSTEM.format(protected="")})
+    made.report(made.event("resident.protection-started", kind="dv"))
     assert columns(made) == ["氏名"]

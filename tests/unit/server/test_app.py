@@ -134,7 +134,7 @@ class City:
 
 
 DELIVERIES = [
-    {"id": "juki/e/1:kokuho.main:0", "system": "kokuho", "payload": {"certificate_no": "1"}},
+    {"id": "juki/e/1:kokuho.main:0", "system": "kokuho", "payload": {"certificate_no": "1"}, "withheld": ["a"]},
     {"id": "juki/e/1:juki.main:0", "system": "juki", "payload": {"name": "a"}},
     {"id": "koseki/e2:juki.main:0", "system": "juki", "payload": {"name": "b"}},
 ]
@@ -320,6 +320,7 @@ async def test_a_system_sees_its_own_event_and_of_others_deliveries_no_payload(h
     for name in ("e/1", "juki/e/1"):
         shown = (await http.get(f"/v1/events/{name}", headers=JUKI)).json()
         assert [delivery["payload"] for delivery in shown["deliveries"]] == [None, {"name": "a"}]
+        assert not any("withheld" in delivery for delivery in shown["deliveries"]), "it would tell who is protected"
     problem(await http.get("/v1/events/koseki/e2", headers=JUKI), 404)
 
 
