@@ -20,7 +20,6 @@ MOST = 1000  # deliveries in one answer
 LONGEST = 30  # seconds of waiting
 LOOK = 0.2  # seconds between looks while somebody waits
 SETTLES = 5.0  # seconds an acknowledgement waits for the receiver's owner
-NOTE = 200  # characters of a refusal's message that are kept
 _KNOWN = ("cursor", "keys", "refused", "receiver")
 
 After = Annotated[int, Query(ge=0, description="The `next` of an earlier answer; without it, all that is on offer.")]
@@ -95,5 +94,5 @@ def _refused(said: Any) -> dict[str, str]:
         if not isinstance(each, dict) or not isinstance(each.get("key"), str):
             raise UsageError("`refused` is a list of objects", mend='each {"key", "code"?, "message"?}')
         words = [each[name] for name in ("code", "message") if isinstance(each.get(name), str)]
-        found[each["key"]] = " ".join(": ".join(words).split())[:NOTE] or "refused"
+        found[each["key"]] = ": ".join(words) or "refused"
     return found

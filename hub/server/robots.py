@@ -21,7 +21,6 @@ from hub.server.problems import Problem
 
 MOST = 100  # pieces of work in one claim
 SHORTEST, LONGEST = 10, 86_400  # seconds of a lease
-NOTE = 200  # characters of a robot's message that are kept
 _CODE = re.compile("[a-z0-9][a-z0-9-]{0,39}")
 
 
@@ -110,4 +109,4 @@ def _note(body: Mapping[str, Any]) -> str:
     code, message = _text(body, "code", 40) or "robot", _text(body, "message", 100_000) or ""
     if not _CODE.fullmatch(code):
         raise UsageError("`code` is a short word of a-z, 0-9 and hyphens")
-    return f"{code}: {' '.join(message.split())[:NOTE]}".rstrip(": ")
+    return f"{code}: {message}".rstrip(": ")

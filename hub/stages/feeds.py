@@ -18,6 +18,7 @@ from hub.ledger.jobs import Order
 from hub.ledger.views import Views
 from hub.settings.models import City, Receiver
 from hub.stages.entries import Entry, Item, cut_for, unpack_made, unpack_plan
+from hub.stages.masking import note_of
 from hub.stages.rulebook import RuleBook
 from hub.stages.shutters import Shutters
 from hub.stages.times import moment
@@ -85,6 +86,8 @@ class Feeds:
     ) -> Json:
         """Take a system's word: what it has taken, up to a place or by keys, and what it refuses for good, and why.
 
+        Of why, what it was sent is left out.
+
         Returns `{"delivered", "refused", "before", "unknown", "job"}`: how many each, the keys the feed does not know,
         and the job by which the owner is told (None: there is nothing to do). Saying the same again changes nothing.
         Raises NotFound and UsageError.
@@ -92,10 +95,14 @@ class Feeds:
         number, _ = self._feed(system, receiver)
         refused = refused or {}
         open_ = {(each.pos, each.job): each for each in feed.offers(self._ledger, number)}
-        by_key = self._keys(number, list(open_.values())) if keys or refused else {}
+        by_key = self._by_key(number, list(open_.values())) if keys or refused else {}
         taken = {(each.pos, each.job) for each in open_.values() if cursor is not None and each.no <= cursor}
-        taken |= {by_key[key] for key in keys if key in by_key}
-        bad = {by_key[key]: why for key, why in refused.items() if key in by_key}
+        taken |= {by_key[key][0] for key in keys if key in by_key}
+        bad = {}
+        for key, why in refused.items():
+            if key in by_key:
+                at, data = by_key[key]
+                bad[at] = note_of(why, data, self._written(system, data))
         places = {at: str(each.no).encode() for at, each in open_.items()}  # taken is what was on offer there
         orders = [Order(number, "take", *at, places[at]) for at in sorted(taken - bad.keys())]
         orders += [Order(number, "decline", *at, why.encode()) for at, why in bad.items()]
@@ -139,11 +146,12 @@ class Feeds:
             found.append((entry, next(item for item in unpack_plan(row.plan) if numbers[item.receiver] == number)))
         return found
 
-    def _keys(self, number: int, offers: Sequence[Offer]) -> dict[str, tuple[int, int]]:
-        """Return the delivery keys of what is on offer."""
+    def _by_key(self, number: int, offers: Sequence[Offer]) -> dict[str, tuple[tuple[int, int], Json]]:
+        """Return what is on offer by its delivery keys: which it is, and all the data there is of it."""
         made = self._made(number, offers)
         return {
-            entry.key(number, each.job): (each.pos, each.job) for each, (entry, _) in zip(offers, made, strict=True)
+            entry.key(number, each.job): ((each.pos, each.job), entry.delivery(item, each.no, each.job).data)
+            for each, (entry, item) in zip(offers, made, strict=True)
         }
 
     def _feed(self, system: str, receiver: str | None) -> tuple[int, Receiver]:

@@ -16,6 +16,7 @@ from hub.ledger.views import Views
 from hub.ledger.work import Leased
 from hub.settings.models import City, Receiver
 from hub.stages.entries import cut_for
+from hub.stages.masking import note_of
 from hub.stages.retry import Schedule
 from hub.stages.rulebook import RuleBook
 from hub.stages.shutters import Shutters
@@ -73,10 +74,11 @@ class Robots:
     ) -> Json:
         """Take a robot's word that its work failed: for good (`rejected`), or for now (`transient`).
 
-        For now it is offered again after the receiver's delays or `after` seconds, until `retry.give_up`. Raises
-        NotFound and LeaseLost.
+        Of its `note`, `code: message`, what it was sent is left out. For now it is offered again after the receiver's
+        delays or `after` seconds, until `retry.give_up`. Raises NotFound and LeaseLost.
         """
         queues, found = self._found(system, number)
+        note = note_of(note, self._told(found, None).delivery.data)
         schedule = Schedule.of(queues[found.receiver].retry)
         given_up = schedule.give_up is not None and found.attempts >= schedule.give_up
         if kind == "rejected" or given_up:

@@ -128,6 +128,19 @@ def test_what_is_refused_is_a_dead_letter_and_may_be_sent_again(town):
     assert ends(town) == [("delivered", None), ("delivered", None)]
 
 
+def test_what_is_said_of_a_refusal_is_kept_without_what_was_sent(town):
+    town.report(town.moved(ADDRESS), town.moved(ADDRESS, "2"))
+    town.deliver()
+    protect(town)
+    own = Feeds(town.city, town.ledger, town.book, Register(town.ledger), lambda _, data: {**data, "name": "もりぐち"})
+    said = {key(1): f"{'a' * 195}{ADDRESS['text']}", key(2): f"E1: もりぐち\n守口 太郎 {ADDRESS['text']} is unknown"}
+    own.acknowledge("suido", refused=said)
+    town.deliver()
+    messages = [each["error"]["message"] for each in town.inquiry.deliveries(town_filter())["items"]]
+    refused = "the system refused it: "
+    assert messages == [f"{refused}E1: ＊ ＊ ＊ is unknown", f"{refused}{'a' * 195}＊"]
+
+
 def town_filter():
     from hub.stages.inquiry import DeliveryFilter
 

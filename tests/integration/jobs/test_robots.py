@@ -223,6 +223,19 @@ def test_what_fails_too_often_is_given_up(make):
     assert ends(town) == [("dead", "rejected")]
 
 
+@pytest.mark.parametrize("kind", ["rejected", "transient"])
+def test_what_a_robot_says_is_kept_without_what_was_sent(make, kind):
+    town = make()
+    town.report(town.moved({"text": "守口市　本通"}), town.event("resident.protection-started", kind="dv"))
+    town.deliver()
+    (job,) = town.claim()
+    note = f"no-match: {NAME} 守口市　本通 守口市 本通 {'a' * 300}"
+    town.robots.fail("suido", job["job"], job["lease"], kind=kind, note=note)
+    town.deliver()
+    (said,) = (each["message"] for each in town.inquiry.delivery(KEY)["log"])
+    assert said.removeprefix("the system refused it: ") == f"no-match: ＊ ＊ ＊ {'a' * 184}"
+
+
 def test_who_is_protected_when_work_is_fetched_is_not_located_by_it(town):
     town.report(town.moved(ADDRESS))
     town.deliver()
