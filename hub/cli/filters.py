@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from hub.cli.words import WORDS, word
-from hub.errors import UsageError
 
 if TYPE_CHECKING:
     from hub.settings.models import City
@@ -36,15 +35,10 @@ def codes(values: Iterable[str] | None, kind: str = "state") -> tuple[str, ...]:
 def refuse_unknown(
     city: City, named: tuple[frozenset[str], frozenset[str]], systems: tuple[str, ...], types: tuple[str, ...]
 ) -> None:
-    """Raise `UsageError` for a system or type that neither the city nor its ledger (`named`: types, systems) knows."""
-    from hub.events.catalogue import TYPES
-    from hub.routing.tokens import did_you_mean
+    """Raise `UsageError` as `hub.stages.finding.refuse_unknown` does."""
+    from hub.stages import finding
 
-    known = {"system": {*city.systems, *named[1]}, "event type": {*TYPES, *named[0]}}
-    for what, asked in {"system": systems, "event type": types}.items():
-        unknown = next((text for text in asked if text not in known[what]), None)
-        if unknown is not None:
-            raise UsageError(f"there is no {what} {unknown}", mend=did_you_mean(unknown, known[what]))
+    finding.refuse_unknown(city, named, systems, types)
 
 
 def short(types: list[str] | None) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from hub.errors import AmbiguousId, NotFound, UsageError
 from hub.ledger import jobs
 from hub.ledger.engine import Ledger
 from hub.stages import times
+from hub.stages.finding import short
 from hub.stages.foreman import Foreman
 from hub.stages.inquiry import DeliveryFilter
 from hub.stages.jobs import as_dict, start
@@ -41,7 +42,7 @@ class Replays:
         wanted = DeliveryFilter(
             systems=(caller,),
             statuses=tuple(asked.get("status", ())),
-            types=tuple(asked.get("type", ())),
+            types=short(asked.get("type", ())),
             resident=asked.get("resident"),
             batch=asked.get("batch"),
             since=times.since(asked.get("since"), self._zone),

@@ -19,6 +19,7 @@ from hub.stages import times
 from hub.stages.arrivals import Original, keep
 from hub.stages.calls import Calls, Taken
 from hub.stages.feeds import ADAPTER as FEED
+from hub.stages.finding import refuse_unknown, short
 from hub.stages.foreman import Foreman
 from hub.stages.inquiry import DeliveryFilter, Inquiry
 from hub.stages.known import Known
@@ -62,6 +63,7 @@ def ports_of(parts: Parts) -> ServerPorts:
 
     def deliveries(caller: str, filters: Mapping[str, str]) -> Json:
         wanted, limit, cursor = delivery_query(filters, ZoneInfo(city.timezone))
+        refuse_unknown(city, parts.inquiry.named(), wanted.systems, wanted.types)
         return parts.inquiry.deliveries(replace(wanted, party=caller), limit=limit, cursor=cursor)
 
     return ServerPorts(
@@ -141,7 +143,7 @@ def delivery_query(filters: Mapping[str, str], zone: ZoneInfo) -> tuple[Delivery
     wanted = DeliveryFilter(
         systems=several("system"),
         statuses=several("status"),
-        types=several("type"),
+        types=short(several("type")),
         resident=filters.get("resident"),
         batch=filters.get("batch"),
         since=times.since(filters.get("since"), zone),

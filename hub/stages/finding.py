@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -10,10 +10,13 @@ from typing import Any
 import orjson
 
 from hub.errors import NotFound, UsageError
+from hub.events.catalogue import TYPES
 from hub.events.wire import system_of, type_of
 from hub.ledger.protected import Discretion
 from hub.ledger.status import DELIVERY, REASONS, delivery_code
 from hub.ledger.views import EventFilter, Views
+from hub.routing.tokens import did_you_mean
+from hub.settings.models import City
 from hub.stages.entries import DIGEST, KEY_LIMIT, digest_of, source_in_key
 from hub.stages.rulebook import RuleBook
 from hub.stages.told import Told, says, told_of
@@ -140,6 +143,22 @@ class Finder:
                 page = []
         if page:
             yield page
+
+
+def refuse_unknown(
+    city: City, named: tuple[frozenset[str], frozenset[str]], systems: Collection[str], types: Collection[str]
+) -> None:
+    """Raise `UsageError` for a system or type that neither the city nor its ledger (`named`: types, systems) knows."""
+    known = {"system": {*city.systems, *named[1]}, "event type": {*TYPES, *named[0]}}
+    for what, asked in {"system": systems, "event type": types}.items():
+        unknown = next((text for text in asked if text not in known[what]), None)
+        if unknown is not None:
+            raise UsageError(f"there is no {what} {unknown}", mend=did_you_mean(unknown, known[what]))
+
+
+def short(types: Iterable[str]) -> tuple[str, ...]:
+    """Return event types in their short form, also those given as on the wire; raises Malformed for none of the two."""
+    return tuple(type_of(text)[0] if text.startswith("jp.lg.") else text for text in types)
 
 
 def events_of(wanted: DeliveryFilter) -> EventFilter:

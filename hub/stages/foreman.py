@@ -21,7 +21,7 @@ from hub.stages.amending import Amender
 from hub.stages.backfill import Newcomer
 from hub.stages.deciding import refuse_idle
 from hub.stages.entries import ActiveRules
-from hub.stages.finding import Finder
+from hub.stages.finding import Finder, refuse_unknown
 from hub.stages.inquiry import DeliveryFilter
 from hub.stages.jobs import Plan
 from hub.stages.remaking import Edit, Today
@@ -60,10 +60,12 @@ class Foreman:
     ) -> Plan:
         """Plan a replay of deliveries by filter or by key; `now` projects by today's rules, `edit` is JSON.
 
-        Raises UsageError when nothing says which, NotFound for a key, Malformed for an edit.
+        Raises UsageError when nothing says which, and for a name that nobody knows; NotFound for a key, Malformed for
+        an edit.
         """
         if not keys and wanted == DeliveryFilter():
             raise UsageError("which deliveries?", mend="name delivery keys, or filters such as --system and --status")
+        refuse_unknown(self._city, self.named(), wanted.systems, wanted.types)
         found: Iterable[Told] = (
             sorted((self._finder.delivery(key) for key in keys), key=lambda told: told.entry.pos)
             if keys

@@ -79,6 +79,19 @@ def test_a_list_tells_nobody_who_is_protected(town, ports):
     assert ports.event("juki", "e1")["event"]["source"] == "/systems/juki"
 
 
+def test_a_name_that_nobody_knows_is_refused_as_on_the_command_line(town, ports):
+    for asked in ({"type": "foo"}, {"system": "suidou"}, {"type": "resident.moved,foo"}, {"status": "gone"}):
+        with pytest.raises(UsageError, match=r"there is no|no such") as caught:
+            ports.deliveries("suido", asked)
+        assert caught.value.mend
+    for type_ in ("foo", "resident.move"):
+        with pytest.raises(UsageError, match="there is no event type"):
+            ports.replay("suido", {"type": [type_]})
+    for type_ in ("resident.moved", "jp.lg.moriguchi.resident.moved.v1"):
+        assert len(ports.deliveries("suido", {"type": type_})["items"]) == 1
+        assert ports.replay("suido", {"type": [type_], "dry_run": True})["preview"]["counts"] == {"retry": 1}
+
+
 def test_a_newcomer_sees_what_a_job_has_told_it(town):
     rule = RULE.replace("moves", "late")
     text = f"system: late\nowner: 課\n{rule}\nreceives: {{adapter: jsonl, path: out/late.jsonl}}\n"
