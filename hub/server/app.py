@@ -8,11 +8,12 @@ from typing import Any
 
 import orjson
 from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import PlainTextResponse
 
 import hub
 from hub.errors import BrokerUnavailable, Rejected
 from hub.events.text import parse
-from hub.server import feeds, metrics, openapi, reserved, robots
+from hub.server import feeds, metrics, openapi, reserved, robots, shapes
 from hub.server.closed import SecurityHeaders
 from hub.server.cloudevents import documents
 from hub.server.guard import Caller, Doorman, body_of
@@ -28,21 +29,32 @@ _STATUS = {"source-other": HTTPStatus.FORBIDDEN, "too-large": HTTPStatus.REQUEST
 def create_app(ports: ServerPorts, *, limits: Limits | None = None) -> FastAPI:
     """Return the application; its routes call the ports, and nothing else."""
     limits = limits or Limits()
-    app = FastAPI(title="hub", version=hub.__version__, docs_url=None, redoc_url=None)
+    app = FastAPI(title="hub", version=hub.__version__, docs_url=None, redoc_url=None, responses=openapi.OTHERWISE)
     app.state.doorman = Doorman(ports.system_of)
     app.add_middleware(SecurityHeaders)
     add_handlers(app, retry_after=limits.retry_after)
     app.include_router(_health(ports))
     app.include_router(_version_1(ports, limits))
+    app.include_router(reserved.router())
     return app
 
 
 def _version_1(ports: ServerPorts, limits: Limits) -> APIRouter:
     router = APIRouter(prefix="/v1", responses=openapi.PROBLEMS)
 
-    @router.post("/events", status_code=202, summary="Report events", openapi_extra=openapi.EVENTS_BODY)
+    @router.post(
+        "/events",
+        status_code=202,
+        summary="Report events",
+        response_model=shapes.Accepted,
+        responses=openapi.EVENTS,
+        openapi_extra=openapi.EVENTS_BODY,
+    )
     async def report(request: Request, caller: Caller) -> Response:
-        """Take one event or a batch, and answer once Kafka has all of it. A 503 is safe to repeat."""
+        """Take one event or a batch, and answer once Kafka has all of it. A 503 is safe to repeat.
+
+        An id used before for other content is among `accepted`, and its event goes to quarantine (`id-reused`).
+        """
         body = await body_of(request, limits)
         found, batch = await asyncio.to_thread(documents, request.headers.raw, body)
         try:
@@ -54,11 +66,21 @@ def _version_1(ports: ServerPorts, limits: Limits) -> APIRouter:
             raise _refusal(receipt, limits)
         return _json({"accepted": receipt.accepted, "duplicates": receipt.duplicates}, HTTPStatus.ACCEPTED)
 
-    @router.get("/events/{event_id:path}", summary="Show one of the caller's own events and its deliveries")
+    @router.get(
+        "/events/{event_id:path}",
+        summary="Show one of the caller's own events and its deliveries",
+        response_model=shapes.EventShown,
+        responses=openapi.refusals(404),
+    )
     async def event(event_id: str, caller: Caller) -> Response:
         return _json(await asyncio.to_thread(event_for, caller, event_id, ports.event))
 
-    @router.get("/deliveries", summary="List deliveries", openapi_extra=openapi.parameters(sorted(_FILTERS)))
+    @router.get(
+        "/deliveries",
+        summary="List deliveries",
+        response_model=shapes.Deliveries,
+        openapi_extra=openapi.parameters(sorted(_FILTERS)),
+    )
     async def deliveries(request: Request, caller: Caller) -> Response:
         """List what the caller's system is told, and what others are told of its events."""
         filters = dict(request.query_params)
@@ -67,26 +89,44 @@ def _version_1(ports: ServerPorts, limits: Limits) -> APIRouter:
             raise Problem(HTTPStatus.BAD_REQUEST, f"no filter {', '.join(unknown)} ({mend})")
         return _json(await asyncio.to_thread(deliveries_for, caller, filters, ports.deliveries))
 
-    @router.post("/replays", status_code=202, summary="Ask for deliveries again", openapi_extra=openapi.REPLAY_BODY)
+    @router.post(
+        "/replays",
+        status_code=202,
+        summary="Ask for deliveries again",
+        response_model=shapes.Begun,
+        responses={200: {"model": shapes.Preview}, **openapi.BODY, **openapi.refusals(404)},
+        openapi_extra=openapi.REPLAY_BODY,
+    )
     async def replay(request: Request, caller: Caller) -> Response:
         """Begin a job that sends the caller's own deliveries again; 200 where nothing begins."""
         asked = parse(await body_of(request, limits))
         found = await asyncio.to_thread(ports.replay, caller, asked)
         return _json(found, HTTPStatus.OK if found["no"] is None else HTTPStatus.ACCEPTED)
 
-    @router.get("/jobs/{number}", summary="Show one of the caller's own jobs")
+    @router.get(
+        "/jobs/{number}",
+        summary="Show one of the caller's own jobs",
+        response_model=shapes.Job,
+        responses=openapi.refusals(404),
+    )
     async def job(number: str, caller: Caller) -> Response:
         return _json(await asyncio.to_thread(ports.job, caller, number))
 
     robots.add(router, ports, limits)
     _hooks(router, ports, limits)
     feeds.add(router, ports, limits)
-    reserved.add(router)
     return router
 
 
 def _hooks(router: APIRouter, ports: ServerPorts, limits: Limits) -> None:
-    @router.post("/hooks/{system}/{source}", status_code=202, summary="Report by a webhook", responses=openapi.HOOK)
+    @router.post(
+        "/hooks/{system}/{source}",
+        status_code=202,
+        summary="Report by a webhook",
+        response_model=shapes.Called,
+        responses=openapi.HOOK,
+        openapi_extra=openapi.HOOK_BODY,
+    )
     async def hook(system: str, source: str, request: Request) -> Response:
         """Take a signed call of a source with `webhook`; answer once all of it is in Kafka or quarantine.
 
@@ -111,11 +151,16 @@ def _hooks(router: APIRouter, ports: ServerPorts, limits: Limits) -> None:
 def _health(ports: ServerPorts) -> APIRouter:
     router = APIRouter(tags=["health"])
 
-    @router.get("/healthz", summary="Whether the process lives")
+    @router.get("/healthz", summary="Whether the process lives", response_model=shapes.Alive)
     async def healthz() -> Response:
         return _json({"status": "alive"})
 
-    @router.get("/readyz", summary="Whether the hub does its work, and what it waits for")
+    @router.get(
+        "/readyz",
+        summary="Whether the hub does its work, and what it waits for",
+        response_model=shapes.Readiness,
+        responses={503: {"model": shapes.Readiness, "description": "It does not, or not all of it"}},
+    )
     async def readyz() -> Response:
         checks = await asyncio.to_thread(ports.checks)
         ready = all(check.ok for check in checks)
@@ -126,7 +171,12 @@ def _health(ports: ServerPorts) -> APIRouter:
         }
         return _json(found, HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE)
 
-    @router.get("/metrics", summary="Metrics for Prometheus")
+    @router.get(
+        "/metrics",
+        summary="Metrics for Prometheus",
+        response_class=PlainTextResponse,
+        responses=openapi.refusals(503),
+    )
     async def metrics_text() -> Response:
         text = metrics.exposition(await asyncio.to_thread(ports.metrics))
         return Response(text, headers={"Content-Type": metrics.CONTENT_TYPE})

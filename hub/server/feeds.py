@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from hub.errors import UsageError
 from hub.events.text import parse
-from hub.server import openapi
+from hub.server import openapi, shapes
 from hub.server.guard import Caller, body_of
 from hub.server.ports import FeedPort, Limits, ServerPorts
 from hub.server.problems import Problem
@@ -31,7 +31,12 @@ Which = Annotated[str | None, Query(description="The receiver, where the system 
 def add(router: APIRouter, ports: ServerPorts, limits: Limits) -> None:
     """Add the calls of feeds."""
 
-    @router.get("/feeds/{system}", summary="Pull what a system is told", responses=openapi.FEED)
+    @router.get(
+        "/feeds/{system}",
+        summary="Pull what a system is told",
+        response_model=shapes.Feed,
+        responses=openapi.FETCHED,
+    )
     async def items(
         system: str, caller: Caller, after: After = 0, limit: Limit = 100, wait: Wait = 0, receiver: Which = None
     ) -> Response:
@@ -46,7 +51,13 @@ def add(router: APIRouter, ports: ServerPorts, limits: Limits) -> None:
             await asyncio.sleep(min(LOOK, max(0.0, end - loop.time())))
         return Response(orjson.dumps(found), media_type="application/json")
 
-    @router.post("/feeds/{system}/ack", summary="Say what a system has taken", openapi_extra=openapi.ACK_BODY)
+    @router.post(
+        "/feeds/{system}/ack",
+        summary="Say what a system has taken",
+        response_model=shapes.Acknowledged,
+        responses={**openapi.BODY, **openapi.FETCHED},
+        openapi_extra=openapi.ACK_BODY,
+    )
     async def acknowledge(system: str, request: Request, caller: Caller) -> Response:
         """Deliver what was taken, and make dead letters of what was refused. It is safe to repeat."""
         _own(system, caller)

@@ -8,6 +8,8 @@ from typing import Any
 from hub.server import problems
 from hub.server.cloudevents import BATCH, STRUCTURED
 
+Responses = dict[int | str, dict[str, Any]]
+
 _CLOUDEVENT: dict[str, Any] = {
     "type": "object",
     "required": ["specversion", "id", "type", "subject", "data"],
@@ -24,13 +26,45 @@ _CLOUDEVENT: dict[str, Any] = {
 }
 _IDS = {"type": "array", "items": {"type": "string"}}
 _PROBLEM = {problems.CONTENT_TYPE: {"schema": problems.SCHEMA}}
-
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    400: {"description": "Malformed; `errors` lists the wrong parts", "content": _PROBLEM},
-    401: {"description": "No token, or one that is unknown or revoked", "content": _PROBLEM},
-    503: {"description": "Kafka or the ledger is away; repeat after `Retry-After` seconds", "content": _PROBLEM},
+_SAID = {
+    400: "Malformed; `errors` lists the wrong parts",
+    401: "No token, or one that is unknown or revoked",
+    403: "The token is another system's",
+    404: "Not there, or not the caller's",
+    408: "The body came too slowly",
+    409: "The lease is not the caller's any more",
+    413: "The body is too long",
+    415: "Not a content type of CloudEvents in JSON",
+    501: "Reserved: not there yet",
+    503: "Kafka or the ledger is away; repeat after `Retry-After` seconds",
 }
-NOT_YET: dict[int | str, dict[str, Any]] = {501: {"description": "Reserved: not there yet", "content": _PROBLEM}}
+
+
+def refusals(*statuses: int, **said: str) -> Responses:
+    """Return the description of answers that are problems; `said` has other words for some (`_404="…"`)."""
+    words = {**dict.fromkeys(statuses, ""), **{int(name[1:]): text for name, text in said.items()}}
+    return {status: {"description": text or _SAID[status], "content": _PROBLEM} for status, text in words.items()}
+
+
+OTHERWISE: Responses = {"default": {"description": "Anything else", "content": _PROBLEM}}
+PROBLEMS = refusals(400, 401, 503)  # of every call but reserved ones
+BODY = refusals(408, 413)  # of a call with a body
+FETCHED = refusals(403, _404="The system has none of that name")  # of feeds and queues
+LEASED = FETCHED | refusals(409)
+HOOK = BODY | refusals(
+    _401="The signature does not prove who calls, or its time is too far from ours",
+    _404="No source of that name is called",
+    _409="Another call had this id",
+)
+EVENTS = BODY | refusals(415, _403="The source is another system's", _413="An event above 256 KiB, or a body too long")
+
+
+def _body(description: str, properties: dict[str, Any], *, required: bool = False) -> dict[str, Any]:
+    schema = {"type": "object", "properties": properties, "additionalProperties": False}
+    content = {"application/json": {"schema": schema}}
+    return {"requestBody": {"required": required, "description": description, "content": content}}
+
+
 EVENTS_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -41,143 +75,46 @@ EVENTS_BODY: dict[str, Any] = {
             "application/json": {"schema": {}},
         },
     },
-    "responses": {
-        "202": {
-            "description": "Kafka has all events; `duplicates` were known already, as far as could be told. An id used "
-            "before for other content is among `accepted`, and its event goes to quarantine (`id-reused`)",
-            "content": {
-                "application/json": {"schema": {"type": "object", "properties": {"accepted": _IDS, "duplicates": _IDS}}}
+}
+HOOK_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "What the source's `format` says; it is signed as `webhook` of the source says.",
+        "content": {"*/*": {"schema": {}}},
+    },
+}
+ACK_BODY = _body(
+    "What was taken, up to a place of the feed or by delivery keys, and what is refused for good.",
+    {
+        "cursor": {"type": "integer", "description": "the `next` of an answer"},
+        "keys": _IDS,
+        "refused": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["key"],
+                "properties": {name: {"type": "string"} for name in ("key", "code", "message")},
             },
         },
-        "403": {"description": "The source is another system's", "content": _PROBLEM},
-        "413": {"description": "An event above 256 KiB, or a body too long", "content": _PROBLEM},
-        "415": {"description": "Not a content type of CloudEvents in JSON", "content": _PROBLEM},
+        "receiver": {"type": "string"},
     },
-}
-
-
-HOOK: dict[int | str, dict[str, Any]] = {
-    202: {
-        "description": "All of it is safe. `quarantined` rows could not become events and wait for a person; "
-        "of `waiting` ones (absent: none) a person says who they are about",
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "properties": {
-                        "accepted": _IDS,
-                        "quarantined": {"type": "integer"},
-                        "repeated": {"type": "boolean"},
-                        "waiting": {"type": "integer"},
-                    },
-                }
-            }
-        },
+    required=True,
+)
+REPLAY_BODY = _body(
+    "Which of the caller's deliveries: their keys, or the filters of `/v1/deliveries`.",
+    {
+        "deliveries": _IDS,
+        "status": _IDS,
+        "type": _IDS,
+        **{name: {"type": "string"} for name in ("resident", "batch", "since", "until", "error")},
+        "rules": {"enum": ["then", "now"]},
+        "rate": {"type": "number", "description": "deliveries a second"},
+        "even_if_stale": {"type": "boolean"},
+        "dry_run": {"type": "boolean"},
+        "reason": {"type": "string"},
     },
-    401: {
-        "description": "The signature does not prove who calls, or its time is too far from ours",
-        "content": _PROBLEM,
-    },
-    404: {"description": "No source of that name is called", "content": _PROBLEM},
-    409: {"description": "Another call had this id", "content": _PROBLEM},
-}
-
-FEED: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "Deliveries in order; `closed` says why nothing is handed out now",
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "properties": {
-                        "items": {"type": "array", "items": _CLOUDEVENT},
-                        "next": {"type": "integer", "description": "for `after`, and for `cursor` of `…/ack`"},
-                        "closed": {"type": "object"},
-                    },
-                }
-            }
-        },
-    },
-    403: {"description": "The token is another system's", "content": _PROBLEM},
-    404: {"description": "The system has no feed", "content": _PROBLEM},
-}
-ACK_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "description": "What was taken, up to a place of the feed or by delivery keys, and what is refused for good.",
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "properties": {
-                        "cursor": {"type": "integer", "description": "the `next` of an answer"},
-                        "keys": _IDS,
-                        "refused": {
-                            "type": "array",
-                            "items": {
-                                "type": "object",
-                                "required": ["key"],
-                                "properties": {name: {"type": "string"} for name in ("key", "code", "message")},
-                            },
-                        },
-                        "receiver": {"type": "string"},
-                    },
-                    "additionalProperties": False,
-                }
-            }
-        },
-    },
-    "responses": {
-        "200": {
-            "description": "How many were delivered, refused, or had been before; keys that the feed does not know;"
-            " `settled`: what comes next for the same residents is on offer",
-        },
-        "403": {"description": "The token is another system's", "content": _PROBLEM},
-        "404": {"description": "The system has no feed", "content": _PROBLEM},
-    },
-}
-
-REPLAY_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "description": "Which of the caller's deliveries: their keys, or the filters of `/v1/deliveries`.",
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "properties": {
-                        "deliveries": _IDS,
-                        "status": _IDS,
-                        "type": _IDS,
-                        **{name: {"type": "string"} for name in ("resident", "batch", "since", "until", "error")},
-                        "rules": {"enum": ["then", "now"]},
-                        "rate": {"type": "number", "description": "deliveries a second"},
-                        "even_if_stale": {"type": "boolean"},
-                        "dry_run": {"type": "boolean"},
-                        "reason": {"type": "string"},
-                    },
-                    "additionalProperties": False,
-                }
-            }
-        },
-    },
-    "responses": {"200": {"description": "What the job would do; nothing has begun"}},
-}
-
-
-def _body(description: str, properties: dict[str, Any], answer: str) -> dict[str, Any]:
-    schema = {"type": "object", "properties": properties, "additionalProperties": False}
-    return {
-        "requestBody": {"description": description, "content": {"application/json": {"schema": schema}}},
-        "responses": {
-            "200": {"description": answer, "content": {"application/json": {"schema": {"type": "object"}}}},
-            "403": {"description": "The token is another system's", "content": _PROBLEM},
-            "404": {"description": "No queue, or no such job", "content": _PROBLEM},
-            "409": {"description": "The lease is not the caller's any more", "content": _PROBLEM},
-        },
-    }
-
-
+    required=True,
+)
 _LEASE = {"lease": {"type": "string", "description": "as claimed; without it the caller speaks for whoever has it"}}
 CLAIM_BODY = _body(
     "May be left out.",
@@ -186,10 +123,9 @@ CLAIM_BODY = _body(
         "lease": {"type": "integer", "minimum": 10, "maximum": 86_400, "description": "seconds"},
         "receiver": {"type": "string", "description": "one of the system's queues; else all of them"},
     },
-    "`jobs`: each with `job`, `lease`, `until`, `attempt`, `receiver`, `key`, `type`, `action`, `event`",
 )
-BEAT_BODY = _body("May be left out.", {**_LEASE, "seconds": {"type": "integer"}}, "`until` when the lease lasts")
-COMPLETE_BODY = _body("May be left out.", _LEASE, "The delivery is confirmed")
+BEAT_BODY = _body("May be left out.", {**_LEASE, "seconds": {"type": "integer"}})
+COMPLETE_BODY = _body("May be left out.", _LEASE)
 FAIL_BODY = _body(
     "May be left out.",
     {
@@ -199,10 +135,11 @@ FAIL_BODY = _body(
         "message": {"type": "string", "description": "200 characters are kept: nothing of a resident"},
         "retry_after": {"type": "integer", "description": "seconds"},
     },
-    "It is offered again, or it is a dead letter",
 )
 
 
-def parameters(names: Iterable[str]) -> dict[str, Any]:
-    """Return the description of optional query parameters."""
-    return {"parameters": [{"name": name, "in": "query", "schema": {"type": "string"}} for name in names]}
+def parameters(queries: Iterable[str], paths: Iterable[str] = ()) -> dict[str, Any]:
+    """Return the description of optional query parameters, and of path parameters that no signature names."""
+    text = {"schema": {"type": "string"}}
+    named = [{"name": name, "in": "path", "required": True, **text} for name in paths]
+    return {"parameters": named + [{"name": name, "in": "query", **text} for name in queries]}

@@ -28,6 +28,7 @@ SCHEMA: dict[str, Any] = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
+        "code": {"type": "string", "description": "of a webhook's call: which proof was missing"},
         "errors": {
             "type": "array",
             "description": "The wrong parts of a batch, by their index; nothing of the batch was taken.",

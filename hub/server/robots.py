@@ -14,7 +14,7 @@ from fastapi import APIRouter, Request, Response
 from hub.errors import NotFound, UsageError
 from hub.events.text import parse
 from hub.ledger.work import LeaseLost
-from hub.server import openapi
+from hub.server import openapi, shapes
 from hub.server.guard import Caller, body_of
 from hub.server.ports import Json, Limits, ServerPorts
 from hub.server.problems import Problem
@@ -32,14 +32,26 @@ def add(router: APIRouter, ports: ServerPorts, limits: Limits) -> None:
             raise Problem(HTTPStatus.FORBIDDEN, f"the token is not one of {system}")
         return _checked(parse(body) if (body := await body_of(request, limits)) else {}, known)
 
-    @router.post("/jobs/{system}/claim", summary="Take work from a robot's queue", openapi_extra=openapi.CLAIM_BODY)
+    @router.post(
+        "/jobs/{system}/claim",
+        summary="Take work from a robot's queue",
+        response_model=shapes.Claimed,
+        responses={**openapi.BODY, **openapi.FETCHED},
+        openapi_extra=openapi.CLAIM_BODY,
+    )
     async def claim(system: str, request: Request, caller: Caller) -> Response:
         """Lease what is next, in the order of events and one piece of work of a resident at a time."""
         body = await asked(request, caller, system, {"limit", "lease", "receiver"})
         limit = _whole(body.get("limit", 1), "limit", 1, MOST)
         return await _said(ports.robots.claim, system, limit, _lease(body), _text(body, "receiver", 100))
 
-    @router.post("/jobs/{system}/{job}/heartbeat", summary="Go on", openapi_extra=openapi.BEAT_BODY)
+    @router.post(
+        "/jobs/{system}/{job}/heartbeat",
+        summary="Go on",
+        response_model=shapes.Lasting,
+        responses={**openapi.BODY, **openapi.LEASED},
+        openapi_extra=openapi.BEAT_BODY,
+    )
     async def heartbeat(system: str, job: int, request: Request, caller: Caller) -> Response:
         """Let the lease last from now."""
         body = await asked(request, caller, system, {"lease", "seconds"})
@@ -48,6 +60,8 @@ def add(router: APIRouter, ports: ServerPorts, limits: Limits) -> None:
     @router.post(
         "/jobs/{system}/{job}/complete",
         summary="Say that a robot's work is done",
+        response_model=shapes.Completed,
+        responses={**openapi.BODY, **openapi.LEASED},
         openapi_extra=openapi.COMPLETE_BODY,
     )
     async def complete(system: str, job: int, request: Request, caller: Caller) -> Response:
@@ -55,7 +69,13 @@ def add(router: APIRouter, ports: ServerPorts, limits: Limits) -> None:
         body = await asked(request, caller, system, {"lease"})
         return await _said(ports.robots.complete, system, job, _text(body, "lease", 100))
 
-    @router.post("/jobs/{system}/{job}/fail", summary="Say that a robot's work failed", openapi_extra=openapi.FAIL_BODY)
+    @router.post(
+        "/jobs/{system}/{job}/fail",
+        summary="Say that a robot's work failed",
+        response_model=shapes.Failed,
+        responses={**openapi.BODY, **openapi.LEASED},
+        openapi_extra=openapi.FAIL_BODY,
+    )
     async def fail(system: str, job: int, request: Request, caller: Caller) -> Response:
         """Have it offered again later (`transient`), or make the delivery a dead letter (`rejected`)."""
         body = await asked(request, caller, system, {"lease", "class", "code", "message", "retry_after"})

@@ -455,7 +455,7 @@ async def test_a_robot_repeats_while_the_ledger_is_away(http, city):
     problem(await http.post("/v1/jobs/juki/claim", headers=JUKI), 503)
 
 
-@pytest.mark.parametrize(("method", "path"), [(method, path) for method, path, _ in reserved.CALLS])
+@pytest.mark.parametrize(("method", "path"), [each[:2] for each in reserved.CALLS])
 async def test_a_reserved_call_says_not_yet(http, method, path):
     said = problem(await http.request(method, f"/v1{path.format(system='kokuho', job='1', form='x')}?limit=1"), 501)
     assert "not yet" in said["detail"]
@@ -464,7 +464,7 @@ async def test_a_reserved_call_says_not_yet(http, method, path):
 
 
 async def test_the_reserved_calls_are_the_contracts():
-    assert {f"{method} {path}" for method, path, _ in reserved.CALLS} == {
+    assert {f"{method} {path}" for method, path, *_ in reserved.CALLS} == {
         "GET /prefill/{form}",
     }
 
