@@ -10,7 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 import hub as package
-from hub.cli import events, logs
+from hub.cli import deliveries, events, logs
+from hub.cli import jobs as preview
 from hub.cli.codes import AUTOMATIC, CODES, meaning, mend, mend_of
 from hub.cli.deliveries import _steps
 from hub.cli.mends import MENDS, STANDING, WAIT, WAIT_THEN
@@ -399,3 +400,16 @@ def test_a_wrong_name_is_said_with_what_there_is(hub, city, ledger, japanese, as
     told = hub("deliveries", "list", "--system", "kokuo", "--city", city, *(["--json"] if as_json else []))
     assert told.exit_code == 2
     assert "kokuho" in told.stderr
+
+
+def test_of_a_delivery_and_a_replay_it_is_said_what_is_not_shown(capsys, monkeypatch):
+    monkeypatch.setenv("LANG", "C")
+    moments = dict.fromkeys(("next_attempt_at", "planned_at", "delivered_at"))
+    told = {"status": "delivered", "reason": None, "action": "new", "batch": None, "error": None, "log": [], **moments}
+    found = {"id": "juki/e1:zei.main:0", "type": "resident.moved", "subject": "1", "rule": "moves", **told}
+    payload = {"data": {"name": "守口"}}
+    deliveries._write_delivery({**found, "payload": payload, "withheld": ["new_address"]}, None)
+    item = {"what": "resend", "id": found["id"], "withheld": ["new_address"]}
+    preview._write_preview({"preview": {"counts": {"resend": 1}}, "items": [item]})
+    said = WORDS["events.withheld"][1]
+    assert capsys.readouterr().out.count(f"new_address: {said}") == 2
