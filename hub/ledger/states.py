@@ -344,8 +344,8 @@ def _page() -> Iterable[str]:
     for move in MOVES:
         start = " · ".join(f"`{each}`" for each in move.start)
         yield f"| {start} | `{move.to}` | {BY[move.by][0]} | {move.why[0]} | {move.why[1]} |"
-    ends = sorted({status for status in DELIVERY if not any(status in move.start for move in MOVES)})
-    yield from ("", "Nothing leads on from " + ", ".join(f"`{each}`" for each in ends) + ".", "", "## Reasons", "")
+    waiting = [status for status in DELIVERY if {move.by for move in MOVES if status in move.start} == {PERSON}]
+    yield from ("", f"A person alone leads on from {', '.join(f'`{each}`' for each in waiting)}.", "", "## Reasons", "")
     for status, reasons in REASONS.items():
         yield f"- `{status}`: " + " ".join(f"`{reason}`" for reason in reasons)
 

@@ -19,6 +19,11 @@ def test_the_page_is_the_table():
     )
 
 
+def test_the_page_says_where_the_hub_waits_for_a_person_and_every_status_leads_somewhere():
+    assert "A person alone leads on from `dead`, `suppressed`, `superseded`." in states.page()
+    assert {*DELIVERY} == {status for move in states.MOVES for status in move.start}
+
+
 def test_every_move_is_between_statuses_of_the_hub_and_has_a_reason_in_both_languages():
     for move in states.MOVES:
         assert {*move.start, move.to} <= {*DELIVERY}
