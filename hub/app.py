@@ -50,7 +50,7 @@ from hub.settings import models as settings
 from hub.settings.calendars import CITY_CALENDAR
 from hub.settings.layouts import layout_name
 from hub.settings.models import City, Receiver, System
-from hub.settings.shapes import seconds_of
+from hub.settings.shapes import in_seconds
 from hub.settings.spots import spots
 from hub.stages import refusals, reviewing
 from hub.stages.alerts import Alarm
@@ -713,8 +713,7 @@ class Hub:
             return SourceStatus(system, name, Tally(rows))
         services = Services(NOBODY, self.ledger, self.topic, self.city.city, self.clock, timezone=self.timezone)
         intake = Intake([runner], services)
-        settle = source.options.get("settle", 0)
-        await intake.drain(wait=30.0 + (seconds_of(settle) if isinstance(settle, str) else settle))
+        await intake.drain(wait=30.0 + in_seconds(source.options.get("settle", 0)))
         return intake.status()[0]
 
     def _mappers(self, system: System, source: settings.Source) -> tuple[Mapper, ...]:

@@ -18,6 +18,7 @@ from hub.adapters.contract import (
     AdapterSettings,
     Batch,
     Delivery,
+    Duration,
     Expressions,
     Features,
     Outcome,
@@ -56,7 +57,7 @@ class ChatSettings(MessageSettings):
     per_second: float | None = Field(
         default=None, gt=0, description="The most messages a second; without it 4, of `slack` 1, of `webhook` 10."
     )
-    timeout: float = Field(default=30.0, gt=0, description="Seconds until an answer is no longer waited for.")
+    timeout: Duration = Field(default=30.0, gt=0, description="How long an answer is waited for.")
     proxy: str | None = Field(default=None, description="A proxy's URL.")
 
     @model_validator(mode="after")

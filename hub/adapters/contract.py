@@ -20,13 +20,15 @@ from typing import Annotated, Any, ClassVar, Protocol, overload, runtime_checkab
 from zoneinfo import ZoneInfo
 
 import orjson
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from hub.errors import HubError, Malformed, UsageError
 from hub.settings.layouts import Layout
 from hub.settings.models import Characters, TableRow
+from hub.settings.shapes import in_seconds
 
 Expression = Annotated[str, "expression"]  # a setting that `Expressions.compile` takes
+Duration = Annotated[float, BeforeValidator(in_seconds, json_schema_input_type=float | str)]  # seconds, or `5m`
 
 
 class AdapterSettings(BaseModel):

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from hub.adapters import database_engine
-from hub.adapters.contract import AdapterSettings, Expression, Expressions, Features, Site, Transport
+from hub.adapters.contract import AdapterSettings, Duration, Expression, Expressions, Features, Site, Transport
 from hub.adapters.database_outbox import Outbox, OutboxSource
 from hub.adapters.database_sink import DatabaseSink, Target
 from hub.adapters.database_source import DatabaseSource
@@ -55,11 +55,11 @@ class DatabaseSourceSettings(AdapterSettings):
         description="A growing column (a number or a time): rows above the last value are new. Rows where it is NULL"
         " are not read."
     )
-    overlap: float = Field(
+    overlap: Duration = Field(
         default=0,
         ge=0,
-        description="How far below the last value rows are looked for again, because they may be committed late:"
-        " seconds for times, steps for numbers. What was read already is left out.",
+        description="How far below the last value rows are looked for again, because they may be committed late: a"
+        " duration such as `10m` for times, steps for numbers. What was read already is left out.",
     )
 
     outbox: OutboxSettings | None = Field(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from hub.adapters.contract import AdapterSettings, Expression, Site
+from hub.adapters.contract import AdapterSettings, Duration, Expression, Site
 from hub.adapters.file_sink import Column, FileSink, Writing
 from hub.adapters.file_source import Care, FileSource, Format
 from hub.adapters.places import Inbox, Outbox
@@ -15,11 +15,6 @@ from hub.adapters.places.local import LocalInbox, LocalOutbox
 from hub.adapters.places.object_storage import StorageInbox, StorageOutbox, StorageSettings
 from hub.adapters.places.sftp import SftpInbox, SftpOutbox, SftpSettings
 from hub.errors import ConfigurationError, Problem
-from hub.settings.shapes import seconds_of
-
-
-def _seconds(value: Any) -> Any:
-    return seconds_of(value) if isinstance(value, str) else value
 
 
 def _trigger(value: str) -> str:
@@ -79,10 +74,10 @@ class FileSourceSettings(PlaceSettings):
         description="A file is read only when this one lies beside it: `{stem}.end` for `IDO.DAT` is `IDO.end`,"
         " `{name}.ok` is `IDO.DAT.ok`; a name without braces announces all files. It goes where the file goes.",
     )
-    settle: Annotated[float, BeforeValidator(_seconds, json_schema_input_type=float | str)] = Field(
+    settle: Duration = Field(
         default=0.0,
         ge=0,
-        description="A file is read only when two looks, so many seconds apart (`30s`), found it unchanged. For"
+        description="A file is read only when two looks, so long apart (`30s`), found it unchanged. For"
         " writers without a trigger or a temporary name; the looks are those of one process, and `hub drain` waits for"
         " them.",
     )

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PlainValidator, model_validator
+from pydantic import Field, PlainValidator, model_validator
 
-from hub.adapters.contract import AdapterSettings
+from hub.adapters.contract import AdapterSettings, Duration
 from hub.settings.secret import Secret
-from hub.settings.shapes import seconds_of
 
 
 def header_value(value: Any) -> str:
@@ -20,11 +19,6 @@ def header_value(value: Any) -> str:
     return value
 
 
-def _seconds(value: Any) -> Any:
-    return seconds_of(value) if isinstance(value, str) else value
-
-
-Duration = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=float | str)]  # `5m`, or seconds
 HeaderValue = Annotated[str, PlainValidator(header_value)]
 
 
@@ -78,7 +72,7 @@ class TlsSettings(AdapterSettings):
 class ConnectionSettings(AdapterSettings):
     """What every caller of an HTTP service can be told."""
 
-    timeout: float = Field(default=30.0, gt=0, description="Seconds until an answer is no longer waited for.")
+    timeout: Duration = Field(default=30.0, gt=0, description="How long an answer is waited for.")
     oauth2: OAuth2Settings | None = Field(default=None, description="Log in by OAuth2 client credentials.")
     basic: BasicSettings | None = Field(default=None, description="Log in by user and password.")
     api_key: ApiKeySettings | None = Field(default=None, description="Log in by a key in a header.")

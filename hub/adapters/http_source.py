@@ -19,12 +19,12 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import Field, model_validator
 
-from hub.adapters.contract import AdapterSettings, Row, Site, SourceBatch
+from hub.adapters.contract import AdapterSettings, Duration, Row, Site, SourceBatch
 from hub.adapters.http_answers import named, shown
 from hub.adapters.http_client import Caller, Tokens, retry_after
 from hub.adapters.http_pages import Pages, PagesSettings
 from hub.adapters.http_rows import RowsSettings, parse, rows_of
-from hub.adapters.http_settings import ConnectionSettings, Duration, HeaderValue
+from hub.adapters.http_settings import ConnectionSettings, HeaderValue
 from hub.adapters.http_watermark import Watermark
 from hub.adapters.http_webhook import WebhookSettings
 from hub.errors import Malformed, Transient

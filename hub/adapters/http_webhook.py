@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from hub.adapters.contract import AdapterSettings, Row, SourceBatch
+from hub.adapters.contract import AdapterSettings, Duration, Row, SourceBatch
 from hub.adapters.http_rows import RowsSettings, parse, rows_of
-from hub.adapters.http_settings import Duration
 from hub.errors import Rejected
 from hub.settings.secret import Secret
 

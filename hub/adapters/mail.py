@@ -15,7 +15,17 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field
 
 from hub.adapters import smtp
-from hub.adapters.contract import AdapterSettings, Batch, Delivery, Expressions, Features, Outcome, Site, Transport
+from hub.adapters.contract import (
+    AdapterSettings,
+    Batch,
+    Delivery,
+    Duration,
+    Expressions,
+    Features,
+    Outcome,
+    Site,
+    Transport,
+)
 from hub.adapters.http_client import context
 from hub.adapters.http_settings import TlsSettings
 from hub.adapters.messages import MessageSettings, Template, compiled, permitted
@@ -53,7 +63,7 @@ class MailSettings(MessageSettings):
     attach: Literal["json"] | None = Field(
         default=None, description="`json`: the projected CloudEvent goes along, with what `fields` permits."
     )
-    timeout: float = Field(default=30.0, gt=0, description="Seconds until an answer is no longer waited for.")
+    timeout: Duration = Field(default=30.0, gt=0, description="How long an answer is waited for.")
 
     def texts(self) -> tuple[str | None, ...]:
         """Return the texts in which expressions stand."""

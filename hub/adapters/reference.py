@@ -16,11 +16,12 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from hub.adapters import registry
-from hub.adapters.contract import Adapter, AdapterSettings
+from hub.adapters.contract import Adapter, AdapterSettings, Duration
 from hub.adapters.places.object_storage import StorageSettings
 from hub.adapters.places.sftp import SftpSettings
 from hub.settings.secret import Secret
 
+DURATION = get_args(Duration)[1]
 PLAIN = {str: "text", float: "number", int: "number", bool: "true, false", Secret: "text"}
 LOGINS: dict[str, type[AdapterSettings]] = {"sftp": SftpSettings, "s3": StorageSettings}
 
@@ -40,7 +41,8 @@ for a secret.
 `hub adapters show NAME` prints a page, of plug-ins too. A plug-in is a class registered under the entry-point group
 `hub.adapters`: `hub adapters new` writes one, `hub adapters check` holds it to what it declares.
 
-An *expression* is CEL and sees `event`, `data`, `subject`, `delivery` and `batch`.
+An *expression* is CEL and sees `event`, `data`, `subject`, `delivery` and `batch`. A *duration* is a number of seconds,
+or a number and `s`, `m`, `h` or `d`: `30s`, `10m`, `26h`, `14d`.
 
 What an adapter promises:
 
@@ -159,6 +161,8 @@ def _kind(name: str, field: FieldInfo) -> str:
     inner = _model_in(field.annotation)
     if inner is not None and inner not in LOGINS.values():
         return f"[mapping](#{name})"
+    if DURATION in field.metadata:
+        return "duration"
     return " or ".join(dict.fromkeys(_words(field.annotation)))
 
 

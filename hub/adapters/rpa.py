@@ -10,17 +10,17 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from hub.adapters.contract import AdapterSettings, Batch, Delivered, Features, Outcome, Queue, Site, Transport
+from hub.adapters.contract import AdapterSettings, Batch, Delivered, Duration, Features, Outcome, Queue, Site, Transport
 
 
 class RpaSettings(AdapterSettings):
     """Settings of an `rpa` sink."""
 
-    lease: float = Field(
+    lease: Duration = Field(
         default=300.0,
         ge=10,
         le=86_400,
-        description="Seconds that a robot has for its work, unless it asks for others; a heartbeat begins them anew.",
+        description="How long a robot has for its work, unless it asks for another time; a heartbeat begins it anew.",
     )
 
 

@@ -15,12 +15,13 @@ from urllib.parse import urlencode
 
 import httpx
 import orjson
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, Field
 
 from hub.adapters.contract import (
     AdapterSettings,
     Batch,
     Delivery,
+    Duration,
     Expression,
     Expressions,
     Features,
@@ -34,17 +35,12 @@ from hub.adapters.http_answers import shown
 from hub.adapters.http_client import Caller, NoAnswer, Tokens, retry_after
 from hub.adapters.http_settings import ConnectionSettings
 from hub.errors import HubError, Malformed, OutcomeUnknown, Rejected, Transient
-from hub.settings.shapes import seconds_of
 
 REFERENCE = 128  # characters of a reference
 DUPLICATE = 1016
 FINAL = ("Successful", "Failed", "Abandoned", "Deleted")
 PAGE = 500
 SETTINGS_TO_MEND = frozenset({401, 403, 404})  # a login, a folder, a queue
-
-
-def _seconds(value: Any) -> Any:
-    return seconds_of(value) if isinstance(value, str) else value
 
 
 class OrchestratorSettings(ConnectionSettings):
@@ -74,10 +70,8 @@ class UiPathSinkSettings(OrchestratorSettings):
 class UiPathSourceSettings(OrchestratorSettings):
     """Settings of a `uipath` source."""
 
-    lag: Annotated[float, BeforeValidator(lambda value: seconds_of(value) if isinstance(value, str) else value)] = (
-        Field(
-            default=30.0, ge=0, description="Items are looked at so long after their end, when the hub has noted them."
-        )
+    lag: Duration = Field(
+        default=30.0, ge=0, description="Items are looked at so long after their end, when the hub has noted them."
     )
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from hub.settings.secret import Secret
 from hub.settings.yaml import Node
 
 Shape = Callable[[Node], Any]
@@ -40,6 +41,7 @@ SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 PERCENT = re.compile(r"[0-9]+(\.[0-9]+)?%", re.ASCII)
 DURATION = re.compile(r"(?:every\s+)?([0-9]+(?:\.[0-9]+)?)\s*([smhd])", re.ASCII)
 DURATION_MEND = "write a number and s, m, h or d: 30s, 10m, 26h, 14d"
+NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)
 
 
 class Wrong(ValueError):  # noqa: N818 — an answer about one value
@@ -58,6 +60,21 @@ def seconds_of(text: str) -> float:
     if not match:
         raise ValueError(f"`{text}` is not a duration; {DURATION_MEND}")
     return float(match[1]) * SECONDS[match[2]]
+
+
+def in_seconds(value: Any) -> float:
+    """Return the seconds an adapter's setting says: a number, a duration, or digits alone, as `env:NAME` gives them.
+
+    Raises ValueError with the mend; a secret is not shown.
+    """
+    if type(value) in (int, float):
+        return float(value)
+    text = value.strip() if isinstance(value, str) else ""
+    try:
+        return seconds_of(f"{text}s" if NUMBER.fullmatch(text) else text)
+    except ValueError:
+        shown = "what it stands for" if isinstance(value, Secret) else f"`{value}`"
+        raise ValueError(f"{shown} is not a duration; {DURATION_MEND}, or 30 for seconds") from None
 
 
 @says({"type": "string", "pattern": r"^\s*(every\s+)?[0-9]+(\.[0-9]+)?\s*[smhd]\s*$"})

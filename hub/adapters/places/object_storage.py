@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, TypeVar
 
 from pydantic import Field
 
-from hub.adapters.contract import AdapterSettings, Site
+from hub.adapters.contract import AdapterSettings, Duration, Site
 from hub.adapters.places import DONE, Found, Gone, numbered
 from hub.adapters.places.addresses import Address
 from hub.adapters.places.remote import Entry, Writer, copy_of, matching, not_installed, remember, remembered
@@ -40,7 +40,7 @@ class StorageSettings(AdapterSettings):
     secret_key: Secret = Field(min_length=1, description="The secret key, a secret.")
     ca: str | None = Field(default=None, description="A file of CA certificates (PEM), from the city folder.")
     proxy: str | None = Field(default=None, description="A proxy's URL; the environment's proxies are not used.")
-    timeout: float = Field(default=30.0, gt=0, description="Seconds until a storage that does not answer is given up.")
+    timeout: Duration = Field(default=30.0, gt=0, description="How long an answer of the storage is waited for.")
 
 
 @cache

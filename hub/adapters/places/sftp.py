@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 from pydantic import Field, field_validator, model_validator
 
-from hub.adapters.contract import AdapterSettings, Site
+from hub.adapters.contract import AdapterSettings, Duration, Site
 from hub.adapters.places import DONE, Found, Gone, numbered
 from hub.adapters.places.addresses import Address
 from hub.adapters.places.remote import Entry, Writer, copy_of, matching, not_installed, remember, remembered
@@ -44,7 +44,7 @@ class SftpSettings(AdapterSettings):
     password: Secret | None = Field(default=None, description="The user's password, a secret.")
     key: Secret | None = Field(default=None, description="Or the private key's text, `file:secrets/id_ed25519`.")
     passphrase: Secret | None = Field(default=None, description="The private key's passphrase, a secret.")
-    timeout: float = Field(default=30.0, gt=0, description="Seconds until a server that does not answer is given up.")
+    timeout: Duration = Field(default=30.0, gt=0, description="How long an answer of the server is waited for.")
 
     @field_validator("host_key")
     @classmethod

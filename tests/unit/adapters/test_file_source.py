@@ -154,7 +154,7 @@ def test_a_file_that_is_being_read_has_settled(tmp_path: Path, clock: Clock) -> 
     assert read(source(tmp_path, settle=1), batch.position) == ["a.csv"]
 
 
-@pytest.mark.parametrize("settle", ["soon", -1, "1"])
+@pytest.mark.parametrize("settle", ["soon", -1, "1 week", True, [30]])
 def test_what_cannot_be_a_time_to_settle(tmp_path: Path, settle: Any) -> None:
     with pytest.raises(ConfigurationError, match="settle"):
         source(tmp_path, settle=settle)

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from hub.adapters import registry
-from hub.adapters.contract import PreparedSink, Sink, Source
+from hub.adapters.contract import AdapterSettings, PreparedSink, Sink, Source
+from hub.adapters.reference import DURATION
 from hub.errors import ConfigurationError, Problem
 from hub.settings.secret import Secret
 from tests.conformance.helpers import EXPRESSIONS, Publisher, site
@@ -85,6 +87,74 @@ def test_a_secret_that_is_refused_is_not_repeated() -> None:
     options = {"url": "http://x", "webhook": {"secret": Secret("geheim")}}
     found = problems(lambda: registry.settings("http", "source", options))
     assert "geheim" not in str(found)
+
+
+DURATIONS = [
+    ("csv", "source", {"path": "in/*.csv"}, "settle"),
+    ("database", "source", {"url": "sqlite:///x.db", "table": "t", "cursor": "n"}, "overlap"),
+    ("http", "source", {"url": "https://a.example", "since": {"column": "n", "parameter": "n"}}, "timeout"),
+    ("http", "source", {"url": "https://a.example", "since": {"column": "n", "parameter": "n"}}, "since.overlap"),
+    ("http", "source", {"webhook": {"secret": "0123456789abcdef"}}, "webhook.window"),
+    ("http", "sink", {"url": "https://a.example"}, "timeout"),
+    ("chat", "sink", {"service": "slack", "url": "https://a.example"}, "timeout"),
+    ("mail", "sink", {"host": "a.example", "from": "a@example.jp", "to": ["b@example.jp"]}, "timeout"),
+    ("rpa", "sink", {}, "lease"),
+    ("uipath", "source", {"url": "https://a.example", "folder": 1, "queue": "q"}, "lag"),
+    (
+        "csv",
+        "sink",
+        {"path": "sftp://a@b/c/", "sftp": {"password": "x", "host_key": "ssh-ed25519 AAAA"}},
+        "sftp.timeout",
+    ),
+    ("csv", "sink", {"path": "s3://bucket/c/", "s3": {"access_key": "x", "secret_key": "x"}}, "s3.timeout"),
+]
+
+
+@pytest.mark.parametrize(("name", "side", "options", "setting"), DURATIONS, ids=[f"{d[0]}-{d[3]}" for d in DURATIONS])
+def test_every_time_is_a_number_of_seconds_or_a_duration(
+    name: str, side: str, options: dict[str, Any], setting: str
+) -> None:
+    *within, key = setting.split(".")
+
+    def given(value: Any) -> Any:
+        inner = {**(options[within[0]] if within else options), key: value}
+        return registry.settings(name, side, {**options, within[0]: inner} if within else inner)
+
+    for value, seconds in ((90, 90), (1.5e2, 150), ("90s", 90), ("2m", 120), (Secret("45"), 45)):
+        model = given(value)
+        assert getattr(getattr(model, within[0]) if within else model, key) == seconds
+    for value, shown in (
+        ("3 weeks", "`3 weeks`"),
+        (True, "`True`"),
+        ([3], "`[3]`"),
+        (Secret("s3cret"), "what it stands"),
+    ):
+        (problem,) = problems(lambda value=value: given(value))
+        assert problem.message.startswith(f"`{setting}`: {shown}")
+        assert (
+            "is not a duration; write a number and s, m, h or d: 30s, 10m, 26h, 14d, or 30 for seconds"
+            in problem.message
+        )
+        assert "s3cret" not in problem.message
+
+
+def test_a_number_that_is_no_duration_is_no_time() -> None:
+    for name in registry.names():
+        registry.find(name)
+    numbers = {
+        key
+        for model in models_below(AdapterSettings)
+        for key, field in model.model_fields.items()
+        if float in (field.annotation, *get_args(field.annotation)) and DURATION not in field.metadata
+    }
+    assert numbers == {"per_second", "size", "threshold", "thresholds"}, "a time is a `Duration` of adapters.contract"
+
+
+def models_below(model: type[AdapterSettings]) -> Iterator[type[AdapterSettings]]:
+    for below in model.__subclasses__():
+        if below.__module__.startswith("hub."):
+            yield below
+            yield from models_below(below)
 
 
 def test_a_side_that_a_transport_lacks_is_refused(tmp_path: Path) -> None:
