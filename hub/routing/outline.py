@@ -15,6 +15,7 @@ from hub.routing.tokens import Token, did_you_mean, error_at, literal, quoted, t
 from hub.routing.values import Path
 
 _ASCII_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_LONE = re.compile(r"\w[\w-]*")  # a word, jido-teate too
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _WORDS = {"true", "false", "null", "in"}
 _MENDS = {
@@ -163,11 +164,19 @@ class Reader:
             self.outline.emit(self.outline.variable_of(path), token.at)
             self._leave(path, after)
         else:
-            known = [*self.roots, *(name for name in bound if name)]
-            mend = _MENDS.get(token.text) or did_you_mean(token.text, known)
-            if "row" in self.roots and not token.text.isascii():
-                mend = f"a column is written row.{token.text}"
-            raise error_at(self.text, token.at, f"{token.text} is not known here", mend)
+            raise error_at(self.text, token.at, f"{token.text} is not known here", self._meant(token.text, bound))
+
+    def _meant(self, name: str, bound: Collection[str | None]) -> str:
+        """Return the mend for a name that is not known; one that is the whole expression may be meant as a text."""
+        if name in _MENDS:
+            return _MENDS[name]
+        mend = did_you_mean(name, [*self.roots, *(each for each in bound if each)])
+        if "row" in self.roots and not name.isascii():
+            mend = f"a column is written row.{name}"
+        whole = self.text.strip()
+        if _LONE.fullmatch(whole) and not mend.endswith("?"):
+            return f"""for the text write '"{whole}"'; {mend}"""
+        return mend
 
     def _path(self, index: int) -> tuple[Path, int]:
         """Return the static path that begins at a token, and the index of the token after it."""
