@@ -126,9 +126,11 @@ class Hub:
         self.ledger = Ledger(city.ledger_url, lock_timeout=lock_timeout)
         self.log = EventLog(self.ledger)
         self.desk = Desk(self.ledger)
-        self.book = RuleBook(self.ledger, self.desk)
+        self.book = RuleBook(self.ledger, self.desk, city.timezone)
         self.numbers = Numbers(self.ledger)
-        self.environment = Environment(city.tables, self.numbers.resident, self.numbers.local_id)
+        self.environment = Environment(
+            city.tables, self.numbers.resident, self.numbers.local_id, timezone=city.timezone
+        )
         self.topic = f"{city.prefix}.events"
         self.held = self.folder / "var" / "held"
         self.bootstrap = city.bootstrap or ""  # of the managed broker only while it serves
@@ -1045,7 +1047,7 @@ def on_trial(
     For a source that reads no files, the sample holds its rows: `.csv` as the adapter `csv` reads them by default, any
     other as JSON lines. Raises ConfigurationError when a rule or an expression does not compile.
     """
-    environment = Environment(city.tables)
+    environment = Environment(city.tables, timezone=city.timezone)
     facts: dict[str, dict[str, Any]] = {}  # of what the sample has said so far
     mappers = mappers_of(city, system, source, environment, partial(resident_in, facts))
     adapter, options = source.adapter, source.options

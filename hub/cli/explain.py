@@ -48,7 +48,7 @@ def _proposal(session: Session, file: Path) -> dict[str, Any]:
         value = {"specversion": "1.0", "id": "proposal", "source": "/systems/proposal", **value}
     event = event_from(value, city=city.city, now=now)
     with session.ledger() as ledger:
-        return explain_proposal(event, ledger, RuleSet.of(city), lang(), session.discretion(ledger))
+        return explain_proposal(event, ledger, RuleSet.of(city), lang(), city.timezone, session.discretion(ledger))
 
 
 def _write(found: dict[str, Any]) -> None:

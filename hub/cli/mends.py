@@ -132,6 +132,12 @@ MENDS: dict[str, str] = {
     "pad": _ROW,
     "chars": _ROW,
     "bytes": _ROW,
+    **dict.fromkeys(("charAt", "indexOf", "lastIndexOf", "join", "split", "substring", "replace", "trim"), _ROW),
+    **dict.fromkeys(("reverse", "lowerAscii", "upperAscii", "max", "min", "int", "uint", "double"), _ROW),
+    **dict.fromkeys(("getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear"), _ROW),
+    **dict.fromkeys(("getHours", "getMinutes", "getSeconds", "getMilliseconds", "duration"), _ROW),
+    "date": f"日付を確かめてください。{_ROW}",
+    "time": f"日時を確かめてください。{_ROW}",
     "lookup": (
         "表（tables/）にそのコードを加えてもらい、hub quarantine resubmit で届け直してください。"
         "コードの誤りなら元のシステムで直してもらいます"

@@ -25,7 +25,7 @@ def resident(
 
     city = session.city()
     with session.ledger() as ledger:
-        timeline = Timeline(ledger, RuleBook(ledger, Desk(ledger)), city, session.discretion(ledger))
+        timeline = Timeline(ledger, RuleBook(ledger, Desk(ledger), city.timezone), city, session.discretion(ledger))
         found = timeline.disclosure(number) if disclosure else timeline.of(number)
     session.answer(found, lambda: _write_disclosure(found) if disclosure else _write(found))
 

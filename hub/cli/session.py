@@ -165,8 +165,9 @@ class Session:
         from hub.stages.rulebook import RuleBook
 
         with self.ledger() as ledger:
-            book = RuleBook(ledger, Desk(ledger))
-            book.permit(RuleSet.of(self.city()))
+            city = self.city()
+            book = RuleBook(ledger, Desk(ledger), city.timezone)
+            book.permit(RuleSet.of(city))
             yield Inquiry(ledger, book, self.var / "held", self.discretion(ledger))
 
     def discretion(self, ledger: Ledger) -> Discretion:

@@ -29,7 +29,14 @@ _RESULTS = (str, bool, int, float, list, dict)
 _KINDS = {str: "a text", bool: "true or false", int: "a whole number", float: "a number", list: "a list", dict: "a map"}
 _CEL_ERROR = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 _UNDEFINED = re.compile(r"Undefined variable or function: '([^']*)'")
-_CONVERSION = re.compile(r"Function '(\w+)' error: (.*)")
+CONVERSIONS = {  # CEL's own: the code of a text that one cannot read, and how such a text is written
+    "int": ("int", ""),
+    "uint": ("uint", ""),
+    "double": ("double", ""),
+    "timestamp": ("time", ": write a time with its offset, 2026-04-01T09:00:00+09:00 (date() reads dates too)"),
+    "duration": ("duration", ": write hours, minutes and seconds, 36h or 1h30m"),
+}
+_CONVERSION = re.compile(rf"Function '({'|'.join(CONVERSIONS)})' error: (?!.*overflow)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +45,19 @@ class Environment:
 
     `resident(system, local_id)` gives a resident's number, `local_id(system, resident)` the system's own number for a
     resident, both None when not known. `today()` gives `YYYY-MM-DD` and stands in where `evaluate` is given no date.
+    `timezone` is the city's, in which `date()` tells the day of a time.
     """
 
     tables: Mapping[str, tuple[TableRow, ...]] = field(default_factory=dict)
     resident: Callable[[str, str], str | None] | None = None
     local_id: Callable[[str, str], str | None] | None = None
     today: Callable[[], str] | None = None
+    timezone: str = "Asia/Tokyo"
     functions: Functions = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "functions", functions_of(self.tables, self.resident, self.local_id, self.today))
+        own = functions_of(self.tables, self.resident, self.local_id, self.today, self.timezone)
+        object.__setattr__(self, "functions", own)
 
 
 class Compiled:
@@ -116,8 +126,8 @@ class Compiled:
         """Return the expression's value: a text, number, boolean, list, map or None.
 
         `scope` maps each root to its value; `today` (`YYYY-MM-DD`, or a function giving it) dates `lookup()`.
-        Raises Missing (unknown) or ExpressionFault, whose code is the function at fault, `kinds` or `expression`; and
-        Unavailable where who is who cannot be asked now.
+        Raises Missing (unknown) or ExpressionFault, whose code is the function at fault, `time`, `kinds` or
+        `expression`; and Unavailable where who is who cannot be asked now.
         """
         if self._used:
             return self._with_functions(scope, today)
@@ -202,10 +212,11 @@ class Compiled:
                 if name in variables
             ]
             said = f": {', '.join(kinds)}" if kinds else ""
-            return self._fault(f"the kinds of values do not fit{said}", "kinds")
-        conversion = _CONVERSION.search(text)
-        if conversion and "parse error" in conversion[2]:
-            return self._fault(f"{conversion[1]}() cannot read the text", conversion[1])
+            what = f"{undefined[1]}() does not take these values" if undefined else "the kinds of values do not fit"
+            return self._fault(f"{what}{said}", "kinds")
+        if conversion := _CONVERSION.search(text):
+            code, written = CONVERSIONS[conversion[1]]
+            return self._fault(f"{conversion[1]}() cannot read the text{written}", code)
         return self._fault(text.partition(". Check ")[0])
 
 

@@ -31,11 +31,8 @@ _MENDS = {
 }
 
 MACROS = {"all", "exists", "exists_one", "map", "filter"}
-BUILT_IN = {"size", "int", "uint", "double", "string", "type", "timestamp", "duration", "dyn", "max", "min", "has"}
-METHODS = {"startsWith", "endsWith", "contains", "matches", "size"} | {
-    "getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear",
-    "getHours", "getMinutes", "getSeconds", "getMilliseconds",
-}  # fmt: skip
+BUILT_IN = {"size", "int", "uint", "double", "string", "type", "timestamp", "duration", "dyn", "has"}
+METHODS = {"startsWith", "endsWith", "contains", "matches", "size"}
 
 
 @dataclass(slots=True)
@@ -265,7 +262,7 @@ class Reader:
 
     def _method(self, dot: Token, name: Token) -> None:
         if name.text not in METHODS and name.text not in MACROS and name.text not in self.functions:
-            mend = did_you_mean(name.text, [*METHODS, *MACROS])
+            mend = did_you_mean(name.text, [*METHODS, *MACROS, *self.functions])
             raise error_at(self.text, name.at, f"there is no method {name.text}()", mend)
         self.outline.calls.add(name.text)
         own = name.text in self.functions

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -166,7 +167,7 @@ class _Compiler:
     def __init__(self, rules: RuleSet, env: Environment) -> None:
         self.problems: list[Problem] = []
         self._rules = rules
-        self._env = Environment(rules.tables, env.resident, env.local_id, env.today)
+        self._env = replace(env, tables=rules.tables)
 
     def test(self, number: int) -> Test | None:
         rule = self._rules.rules[number]

@@ -164,6 +164,7 @@ def _numbers(city: City) -> Environment:
     return Environment(
         resident=lambda system, number: residents.get(system, {}).get(number),
         local_id=lambda system, subject: known.get(system, {}).get(subject),
+        timezone=city.timezone,
     )
 
 

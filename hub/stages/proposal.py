@@ -19,14 +19,14 @@ from hub.routing.rules import RuleSet
 
 
 def explain_proposal(
-    event: Event, ledger: Ledger, rules: RuleSet, lang: str, discretion: Discretion | None = None
+    event: Event, ledger: Ledger, rules: RuleSet, lang: str, timezone: str, discretion: Discretion | None = None
 ) -> dict[str, Any]:
     """Return who would be told of an event and why, who would not and why not; nothing is written.
 
     `discretion` says who is protected; without it only those are whom reports protect.
     """
     numbers = Numbers(ledger)
-    router = Router(rules, Environment(resident=numbers.resident, local_id=numbers.local_id))
+    router = Router(rules, Environment(resident=numbers.resident, local_id=numbers.local_id, timezone=timezone))
     facts = _facts(event, ledger, household=router.uses_household(event.type))
     attributes = {"id": event.id, "source": event.source, "time": event.time, **event.extensions}
     view = View(event.type, event.version, event.subject, attributes, event.data)

@@ -15,11 +15,12 @@ from hub.stages.entries import ActiveRules
 class RuleBook:
     """Rule sets by their number in the ledger, compiled once."""
 
-    def __init__(self, ledger: Ledger, desk: Desk) -> None:
+    def __init__(self, ledger: Ledger, desk: Desk, timezone: str = "Asia/Tokyo") -> None:
+        """Read from a ledger; `timezone` is the city's, for expressions."""
         self._ledger = ledger
         self._desk = desk
         numbers = Numbers(ledger)
-        self._env = Environment(resident=numbers.resident, local_id=numbers.local_id)
+        self._env = Environment(resident=numbers.resident, local_id=numbers.local_id, timezone=timezone)
         self._known: dict[int, ActiveRules] = {}
         self._whole: dict[tuple[int, int], ActiveRules] = {}
         self._today: dict[str, Permission] = {}

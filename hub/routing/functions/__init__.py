@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hub.errors import Unavailable
-from hub.routing.functions import dates, text
+from hub.routing.functions import dates, order, strings, text, times
 from hub.routing.functions.lookup import Resolver, Unknown, local_id_in, lookup_in, resident_in
 from hub.routing.outline import Outline
 from hub.settings.models import TableRow
@@ -35,7 +35,22 @@ _PURE: dict[str, Callable[..., Any]] = {
     "address": text.address,
     "chars": text.chars,
     "bytes": text.count_bytes,
+    "charAt": strings.char_at,
+    "indexOf": strings.index_of,
+    "lastIndexOf": strings.last_index_of,
+    "join": strings.join,
+    "lowerAscii": strings.lower_ascii,
+    "upperAscii": strings.upper_ascii,
+    "replace": strings.replace,
+    "reverse": strings.reverse,
+    "split": strings.split,
+    "substring": strings.substring,
+    "trim": strings.trim,
+    "max": order.greatest,
+    "min": order.least,
+    **times.PARTS,
 }
+_MANY = 99  # values of a function that takes any number
 
 
 class _State(threading.local):
@@ -83,10 +98,12 @@ def functions_of(
     resident: Resolver | None,
     local_id: Resolver | None,
     today: Callable[[], str] | None,
+    timezone: str = "Asia/Tokyo",
 ) -> Functions:
-    """Return the functions bound to tables, resolvers of numbers, and the date that stands in where none is given."""
+    """Return the functions bound to tables, resolvers of numbers, the date that stands in, and the city's zone."""
     own = {
         **_PURE,
+        "date": times.date_in(timezone),
         "lookup": lookup_in(tables, _today),
         "resident": resident_in(resident),
         "local_id": local_id_in(local_id),
@@ -108,10 +125,12 @@ def _today() -> str:
 
 def _arity(function: Callable[..., Any]) -> tuple[int, int]:
     parameters = inspect.signature(function).parameters.values()
+    if any(each.kind is each.VAR_POSITIONAL for each in parameters):
+        return 1, _MANY
     return sum(1 for each in parameters if each.default is each.empty), len(parameters)
 
 
-_KINDS = {"str": (str, "a text"), "int": (int, "a whole number")}
+_KINDS = {"str": (str, "a text"), "int": (int, "a whole number"), "int | None": (int, "a whole number")}
 
 
 def _noting(name: str, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -12,6 +12,7 @@ from hub.cli.codes import CODES, in_words, meaning
 from hub.errors import HubError
 from hub.ledger import quarantine
 from hub.ledger.quarantine import Entry
+from hub.routing.expressions import CONVERSIONS
 from hub.routing.functions import functions_of
 from tests.unit.cli.coded import codes_in
 
@@ -30,7 +31,14 @@ def _of_functions() -> set[str]:
 
 
 def test_every_code_is_said_in_japanese_and_no_other():
-    used = codes_in([ROOM]) | _of_classes() | _of_functions() | COMPUTED | ON_THE_COMMAND_LINE
+    used = (
+        codes_in([ROOM])
+        | _of_classes()
+        | _of_functions()
+        | {code for code, _ in CONVERSIONS.values()}
+        | COMPUTED
+        | ON_THE_COMMAND_LINE
+    )
     assert sorted(used - set(CODES)) == []
     assert sorted(set(CODES) - used) == []
 

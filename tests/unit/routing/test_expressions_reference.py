@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hub.routing.expressions import Environment, ExpressionFault, Missing, compile_expression
+from hub.routing.outline import BUILT_IN, MACROS, METHODS
 from hub.settings.models import TableRow
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "expressions.md"
@@ -54,3 +55,13 @@ def test_every_function_has_its_heading_and_an_example() -> None:
     for name in ENVIRONMENT.functions.arity:
         assert f"{name}(" in headings, f"describe {name}() in docs/reference/expressions.md"
         assert any(f"{name}(" in text for text, _ in EXAMPLES), f"give an example of {name}()"
+
+
+@pytest.mark.parametrize("name", sorted(BUILT_IN))
+def test_every_function_of_cel_has_an_example_that_works(name: str) -> None:
+    assert [text for text, said in EXAMPLES if f"{name}(" in text and not said.startswith("fault")]
+
+
+@pytest.mark.parametrize("name", sorted(METHODS | MACROS))
+def test_every_method_of_cel_has_an_example_that_works(name: str) -> None:
+    assert [text for text, said in EXAMPLES if f".{name}(" in text and not said.startswith("fault")]
