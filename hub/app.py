@@ -27,7 +27,7 @@ from hub.adapters.beside import Beside
 from hub.adapters.contract import Batch, Called, Delivery, Expressions, Site, Source, Topics
 from hub.adapters.text import taking, writing
 from hub.errors import HubError, LedgerUnavailable, Malformed, OutcomeUnknown, Transient, Unavailable, UsageError
-from hub.ledger import identities, jobs, quarantine, reviews, schema
+from hub.ledger import attendance, identities, jobs, quarantine, reviews, schema
 from hub.ledger.desk import Desk, now_ms
 from hub.ledger.engine import LOCKED, Ledger
 from hub.ledger.log import EventLog
@@ -55,6 +55,7 @@ from hub.settings.spots import spots
 from hub.stages import refusals, reviewing
 from hub.stages.alerts import Alarm
 from hub.stages.amending import publish_open
+from hub.stages.attendance import Attending
 from hub.stages.calls import Callee, Calls
 from hub.stages.clock import utc_now
 from hub.stages.comparing import Comparer
@@ -356,6 +357,7 @@ class Hub:
             while await announce_some(self.ledger, self._dead(bus)):
                 pass
             await self._alarm().turn()
+        await asyncio.to_thread(attendance.note, self.ledger, attendance.STAGES)
         died = await asyncio.to_thread(deaths, self.ledger, started)
         return DrainReport(read, work.dispatcher, drained, died)
 
@@ -382,6 +384,7 @@ class Hub:
                     self._working(bus, dispatching="dispatch" in only, delivering="delivery" in only)
                 )
             group = await stack.enter_async_context(asyncio.TaskGroup())
+            group.create_task(self._attending(bus, only).run(stop))
             if "delivery" in only:
                 group.create_task(announce(self.ledger, self._dead(bus), stop))
                 group.create_task(self._alarm().run(stop))
@@ -393,6 +396,13 @@ class Hub:
                 group.create_task(self._serve(listening, stop, bus, work, producer))
             ready(listening)
             await stop.wait()
+
+    def _attending(self, bus: Bus, stages: Collection[str]) -> Attending:
+        """Return who notes that stages are at work, and starts a Kafka of the city's own again that has ended."""
+        from hub.kafka.local import LocalBroker  # noqa: PLC0415
+
+        revive = LocalBroker(self.folder / "var").revive if self.city.bootstrap is None else None
+        return Attending(self.ledger, stages, bus.bootstrap, bus.answers, revive)
 
     async def adopt(self) -> dict[str, Any]:
         """Go on with the topic as it stands: a new generation if it was made anew, else from what it still holds.
@@ -434,14 +444,13 @@ class Hub:
         work: Work | None,
         producer: ProtectingProducer | None,
     ) -> None:
-        from hub.kafka.asking import serves  # noqa: PLC0415
         from hub.server.app import create_app  # noqa: PLC0415
         from hub.server.ports import Check  # noqa: PLC0415
         from hub.server.serve import serve  # noqa: PLC0415
         from hub.server.wiring import Parts, ports_of  # noqa: PLC0415
 
         def checks() -> list[Check]:
-            broker = any(serves(each) for each in bus.bootstrap.split(","))
+            broker = bus.answers()
             found = [Check("broker", broker, "" if broker else f"{bus.bootstrap} does not answer")]
             if work is not None and work.consumer is not None:
                 found.append(Check("dispatch", not work.consumer.state.why, work.consumer.state.why))
@@ -577,11 +586,11 @@ class Hub:
         runners = []
         for name, source in system.sources.items():
             mappers = self._mappers(system, source)
-            if source.mode == "snapshot" and only_reconciled(system, source):
+            if not system.reads(source):
                 continue
             if source.mode == "snapshot":
                 runners.append(self._extracting(system, source, mappers))
-            elif mappers:
+            else:
                 opened = self.opened(system.system, source)
                 key = f"{system.system}.{name}"
                 protection = self.city.protection
@@ -874,6 +883,12 @@ class Bus:
     producer: ProtectingProducer  # for events
     sender: Producer  # for everything else
 
+    def answers(self) -> bool:
+        """Say whether any of its servers answers, within seconds."""
+        from hub.kafka.asking import serves  # noqa: PLC0415
+
+        return any(serves(each.strip()) for each in self.bootstrap.split(","))
+
 
 @dataclass(slots=True)
 class Work:
@@ -944,12 +959,6 @@ class _Topics:
         from hub.kafka.reading import TopicReader  # noqa: PLC0415
 
         return TopicReader(self._bootstrap)
-
-
-def only_reconciled(system: System, source: settings.Source) -> bool:
-    """Say whether a full extract is there for `hub reconcile` alone: its changes are what the system was told."""
-    asked = {"on_change", "on_new", "on_missing", "shares_state_with"} & source.model_fields_set
-    return bool(system.receives) and not asked and all(each.source != source.name for each in system.publishes)
 
 
 class _Nobody:

@@ -1,4 +1,4 @@
-"""Files of this machine that lie where the sources of a city look, and that none of them reads.
+"""Files of this machine that lie where the sources of a city look: those that none reads, and those that wait for long.
 
 Judged by the sources' patterns alone: nothing is opened, made or asked elsewhere, whatever a source is doing. Folders
 on other places (SFTP, object storages) are not looked into.
@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from hub.adapters.contract import Seen
-from hub.adapters.files import UNFINISHED, entries, folders, is_folder, split
+from hub.adapters.files import UNFINISHED, entries, fitting, folders, is_folder, split
 from hub.errors import Transient
 
 SCREEN = ("thumbs.db", "desktop.ini", "~$*")  # what Windows and Office leave in folders
@@ -39,6 +39,24 @@ class Looking:
         trigger = (self.trigger or "").replace("{stem}", "*").replace("{name}", "*")
         own = "" if unfinished else self.pattern.rpartition("/")[2]
         return any(fnmatchcase(name, each) for each in (own, trigger, *self.leaves))
+
+
+def waiting(folder: Path, looking: Looking, before: float) -> Iterator[tuple[str, int]]:
+    """Yield a source's own files that were written before a time (seconds since 1970): labels, and when (milliseconds).
+
+    A file that is kept once it was read is among them; a folder that cannot be looked into has nothing in it.
+    """
+    base, parts = split(folder, looking.pattern)
+    for path in folders(base, parts[:-1], []):
+        for entry in fitting(path, parts[-1], []):
+            if is_folder(entry):
+                continue
+            try:
+                written = entry.stat().st_mtime
+            except OSError:  # it has just gone
+                continue
+            if written < before:
+                yield _label(folder, path / entry.name), int(written * 1000)
 
 
 class Beside:
@@ -81,10 +99,12 @@ class Beside:
             except OSError:  # it has just gone, or is a link that leads nowhere
                 continue
             if not unfinished or written < late:
-                label = path / name
-                label = label.relative_to(self._folder) if label.is_relative_to(self._folder) else label
-                seen.strays[real, name] = owner.key, str(label), int(written * 1000)
+                seen.strays[real, name] = owner.key, _label(self._folder, path / name), int(written * 1000)
         _note(faults, owner.key, seen)
+
+
+def _label(folder: Path, path: Path) -> str:
+    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
 
 
 def _note(faults: list[Transient], key: str, seen: Seen) -> None:

@@ -137,7 +137,7 @@ def listing(folder: Path, pattern: str, faults: list[Transient]) -> Iterator[Pat
         faults.append(fault)
         return
     for place in folders(base, parts[:-1], faults):
-        yield from (place / entry.name for entry in _fitting(place, parts[-1], faults) if not is_folder(entry))
+        yield from (place / entry.name for entry in fitting(place, parts[-1], faults) if not is_folder(entry))
 
 
 def folders(base: Path, steps: Sequence[str], faults: list[Transient]) -> Iterator[Path]:
@@ -145,7 +145,7 @@ def folders(base: Path, steps: Sequence[str], faults: list[Transient]) -> Iterat
     if not steps:
         yield base
         return
-    for entry in _fitting(base, steps[0], faults):
+    for entry in fitting(base, steps[0], faults):
         if entry.name != DONE and is_folder(entry):
             yield from folders(base / entry.name, steps[1:], faults)
 
@@ -160,7 +160,7 @@ def entries(folder: Path, faults: list[Transient]) -> list[os.DirEntry[str]]:
         return []
 
 
-def _fitting(folder: Path, pattern: str, faults: list[Transient]) -> list[os.DirEntry[str]]:
+def fitting(folder: Path, pattern: str, faults: list[Transient]) -> list[os.DirEntry[str]]:
     """Return what a pattern finds in a folder, in name order; what has a name in no UTF-8 goes into `faults`."""
     found = [each for each in entries(folder, faults) if fnmatchcase(each.name, pattern)]
     taken = sorted((each for each in found if not _is_left_alone(each.name)), key=lambda each: each.name)

@@ -9,6 +9,7 @@ from hub.cli import output
 from hub.cli.codes import in_words, listed, mend
 from hub.cli.language import lang
 from hub.cli.session import Session
+from hub.cli.unread import left
 from hub.cli.words import word
 
 
@@ -23,6 +24,13 @@ WHY: Mapping[str, Callable[[str], str]] = {  # kinds whose `why` is codes, or wo
     **dict.fromkeys(("dead", "unknown", "held", "quarantine", "review"), listed),
     **dict.fromkeys(("waiting", "reported"), _each("review-kind")),
     "identity": _each("identity"),
+    "at-rest": _each("rest"),
+}
+DO = {  # kinds of which a person must know more than the command
+    "unread": "morning.unread-do",
+    "left": "morning.left-do",
+    "at-rest": "morning.at-rest-do",
+    "kafka": "morning.kafka-do",
 }
 
 
@@ -31,7 +39,7 @@ def morning(session: Session) -> int:
     from hub.stages.morning import morning as found_in
 
     with session.ledger() as ledger:
-        items = found_in(ledger)
+        items = found_in(ledger, left(session, ledger))
     session.answer({"items": items, "next": None}, lambda: _write(items))
     return 1 if items else 0
 
@@ -61,10 +69,10 @@ def _write(items: list[dict[str, Any]]) -> None:
 
 
 def _mend(item: dict[str, Any]) -> str:
-    """Return what to do about something for which there is no command, "" where there is one."""
+    """Return what to do about something for which a command is not enough, "" where it is."""
     key = f"{item['system']}.{item['name']}"
-    if item["kind"] == "unread":
-        return word("morning.unread-do", source=key)
+    if item["kind"] in DO:
+        return word(DO[item["kind"]], source=key)
     said = mend(item["code"] or "") if item["kind"] in STANDS else ""
     return f"{key}: {said}" if said else ""
 

@@ -709,6 +709,42 @@ WORDS: dict[str, tuple[str, str]] = {
     "column.held": ("止まり", "held"),
     "column.until": ("いつまで", "until"),
     "morning.nothing": ("人の手が要ることはありません", "nothing needs a person"),
+    "morning.at-rest": ("ハブが動いていません", "the hub is not at work"),
+    "morning.at-rest-do": (
+        (
+            "ハブが動いていません: hub run を動かし続けている市では、担当者に動かし直してもらいます。"
+            "hub drain を決まった時刻に動かしている市では、その仕組みを担当者に見てもらいます。"
+            "急ぐときは、どちらでも hub drain を実行すれば、今たまっている分が伝わります"
+        ),
+        (
+            "the hub is not at work: where `hub run` goes on for good, have it started again; where `hub drain` runs "
+            "at set times, have what starts it looked at. `hub drain` tells at once what has gathered"
+        ),
+    ),
+    "morning.kafka": ("Kafka が応答しません", "Kafka does not answer"),
+    "morning.kafka-do": (
+        (
+            "ハブは動いていますが、Kafka が応答しないので、新しい報告は伝わりません。失われるものはありません。"
+            "次にすることのコマンドで直らなければ、担当者に知らせてください"
+        ),
+        "the hub runs, but Kafka does not answer it: nothing new is told; nothing is lost",
+    ),
+    "morning.left": ("一日より長く、まだ読まれていないファイル", "files not read for more than a day"),
+    "morning.left-do": (
+        (
+            "{source}: 置かれたファイルが、まだ読まれていません。ハブが動いているか、"
+            "終わりを知らせるファイル（trigger）が来ているかを確かめてください。直れば自動で読まれます"
+        ),
+        "{source}: its files lie there unread: see whether the hub is at work, and whether their trigger has come",
+    ),
+    "morning.folders": (
+        "フォルダが応答しないので、読まれずに残っているファイルは調べていません",
+        "a folder does not answer: files that were not read are not looked for",
+    ),
+    "rest.broken-off": ("動いている途中で切れました", "ended from outside"),
+    "rest.intake": ("取り込み", "intake"),
+    "rest.dispatch": ("振り分け", "dispatch"),
+    "rest.delivery": ("配達", "delivery"),
     "morning.dead": ("届かなかった配達", "dead letters"),
     "morning.unknown": ("結果のわからない配達", "outcome unknown"),
     "morning.held": ("判断を待つ配達", "waits for a decision"),

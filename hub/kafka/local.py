@@ -92,6 +92,22 @@ class LocalBroker:
         with self._alone():
             return self._stop(limit)
 
+    def revive(self) -> bool:
+        """Start a broker again that has ended by itself, as it was; return whether that was done.
+
+        One that somebody has stopped stays stopped. Raises BrokerUnavailable, and may then be asked again.
+        """
+        with self._alone():
+            noted = self._noted()
+            if noted is None or alive(noted.pid, noted.token):
+                return False
+            try:
+                self._serving(temporary=noted.temporary)
+            except BrokerUnavailable:
+                self._write(noted)
+                raise
+        return True
+
     def status(self) -> Status:
         """Return what is known now; starts and changes nothing."""
         version, _ = locked()
@@ -253,11 +269,15 @@ class LocalBroker:
 
     def _running(self) -> Running | None:
         """Return the broker if it lives: a file left by one that was killed, or a reused process id, is no broker."""
+        noted = self._noted()
+        return noted if noted is not None and alive(noted.pid, noted.token) else None
+
+    def _noted(self) -> Running | None:
+        """Return the broker that was started last, alive or not; None when it was stopped."""
         try:
-            running = Running(**json.loads(self._state.read_text()))
+            return Running(**json.loads(self._state.read_text()))
         except (OSError, ValueError, TypeError):
             return None
-        return running if alive(running.pid, running.token) else None
 
     def _write(self, running: Running) -> None:
         fresh = self._state.with_suffix(".new")

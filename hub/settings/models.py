@@ -264,6 +264,15 @@ class System(Model):
     subscribes: tuple[Subscription, ...] = ()
     receives: dict[str, Receiver] = {}
 
+    def reads(self, source: Source) -> bool:
+        """Say whether intake reads a source: events come of its rows, or they are compared with what is known.
+
+        A full extract may be there for `hub reconcile` alone: its changes are what the system was told.
+        """
+        published = any(each.source == source.name for each in self.publishes)
+        asked = {"on_change", "on_new", "on_missing", "shares_state_with"} & source.model_fields_set
+        return published or (source.mode == "snapshot" and (bool(asked) or not self.receives))
+
 
 class Protection(Model):
     """The list of protected residents and how much it is trusted."""

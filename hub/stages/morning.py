@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import groupby
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from hub.events.wire import system_of
-from hub.ledger import alerts, batches, identities, quarantine, reviews, sources
+from hub.ledger import alerts, attendance, batches, identities, quarantine, reviews, sources
 from hub.ledger.engine import Ledger
 from hub.ledger.names import Names
 from hub.ledger.status import PERSONAL, delivery_words, event_code, event_word
@@ -21,31 +21,74 @@ from hub.stages.times import moment
 
 Json = dict[str, Any]
 PAGE = 1000  # read at once; all pages are read
+AT_WORK = 60_000  # milliseconds: a stage that was at work then is at work now
+BROKEN_OFF = 600_000  # milliseconds that a killed hub has to be started again
+DAY = 26 * 3_600_000  # milliseconds: a day, and two hours for what is run once a day
 
+FIRST = ("at-rest", "kafka")  # without these the others may not be all there is
 KINDS = (
+    *FIRST, "left",
     "dead", "unknown", "held", "stands-still", "source", "unread", "quarantine", "batch", "identity", "text",
     "waiting", "reported",  # both in `hub review`
     "review",  # of the events that wait for one
 )  # fmt: skip
 
 
-def morning(ledger: Ledger) -> list[Json]:
-    """Return what needs a person, the oldest first.
+def morning(ledger: Ledger, left: Mapping[str, Json] | None = None) -> list[Json]:
+    """Return what needs a person, the oldest first; before that, that the hub or its Kafka is not at work.
+
+    `left` is by source `{"count", "names", "since"}` of the files that it should have read long ago.
 
     Each is `{"kind", "system", "name", "count", "since", "why", "code", "do"}`: `kind` is one of `KINDS`; `name` is a
     receiver, a source, a batch or an event; `code` is of the error that `why` tells of, if any; `do` is a command.
     """
     found = [
-        *_deliveries(ledger), *_receivers(ledger), *_intake(ledger), *_reviews(ledger), *_identities(ledger),
-        *_characters(ledger),
+        *_work(ledger, left or {}), *_deliveries(ledger), *_receivers(ledger), *_intake(ledger), *_reviews(ledger),
+        *_identities(ledger), *_characters(ledger),
     ]  # fmt: skip
-    return sorted(found, key=lambda each: each["since"] or "")
+    return sorted(found, key=lambda each: (each["kind"] not in FIRST, each["since"] or ""))
 
 
 def _item(kind: str, key: str, count: int, since: int | None, why: str, do: str, code: str | None = None) -> Json:
     system, _, name = key.partition(".")
     told = {"kind": kind, "system": system, "name": name, "count": count, "since": moment(since) if since else None}
     return {**told, "why": why, "code": code, "do": do}
+
+
+def _work(ledger: Ledger, left: Mapping[str, Json]) -> Iterator[Json]:
+    """Yield that the hub has not been at work for long, or was ended from outside, or that Kafka does not answer it.
+
+    A city may work by `hub drain`, some times a day: that nothing runs just now is nothing to tell.
+    """
+    with ledger.read() as connection:
+        now = ledger.now(connection)
+    found, leased = attendance.listing(ledger), attendance.leased_until(ledger)
+    last = max((each.at for each in found), default=0)
+    late = [each for each in found if each.at < now - DAY]
+    if last < leased < now - BROKEN_OFF:
+        yield _item("at-rest", "", 1, leased, "broken-off", "hub drain")
+    elif late and leased <= now:
+        why = ", ".join(each.stage for each in late)
+        yield _item("at-rest", "", 1, min(each.at for each in late), why, "hub drain")
+    silent = {each.kafka["bootstrap"]: each.kafka for each in found if each.kafka and each.at > now - AT_WORK}
+    for bootstrap, kafka in silent.items():
+        do = "hub kafka start" if kafka["managed"] else "hub kafka status"
+        yield _item("kafka", "", 1, kafka["since"], bootstrap, do, "kafka")
+    at_work = leased > now or last > now - AT_WORK
+    yield from _left(ledger, left, "hub source list" if at_work else "hub drain")
+
+
+def _left(ledger: Ledger, left: Mapping[str, Json], do: str) -> Iterator[Json]:
+    """Yield the files that should have been read long ago, unless of their source it is told what keeps it."""
+    kept = {f"{each.system}.{each.source}" for each in sources.listing(ledger) if each.fault is not None}
+    kept |= {f"{each.system}.{each.source}" for each in _held(ledger) if each.status == "held"}
+    for key, files in left.items():
+        if key not in kept:
+            yield _item("left", key, files["count"], files["since"], _names(files), do)
+
+
+def _names(files: Mapping[str, Any]) -> str:
+    return ", ".join([*files["names"], *(["…"] if files["count"] > len(files["names"]) else [])])
 
 
 def _deliveries(ledger: Ledger) -> Iterator[Json]:
@@ -85,10 +128,8 @@ def _intake(ledger: Ledger) -> Iterator[Json]:
             why = f"{fault['message']} ({fault['mend']})" if fault.get("mend") else fault["message"]
             yield _item("source", key, 1, fault.get("since"), why, "hub status", fault.get("code"))
         if each.unread is not None:
-            left = each.unread
-            more = ["…"] if left["count"] > len(left["names"]) else []
-            why, key = ", ".join([*left["names"], *more]), f"{each.system}.{each.source}"
-            yield _item("unread", key, left["count"], left["since"], why, "hub status")
+            left, key = each.unread, f"{each.system}.{each.source}"
+            yield _item("unread", key, left["count"], left["since"], _names(left), "hub status")
     yield from _quarantine(ledger)
     for item in _held(ledger):
         key = ".".join(filter(None, (item.system, item.source)))

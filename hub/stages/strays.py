@@ -85,14 +85,7 @@ class Strays:
             self._seen[spot] = since
             if since <= now - GRACE:
                 told.setdefault(key, []).append((label, since))
-        return {
-            key: {
-                "count": len(each),
-                "names": sorted(plain(label) for label, _ in each)[:NAMES],
-                "since": min(since for _, since in each),
-            }
-            for key, each in told.items()
-        }
+        return {key: summed(each) for key, each in told.items()}
 
     def _store(self, failed: Collection[str], told: Mapping[str, dict[str, Any]]) -> None:
         """Keep what has changed; where one could not look what was told stands."""
@@ -101,6 +94,12 @@ class Strays:
             if key not in failed and kept.get(key) != told.get(key):
                 system, _, name = key.partition(".")
                 sources.set_unread(self._ledger, system, name, told.get(key))
+
+
+def summed(found: Collection[tuple[str, int]]) -> dict[str, Any]:
+    """Return `{"count", "names", "since"}` of files, given as labels with since when they lie there (milliseconds)."""
+    names = sorted(plain(label) for label, _ in found)[:NAMES]
+    return {"count": len(found), "names": names, "since": min(since for _, since in found)}
 
 
 def plain(label: str) -> str:

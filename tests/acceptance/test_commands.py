@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import signal
 import sqlite3
@@ -328,6 +329,9 @@ def test_kafka_start_outlives_the_command(city, new_shell):
         assert shell.json("kafka", "start")["pid"] == started["pid"]
         drop(city, "kokuho/1.csv", MEMBERS)
         assert shell.json("drain")["clear"]
+        with sqlite3.connect(city / "var" / "ledger.db") as ledger:  # `hub morning` knows by this that the hub works
+            at_work = [key for (key,) in ledger.execute("SELECT key FROM meta WHERE key LIKE 'at-work:%' ORDER BY key")]
+        assert at_work == ["at-work:delivery", "at-work:dispatch", "at-work:intake"]
         assert shell.json("status")["kafka"] == {"bootstrap": started["bootstrap"], "lag": 0}
         assert shell.json("doctor", code=0)["errors"] == 0
         assert shell.json("kafka", "status")["pid"] == started["pid"]
@@ -335,6 +339,34 @@ def test_kafka_start_outlives_the_command(city, new_shell):
         assert shell.json("kafka", "stop") == {"stopped": True}
     assert shell.json("kafka", "stop") == {"stopped": False}
     assert shell("kafka", "status").returncode == 3
+
+
+def test_a_kafka_that_is_killed_under_a_running_hub_is_started_again_but_not_one_that_was_stopped(city, new_shell):
+    shell = new_shell(city)
+    running = shell.begin("run", "--port", "0")
+    eventually(lambda: "running" in running.stderr.readline())
+    before = shell.json("kafka", "status")
+    os.kill(before["pid"], signal.SIGKILL)
+    eventually(lambda: "started again" in running.stderr.readline())
+    after = shell.json("kafka", "status")
+    assert (after["bootstrap"], after["serving"]) == (before["bootstrap"], True)
+    assert after["pid"] != before["pid"]
+    drop(city, "kokuho/1.csv", MEMBERS)
+    eventually(lambda: shell.json("events", "list")["items"])
+    assert shell.json("morning")["items"] == []
+
+    assert shell.json("kafka", "stop") == {"stopped": True}
+    eventually(lambda: shell("morning").returncode == 1)
+    (row,) = shell.json("morning", code=1)["items"]
+    assert (row["kind"], row["why"], row["do"]) == ("kafka", before["bootstrap"], "hub kafka start")
+    assert not shell.json("kafka", "status", code=3)["running"]
+    try:
+        shell.json("kafka", "start")
+        eventually(lambda: shell("morning").returncode == 0)
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(timeout=20) == 0
+    finally:
+        shell.json("kafka", "stop")
 
 
 def test_a_ledger_that_is_away_is_exit_3(shell):

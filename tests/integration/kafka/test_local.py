@@ -1,3 +1,4 @@
+import contextlib
 import json
 import os
 import signal
@@ -98,6 +99,34 @@ async def test_a_killed_broker_starts_again_on_its_data_and_its_clients_go_on(br
     assert seen.count(b"before") == seen.count(b"after") == 1
     await consumer.stop()
     await producer.stop()
+
+
+@pytest.mark.parametrize("temporary", [True, False])
+def test_a_broker_that_was_killed_is_revived_as_it_was_but_not_one_that_was_stopped(broker, temporary):
+    assert not broker.revive()
+    with broker.lease() if temporary else contextlib.nullcontext(broker.start()):
+        before = broker.status()
+        assert not broker.revive()
+        os.kill(before.pid, signal.SIGKILL)
+        assert broker.revive()
+        after = broker.status()
+        assert after.pid != before.pid
+        assert (after.bootstrap, after.temporary, after.serving) == (before.bootstrap, temporary, True)
+        broker.stop()
+        assert not broker.revive()
+        assert not broker.status().running
+
+
+def test_a_broker_that_cannot_be_revived_is_tried_again(broker, monkeypatch):
+    pid = broker.start().pid
+    os.kill(pid, signal.SIGKILL)
+    with monkeypatch.context() as patched:
+        patched.setattr(local, "serves", lambda _: False)
+        patched.setattr(local, "START_LIMITS", (0.1, 0.1))
+        with pytest.raises(BrokerUnavailable):
+            broker.revive()
+    assert not broker.status().running
+    assert broker.revive()
 
 
 def test_a_stale_note_or_a_reused_process_id_is_no_broker(broker):

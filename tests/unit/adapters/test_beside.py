@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hub.adapters import registry
-from hub.adapters.beside import Beside, Looking
+from hub.adapters.beside import Beside, Looking, waiting
 
 
 def lay(folder: Path, *names: str, age: float = 7200) -> None:
@@ -109,3 +109,14 @@ def test_files_of_this_machine_are_looked_at_alone() -> None:
     plain = registry.looking("a.b", "csv", {"path": "in/*.csv", "trigger": None, "leaves": None}, read=True)
     assert plain == Looking("a.b", "in/*.csv")
     assert registry.looking("a.b", "database", {"table": "t"}, read=True) is None
+
+
+def test_a_sources_own_files_that_lie_there_for_long_wait(tmp_path: Path) -> None:
+    lay(tmp_path, "in/juki/a.csv", "in/juki/b.csv.tmp", "in/juki/.c.csv", "in/juki/done/d.csv", "in/juki/E.CSV")
+    lay(tmp_path, "in/juki/new.csv", age=60)
+    (tmp_path / "in" / "juki" / "folder.csv").mkdir()
+    found = dict(waiting(tmp_path, Looking("juki.a", "in/*/*.csv"), time.time() - 3600))
+    assert list(found) == ["in/juki/a.csv"]
+    assert abs(found["in/juki/a.csv"] / 1000 - time.time() + 7200) < 60
+    assert list(waiting(tmp_path, Looking("juki.b", "not/there/*.csv"), time.time())) == []
+    assert not (tmp_path / "not").exists(), "a look makes no folder"

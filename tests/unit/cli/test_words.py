@@ -27,6 +27,7 @@ STORED = [
     "identity",
     "job-kind",
     "left",
+    "rest",
     "result",
     "review-kind",
     "stage",
