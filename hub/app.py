@@ -342,6 +342,7 @@ class Hub:
 
         started = now_ms() if began is None else began
         async with self.kafka() as bus, self._working(bus, closing=close_windows) as work:
+            await asyncio.to_thread(attendance.note, self.ledger, attendance.STAGES)
             await self._work_off(bus)
             read = await self.intake(bus).drain(wait=wait)
             keys = [receiver.key for receiver in self.city.receivers() if receiver.enabled]
@@ -357,7 +358,6 @@ class Hub:
             while await announce_some(self.ledger, self._dead(bus)):
                 pass
             await self._alarm().turn()
-        await asyncio.to_thread(attendance.note, self.ledger, attendance.STAGES)
         died = await asyncio.to_thread(deaths, self.ledger, started)
         return DrainReport(read, work.dispatcher, drained, died)
 

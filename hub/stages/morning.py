@@ -67,7 +67,7 @@ def _work(ledger: Ledger, left: Mapping[str, Json]) -> Iterator[Json]:
     late = [each for each in found if each.at < now - DAY]
     if last < leased < now - BROKEN_OFF:
         yield _item("at-rest", "", 1, leased, "broken-off", "hub drain")
-    elif late and leased <= now:
+    elif late:
         why = ", ".join(each.stage for each in late)
         yield _item("at-rest", "", 1, min(each.at for each in late), why, "hub drain")
     silent = {each.kafka["bootstrap"]: each.kafka for each in found if each.kafka and each.at > now - AT_WORK}

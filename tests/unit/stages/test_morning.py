@@ -93,6 +93,7 @@ def test_a_hub_that_works_some_times_a_day_is_not_missed_before_a_day_is_over(le
 def test_a_stage_that_alone_is_at_rest_is_named(ledger):
     worked(ledger, 0, "dispatch", "delivery")
     worked(ledger, 27 * HOUR, "intake")
+    leased(ledger, -5_000)
     assert told(ledger) == [("at-rest", "intake", "hub drain")]
 
 
