@@ -24,6 +24,7 @@ WHY: Mapping[str, Callable[[str], str]] = {  # kinds whose `why` is codes, or wo
     **dict.fromkeys(("dead", "unknown", "held", "quarantine", "review"), listed),
     **dict.fromkeys(("waiting", "reported"), _each("review-kind")),
     "identity": _each("identity"),
+    "approval": _each("job-kind"),
     "at-rest": _each("rest"),
 }
 DO = {  # kinds of which a person must know more than the command
@@ -31,6 +32,7 @@ DO = {  # kinds of which a person must know more than the command
     "left": "morning.left-do",
     "at-rest": "morning.at-rest-do",
     "kafka": "morning.kafka-do",
+    "approval": "morning.approval-do",
 }
 
 
@@ -70,7 +72,7 @@ def _write(items: list[dict[str, Any]]) -> None:
 
 def _mend(item: dict[str, Any]) -> str:
     """Return what to do about something for which a command is not enough, "" where it is."""
-    key = f"{item['system']}.{item['name']}"
+    key = output.place(item["system"], item["name"])
     if item["kind"] in DO:
         return word(DO[item["kind"]], source=key)
     said = mend(item["code"] or "") if item["kind"] in STANDS else ""

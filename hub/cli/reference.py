@@ -120,12 +120,18 @@ With `HUB_KAFKA` it only looks whether that one answers.
 After the topic was deleted and made anew, was given more partitions, or lost what was not read yet: dispatch goes on
 with what it holds now. A topic that belongs to another ledger stays refused.
 """,
+    "morning": """
+The rows are the oldest first; before them all stand `at-rest` (no hub has been at work for 26 hours, or one was killed
+and not started again) and `kafka` (it does not answer a running hub). `left` are files of this machine that a source
+should have read a day ago. Exit 1 when there is any row.
+""",
     "status": """
-Answers `{"events", "records", "receivers", "delivering", "sources", "quarantine", "kafka"}`: `events` are those of
-`hub events list`, `records` what was read from Kafka, repeats included, `delivering` how many processes deliver now. A
-receiver's `fault` (with its `fault_code`), `held` and `breaker` say what keeps it, a source's `held` names the batch
-for which it waits, its `unread` (`count`, a few `names`, `since`) files in its folders that no source of the city
-reads. It needs the ledger alone, not the city's other files.
+Answers `{"events", "records", "receivers", "delivering", "sources", "quarantine", "awaiting", "kafka"}`: `events` are
+those of `hub events list`, `records` what was read from Kafka, repeats included, `delivering` how many processes
+deliver now, `awaiting` the jobs that wait for a second person. A receiver's `fault` (with its `fault_code`), `held`
+and `breaker` say what keeps it, a source's `held` names the batch for which it waits, its `unread` (`count`, a few
+`names`, `since`) files in its folders that no source of the city reads. It needs the ledger alone, not the city's
+other files.
 """,
     "events show": """
 `amended` says what was done to the event last (`cancels`, `corrects`, `enriches` or `contradicts`, by `corrected_by`),

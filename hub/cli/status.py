@@ -55,6 +55,9 @@ def _write(found: dict[str, Any]) -> None:
     lag = found["kafka"]["lag"]
     output.line(word("status.no-kafka") if lag is None else word("status.kafka", **found["kafka"]))
     output.line(word("status.delivering", count=found["delivering"]) if found["delivering"] else word("status.at-rest"))
+    for job in found["awaiting"]:
+        kind = output.worded(f"job-kind.{job['kind']}")
+        output.line(word("status.awaiting", no=job["no"], kind=kind, since=output.when(job["since"])))
     headers = ("receiver", "behind", "waiting", "since", "dead", "held")
     output.table(
         [word(f"column.{name}") for name in headers],

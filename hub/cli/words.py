@@ -737,6 +737,11 @@ WORDS: dict[str, tuple[str, str]] = {
         ),
         "{source}: its files lie there unread: see whether the hub is at work, and whether their trigger has come",
     ),
+    "morning.approval": ("別の人の承認を待つ作業", "job waits for a second person"),
+    "morning.approval-do": (
+        "作業 {source}: 頼んだ人とは別の人が hub jobs approve {source} で承認します（やめるなら hub jobs cancel）",
+        "job {source}: another person than who asked for it lets it go with hub jobs approve {source}",
+    ),
     "morning.folders": (
         "フォルダが応答しないので、読まれずに残っているファイルは調べていません",
         "a folder does not answer: files that were not read are not looked for",
@@ -826,6 +831,10 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "status.kafka": ("Kafka {bootstrap}: 未処理の記録 {lag} 件", "Kafka {bootstrap}: {lag} records not dispatched yet"),
     "status.delivering": ("配達しているプロセス {count}（hub run）", "{count} processes deliver (hub run)"),
+    "status.awaiting": (
+        "承認を待つ作業 {no}（{kind}、{since} から）: hub jobs show {no} で見て、別の人が hub jobs approve {no}",
+        "job {no} ({kind}) waits for a second person since {since}: hub jobs show {no}, then hub jobs approve {no}",
+    ),
     "status.at-rest": (
         "今は誰も配達していません（hub run か hub drain で始まります）",
         "nobody delivers now (hub run or hub drain does)",

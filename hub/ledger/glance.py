@@ -37,6 +37,7 @@ WORK = "SELECT receiver, count(*), min(since) FROM work WHERE ended_at IS NULL G
 HELD = "SELECT system, source, id FROM batch WHERE status = 'held' ORDER BY no DESC"  # the oldest of a source last
 SOURCES = "SELECT system, source, read_at, state FROM source_position ORDER BY system, source"
 QUARANTINED = "SELECT count(*) FROM quarantine WHERE status = 'open'"
+AWAITING = "SELECT no, kind, at FROM job WHERE status = 'approval' ORDER BY no"  # a second person
 DELIVERING = "SELECT DISTINCT owner, until, CURRENT_TIMESTAMP FROM receiver WHERE owner <> ''"  # until, in ms
 REVISION = f"SELECT version_num, (SELECT value FROM meta WHERE key = '{OLDEST}') FROM alembic_version"
 

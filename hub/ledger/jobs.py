@@ -146,6 +146,13 @@ def listing(ledger: Ledger, *, limit: int = 50, before: int | None = None) -> li
         return [_job(connection, row) for row in connection.execute(query).mappings().all()]
 
 
+def awaiting(ledger: Ledger) -> list[tuple[int, str, int, dict[str, Any]]]:
+    """Return the jobs that wait for a second person: number, kind, since when (milliseconds), and their totals."""
+    query = sa.select(job.c.no, job.c.kind, job.c.at, job.c.totals).where(job.c.status == "approval").order_by(job.c.no)
+    with ledger.read() as connection:
+        return [(row.no, row.kind, row.at, orjson.loads(row.totals)) for row in connection.execute(query)]
+
+
 def _job(connection: Connection, row: Any) -> Job:
     number = row["no"]
     done = (command.c.job == number, command.c.done_at.is_not(None), command.c.kind.not_in(_WHOLE))

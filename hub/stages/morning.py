@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from hub.events.wire import system_of
-from hub.ledger import alerts, attendance, batches, identities, quarantine, reviews, sources
+from hub.ledger import alerts, attendance, batches, identities, jobs, quarantine, reviews, sources
 from hub.ledger.engine import Ledger
 from hub.ledger.names import Names
 from hub.ledger.status import PERSONAL, delivery_words, event_code, event_word
@@ -27,7 +27,7 @@ DAY = 26 * 3_600_000  # milliseconds: a day, and two hours for what is run once 
 
 FIRST = ("at-rest", "kafka")  # without these the others may not be all there is
 KINDS = (
-    *FIRST, "left",
+    *FIRST, "left", "approval",
     "dead", "unknown", "held", "stands-still", "source", "unread", "quarantine", "batch", "identity", "text",
     "waiting", "reported",  # both in `hub review`
     "review",  # of the events that wait for one
@@ -40,11 +40,11 @@ def morning(ledger: Ledger, left: Mapping[str, Json] | None = None) -> list[Json
     `left` is by source `{"count", "names", "since"}` of the files that it should have read long ago.
 
     Each is `{"kind", "system", "name", "count", "since", "why", "code", "do"}`: `kind` is one of `KINDS`; `name` is a
-    receiver, a source, a batch or an event; `code` is of the error that `why` tells of, if any; `do` is a command.
+    receiver, a source, a batch, an event or a job, `code` of the error that `why` tells of, if any, `do` a command.
     """
     found = [
         *_work(ledger, left or {}), *_deliveries(ledger), *_receivers(ledger), *_intake(ledger), *_reviews(ledger),
-        *_identities(ledger), *_characters(ledger),
+        *_identities(ledger), *_characters(ledger), *_jobs(ledger),
     ]  # fmt: skip
     return sorted(found, key=lambda each: (each["kind"] not in FIRST, each["since"] or ""))
 
@@ -182,6 +182,13 @@ def _characters(ledger: Ledger) -> Iterator[Json]:
         if each.kind == "text":
             do = f"hub deliveries list --system {each.receiver.partition('.')[0]} --status warning"
             yield _item("text", each.receiver, each.count, each.raised_at, each.code, do)
+
+
+def _jobs(ledger: Ledger) -> Iterator[Json]:
+    """Yield the jobs that wait for a second person, with what they come to."""
+    for number, kind, at, totals in jobs.awaiting(ledger):
+        count = sum(totals.get("counts", {}).values())
+        yield _item("approval", f".{number}", count, at, kind, f"hub jobs show {number}")
 
 
 def _awaiting(ledger: Ledger) -> Iterator[Any]:

@@ -24,7 +24,8 @@ def overview(ask: Ask) -> Json:
 
     `records` is what dispatch has read, every repeat included; `events` is what `hub events list` lists;
     `dead` is what nobody has sent again or dropped; `work` is what a receiver's robots have not finished; `delivering`
-    is how many processes deliver now; `held` of a source is the batch for which it waits.
+    is how many processes deliver now; `held` of a source is the batch for which it waits; `awaiting` are the jobs that
+    wait for a second person.
     """
     positions = _pairs(ask, glance.POSITIONS)
     held = {(system, source): id_ for system, source, id_ in ask(glance.HELD)}
@@ -35,6 +36,7 @@ def overview(ask: Ask) -> Json:
         "delivering": len({owner for owner, until, now in ask(glance.DELIVERING) if until > _milliseconds(now)}),
         "sources": [_source(row, held.get((row[0], row[1]))) for row in ask(glance.SOURCES)],
         "quarantine": ask(glance.QUARANTINED)[0][0],
+        "awaiting": [{"no": no, "kind": kind, "since": moment(at)} for no, kind, at in ask(glance.AWAITING)],
     }
 
 

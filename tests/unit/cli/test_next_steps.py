@@ -195,6 +195,14 @@ def test_the_morning_tells_all_kinds_of_things(hub, city, ledger, refused, monke
     assert WORDS["identity.unknown"][tongue == "C"] in shown.stdout
 
 
+def test_a_job_that_waits_for_a_second_person_is_in_morning_and_status_with_what_to_do(hub, city, ledger, japanese):
+    number = jobs.create(ledger, "cancel", {}, [], by="甲", totals={"counts": {"cancel": 1}}, approval=True)
+    for command in ("morning", "status"):
+        shown = hub(command, "--city", city).stdout
+        for said in ("承認を待つ作業", "取消し", f"hub jobs show {number}", f"hub jobs approve {number}"):
+            assert said in shown, command
+
+
 @pytest.mark.parametrize(
     ("tongue", "said", "gone"), [("C", "as it stands now", "none"), ("ja_JP.UTF-8", "今の値", "なし")]
 )

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from hub.errors import Transient
-from hub.ledger import attendance, batches, quarantine, sources
+from hub.ledger import attendance, batches, jobs, quarantine, sources
 from hub.ledger.batches import Arrival
 from hub.ledger.desk import Desk, now_ms
 from hub.ledger.quarantine import Entry
@@ -134,3 +134,15 @@ def test_files_of_a_source_that_waits_for_a_person_are_not_told_twice(ledger):
     with ledger.write() as connection:
         batches.hold(connection, Arrival("juki", "main", "B", "in/x", 1), 1_000, reason="too many", spool={})
     assert [kind for kind, _, _ in told(ledger, LEFT)] == ["batch"]
+
+
+def test_a_job_that_waits_for_a_second_person_is_told_until_it_is_approved(ledger):
+    asked = {"by": "甲", "reason": "誤り", "totals": {"counts": {"cancel": 2, "hold": 1}}}
+    jobs.create(ledger, "replay", {}, [], **asked)
+    number = jobs.create(ledger, "cancel", {}, [], **asked, approval=True)
+    (item,) = morning(ledger)
+    assert (item["kind"], item["name"], item["count"], item["why"]) == ("approval", str(number), 3, "cancel")
+    assert item["do"] == f"hub jobs show {number}"
+    assert item["since"]
+    jobs.approve(ledger, number, "乙")
+    assert morning(ledger) == []
