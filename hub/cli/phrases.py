@@ -20,6 +20,10 @@ _NAMES = {
     "the sequence": "履歴番号（sequence）",
     "the id": "イベントの番号（id）",
     "the identity": "見分ける項目（identity）",
+    **dict.fromkeys(("second", "seconds"), "秒"),
+    **dict.fromkeys(("minute", "minutes"), "分"),
+    **dict.fromkeys(("hour", "hours"), "時間"),
+    **dict.fromkeys(("day", "days"), "日"),
     "characters": "文字",
     "bytes": "バイト",
     "changed": "変更",
@@ -110,6 +114,10 @@ PHRASES: Mapping[str, str] = {
     r"the extract is empty": "全件データが空です",
     r"the extract ends in the middle of a line": "全件データが行の途中で終わっています",
     r"the list of protected residents is empty": "支援措置の一覧が空です",
+    r"the list of protected residents, (?P<list>\S+), has never been read": "支援措置の一覧をまだ一度も読んでいません",
+    r"the list of protected residents, (?P<list>\S+), has not been read for more than (?P<age>\S+) (?P<unit>[a-z]+)": (
+        "支援措置の一覧を{age} {unit}より長く読んでいません"
+    ),
     r"nothing had come on (?P<day>\S+) by (?P<time>[0-9:]+)": "{day} の {time} までに届いていません",
     # --- deliveries --------------------------------------------------------------------------------------------
     r"(?P<table>\S+) refused it: (?P<why>.+)": "{table} が断りました: {why}",

@@ -742,6 +742,14 @@ WORDS: dict[str, tuple[str, str]] = {
         "作業 {source}: 頼んだ人とは別の人が hub jobs approve {source} で承認します（やめるなら hub jobs cancel）",
         "job {source}: another person than who asked for it lets it go with hub jobs approve {source}",
     ),
+    "morning.protection": ("支援措置の一覧を待つ受け口", "receivers wait for the list of protected residents"),
+    "morning.protection-do": (
+        (
+            "{source}: 支援措置の一覧が今日も出ているかを担当課に確かめ、hub source list で読めたかを見てください。"
+            "読めれば、止まっている受け口は自動で進みます"
+        ),
+        "{source}: see that the list comes today too, and by hub source list that it is read; the receivers then go on",
+    ),
     "morning.folders": (
         "フォルダが応答しないので、読まれずに残っているファイルは調べていません",
         "a folder does not answer: files that were not read are not looked for",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import groupby
@@ -27,7 +28,7 @@ DAY = 26 * 3_600_000  # milliseconds: a day, and two hours for what is run once 
 
 FIRST = ("at-rest", "kafka")  # without these the others may not be all there is
 KINDS = (
-    *FIRST, "left", "approval",
+    *FIRST, "left", "approval", "protection",
     "dead", "unknown", "held", "stands-still", "source", "unread", "quarantine", "batch", "identity", "text",
     "waiting", "reported",  # both in `hub review`
     "review",  # of the events that wait for one
@@ -107,18 +108,23 @@ def _deliveries(ledger: Ledger) -> Iterator[Json]:
 
 
 def _receivers(ledger: Ledger) -> Iterator[Json]:
+    """Yield the receivers that stand still, and once the list of protected residents for which they may all wait."""
+    stale = Counter[tuple[str, str]]()
     for row in Views(ledger).receivers():
         state = orjson.loads(row.state)
         if "fault" in state:
             since = state.get("fault_since")
             yield _item("stands-still", row.key, 1, since, state["fault"], "hub status", state.get("fault_code"))
         elif state.get("shut", {}).get("reason") == "protection-unknown":
-            yield _item("stands-still", row.key, 1, None, state["shut"]["note"], "hub source list")
+            stale[state["shut"].get("by", ""), state["shut"]["note"]] += 1
         elif "breaker" in state and "shut" not in state:
             breaker = state["breaker"]
             system = row.key.partition(".")[0]
             do = f"hub deliveries list --system {system} --status waiting"
             yield _item("stands-still", row.key, 1, breaker["since"], breaker["error"], do, breaker.get("code"))
+    for (key, note), count in stale.items():
+        system, _, source = key.partition(".")
+        yield _item("protection", key, count, sources.load(ledger, system, source).read_at, note, "hub source list")
 
 
 def _intake(ledger: Ledger) -> Iterator[Json]:

@@ -9,7 +9,7 @@ import logging
 import random
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import orjson
@@ -1029,7 +1029,7 @@ class Worker:
         if breaker := self._health.breaker:
             found["breaker"] = {"since": breaker.since, "error": breaker.error, "code": breaker.code}
         if self._shut is not None:
-            found["shut"] = {"reason": self._shut.reason, "until": self._shut.until, "note": self._shut.note}
+            found["shut"] = {name: value for name, value in asdict(self._shut).items() if name != "by" or value}
         if self.fault:
             found |= {"fault": self.fault, "fault_code": self._fault_code, "fault_since": self._fault_since}
         return orjson.dumps(found).decode()

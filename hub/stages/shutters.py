@@ -14,18 +14,21 @@ from hub.ledger.pauses import Pause
 from hub.ledger.protected import ProtectionList
 from hub.settings.models import City, Protection
 from hub.stages.hours import Closed, Hours
+from hub.stages.times import spoken
 
 
 @dataclass(frozen=True, slots=True)
 class Shut:
     """Why and until when.
 
-    `reason` is a held reason (paused, protection-unknown, maintenance, window), `until` in milliseconds or open.
+    `reason` is a held reason (paused, protection-unknown, maintenance, window), `until` in milliseconds or open; `by`
+    is the source, `system.name`, of the list that is too old.
     """
 
     reason: str
     until: int | None
     note: str = ""
+    by: str = ""
 
 
 def list_of(ledger: Ledger, protection: Protection | None) -> ProtectionList | None:
@@ -82,7 +85,7 @@ class Shutters:
         if pause is not None and (pause.until is None or pause.until > now.timestamp() * 1000):
             return Shut("paused", pause.until, pause.reason)
         if self._listed is not None and self._listed.is_stale(self._list_read, int(now.timestamp() * 1000)):
-            return Shut("protection-unknown", None, self._stale(self._listed))
+            return Shut("protection-unknown", None, self._stale(self._listed), self._listed.source)
         hours = self._hours.get(key)
         if hours is None or hours.always:
             return None
@@ -96,6 +99,5 @@ class Shutters:
         """Say of a stale list what operators see; it holds until the list is read again."""
         if not self._list_read:
             return f"the list of protected residents, {listed.source}, has never been read"
-        since = dt.datetime.fromtimestamp(self._list_read / 1000, dt.UTC).isoformat(timespec="seconds")
-        hours = f"{listed.max_age / 3600:g} hours"
-        return f"the list of protected residents, {listed.source}, was last read at {since}, more than {hours} ago"
+        age = spoken(listed.max_age)
+        return f"the list of protected residents, {listed.source}, has not been read for more than {age}"

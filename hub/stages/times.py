@@ -35,6 +35,13 @@ def seconds(text: str) -> float:
     return float(match["number"]) * _UNITS[match["unit"] or "s"]
 
 
+def spoken(length: float) -> str:
+    """Return a duration in seconds as it is said, in the largest unit that takes it whole: `26 hours`, `1 second`."""
+    units = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
+    unit, each = next((unit, each) for unit, each in units if each == 1 or (length >= each and length % each == 0))
+    return f"{length / each:g} {unit}{'' if length == each else 's'}"
+
+
 def since(text: str | None, zone: ZoneInfo, now: datetime | None = None) -> int | None:
     """Return the first moment meant, in milliseconds since 1970.
 

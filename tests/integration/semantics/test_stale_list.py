@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 
@@ -48,7 +49,21 @@ def test_a_list_that_is_too_old_shuts_the_receiver(world, ago):
     shown = world.inquiry.status()["receivers"][0]["held"]
     assert shown["reason"] == "protection-unknown"
     assert "juki.shien" in shown["note"]
-    assert [(each["kind"], each["why"]) for each in morning(world.ledger)] == [("stands-still", shown["note"])]
+    (row,) = morning(world.ledger)
+    assert (row["kind"], row["system"], row["name"], row["why"]) == ("protection", "juki", "shien", shown["note"])
+    assert (row["since"] is None) == (ago is None)
+
+
+def test_a_list_that_is_too_old_is_told_once_for_all_receivers(tmp_path, ledger_url):
+    world = World(tmp_path / "city", ledger_url, {"suido": RULE, "zei": RULE}, HUB)
+    world.report(world.moved(ADDRESS, "1"))
+    read(world, 27 * HOUR)
+    world.deliver()
+    (row,) = morning(world.ledger)
+    assert row["count"] == 2
+    assert abs(datetime.fromisoformat(row["since"]).timestamp() * 1000 - now_ms() + 27 * HOUR) < 60_000
+    assert row["why"].endswith("has not been read for more than 26 hours")
+    world.close()
 
 
 def test_a_list_that_is_read_again_opens_it_and_only_the_unknown_wait(world):

@@ -22,6 +22,17 @@ def test_durations(text, seconds):
     assert times.seconds(text) == seconds
 
 
+@pytest.mark.parametrize(
+    ("length", "said"),
+    [
+        (1, "1 second"), (0.5, "0.5 seconds"), (90, "90 seconds"), (60, "1 minute"), (5400, "90 minutes"),
+        (93600, "26 hours"), (86400, "1 day"), (172800, "2 days"),
+    ],
+)  # fmt: skip
+def test_a_duration_is_said_in_the_largest_unit_that_takes_it_whole(length, said):
+    assert times.spoken(length) == said
+
+
 @pytest.mark.parametrize("text", ["", "soon", "5 weeks", "-5s", "1e3", "５s"])
 def test_what_is_no_duration_is_refused_with_the_mend(text):
     with pytest.raises(UsageError) as caught:
