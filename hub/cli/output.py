@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _zone: ContextVar[tzinfo] = ContextVar("zone", default=UTC)
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z")
+GAP = "  "  # between the columns of a table
 PIPED_WIDTH = 160  # columns of a table that no terminal bounds
 
 
@@ -44,28 +46,39 @@ def flush() -> None:
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a table; long values are folded on a terminal, never cut. Elsewhere a row is a line."""
-    texts = [["" if value is None else when(str(value)) for value in row] for row in rows]
-    if not sys.stdout.isatty() and not os.environ.get("COLUMNS"):
-        _plain([list(headers), *texts])
-        return
-    from rich.table import Table
-    from rich.text import Text
+    """Write a table; where a terminal is too narrow for it, each row by itself. Elsewhere a row is a line.
 
-    drawn = Table(box=None, pad_edge=False, header_style="bold")
-    for header in headers:
-        drawn.add_column(header, overflow="fold")
-    for row in texts:
-        drawn.add_row(*(Text(value) for value in row))
-    console().print(drawn)
+    No value is folded or cut: an id or a command can be copied as it stands.
+    """
+    texts = [list(headers), *(["" if value is None else when(str(value)) for value in row] for row in rows)]
+    widths = [max(_width(value) for value in column) for column in zip(*texts, strict=True)]
+    bounded = sys.stdout.isatty() or os.environ.get("COLUMNS")
+    room = shutil.get_terminal_size().columns if bounded else None
+    if room is None or sum(widths) + len(GAP) * (len(widths) - 1) <= room:
+        _aligned(texts, widths)
+    else:
+        _apart(texts, room)
 
 
-def _plain(rows: Sequence[Sequence[str]]) -> None:
-    """Write rows in columns as wide as their widest value, full-width characters counted twice."""
-    widths = [max(_width(value) for value in column) for column in zip(*rows, strict=True)]
+def _aligned(rows: Sequence[Sequence[str]], widths: Sequence[int]) -> None:
+    """Write rows in columns, full-width characters counted twice."""
     for row in rows:
         padded = (value + " " * (width - _width(value)) for value, width in zip(row, widths, strict=True))
-        line("  ".join(padded).rstrip())
+        line(GAP.join(padded).rstrip())
+
+
+def _apart(rows: Sequence[Sequence[str]], room: int) -> None:
+    """Write each row on as many lines as it takes: what there is of its values, by their names."""
+    headers, *rest = rows
+    for row in rest:
+        written = ""
+        for told in (f"{header}: {value}" for header, value in zip(headers, row, strict=True) if value):
+            if written and _width(written) + len(GAP) + _width(told) > room:
+                line(written)
+                written = GAP + told
+            else:
+                written += (GAP if written else "") + told
+        line(written)
 
 
 def _width(text: str) -> int:

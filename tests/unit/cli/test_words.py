@@ -87,6 +87,40 @@ def test_a_status_is_in_the_persons_language_and_a_time_in_the_citys(monkeypatch
     assert "保留: 受付時間外  2026-11-24 07:00:00+09:00" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("room", "expected"),
+    [
+        (
+            "40",
+            [
+                "いつから: 2026-11-24 07:00:00+09:00",
+                "  件数: 3",
+                "  次にすること: hub quarantine list --system kokuho",
+                "どこ: juki.rireki  件数: 12",
+                "  次にすること: hub status",
+            ],
+        ),
+        (
+            "120",
+            [
+                "いつから                   どこ         件数  次にすること",
+                "2026-11-24 07:00:00+09:00               3     hub quarantine list --system kokuho",
+                "                           juki.rireki  12    hub status",
+            ],
+        ),
+    ],
+)
+def test_a_command_stays_whole_however_narrow_the_terminal_is(monkeypatch, capsys, room, expected):
+    monkeypatch.setenv("COLUMNS", room)
+    rows = [
+        ("2026-11-23T22:00:00.000Z", "", 3, "hub quarantine list --system kokuho"),
+        (None, "juki.rireki", 12, "hub status"),
+    ]
+    with output.clock(ZoneInfo("Asia/Tokyo")):
+        output.table(["いつから", "どこ", "件数", "次にすること"], rows)
+    assert capsys.readouterr().out.splitlines() == expected
+
+
 def test_no_word_is_left_over():
     texts, everywhere = set(_texts()), set(_texts(ROOM.parent))
     asked = texts | _states() | {f"help.{path}" for path in COMMANDS} | {f"help.{path.split()[0]}" for path in COMMANDS}
