@@ -22,7 +22,7 @@ setup: .cache/ready  ## install everything; the command is then .venv/bin/hub
 	@PYTHON="$(PYTHON)" scripts/setup
 	@touch $@
 
-demo: setup  ## the sample city, end to end; SERVE=1 leaves the console up
+demo: setup  ## the sample city, end to end; SERVE=1 leaves the server up
 	@$(BIN)/hub demo $(if $(SERVE),--serve)
 
 test: setup  ## the whole suite: fast tests first, then real Kafka and SQL

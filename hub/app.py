@@ -115,10 +115,17 @@ SINK_ROOTS = frozenset({"event", "data", "subject", "delivery", "batch"})
 class Hub:
     """A city at work in this process. Opens the ledger at once, Kafka when a stage needs it."""
 
-    def __init__(self, city: City, broker: LocalBroker | None = None, *, lock_timeout: float = LOCKED) -> None:
+    def __init__(
+        self,
+        city: City,
+        broker: LocalBroker | None = None,
+        *,
+        lock_timeout: float = LOCKED,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
         """Open a city; `broker` is its local one if that is starting already.
 
-        `lock_timeout` is how long a locked ledger is waited for, in seconds.
+        `lock_timeout` is how long a locked ledger is waited for, in seconds; `say` hears how a start of Kafka goes.
         """
         self.city = city
         self.broker = broker
@@ -136,6 +143,7 @@ class Hub:
         self.held = self.folder / "var" / "held"
         self.bootstrap = city.bootstrap or ""  # of the managed broker only while it serves
         self.clock = utc_now
+        self._say = say
 
     def close(self) -> None:
         """Let go of the ledger."""
@@ -158,7 +166,7 @@ class Hub:
         with contextlib.ExitStack() as stack:
             bootstrap = self.city.bootstrap
             if bootstrap is None:
-                broker = self.broker or LocalBroker(self.folder / "var")
+                broker = self.broker or LocalBroker(self.folder / "var", say=self._say)
                 bootstrap = await asyncio.to_thread(stack.enter_context, broker.lease())
             self.bootstrap = bootstrap
             told = sorted({each.system for each in self.city.receivers() if each.adapter == "kafka"})
@@ -401,7 +409,7 @@ class Hub:
         """Return who notes that stages are at work, and starts a Kafka of the city's own again that has ended."""
         from hub.kafka.local import LocalBroker  # noqa: PLC0415
 
-        revive = LocalBroker(self.folder / "var").revive if self.city.bootstrap is None else None
+        revive = LocalBroker(self.folder / "var", say=self._say).revive if self.city.bootstrap is None else None
         return Attending(self.ledger, stages, bus.bootstrap, bus.answers, revive)
 
     async def adopt(self) -> dict[str, Any]:

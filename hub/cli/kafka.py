@@ -62,7 +62,7 @@ def install(
 
     if from_folder is not None and not from_folder.is_dir():
         raise UsageError(f"{from_folder} is no folder")
-    folder = prepare(from_folder, say=output.say)
+    folder = prepare(from_folder, say=output.progress)
     version, wanted = jars.locked()
     found = {"folder": str(folder), "version": version, "jars": len(wanted)}
     session.answer(found, lambda: output.line(word("kafka.installed", folder=folder)))

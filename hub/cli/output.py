@@ -35,6 +35,13 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
+def progress(text: str) -> None:
+    """Tell a person on stderr, in their language as far as it is known, what a part of the hub says of how it goes."""
+    from hub.cli.codes import in_words
+
+    say(in_words("", text))
+
+
 def line(text: str = "") -> None:
     """Write one line of an answer for people."""
     sys.stdout.write(text + "\n")

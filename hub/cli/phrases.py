@@ -26,9 +26,10 @@ _NAMES = {
     **dict.fromkeys(("day", "days"), "日"),
     "characters": "文字",
     "bytes": "バイト",
-    "changed": "変更",
-    "new": "新規",
-    "missing": "なし",
+    "changed": "変わっています",
+    "new": "新しい行です",
+    "missing": "なくなっています",
+    "half": "半分",
     "the header": "見出し",
     "the layout": "様式",
 }
@@ -109,7 +110,7 @@ PHRASES: Mapping[str, str] = {
         "{type} が {count} 件あります（ふつうは {most} 件まで）"
     ),
     r"(?P<rows>\d+) rows? of (?P<known>\d+) (?P<kind>changed|new|missing), more than (?P<most>\S+)": (
-        "{known} 行のうち {rows} 行が{kind}です（{most} より多い）"
+        "{known} 行のうち {rows} 行が{kind}（{most}より多い）"
     ),
     r"the extract is empty": "全件データが空です",
     r"the extract ends in the middle of a line": "全件データが行の途中で終わっています",
@@ -128,11 +129,27 @@ PHRASES: Mapping[str, str] = {
     r"(?P<path>.+) does not end with a whole line \(after byte (?P<at>\d+)\)": (
         "{path} の {at} バイト目より後ろが、書きかけの行です"
     ),
+    r"no connection: ConnectError .+": "つながりません。相手が動いていないか、宛先が違います",
+    r"Kafka at (?P<at>\S+) does not answer: .+": "宛先 {at}",
+    r"Kafka at (?P<at>\S+) does not take records: .+": "{at} が記録を受け取りません",
+    r"Apache Kafka: starting": "Kafka を起動しています",
+    r"Apache Kafka: it does not answer for (?P<seconds>\d+) seconds and is ended": (
+        "Kafka が {seconds} 秒応答しないので、止めます"
+    ),
+    # --- jobs --------------------------------------------------------------------------------------------------
+    r"which deliveries\?": "どの配達かが書かれていません",
+    r"job (?P<no>\d+) was asked for by (?P<by>.+)": "作業 {no} は {by} さんが頼んだものです",
+    r"job (?P<no>\d+) is (?P<status>\w+): there is nothing to approve": "作業 {no} は承認を待っていません",
     r"the hub ended while this was being sent": CODES["sending"],
     r"no answer had come by its time": CODES["unanswered"],
 }
 # What may stand in brackets behind an error → Japanese; nothing where it is a mend that `hub.cli.mends` says.
 TAILS: Mapping[str, str] = {
+    r"another person must approve it": "承認は別の人がします",
+    r"hub kafka status; or check HUB_KAFKA": "",
+    r"name delivery keys, or filters such as --system and --status": (
+        "配達の番号を並べるか、--system、--status などで絞ります"
+    ),
     r"add a case for it, or an `ignore` with its reason": "",
     r"see whether the system's database was restored; give the report a new id if it is a new fact": "",
     r"resubmit this when the event has arrived": "",

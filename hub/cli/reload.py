@@ -84,4 +84,4 @@ def hold_kafka(session: Session, city: City, stack: contextlib.ExitStack) -> Non
     if city.bootstrap is None:
         from hub.kafka.local import LocalBroker
 
-        stack.enter_context(LocalBroker(session.var).lease())
+        stack.enter_context(LocalBroker(session.var, say=output.progress).lease())

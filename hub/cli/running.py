@@ -106,7 +106,7 @@ class _Turn:
         self._told = True
         if self._session.json:
             output.document({"stages": self._chosen, "url": url})
-        output.say(word("run.ready", stages=", ".join(self._chosen)))
+        output.say(word("run.ready", stages=", ".join(output.worded(f"rest.{each}") for each in self._chosen)))
         if url is not None:
             output.say(word("run.url", url=url))
 

@@ -90,7 +90,7 @@ class Session:
             return
         from hub.kafka.local import LocalBroker
 
-        broker = LocalBroker(var)
+        broker = LocalBroker(var, say=output.progress)
         with broker.ahead():
             yield broker
 
@@ -106,7 +106,8 @@ class Session:
         from hub.app import Hub
         from hub.ledger.engine import LOCKED
 
-        hub = Hub(city, broker, lock_timeout=LOCKED if patience is None else min(LOCKED, patience))
+        lock_timeout = LOCKED if patience is None else min(LOCKED, patience)
+        hub = Hub(city, broker, lock_timeout=lock_timeout, say=output.progress)
         try:
             yield hub
         finally:

@@ -62,8 +62,12 @@ def rewind(
         if not dry_run:
             sources.save(ledger, system, name, after, by=person(by), reason=reason)
     found = {"system": system, "source": name, "before": before, "after": after, "done": not dry_run}
-    words = "source.would-rewind" if dry_run else "source.rewound"
-    session.answer(found, lambda: output.line(word(words, source=source, after=output.compact(after or {}))))
+    if after:
+        words = "source.would-rewind" if dry_run else "source.rewound"
+    else:
+        words = "source.would-rewind-start" if dry_run else "source.rewound-start"
+    told = word(words, source=source, after=output.compact(after or ""))
+    session.answer(found, lambda: output.line(told))
 
 
 def baseline(session: Session, source: Name, dry_run: DryRun = False) -> int:

@@ -62,7 +62,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "option.delivery": ("配達の番号", "a delivery's key"),
     "option.from": ("jar のあるフォルダ（ネットワークを使わない）", "a folder with the jars: no network is used"),
     "option.only": (
-        "動かす段階（intake,dispatch,delivery,console から）",
+        "動かす段階（intake 取り込み、dispatch 振り分け、delivery 配達、console HTTP の受付。, で区切る）",
         "the stages to run, of intake,dispatch,delivery,console (default: all)",
     ),
     "option.port": ("HTTP の番号（0: 空いている番号）", "the HTTP server's port; 0 takes a free one"),
@@ -758,6 +758,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "rest.intake": ("取り込み", "intake"),
     "rest.dispatch": ("振り分け", "dispatch"),
     "rest.delivery": ("配達", "delivery"),
+    "rest.console": ("HTTP の受付", "http"),
     "morning.dead": ("届かなかった配達", "dead letters"),
     "morning.unknown": ("結果のわからない配達", "outcome unknown"),
     "morning.held": ("判断を待つ配達", "waits for a decision"),
@@ -944,6 +945,8 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "review.rejected": ("{no} は認めません", "{no} is rejected; nothing of it is published"),
     "source.rewound": ("{source} は次に {after} の後から読みます", "{source} is read next after {after}"),
+    "source.rewound-start": ("{source} は次にはじめから読みます", "{source} is read next from its start"),
+    "source.would-rewind-start": ("{source} ははじめから読むことになります", "{source} would be read from its start"),
     "source.would-rewind": ("{source} は {after} の後から読むことになります", "{source} would be read after {after}"),
     "source.baseline": ("{source} の {rows} 行を知っていることにしました", "{rows} rows of {source} are known now"),
     "source.would-baseline": (

@@ -69,13 +69,13 @@ class Status:
 class LocalBroker:
     """The local broker of one city; `var` is the city's own folder."""
 
-    def __init__(self, var: Path, *, say: Say = say_on_stderr, options: tuple[str, ...] = ()) -> None:
+    def __init__(self, var: Path, *, say: Say | None = None, options: tuple[str, ...] = ()) -> None:
         """Manage the broker of `var`; `options` are added to those of the Java virtual machine."""
         self.folder = var.resolve() / "kafka"
         self._options = options
         self.log = self.folder / "broker.log"
         self._state = self.folder / "broker.json"
-        self._say = say
+        self._say = say or say_on_stderr
         self._ahead: Future[None] | None = None  # a lease being taken ahead
         self._speak: Callable[[], None] = lambda: None  # tells what was not told while nobody waited for it
 

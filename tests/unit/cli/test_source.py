@@ -52,12 +52,14 @@ def test_sources_are_listed_with_what_holds_them_up(juki, ask, hub):
     assert ask("review", "list")["items"] == []
 
 
-def test_a_rewind_says_what_it_would_do_and_is_written_down(juki, ask):
+def test_a_rewind_says_what_it_would_do_and_is_written_down(juki, ask, hub, monkeypatch):
     take(juki, "ZENKEN_1.csv", TARO)
     words = ("source", "rewind", "juki.zenken", "--reason", "the folder was put back")
     before = ask(*words, "--dry-run")
     assert (before["done"], before["after"], before["before"]["file"]) == (False, None, "in/ZENKEN_1.csv")
     assert ask("source", "list")["items"][1]["rewound"] is None
+    monkeypatch.setenv("LANG", "ja_JP.UTF-8")
+    assert "juki.zenken ははじめから読むことになります" in hub(*words, "--dry-run", "--city", juki.folder).stdout
     assert ask(*words, "--by", "keiko")["done"] is True
     zenken = ask("source", "list")["items"][1]
     assert (zenken["position"], zenken["rewound"]["by"]) == (None, "keiko")

@@ -12,9 +12,11 @@ from hub.cli import output
 from hub.cli.jobs import STEPS
 from hub.cli.language import lang
 from hub.cli.main import COMMANDS
+from hub.cli.session import Session
 from hub.cli.words import WORDS, word
 from hub.ledger import batches, identities, jobs, quarantine, reviews
 from hub.ledger.status import DELIVERY, EVENT, REASONS
+from hub.settings.starter import init_city
 from hub.stages.morning import KINDS
 
 ROOM = Path(hub.cli.__file__).parent
@@ -119,6 +121,16 @@ def test_a_command_stays_whole_however_narrow_the_terminal_is(monkeypatch, capsy
     with output.clock(ZoneInfo("Asia/Tokyo")):
         output.table(["いつから", "どこ", "件数", "次にすること"], rows)
     assert capsys.readouterr().out.splitlines() == expected
+
+
+def test_how_a_start_of_kafka_goes_is_told_in_the_persons_language(monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("LANG", "ja_JP.UTF-8")
+    monkeypatch.delenv("HUB_KAFKA", raising=False)
+    init_city(tmp_path)
+    with Session(tmp_path).hub() as hub:
+        hub._say("Apache Kafka: starting")
+    output.progress("another thing")
+    assert capsys.readouterr().err == "Kafka を起動しています\nanother thing\n"
 
 
 def test_no_word_is_left_over():
