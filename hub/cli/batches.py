@@ -11,7 +11,7 @@ import typer
 
 from hub.cli import filters, output
 from hub.cli.codes import in_words
-from hub.cli.decisions import By, Reason, person
+from hub.cli.decisions import By, DryRun, Reason, person
 from hub.cli.session import Session
 from hub.cli.words import word
 from hub.stages import times
@@ -60,22 +60,24 @@ def show(session: Session, batch: Reference) -> None:
     session.answer(found, lambda: _write(found))
 
 
-def release(session: Session, batch: Reference, reason: Reason, by: By = None) -> None:
+def release(session: Session, batch: Reference, reason: Reason, dry_run: DryRun = False, by: By = None) -> None:
     """Let a held batch go; intake publishes it."""
     from hub.ledger import batches
 
     with session.ledger() as ledger:
-        found = told(batches.release(ledger, batch, who=person(by), why=reason))
-    session.answer(found, lambda: output.line(word("batches.released", **found)))
+        found = told(batches.release(ledger, batch, who=person(by), why=reason, dry_run=dry_run))
+    said = word("batches.would-release" if dry_run else "batches.released", **found)
+    session.answer(found, lambda: _write_decision(found, said, dry_run=dry_run))
 
 
-def reject(session: Session, batch: Reference, reason: Reason, by: By = None) -> None:
+def reject(session: Session, batch: Reference, reason: Reason, dry_run: DryRun = False, by: By = None) -> None:
     """Refuse a held batch; nothing of it is published."""
     from hub.ledger import batches
 
     with session.ledger() as ledger:
-        found = told(batches.reject(ledger, batch, who=person(by), why=reason))
-    session.answer(found, lambda: output.line(word("batches.rejected", **found)))
+        found = told(batches.reject(ledger, batch, who=person(by), why=reason, dry_run=dry_run))
+    said = word("batches.would-reject" if dry_run else "batches.rejected", **found)
+    session.answer(found, lambda: _write_decision(found, said, dry_run=dry_run))
 
 
 def told(item: Item) -> dict[str, Any]:
@@ -87,9 +89,20 @@ def told(item: Item) -> dict[str, Any]:
     return {**found, **times_of, "decided_at": moment(item.decided_at) if item.decided_at is not None else None}
 
 
-def _write(found: dict[str, Any]) -> None:
+def _write_decision(found: dict[str, Any], said: str, *, dry_run: bool) -> None:
+    if dry_run:
+        _write_fields(found)
+        output.line()
+    output.line(said)
+
+
+def _write_fields(found: dict[str, Any]) -> None:
     said = {"status": output.standing("batch", found["status"]), "reason": in_words("", found["reason"])}
     output.fields({**found, **said})
+
+
+def _write(found: dict[str, Any]) -> None:
+    _write_fields(found)
     if found["status"] in {"held", "missing"}:
         key = output.place(found["system"], found["source"])
         named, held = shlex.quote(f"{key}/{found['id']}"), found["status"] == "held"

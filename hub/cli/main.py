@@ -99,6 +99,7 @@ COMMANDS: dict[str, Body] = {
     "quarantine fix": quarantine.fix,
     "quarantine resubmit": quarantine.resubmit,
     "quarantine discard": quarantine.discard,
+    "quarantine reopen": quarantine.reopen,
     "identity list": identity.listing,
     "identity show": identity.show,
     "identity link": identity.link,

@@ -97,6 +97,9 @@ PHRASES: Mapping[str, str] = {
     r"there is no event type (?P<given>[^\s`]+)": "そのような種別はありません: {given}",
     r"not a time: (?P<given>.+)": "日時として読めません: {given}",
     r"its id belongs to another event": "その番号は、ほかのイベントのものです",
+    r"the quarantine entry (?P<no>\d+) is discarded already": "隔離 {no} はもう閉じてあります",
+    r"the quarantine entry (?P<no>\d+) is resubmitted already": "隔離 {no} はもう届け直してあります",
+    r"the quarantine entry (?P<no>\d+) is open already": "隔離 {no} は未処理です",
     # --- batches -----------------------------------------------------------------------------------------------
     r"(?P<rows>\d+) rows?, fewer than (?P<least>\d+)": "{rows} 行しかありません（ふつうは {least} 行以上）",
     r"(?P<rows>\d+) rows?, more than (?P<most>\d+)": "{rows} 行もあります（ふつうは {most} 行まで）",
@@ -170,6 +173,9 @@ TAILS: Mapping[str, str] = {
     r"(?:known are|known:|one of:?) (?P<names>.+)": "使える名前: {names}",
     r"give it an id of its own with `hub quarantine fix`, or discard it": (
         "別の番号にして hub quarantine fix で入れるか、閉じます"
+    ),
+    r"hub quarantine reopen (?P<no>\d+) --reason TEXT": (
+        "閉じたのを取り消すなら hub quarantine reopen {no} --reason 理由"
     ),
     r"write 2026-11-20, 2026-11-20T09:00:00\+09:00, 2h or 3d \(ago\)": (
         "2026-11-20、2026-11-20T09:00:00+09:00、または 2h・3d（前）と書きます"

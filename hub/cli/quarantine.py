@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import base64
-import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -70,9 +69,14 @@ def show(session: Session, no: Number) -> None:
     """Show one entry with its raw input."""
     from hub.ledger import quarantine
 
-    city = session.city()
     with session.ledger() as ledger:
         item = quarantine.show(ledger, no)
+    _answer(session, item)
+
+
+def _answer(session: Session, item: Item, would: str = "") -> None:
+    """Answer with an entry as it stands, and for people with what a command `would` do, in words."""
+    city = session.city()
     found = {
         **_summary(item),
         "raw": item.raw.decode(_readable(item.raw, encoding_of(city, item)), "backslashreplace"),
@@ -81,7 +85,7 @@ def show(session: Session, no: Number) -> None:
     source = _source_of(city, item)
     published = {each.source for each in city.systems[item.system].publishes} if source is not None else set()
     is_read = source is not None and source.mode != "snapshot" and source.name in published
-    session.answer(found, lambda: _write(found, is_read=is_read))
+    session.answer(found, lambda: _write({**found, **_noted(item)}, _steps(found, is_read=is_read), would))
 
 
 def fix(
@@ -125,18 +129,33 @@ def resubmit(session: Session, no: Number, dry_run: DryRun = False, reason: Why 
     _resubmit(session, no, None, (person(by), reason), dry_run=dry_run)
 
 
-def discard(session: Session, no: Number, reason: Reason, by: By = None) -> None:
+def discard(session: Session, no: Number, reason: Reason, dry_run: DryRun = False, by: By = None) -> None:
     """Close an entry without an event."""
     from hub.ledger import quarantine
 
     with session.ledger() as ledger:
-        item = quarantine.show(ledger, no)
-        if item.status != "open":
-            raise UsageError(f"the quarantine entry {no} is {item.status} already")
-        quarantine.resolve(
-            ledger, no, "discarded", json.dumps({"by": person(by), "reason": reason}, ensure_ascii=False)
-        )
+        if dry_run:
+            item = quarantine.show(ledger, no)
+            quarantine.refuse_unless(item, "open")
+            _answer(session, item, word("quarantine.would-discard", no=no))
+            return
+        quarantine.discard(ledger, no, who=person(by), why=reason)
     session.answer({"no": no, "status": "discarded"}, lambda: output.line(word("quarantine.discarded", no=no)))
+
+
+def reopen(session: Session, no: Number, reason: Reason, dry_run: DryRun = False, by: By = None) -> None:
+    """Take a discard back: the entry is open again."""
+    from hub.ledger import quarantine
+
+    with session.ledger() as ledger:
+        item = quarantine.show(ledger, no)
+        if dry_run:
+            quarantine.refuse_unless(item, "discarded")
+            _answer(session, item, word("quarantine.would-reopen", no=no))
+            return
+        quarantine.reopen(ledger, no, who=person(by), why=reason)
+    said = word("quarantine.reopened", no=no, seen=item.seen)
+    session.answer({"no": no, "status": "open"}, lambda: output.line(said))
 
 
 def encoding_of(city: City, item: Item) -> str:
@@ -181,24 +200,16 @@ def _resubmit(session: Session, no: int, content: bytes | None, decision: tuple[
 
 
 def _summary(item: Item) -> dict[str, Any]:
-    """Return an entry as JSON; `note` of a discarded one is the reason, `by` who decided."""
+    """Return an entry as JSON; `note` of a discarded one is the reason, `by` who decided, `before` is past."""
     from hub.stages.times import moment
 
     found = {name: value for name, value in asdict(item).items() if name != "raw"}
-    kept = _kept(item.note)
-    if item.status == "discarded" and kept:
-        found["note"] = kept.get("reason")
+    if item.kept and "events" not in item.kept:
+        found["note"] = item.kept.get("reason")
     resolved = moment(item.resolved_at) if item.resolved_at is not None else None
-    return {**found, "at": moment(item.at), "resolved_at": resolved, "by": kept.get("by")}
-
-
-def _kept(note: str | None) -> dict[str, Any]:
-    """Return what was kept of a decision by name; the note of an older hub may be a reason in words."""
-    try:
-        kept = json.loads(note or "{}")
-    except ValueError:
-        return {}
-    return kept if isinstance(kept, dict) else {}
+    before = [{**each, "at": moment(each["at"])} for each in item.before]
+    beside = {"by": item.kept.get("by"), "before": before}
+    return {**found, "at": moment(item.at), "resolved_at": resolved, **beside}
 
 
 def _write_list(items: list[dict[str, Any]], following: str | None) -> None:
@@ -221,30 +232,39 @@ def _write_list(items: list[dict[str, Any]], following: str | None) -> None:
     )
 
 
-def _write(found: dict[str, Any], *, is_read: bool) -> None:
+def _write(found: dict[str, Any], steps: Iterable[tuple[str, str]], would: str) -> None:
     names = ("no", "at", "status", "stage", "system", "source", "place", "code", "message", "seen", "by", *NOTED)
     code, status = found["code"], found["status"]
     said = {"message": in_words(code, found["message"]), "status": output.standing("quarantine", status)}
     stage = output.worded(f"stage.{found['stage']}")
-    output.fields({**found, **_noted(found), **said, "stage": stage}, names)
+    output.fields({**found, **said, "stage": stage}, names)
+    for each in found["before"]:
+        what, at = output.worded(f"deed.{each['what']}"), output.when(each["at"])
+        output.line(word("quarantine.before", **{**each, "what": what, "at": at}))
     output.line()
     output.line(found["raw"].rstrip("\n"))
-    if status == "open":
-        output.steps(mend(code), _steps(found, is_read=is_read))
+    if would:
+        output.line()
+        output.line(would)
+    elif status != "resubmitted":
+        output.steps(mend(code) if status == "open" else "", steps)
 
 
-def _noted(found: dict[str, Any]) -> dict[str, Any]:
+def _noted(item: Item) -> dict[str, Any]:
     """Return the parts of an entry's note by name; of one that is open again nothing stands."""
-    note = found["note"] if found["status"] != "open" else None
-    kept = _kept(note)
-    parts = {name: kept.get(name) for name in NOTED}
-    by = found["by"] if note is not None else None
-    return {**parts, "events": ", ".join(kept.get("events") or ()), "note": None if kept else note, "by": by}
+    kept = item.kept if item.status != "open" else {}
+    parts = {name: kept.get(name) for name in ("by", *NOTED)}
+    if item.status == "discarded":
+        return {**parts, "reason": None, "note": kept.get("reason") if kept else item.note}
+    return {**parts, "events": ", ".join(kept.get("events") or ())}
 
 
 def _steps(found: dict[str, Any], *, is_read: bool) -> Iterator[tuple[str, str]]:
-    """Yield what a person may do with an open entry; a row that no mapping reads by itself can only be closed."""
+    """Yield what a person may do with an entry; a row that no mapping reads by itself can only be closed."""
     no, row = found["no"], found["stage"] == "intake"
+    if found["status"] == "discarded":
+        yield word("step.quarantine-reopen"), f"hub quarantine reopen {no} --reason {word('step.text')}"
+        return
     if not row or is_read:
         what = word("step.quarantine-fix" if row else "step.quarantine-fix-event")
         yield what, f"hub quarantine fix {no} {word('step.file')}"

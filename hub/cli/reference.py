@@ -84,7 +84,16 @@ through the same mapping. What was resubmitted is kept with the entry. Input tha
 counts what is to be linked, `unsure` what a person is to look at; `--dry-run` answers the same and changes nothing.
 What dispatch refuses once more as it was is open again, and `again` where it has done so already.
 """,
-    "quarantine show": "`by` is who decided; the `note` of a discarded entry is the reason, of a resubmitted one JSON.",
+    "quarantine show": """
+`by` is who decided; the `note` of a discarded entry is the reason, of a resubmitted one JSON. `before` lists the
+decisions that do not stand any more: `{"what": "discard" or "reopen", "by", "reason", "at"}`.
+""",
+    "quarantine discard": "`--dry-run` answers as `hub quarantine show` does and changes nothing.",
+    "quarantine reopen": """
+Of what is discarded alone; any other entry is exit 2. What came meanwhile was counted (`seen`), and is still this one
+entry. Put right, it is one report: one that the ledger has by now is refused (`reported-before`), or is a repeat.
+`--dry-run` answers as `hub quarantine show` does and changes nothing.
+""",
     "review list": """
 Open are `waiting` (a decision is needed) and `reported` (listed for people to know). `kind` says who put
 an item there: `snapshot` is a full extract.

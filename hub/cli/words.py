@@ -200,6 +200,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "Resubmit the raw input as it is, after the mapping or a table was put right.",
     ),
     "help.quarantine discard": ("届けずに閉じる", "Close an entry without an event."),
+    "help.quarantine reopen": (
+        "閉じたのを取り消す（未処理に戻る）",
+        "Take a discard back: the entry is open again.",
+    ),
     "help.identity": ("本人が確かめられない届出", "Reports of somebody whose number is unknown or does not fit."),
     "help.identity list": ("確認を待つ届出の一覧（新しい順）", "List what waits to be linked, the newest first."),
     "help.identity show": (
@@ -532,6 +536,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "deed.link": ("本人に結び付けた", "link"),
     "deed.unlink": ("結び付けを取り消した", "unlink"),
     "deed.discard": ("閉じた", "discard"),
+    "deed.reopen": ("閉じたのを取り消した", "reopen"),
     "what.retry": ("もう一度試す", "retry"),
     "what.resend": ("もう一度送る", "resend"),
     "what.superseded": ("追い越されたので送らない", "superseded"),
@@ -579,6 +584,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "take it as it is (the city's files or tables were mended)",
     ),
     "step.quarantine-discard": ("イベントにせずに閉じる", "close it without an event"),
+    "step.quarantine-reopen": ("閉じたのを取り消す（未処理に戻す）", "take that back: it is open again"),
     "step.delivery-release": ("保留を解いて送る", "let it go"),
     "step.delivery-replay": ("送り直す", "send it again"),
     "step.delivery-confirm": ("届いていたことにする", "say that it took effect"),
@@ -913,7 +919,23 @@ WORDS: dict[str, tuple[str, str]] = {
         "(rule {rule} speaks for it too and is covered by {by})",
     ),
     "test.counts": ("成功 {passed} 件、失敗 {failed} 件", "{passed} passed, {failed} failed"),
-    "quarantine.discarded": ("隔離 {no} を閉じました", "entry {no} is discarded"),
+    "quarantine.discarded": (
+        "隔離 {no} を閉じました（まちがえたら hub quarantine reopen {no} --reason 理由）",
+        "entry {no} is discarded (if that was a mistake: hub quarantine reopen {no} --reason TEXT)",
+    ),
+    "quarantine.would-discard": (
+        "隔離 {no} を届けずに閉じます（まだ何もしていません）",
+        "entry {no} would be discarded; nothing is done",
+    ),
+    "quarantine.reopened": (
+        "隔離 {no} を未処理に戻しました（同じものはこれまでに {seen} 回届いています）: hub quarantine show {no}",
+        "entry {no} is open again (its input came {seen} times so far): hub quarantine show {no}",
+    ),
+    "quarantine.would-reopen": (
+        "隔離 {no} を未処理に戻します（まだ何もしていません）",
+        "entry {no} would be open again; nothing is done",
+    ),
+    "quarantine.before": ("これまで: {at}  {what}  {by}  {reason}", "before: {at}  {what}  {by}  {reason}"),
     "quarantine.resubmitted": ("隔離 {no} を届け直しました", "entry {no} is resubmitted"),
     "quarantine.would-resubmit": (
         "隔離 {no} はこう届きます（まだ何もしていません）",
@@ -933,6 +955,14 @@ WORDS: dict[str, tuple[str, str]] = {
     "batches.released": (
         "まとまり {id} を通します（{rows} 行。取り込みが動いていれば届きます）",
         "batch {id} is released ({rows} rows); intake publishes it when it runs",
+    ),
+    "batches.would-release": (
+        "まとまり {id} を通します（{rows} 行。まだ何もしていません）",
+        "batch {id} would be released ({rows} rows); nothing is done",
+    ),
+    "batches.would-reject": (
+        "まとまり {id} は受け付けず、何も伝えません（まだ何もしていません）",
+        "batch {id} would be rejected, nothing of it published; nothing is done",
     ),
     "batches.rejected": ("まとまり {id} は受け付けません", "batch {id} is rejected; nothing of it is published"),
     "reconcile.compared": ("{extract} と比べました: {counts}", "compared with {extract}: {counts}"),

@@ -327,38 +327,36 @@ def show(ledger: Ledger, reference: str) -> Item:
         return _find(connection, reference)
 
 
-def release(ledger: Ledger, reference: str, *, who: str, why: str) -> Item:
-    """Let a held batch go: intake publishes it. Saying it again changes nothing.
+def release(ledger: Ledger, reference: str, *, who: str, why: str, dry_run: bool = False) -> Item:
+    """Let a held batch go: intake publishes it. Saying it again changes nothing, nor does a `dry_run`.
 
     Raises `NotFound`, `AmbiguousId`, and `UsageError` for a batch that is not held.
     """
-    return _decide(ledger, reference, "released", who, why)
+    return _decide(ledger, reference, "released", who, why, dry_run=dry_run)
 
 
-def reject(ledger: Ledger, reference: str, *, who: str, why: str) -> Item:
+def reject(ledger: Ledger, reference: str, *, who: str, why: str, dry_run: bool = False) -> Item:
     """Refuse a held batch: nothing of it is published; or take note of a missing one. Saying it again changes nothing.
 
-    Raises `NotFound`, `AmbiguousId`, and `UsageError` for a batch that is neither.
+    Nor does a `dry_run`. Raises `NotFound`, `AmbiguousId`, and `UsageError` for a batch that is neither.
     """
-    return _decide(ledger, reference, "rejected", who, why)
+    return _decide(ledger, reference, "rejected", who, why, dry_run=dry_run)
 
 
 _DECISIONS = {"released": ("held",), "rejected": ("held", "missing")}
 
 
-def _decide(ledger: Ledger, reference: str, status: str, who: str, why: str) -> Item:
+def _decide(ledger: Ledger, reference: str, status: str, who: str, why: str, *, dry_run: bool) -> Item:
     with ledger.write() as connection:
         item = _find(connection, reference)
-        changed = connection.execute(
-            sa.update(batch)
-            .where(batch.c.no == item.no, batch.c.status.in_(_DECISIONS[status]))
-            .values(
-                status=status, decided_at=ledger.now(connection), decided_by=_storable(who), note=_storable(why) or None
-            )
-        ).rowcount
+        decision = {"decided_at": ledger.now(connection), "decided_by": _storable(who), "note": _storable(why) or None}
+        chosen = (batch.c.no == item.no, batch.c.status.in_(_DECISIONS[status]))
+        if not dry_run:
+            connection.execute(sa.update(batch).where(*chosen).values(status=status, **decision))
         found = _find(connection, reference)
+    open_ = dry_run and found.status in _DECISIONS[status]
     again = found.status == status or (status == "released" and found.status == "done" and found.decided_by)
-    if not changed and not again:
+    if not (open_ or again):
         raise UsageError(f"the batch {item.id} is {found.status}: only a held one can be {status}")
     return found
 

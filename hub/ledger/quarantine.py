@@ -3,11 +3,16 @@
 An entry is known by the digest of its stage, system, source, code and raw bytes (or what of them counts), so that
 reading a file again after a crash counts the entry once more instead of doubling it. A repeat never opens what a person
 has closed, but for what was resubmitted as it was and is refused once more by dispatch, which alone looks at it later.
+A person may take a discard back; what came meanwhile was counted, and is still this one entry.
+
+The note is JSON of the last decision: `by`, `reason`, and more of what was resubmitted. `before` has the decisions that
+do not stand any more, the oldest first: `{"what": "discard" or "reopen", "by", "reason", "at"}` (milliseconds).
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -71,6 +76,20 @@ class Item:
     resolved_at: int | None
     note: str | None
     raw: bytes = b""
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        """Return what the note has by name; that of an older hub may be a reason in words, which has none."""
+        try:
+            kept = json.loads(self.note or "{}")
+        except ValueError:
+            return {}
+        return kept if isinstance(kept, dict) else {}
+
+    @property
+    def before(self) -> list[dict[str, Any]]:
+        """Return the decisions that do not stand any more, the oldest first."""
+        return list(self.kept.get("before", ()))
 
 
 def add(ledger: Ledger, entries: Sequence[Entry]) -> list[int]:
@@ -195,8 +214,46 @@ def show(ledger: Ledger, no: int) -> Item:
     return Item(**{**row, "raw": bytes(row["raw"])})
 
 
+def discard(ledger: Ledger, no: int, *, who: str, why: str) -> None:
+    """Close an open entry without an event. Raises `NotFound`, and `UsageError` when it is not open."""
+    item = show(ledger, no)
+    refuse_unless(item, "open")
+    note = {"by": who, "reason": why} | ({"before": item.before} if item.before else {})
+    _decide(ledger, item, "discarded", note)
+
+
+def reopen(ledger: Ledger, no: int, *, who: str, why: str) -> None:
+    """Take a discard back: the entry is open again. Raises `NotFound`, and `UsageError` when it is not discarded."""
+    item = show(ledger, no)
+    refuse_unless(item, "discarded")
+    with ledger.read() as connection:
+        at = ledger.now(connection)
+    closed = {"what": "discard", "by": item.kept.get("by"), "at": item.resolved_at}
+    closed["reason"] = item.kept.get("reason") if item.kept else item.note
+    again = {"what": "reopen", "by": who, "at": at, "reason": why}
+    _decide(ledger, item, "open", {"before": [*item.before, closed, again]})
+
+
+def refuse_unless(item: Item, status: str) -> None:
+    """Raise `UsageError` for an entry that does not stand so, with what can be done of one that was discarded."""
+    if item.status != status:
+        mend = f"hub quarantine reopen {item.no} --reason TEXT" if item.status == "discarded" else ""
+        raise UsageError(f"the quarantine entry {item.no} is {item.status} already", mend=mend)
+
+
+def _decide(ledger: Ledger, item: Item, status: str, note: dict[str, Any]) -> None:
+    """Record a decision; raises `UsageError` when another one was made since the entry was looked at."""
+    with ledger.write() as connection:
+        at = None if status == "open" else ledger.now(connection)
+        values = {"status": status, "resolved_at": at, "note": storable(json.dumps(note, ensure_ascii=False))}
+        as_seen = (quarantine.c.no == item.no, quarantine.c.status == item.status)
+        changed = connection.execute(sa.update(quarantine).where(*as_seen).values(values)).rowcount
+    if not changed:
+        refuse_unless(show(ledger, item.no), item.status)
+
+
 def resolve(ledger: Ledger, no: int, status: str, note: str = "", *, seen: int | None = None) -> bool:
-    """Close an entry as `resubmitted` or `discarded`, or open it again. Raises `NotFound`, `UsageError`.
+    """Say of an entry that it is `resubmitted`, or how else it stands. Raises `NotFound`, `UsageError`.
 
     With `seen` only if it was seen that often, no more: else it stays as it is, and False is returned.
     """

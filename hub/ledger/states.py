@@ -1,5 +1,7 @@
 """What may become of a delivery: the state machine of its statuses, every transition with who makes it and why.
 
+And what may become of an entry in quarantine (`ENTRY_MOVES`).
+
 The desk refuses what an ending may not replace by `MOVES` (`answers_over`), and tests hold every settlement they see to
 it. `python -m hub.ledger.states` prints the page of it for people.
 """
@@ -12,8 +14,9 @@ from typing import NamedTuple
 
 from hub.ledger.status import ALTERED, CONFIRMED, DELIVERED, DELIVERY, REASONS, delivery_words
 
-OWNER, PERSON, SYSTEM = "owner", "person", "system"
+OWNER, PERSON, SYSTEM, DISPATCH = "owner", "person", "system", "dispatch"
 BY = {
+    DISPATCH: ("the hub, at dispatch", "ハブ（振り分け）"),
     OWNER: ("the hub, as the receiver's owner", "ハブ（受信先の担当プロセス）"),
     PERSON: ("a person, by a command or a job", "担当者（コマンドまたはジョブ）"),
     SYSTEM: ("the receiving system, by its acknowledgement", "受信システム（受領の回答）"),
@@ -293,6 +296,38 @@ MOVES: tuple[Move, ...] = (
 )
 
 
+# What may become of an entry in quarantine; only what stays open is anybody's to mend.
+ENTRY_MOVES: tuple[Move, ...] = (
+    Move(
+        ("open",),
+        "resubmitted",
+        PERSON,
+        (
+            "put right, or taken as it is (`hub quarantine fix`, `hub quarantine resubmit`)",
+            "担当者が直して、またはそのまま届け直した",
+        ),
+    ),
+    Move(
+        ("open",),
+        "discarded",
+        PERSON,
+        ("closed without an event (`hub quarantine discard`)", "担当者が届けずに閉じた"),
+    ),
+    Move(
+        ("discarded",),
+        "open",
+        PERSON,
+        ("closing it was a mistake (`hub quarantine reopen`)", "担当者が、閉じたのを取り消した"),
+    ),
+    Move(
+        ("resubmitted",),
+        "open",
+        DISPATCH,
+        ("resubmitted as it was, it was refused once more", "そのまま届け直したものが、また断られた"),
+    ),
+)
+
+
 # What a person may decide of a single delivery: decision → the statuses it changes, each with its reasons (none: any).
 DECISIONS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "release": {"held": ("ask", "approval", "incomplete")},
@@ -338,16 +373,27 @@ def _page() -> Iterable[str]:
         "",
         "A delivery begins as `planned`. Every settlement that the tests of the engine make is held to this table.",
         "",
-        "| from | to | by | why | 理由 |",
-        "|---|---|---|---|---|",
+        *_table(MOVES),
     )
-    for move in MOVES:
-        start = " · ".join(f"`{each}`" for each in move.start)
-        yield f"| {start} | `{move.to}` | {BY[move.by][0]} | {move.why[0]} | {move.why[1]} |"
     waiting = [status for status in DELIVERY if {move.by for move in MOVES if status in move.start} == {PERSON}]
     yield from ("", f"A person alone leads on from {', '.join(f'`{each}`' for each in waiting)}.", "", "## Reasons", "")
     for status, reasons in REASONS.items():
         yield f"- `{status}`: " + " ".join(f"`{reason}`" for reason in reasons)
+    yield from (
+        "",
+        "## An entry in quarantine",
+        "",
+        "It begins as `open`. The same input that comes again is counted; it moves it only as the last line says.",
+        "",
+        *_table(ENTRY_MOVES),
+    )
+
+
+def _table(moves: Iterable[Move]) -> Iterable[str]:
+    yield from ("| from | to | by | why | 理由 |", "|---|---|---|---|---|")
+    for move in moves:
+        start = " · ".join(f"`{each}`" for each in move.start)
+        yield f"| {start} | `{move.to}` | {BY[move.by][0]} | {move.why[0]} | {move.why[1]} |"
 
 
 if __name__ == "__main__":

@@ -92,8 +92,7 @@ class Resubmitter:
         before, and the first `Malformed` of the input, which changes nothing.
         """
         item = await asyncio.to_thread(quarantine.show, self.ledger, no)
-        if item.status != "open":
-            raise UsageError(f"the quarantine entry {no} is {item.status} already")
+        quarantine.refuse_unless(item, "open")
         now = utc_now()
         batch = new_batch_id("quarantine", now)
         prepared = Prepared()
@@ -113,7 +112,8 @@ class Resubmitter:
             return done
         await self.producer.publish(self.topic, records, HEADERS)
         note: dict[str, Any] = {"events": ids, "batch": batch}
-        note |= {name: text for name, text in (("by", decision.by), ("reason", decision.reason)) if text}
+        kept = (("by", decision.by), ("reason", decision.reason), ("before", item.before))
+        note |= {name: value for name, value in kept if value}
         if replacement is not None:
             note["replacement"] = replacement.decode(decision.encoding, "backslashreplace")
         if any(value == item.raw for _, value in records):

@@ -70,5 +70,17 @@ def test_a_person_decides_with_a_reason(hub, city, ledger, verb, status):
     assert hub("batches", verb, "B.csv@1", "--reason", "looked at", "--city", city).exit_code == 2
 
 
+@pytest.mark.parametrize("verb", ["release", "reject"])
+def test_a_trial_shows_the_batch_and_changes_nothing(hub, city, ledger, verb):
+    words = ("batches", verb, "A.csv@1", "--reason", "looked at", "--dry-run", "--city", city)
+    shown = hub(*words).stdout
+    assert "reason: 61 resident.died, more than 60" in shown
+    assert "nothing is done" in shown
+    assert json.loads(hub(*words, "--json").stdout)["status"] == "held"
+    assert batches.show(ledger, "A.csv@1").status == "held"
+    other = ("batches", verb, "B.csv@1", "--reason", "looked at", "--dry-run", "--city", city)
+    assert hub(*other).exit_code == 2, "what would be refused is refused"
+
+
 def test_unknown_statuses_are_refused(hub, city, ledger):
     assert hub("batches", "list", "--status", "hold", "--city", city).exit_code == 2

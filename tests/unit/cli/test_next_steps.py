@@ -143,6 +143,29 @@ def test_an_entry_names_the_commands_until_it_is_closed(hub, city, ledger, refus
     assert ("\nstatus: discarded\n" in closed, "resubmit" in closed) == (True, False)
 
 
+def test_what_would_be_closed_is_shown_and_stays(hub, city, ledger, refused, japanese):
+    lines = hub("quarantine", "discard", refused, "--reason", "済み", "--dry-run", "--city", city).stdout.splitlines()
+    assert {"状態: 未処理", "場所: in/a.csv:2", "x,y"} <= set(lines)
+    assert lines[-1] == WORDS["quarantine.would-discard"][0].format(no=refused)
+    assert quarantine.show(ledger, refused).status == "open"
+
+
+def test_what_was_closed_by_mistake_is_opened_again(hub, city, ledger, refused, japanese):
+    words = (refused, "--reason", "番号の誤り", "--by", "乙", "--city", city)
+    assert hub("quarantine", "reopen", *words).exit_code == 2, "it is open"
+    assert f"hub quarantine reopen {refused}" in hub("quarantine", "discard", *words).stdout
+    again = hub("quarantine", "discard", *words)
+    assert (again.exit_code, f"hub quarantine reopen {refused}" in again.stderr) == (2, True)
+    assert f"hub quarantine reopen {refused}" in hub("quarantine", "show", refused, "--city", city).stdout
+    assert hub("quarantine", "reopen", *words, "--dry-run").stdout.endswith("まだ何もしていません）\n")
+    assert quarantine.show(ledger, refused).status == "discarded"
+    assert hub("quarantine", "reopen", *words).exit_code == 0
+    shown = hub("quarantine", "show", refused, "--city", city).stdout
+    assert ("状態: 未処理" in shown, "閉じた  乙  番号の誤り" in shown, "quarantine fix" in shown) == (True, True, True)
+    (item,) = json.loads(hub("quarantine", "list", "--json", "--city", city).stdout)["items"]
+    assert (item["note"], item["by"], [each["what"] for each in item["before"]]) == (None, None, ["discard", "reopen"])
+
+
 def test_an_error_says_what_to_do(hub, city, ledger, japanese):
     told = hub("quarantine", "show", 9, "--city", city).stderr.splitlines()
     assert told == [f"{meaning('not-found')}: no quarantine entry 9 (hub quarantine list)", told[1]]

@@ -110,3 +110,39 @@ def test_an_entry_that_came_again_meanwhile_is_not_closed(ledger):
     assert quarantine.show(ledger, 1).status == "resubmitted"
     with pytest.raises(NotFound):
         quarantine.resolve(ledger, 9, "resubmitted", seen=1)
+
+
+def test_a_discard_is_taken_back_and_both_decisions_are_kept(ledger):
+    quarantine.add(ledger, [entry()])
+    quarantine.discard(ledger, 1, who="甲", why="済み")
+    quarantine.add(ledger, [entry()])  # it comes again meanwhile
+    quarantine.reopen(ledger, 1, who="乙", why="番号の誤り")
+    item = quarantine.show(ledger, 1)
+    assert (item.status, item.seen, item.resolved_at, quarantine.count(ledger)) == ("open", 2, None, 1)
+    quarantine.discard(ledger, 1, who="甲", why="やはり済み")
+    item = quarantine.show(ledger, 1)
+    assert (item.kept["by"], item.kept["reason"]) == ("甲", "やはり済み")
+    assert [(each["what"], each["by"], each["reason"]) for each in item.before] == [
+        ("discard", "甲", "済み"),
+        ("reopen", "乙", "番号の誤り"),
+    ]
+    assert all(each["at"] for each in item.before)
+
+
+def test_the_reason_an_older_hub_kept_in_words_is_kept_on(ledger):
+    quarantine.add(ledger, [entry()])
+    quarantine.resolve(ledger, 1, "discarded", "a test file")
+    quarantine.reopen(ledger, 1, who="乙", why="番号の誤り")
+    assert quarantine.show(ledger, 1).before[0]["reason"] == "a test file"
+
+
+def test_of_two_people_who_decide_at_once_one_does(ledger, monkeypatch):
+    quarantine.add(ledger, [entry()])
+    seen = quarantine.show(ledger, 1)
+    quarantine.resolve(ledger, 1, "resubmitted")
+    answers = iter([seen])
+    now = quarantine.show
+    monkeypatch.setattr(quarantine, "show", lambda *given: next(answers, None) or now(*given))
+    with pytest.raises(UsageError, match="resubmitted already"):
+        quarantine.discard(ledger, 1, who="甲", why="済み")
+    assert now(ledger, 1).status == "resubmitted"

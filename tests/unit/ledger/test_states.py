@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hub.ledger import states
+from hub.errors import UsageError
+from hub.ledger import quarantine, states
 from hub.ledger.status import DELIVERY, REASONS
 from hub.stages.deciding import INSTEAD
 
@@ -25,10 +26,11 @@ def test_the_page_says_where_the_hub_waits_for_a_person_and_every_status_leads_s
 
 
 def test_every_move_is_between_statuses_of_the_hub_and_has_a_reason_in_both_languages():
-    for move in states.MOVES:
-        assert {*move.start, move.to} <= {*DELIVERY}
-        assert move.by in states.BY
-        assert all(move.why)
+    for moves, known in ((states.MOVES, DELIVERY), (states.ENTRY_MOVES, quarantine.STATUSES)):
+        for move in moves:
+            assert {*move.start, move.to} <= {*known}
+            assert move.by in states.BY
+            assert all(move.why)
 
 
 @pytest.mark.parametrize("to", DELIVERY)
@@ -59,3 +61,19 @@ def test_a_decision_changes_what_a_person_may_move_and_is_refused_with_what_help
         else:
             assert not states.decidable(decision, status, None)
             assert INSTEAD.get((decision, status)) or INSTEAD["", status]
+
+
+@pytest.mark.parametrize(
+    ("decide", "needed", "to"), [(quarantine.discard, "open", "discarded"), (quarantine.reopen, "discarded", "open")]
+)
+@pytest.mark.parametrize("start", quarantine.STATUSES)
+def test_a_person_moves_an_entry_as_the_table_says(ledger, decide, needed, to, start):
+    assert [move.by for move in states.ENTRY_MOVES if needed in move.start and move.to == to] == [states.PERSON]
+    quarantine.add(ledger, [quarantine.Entry("intake", "juki", "idou", "a.csv:2", "wareki", "no date", b"x")])
+    quarantine.resolve(ledger, 1, start)
+    if start == needed:
+        decide(ledger, 1, who="甲", why="誤り")
+    else:
+        with pytest.raises(UsageError, match=f"{start} already"):
+            decide(ledger, 1, who="甲", why="誤り")
+    assert quarantine.show(ledger, 1).status == (to if start == needed else start)

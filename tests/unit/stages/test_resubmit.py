@@ -98,6 +98,17 @@ async def test_who_decided_is_kept(ledger, tmp_path):
     assert (note["by"], note["reason"], note["replacement"]) == ("甲", "書き誤り", given.decode())
 
 
+async def test_what_was_closed_by_mistake_is_taken_up_as_if_it_never_was(ledger, tmp_path):
+    quarantine.add(ledger, [refused(b"{", stage="publish", code="json")])
+    quarantine.discard(ledger, 1, who="甲", why="済み")
+    quarantine.reopen(ledger, 1, who="乙", why="番号の誤り")
+    topic = Topic()
+    await resubmitter(ledger, tmp_path, topic).resubmit(1, json.dumps(document("b")).encode(), Decision("丙"))
+    item = quarantine.show(ledger, 1)
+    assert (topic.values, item.status, item.kept["by"]) == ([value(document("b"))], "resubmitted", "丙")
+    assert [each["what"] for each in item.before] == ["discard", "reopen"]
+
+
 async def test_another_report_that_is_known_is_not_put_in_its_place(ledger, tmp_path):
     quarantine.add(ledger, [refused(b"{", stage="publish", code="json")])
     number = Names(ledger, "source").number("/systems/juki")
