@@ -165,8 +165,7 @@ def _write_preview(found: dict[str, Any]) -> None:
         told = " → " + ", ".join(item["told"]) if item.get("told") else ""
         what = output.worded(f"what.{item['what']}")
         output.line(f"  {what}: {place}{told}")
-        for name, (before, after) in item.get("changes", {}).items():
-            output.line(f"    {name}: {output.compact(before)} → {output.compact(after)}")
+        output.changes(item.get("changes", {}))
         for name in item.get("withheld", ()):
             output.line(f"    {name}: {word('events.withheld')}")
         if not item.get("known", True):

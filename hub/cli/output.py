@@ -163,6 +163,15 @@ def withheld(type_: str, found: Mapping[str, Any]) -> None:
         line(f"  {field_name(type_, name)}: {word('events.withheld')}")
 
 
+def changes(changed: Mapping[str, Sequence[Any]]) -> None:
+    """Write what changes, by name: what was before, and what is then."""
+    from hub.cli.words import word
+
+    for name, values in changed.items():
+        was, is_ = (word("events.gone") if value is None else compact(value) for value in values)
+        line(f"    {label(name) if name == 'raw' else name}: {was} → {is_}")
+
+
 def steps(mend: str, commands: Iterable[tuple[str, str]] = ()) -> None:
     """Write what a person may do next: in words, if there are any, and the commands `(what for, command)`."""
     from hub.cli.words import word

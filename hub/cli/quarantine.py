@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import sys
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -189,6 +190,8 @@ def _resubmit(session: Session, no: int, content: bytes | None, decision: tuple[
         output.line(word("quarantine.refused-again" if done.again else said, no=no))
         for item in done.items:
             output.line("  " + word("quarantine.event", **{**item, "type": type_name(item["type"])}))
+            output.line("    " + whom(item))
+        output.changes(done.changes)
         if dry_run and done.stage == "dispatch":
             output.line("  " + word("quarantine.may-be-refused"))
         if done.waiting:
@@ -197,6 +200,20 @@ def _resubmit(session: Session, no: int, content: bytes | None, decision: tuple[
             output.line("  " + word("quarantine.unsure"))
 
     session.answer(answer, for_people)
+
+
+def whom(item: dict[str, Any]) -> str:
+    """Return in words what is known of whom an event is about."""
+    if not item["known"]:
+        return word("quarantine.unheard")
+    known, reported = item["known_name"], item["name"]
+    said = word("quarantine.known", name=known) if known else word("quarantine.nameless")
+    same = reported is None or known is None or _bare(reported) == _bare(known)
+    return said if same else said + word("quarantine.reported", name=reported)
+
+
+def _bare(name: str) -> str:
+    return "".join(unicodedata.normalize("NFKC", name).split())
 
 
 def _summary(item: Item) -> dict[str, Any]:

@@ -80,7 +80,9 @@ The file holds what should have come: a CloudEvent, or for rows of a file source
 rows, in the source's encoding), for rows of a database a JSON object. It goes the way of the original,
 through the same mapping. What was resubmitted is kept with the entry. Input that is still wrong is exit
 1 and changes nothing; another row, one that was reported before, is exit 2. Answers `{"no", "status", "events",
-"batch", "items", "stage", "waiting", "unsure", "again"}`: `items` say of whom and what the events are, `waiting`
+"batch", "items", "stage", "waiting", "unsure", "again", "changes"}`: `items` say of whom and what the events are, with
+the `name` that is reported, whether anything of the resident was reported before (`known`) and the `known_name`;
+`changes` has `[was, is]` by column (of a document by path; `raw`: all of it, where it was no row); `waiting`
 counts what is to be linked, `unsure` what a person is to look at; `--dry-run` answers the same and changes nothing.
 What dispatch refuses once more as it was is open again, and `again` where it has done so already.
 """,

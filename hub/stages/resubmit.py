@@ -8,30 +8,33 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from hub.adapters.contract import Rereadable, Row, Source
-from hub.errors import UsageError
+from hub.errors import HubError, UsageError
 from hub.events.codec import HEADERS
 from hub.events.documents import read_documents
 from hub.events.envelope import Event, event_from
 from hub.events.text import parse
-from hub.events.wire import source_of
+from hub.events.wire import Lazy, decode, source_of
 from hub.ledger import quarantine
 from hub.ledger.engine import Ledger
+from hub.ledger.facts import FactBook
 from hub.ledger.log import EventLog
 from hub.ledger.names import Names
 from hub.ledger.quarantine import Item
+from hub.ledger.views import EventFilter, EventRow, Views
 from hub.stages import residue
 from hub.stages.clock import new_batch_id, timestamp, utc_now
 from hub.stages.identifying import origin_of
 from hub.stages.ports import Producer, RowMapper
 from hub.stages.records import Inward, Origin, Prepared, as_sent, map_row, put_in_doubt, record_in, refuse_own
 
+LOOKED = 50  # events of a resident, the newest, looked through for a name
 LONGEST_HEAD = 64 * 1024  # bytes of a file's first line
 
 Reopen = Callable[[str, str, Path], tuple[Source | None, Sequence[RowMapper]]]
@@ -41,8 +44,11 @@ Reopen = Callable[[str, str, Path], tuple[Source | None, Sequence[RowMapper]]]
 class Resubmission:
     """What one entry became: the ids of its events, and the batch they travel in.
 
-    `items` are the events' names, types and subjects; `waiting` counts what is to be linked, `unsure` what a person is
-    to look at. `stage` is the entry's; `again` says that dispatch has refused it once more meanwhile: it stays open.
+    `items` are the events' names, types and subjects, each with the `name` it reports, whether its resident was heard
+    of before (`known`), and the `known_name`. `changes` has what a replacement changes as `[was, is]`, by column or by
+    path of a JSON document, or the whole of it as `raw` where the parts cannot be told. `waiting` counts what is to be
+    linked, `unsure` what a person is to look at. `stage` is the entry's; `again` says that dispatch has refused it once
+    more meanwhile: it stays open.
     """
 
     no: int
@@ -53,6 +59,7 @@ class Resubmission:
     waiting: int = 0
     unsure: int = 0
     again: bool = False
+    changes: dict[str, list[Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +112,11 @@ class Resubmitter:
         for event in events:
             event.extensions.setdefault("batchid", batch)
         records = [record_in(event, self.city, self.inward)[0] for event in events]
-        items = [{"event": f"{each.system}/{each.id}", "type": each.type, "subject": each.subject} for each in events]
+        items = await asyncio.to_thread(self._items, events)
+        changes = await asyncio.to_thread(self._changes, item, replacement, decision.encoding)
         ids = [event.id for event in events]
-        done = Resubmission(no, ids, batch, items, item.stage, prepared.waiting, len(prepared.drafts))
+        waiting, unsure = prepared.waiting, len(prepared.drafts)
+        done = Resubmission(no, ids, batch, items, item.stage, waiting, unsure, changes=changes)
         if dry_run:
             return done
         await self.producer.publish(self.topic, records, HEADERS)
@@ -137,6 +146,49 @@ class Resubmitter:
             named = ", ".join(f"{each.system}/{each.id}" for each in keys.values())
             mend = "see with `hub events show` what it says; put the entry's own row right, or discard the entry"
             raise UsageError(f"this was reported before: {named}", code="reported-before", mend=mend)
+
+    def _items(self, events: Sequence[Event]) -> list[dict[str, Any]]:
+        """Return what people are told of events, with what is known of whom they are about."""
+        views = Views(self.ledger)
+        items = []
+        for each in events:
+            rows = views.events(EventFilter(subject=each.subject), LOOKED)
+            event = {"event": f"{each.system}/{each.id}", "type": each.type, "subject": each.subject}
+            known = {"known": bool(rows), "known_name": self._name(views, each.subject, rows)}
+            items.append({**event, "name": each.data.get("name"), **known})
+        return items
+
+    def _name(self, views: Views, subject: str, rows: Sequence[EventRow]) -> str | None:
+        """Return a resident's name: the fact, or what was reported last and stands, None when nobody has said it."""
+        facts = FactBook(EventLog(self.ledger))
+        facts.load({subject})
+        name: str | None = facts.at(subject, utc_now().date().isoformat())["resident"].get("name")
+        for row in rows:
+            if name is not None:
+                break
+            taken_back = any(kind == "cancels" and not acting for kind, _, acting in views.relations(row.pos))
+            name = None if taken_back else Lazy(decode(bytes(row.body)).data).get("name")
+        return name
+
+    def _changes(self, item: Item, replacement: bytes | None, encoding: str) -> dict[str, list[Any]]:
+        """Return what a replacement changes, as `Resubmission` says."""
+        if replacement is None:
+            return {}
+        was, is_ = (self._parts(item, raw) for raw in (item.raw, replacement))
+        if was is None or is_ is None:
+            texts = [raw.decode(encoding, "backslashreplace").strip() for raw in (item.raw, replacement)]
+            return {"raw": texts} if texts[0] != texts[1] else {}
+        return {name: [was.get(name), is_.get(name)] for name in {**was, **is_} if was.get(name) != is_.get(name)}
+
+    def _parts(self, item: Item, raw: bytes) -> dict[str, Any] | None:
+        """Return the columns of one row, or the values of one document by their paths; None when it is none."""
+        try:
+            if item.stage != "intake":
+                return dict(_leaves(parse(raw)))
+            (row,) = self._rows(item, raw)[0]
+        except (HubError, ValueError):
+            return None
+        return None if row.error is not None else dict(row.values)
 
     def _keep(self, item: Item, prepared: Prepared) -> None:
         with self.ledger.write() as connection:
@@ -171,21 +223,23 @@ class Resubmitter:
     # --- rows --------------------------------------------------------------------------------------------------
 
     def _mapped(self, item: Item, replacement: bytes | None, now: str, prepared: Prepared, batch: str) -> list[Event]:
+        rows, mappers = self._rows(item, item.raw if replacement is None else replacement)
+        origin = origin_of(item.system, item.source, self.city, mappers, self.ledger)
+        return list(map_rows(rows, mappers, now, origin, prepared, batch))
+
+    def _rows(self, item: Item, raw: bytes) -> tuple[Sequence[Row], Sequence[RowMapper]]:
+        """Return the rows that bytes hold, as the entry's source reads them, and what makes events of them."""
         var = self.folder / "var"
         var.mkdir(exist_ok=True)
-        raw = item.raw if replacement is None else replacement
         with tempfile.TemporaryDirectory(dir=var, prefix="resubmit-") as scratch:
             file = Path(scratch) / f"quarantine-{item.no}"
             source, mappers = self.reopen(item.system, item.source, file)
             if source is None:
-                rows = [_object(raw, item.place)]
-            elif isinstance(source, Rereadable):
-                rows = source.again(raw, self._head(item))
-            else:
-                file.write_bytes(raw)
-                rows = [row for batch in source.read(None) for row in batch.rows]
-        origin = origin_of(item.system, item.source, self.city, mappers, self.ledger)
-        return list(map_rows(rows, mappers, now, origin, prepared, batch))
+                return [_object(raw, item.place)], mappers
+            if isinstance(source, Rereadable):
+                return source.again(raw, self._head(item)), mappers
+            file.write_bytes(raw)
+            return [row for batch in source.read(None) for row in batch.rows], mappers
 
     def _head(self, item: Item) -> bytes:
         """Return the first line of the file an entry came from, nothing when the file is gone."""
@@ -196,6 +250,17 @@ class Resubmitter:
                 with path.open("rb") as file:
                     return file.readline(LONGEST_HEAD)
         return b""
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the values of a JSON document that are no objects, with their paths; raises ValueError for a list."""
+    if not isinstance(value, dict):
+        if not path:
+            raise ValueError("not one document")
+        yield path, value
+        return
+    for name, inner in value.items():
+        yield from _leaves(inner, f"{path}.{name}" if path else name)
 
 
 def _object(raw: bytes, place: str) -> Row:

@@ -223,6 +223,8 @@ def test_what_was_quarantined_is_put_right_and_resubmitted(shell, city, tmp_path
     mended.write_bytes(row.encode("cp932"))
     would = shell.json("quarantine", "fix", no, str(mended), "--dry-run")
     assert (would["status"], would["items"][0]["subject"]) == ("open", "1000003")
+    assert would["changes"] == {"raw": [MOVES.splitlines()[3], row.strip()]}  # it was no row of the file's columns
+    assert (would["items"][0]["known"], would["items"][0]["name"]) == (False, "淀川 一郎")
     assert shell.json("quarantine", "show", no)["status"] == "open"
     done = shell.json("quarantine", "fix", no, str(mended), "--by", "甲", "--reason", "元号の誤り")
     shell.json("drain")

@@ -16,6 +16,7 @@ from hub.cli.codes import AUTOMATIC, CODES, meaning, mend, mend_of
 from hub.cli.deliveries import _steps
 from hub.cli.mends import MENDS, STANDING, WAIT, WAIT_THEN
 from hub.cli.output import label
+from hub.cli.quarantine import whom
 from hub.cli.words import WORDS
 from hub.ledger import batches, identities, jobs, quarantine, reviews, sources
 from hub.ledger.batches import Arrival
@@ -148,6 +149,21 @@ def test_what_would_be_closed_is_shown_and_stays(hub, city, ledger, refused, jap
     assert {"状態: 未処理", "場所: in/a.csv:2", "x,y"} <= set(lines)
     assert lines[-1] == WORDS["quarantine.would-discard"][0].format(no=refused)
     assert quarantine.show(ledger, refused).status == "open"
+
+
+@pytest.mark.parametrize(
+    ("known", "name", "said"),
+    [
+        (False, None, "！この宛名番号の報告はまだ一件もありません"),
+        (True, None, "氏名は控えていません"),
+        (True, "守口　太郎", "この宛名番号の人: 守口　太郎"),
+        (True, "京阪　花子", "この宛名番号の人: 京阪　花子 ／ ！この報告の氏名: 守口 太郎"),
+    ],
+)
+def test_whom_a_mended_report_would_be_about_is_said(japanese, known, name, said):
+    told = whom({"known": known, "known_name": name, "name": "守口 太郎"})
+    assert said in told
+    assert ("守口 太郎" in told) == (name == "京阪　花子"), "what agrees is said once"
 
 
 def test_what_was_closed_by_mistake_is_opened_again(hub, city, ledger, refused, japanese):

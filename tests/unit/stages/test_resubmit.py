@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from hub.adapters.contract import Row
 from hub.errors import Unavailable, UsageError
 from hub.events.codec import HEADERS
 from hub.events.envelope import event_from
@@ -85,8 +86,44 @@ async def test_a_trial_changes_nothing_and_says_what_it_would_become(ledger, tmp
     topic = Topic()
     given = json.dumps(document("b")).encode()
     done = await resubmitter(ledger, tmp_path, topic).resubmit(1, given, dry_run=True)
-    assert done.items == [{"event": "juki/b", "type": "resident.died", "subject": "1"}]
+    whom = {"name": "守口", "known": False, "known_name": None}
+    assert done.items == [{"event": "juki/b", "type": "resident.died", "subject": "1", **whom}]
+    assert done.changes == {"raw": ["{", given.decode()]}
     assert (done.stage, topic.values, quarantine.show(ledger, 1).status) == ("publish", [], "open")
+
+
+async def test_what_a_mended_event_changes_is_told_value_by_value(ledger, tmp_path):
+    quarantine.add(ledger, [refused(value(), code="id-reused")])
+    given = {**json.loads(value()), "id": "b", "subject": "2"}
+    del given["data"]["died_on"]
+    given["data"]["died_on"] = "2026-11-21"
+    text = json.dumps(given, ensure_ascii=False, indent=1).encode()
+    done = await resubmitter(ledger, tmp_path, Topic()).resubmit(1, text, dry_run=True)
+    assert done.changes == {"id": ["a", "b"], "subject": ["1", "2"], "data.died_on": ["2026-11-20", "2026-11-21"]}
+    assert (await resubmitter(ledger, tmp_path, Topic()).resubmit(1, text)).changes == done.changes
+
+
+class Lines:
+    """A source of lines `number,day`; its mapper makes a death of each."""
+
+    def again(self, raw, head):
+        assert head == b""
+        number, day = raw.decode("cp932").strip().split(",")
+        return [Row({"番号": number, "日": day}, "a.csv:2", raw)]
+
+    def map(self, row, *, as_of_time):
+        changed = {**document("b", died_on=row["日"]), "subject": row["番号"]}
+        return event_from(changed, city="moriguchi", now=as_of_time)
+
+
+async def test_what_a_mended_row_changes_is_told_column_by_column(ledger, tmp_path):
+    quarantine.add(ledger, [Entry("intake", "juki", "sabun", "a.csv:2", "wareki", "no date", b"1000009,13\r\n")])
+    lines = Lines()
+    doing = Resubmitter("moriguchi", tmp_path, ledger, Topic(), "hub.events", lambda *_: (lines, [lines]))
+    done = await doing.resubmit(1, b"1000099,2026-11-20", dry_run=True)
+    assert done.changes == {"番号": ["1000009", "1000099"], "日": ["13", "2026-11-20"]}
+    assert done.items[0]["subject"] == "1000099"
+    assert (await doing.resubmit(1, b"1000009,2026-11-20", dry_run=True)).changes == {"日": ["13", "2026-11-20"]}
 
 
 async def test_who_decided_is_kept(ledger, tmp_path):
