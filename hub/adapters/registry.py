@@ -24,7 +24,7 @@ from hub.adapters.contract import Adapter, AdapterSettings, PreparedSink, Sink, 
 from hub.adapters.text import TextSink, TextSource
 from hub.errors import ConfigurationError, Problem
 from hub.settings.gaiji import Glyphs, glyphs
-from hub.settings.layouts import Layout
+from hub.settings.layouts import Layout, layout_name
 from hub.settings.models import Unmappable
 from hub.settings.refusing import refusal, said
 
@@ -186,12 +186,22 @@ def _with_encoding(name: str, side: str, options: Mapping[str, Any], site: Site)
     return {**options, "encoding": encoding}
 
 
+def encoding_named(name: str, options: Mapping[str, Any], site: Site) -> str | None:
+    """Return the encoding that a source's records are said to have: its own setting, its layout's, or the system's.
+
+    None where nothing says it, or where the adapter knows better.
+    """
+    given = _with_encoding(name, "source", options, site)
+    layout = site.layouts.get(layout_name(given))
+    return str(given["encoding"]) if "encoding" in given else layout.encoding if layout is not None else None
+
+
 def encoding_of(checked: AdapterSettings, site: Site) -> str | None:
     """Return the encoding a transport writes: its own setting, its layout's, else the system's."""
     own: str | None = getattr(checked, "encoding", None)
     path = getattr(checked, "layout", None)
     if own is None and isinstance(path, str) and path.startswith("layouts/"):  # that of `print` is another thing
-        own = site.layouts[path.removeprefix("layouts/").removesuffix(".yaml")].encoding
+        own = site.layouts[layout_name({"layout": path})].encoding
     return own or (site.text.encoding if site.text is not None else None)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import sys
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -80,7 +80,7 @@ def _answer(session: Session, item: Item, would: str = "") -> None:
     city = session.city()
     found = {
         **_summary(item),
-        "raw": item.raw.decode(_readable(item.raw, encoding_of(city, item)), "backslashreplace"),
+        "raw": item.raw.decode(_readable(item.raw, _named_encoding(city, item) or "utf-8"), "backslashreplace"),
         "raw_base64": base64.b64encode(item.raw).decode(),
     }
     source = _source_of(city, item)
@@ -113,13 +113,12 @@ def _encoding_of(session: Session, no: int, file: Path, content: bytes) -> str:
 
     with session.ledger() as ledger:
         item = quarantine.show(ledger, no)
-    source = _source_of(session.city(), item)
-    encoding = source.options.get("encoding") if source else None
+    encoding = _named_encoding(session.city(), item)
     is_event = content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
     if is_event or encoding is None:
         return "utf-8"
     if decodes(content, encoding):
-        return str(encoding)
+        return encoding
     likely = ", it looks like UTF-8" if decodes(content, "utf-8") else ""
     message = f"{file} is not in {encoding}, as the files of {item.system}.{item.source} are{likely}"
     raise UsageError(message, mend=f"save it in {encoding} and try again")
@@ -159,10 +158,28 @@ def reopen(session: Session, no: Number, reason: Reason, dry_run: DryRun = False
     session.answer({"no": no, "status": "open"}, lambda: output.line(said))
 
 
-def encoding_of(city: City, item: Item) -> str:
-    """Return the encoding of the source an entry came from; UTF-8 for everything else."""
+def _named_encoding(city: City, item: Item) -> str | None:
+    """Return the encoding that is said of what an entry was read from; None where nothing is."""
+    from hub.adapters import registry
+    from hub.adapters.contract import Site
+
+    read = _read_by(city, item)
+    if read is None:
+        return None
+    zone, text = ZoneInfo(city.timezone), city.systems[item.system].text
+    site = Site(Path(city.folder), zone, item.system, item.source, layouts=city.layouts, text=text)
+    return registry.encoding_named(*read, site)
+
+
+def _read_by(city: City, item: Item) -> tuple[str, Mapping[str, Any]] | None:
+    """Return the adapter with its options that read an entry: its source's, or that of a receiver's answers."""
     source = _source_of(city, item)
-    return str(source.options.get("encoding", "utf-8")) if source else "utf-8"
+    if source is not None:
+        return source.adapter, source.options
+    system = city.systems.get(item.system)
+    receiver = system.receives.get(item.source.removesuffix(".acknowledged")) if system else None
+    said = receiver.acknowledged if receiver else None
+    return (str(said.from_["adapter"]), said.from_) if said else None
 
 
 def _source_of(city: City, item: Item) -> Source | None:

@@ -442,6 +442,31 @@ def test_a_row_that_no_mapping_reads_can_only_be_closed(hub, city, ledger):
     assert ("hub quarantine discard" in shown, "hub quarantine fix" in shown) == (True, False)
 
 
+FIXED = """system: kaigo
+owner: 課
+sources: {kojin: {adapter: fixed_width, path: in/kaigo/*.dat, layout: layouts/kaigo.yaml}}
+receives:
+  nightly:
+    {adapter: csv, path: out, acknowledged: {from: {adapter: fixed_width, path: in/E*.dat, layout: layouts/kaigo.yaml},
+    match: {key: row.番号}}}
+"""
+
+
+@pytest.mark.parametrize("source", ["kojin", "nightly.acknowledged"])
+def test_a_record_is_read_in_the_encoding_of_its_layout(hub, city, ledger, tmp_path, source):
+    (city / "systems" / "kaigo.yaml").write_text(FIXED, encoding="utf-8")
+    (city / "layouts").mkdir(exist_ok=True)
+    layout = "encoding: cp932\nrecord: [{name: 番号, width: 10}, {name: 氏名, width: 8}]\n"
+    (city / "layouts" / "kaigo.yaml").write_text(layout, encoding="utf-8")
+    raw = "1000001   守口太郎".encode("cp932")
+    (no,) = quarantine.add(ledger, [Entry("intake", "kaigo", source, "x:2", "layout-number", "no digits", raw)])
+    assert "1000001   守口太郎" in hub("quarantine", "show", no, "--city", city).stdout
+    other = tmp_path / "mended.dat"
+    other.write_text("1000001   守口太郎", encoding="utf-8")
+    told = hub("quarantine", "fix", no, other, "--dry-run", "--city", city)
+    assert (told.exit_code, "is not in cp932" in told.stderr) == (2, True)
+
+
 @pytest.mark.parametrize("as_json", [True, False])
 def test_a_wrong_name_is_said_with_what_there_is(hub, city, ledger, japanese, as_json):
     told = hub("deliveries", "list", "--system", "kokuo", "--city", city, *(["--json"] if as_json else []))
