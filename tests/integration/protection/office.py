@@ -16,19 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from hub.adapters import registry
-from hub.adapters.contract import Site
-from hub.app import Hub
+from hub.app import Hub, site_of
 from hub.events.wire import system_of
 from hub.ledger.protected import Discretion
 from hub.ledger.views import EventFilter
 from hub.routing.expressions import Environment
-from hub.routing.projection import sent
 from hub.stages.foreman import Foreman
 from hub.stages.inquiry import DeliveryFilter, Inquiry
 from hub.stages.jobs import Plan, start
 from hub.stages.morning import morning
 from hub.stages.shutters import list_of
-from tests.integration.semantics.world import ZONE, World
+from tests.integration.semantics.world import World
 
 MARK = "MARK"
 NEW = {
@@ -154,9 +152,7 @@ class Office(World):
         hub = Hub.__new__(Hub)  # for the expressions that sinks are lent, as the composition root makes them
         hub.city, hub.environment = self.city, Environment()
         port = self.topic if receiver.adapter == "kafka" else hub._lent(receiver, None, 0)
-        rules = self.city.systems[receiver.system].subscribes
-        fields = tuple(dict.fromkeys(item.name for rule in rules for item in sent(rule.send)))
-        site = Site(self.folder, ZONE, receiver.system, receiver.name, "moriguchi", fields, "hub", self.city.layouts)
+        site = site_of(self.city, receiver.system, receiver.name)
         wrap = self.wrapped.get(receiver.system, lambda sink: sink)
         return lambda: wrap(registry.open_sink(receiver.adapter, receiver.options, site, port))
 
