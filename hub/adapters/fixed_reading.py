@@ -58,8 +58,6 @@ class FixedFormat:
         self._header = Fields(layout, layout.header)
         self._record = Fields(layout, layout.record)
         self._trailer = Fields(layout, layout.trailer)
-        columns = {field.name for field in layout.record}
-        self._shared = [field.name for field in layout.header if field.is_open and field.name not in columns]
         self._order = next((field for field in layout.record if field.sequence), None)
         summed = {field.total for field in (*layout.header, *layout.trailer) if field.total}
         self._summed = [field for field in layout.record if field.name in summed]
@@ -78,8 +76,8 @@ class FixedFormat:
         """Yield each record as a row; raises `Malformed` for a file that is not what its layout says."""
         extent = self._check(stream)
         shared = self._of_header(stream)
-        names = [*(field.name for field in self._layout.record), *shared]
-        mend = f"correct the layout or the mapping; columns: {', '.join(filter(None, names))}"
+        names = self._layout.columns
+        mend = f"correct the layout or the mapping; columns: {', '.join(names)}"
         refuse_lacking(names, self._needs, code="layout-column", what="the layout", mend=mend)
         begin = start if start.offset > extent.begin.offset else extent.begin
         for record in self._records(stream, begin, extent.end):
@@ -92,17 +90,17 @@ class FixedFormat:
         if more is not None:
             yield from self.rows(stream, label, Spot())
         elif record is not None:
-            if self._shared and not head:
+            if self._layout.shared and not head:
                 mend = "put its header record, the row and a trailer into a file: hub quarantine fix NO FILE"
                 raise UsageError("the file with the row's header is gone", mend=mend)
             yield self._row(record, label, self._of_header(io.BytesIO(head))), record.after
 
     def _of_header(self, stream: BinaryIO) -> dict[str, str]:
         """Return what each row has of the header: the fields that nothing decides."""
-        if not self._shared:
+        if not self._layout.shared:
             return {}
         values = self._header.read(self._first(stream).body)
-        return {name: values[name] for name in self._shared}
+        return {name: values[name] for name in self._layout.shared}
 
     def _row(self, record: _Record, label: str, shared: dict[str, str]) -> Row:
         place = f"{label}:{record.line}"

@@ -34,7 +34,7 @@ def columns_of(options: Mapping[str, Any], city: City) -> tuple[str, ...] | None
     """Return the columns that a source's settings name: those of its layout, or its own list; None if neither does."""
     layout = city.layouts.get(layout_name(options))
     if layout is not None:
-        return tuple(field.name for field in layout.record if field.name)
+        return layout.columns
     columns = options.get("columns")
     return tuple(map(str, columns)) if isinstance(columns, (list, tuple)) else None
 

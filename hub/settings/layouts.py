@@ -70,6 +70,17 @@ class Layout(Model):
     trailer: tuple[LayoutField, ...] = ()
     columns_by: dict[str, dict[str, Expression]] = {}
 
+    @property
+    def shared(self) -> tuple[str, ...]:
+        """Return the fields of the header that every row has: nothing decides them, and no field is called so."""
+        own = {field.name for field in self.record}
+        return tuple(field.name for field in self.header if field.is_open and field.name not in own)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Return what a row has when it is read."""
+        return (*(field.name for field in self.record if field.name), *self.shared)
+
 
 def layout_name(options: Mapping[str, Any]) -> str:
     """Return the name of the layout that settings name by its file, "" if they name none."""

@@ -30,11 +30,13 @@ receives:
 def found(tmp_path):
     """Return what is wrong with a source, as (place, message, mend)."""
 
-    def lint(subject="row.宛名番号", died_on="wareki(row.異動日)", when='row.氏名 != ""', more="", **systems):
+    def lint(
+        subject="row.宛名番号", died_on="wareki(row.異動日)", when='row.氏名 != ""', more="", header="", **systems
+    ):
         for folder in ("systems", "layouts"):
             (tmp_path / folder).mkdir(exist_ok=True)
         (tmp_path / "hub.yaml").write_text("city: test\n", "utf-8")
-        (tmp_path / "layouts" / "juki.yaml").write_text(LAYOUT, "utf-8")
+        (tmp_path / "layouts" / "juki.yaml").write_text(header + LAYOUT, "utf-8")
         juki = JUKI.format(subject=subject, died_on=died_on, when=when, more=more)
         for name, text in {"juki": juki, **systems}.items():
             (tmp_path / "systems" / f"{name}.yaml").write_text(text, "utf-8")
@@ -47,6 +49,12 @@ def found(tmp_path):
 
 def test_the_columns_of_a_layout_are_there(found):
     assert found() == []
+
+
+def test_a_field_of_the_header_that_is_only_read_is_a_column(found):
+    header = "header: [{name: 区分, width: 1, constant: H}, {name: 作成日, width: 8, type: date}]\n"
+    assert found(died_on="wareki(row.作成日)", header=header) == []
+    assert found(died_on="wareki(row.区分)", header=header)[0][1] == "`map: died_on`: the source has no column `区分`"
 
 
 @pytest.mark.parametrize(
