@@ -26,7 +26,7 @@ from hub.adapters.contract import (
     Transport,
 )
 from hub.adapters.http_client import Caller, NoAnswer
-from hub.adapters.http_settings import ConnectionSettings, HeaderValue
+from hub.adapters.http_settings import PROXY, ConnectionSettings, HeaderValue
 from hub.adapters.messages import MessageSettings, Template
 from hub.adapters.service_account import ServiceAccountSettings, ServiceAccountTokens
 from hub.errors import HubError, Malformed, OutcomeUnknown, Rejected, Transient
@@ -58,7 +58,7 @@ class ChatSettings(MessageSettings):
         default=None, gt=0, description="The most messages a second; without it 4, of `slack` 1, of `webhook` 10."
     )
     timeout: Duration = Field(default=30.0, gt=0, description="How long an answer is waited for.")
-    proxy: str | None = Field(default=None, description="A proxy's URL.")
+    proxy: str | None = Field(default=None, pattern=PROXY, description="A proxy's URL.")
 
     @model_validator(mode="after")
     def _whole(self) -> ChatSettings:

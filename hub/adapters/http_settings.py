@@ -19,6 +19,7 @@ def header_value(value: Any) -> str:
     return value
 
 
+PROXY = "^(http|https|socks5h?)://"
 HeaderValue = Annotated[str, PlainValidator(header_value)]
 
 
@@ -78,7 +79,9 @@ class ConnectionSettings(AdapterSettings):
     api_key: ApiKeySettings | None = Field(default=None, description="Log in by a key in a header.")
     tls: TlsSettings | None = Field(default=None, description="A private authority, a certificate of the hub's own.")
     proxy: str | None = Field(
-        default=None, description="A proxy's URL; the environment's proxies are not used for systems inside the city."
+        default=None,
+        pattern=PROXY,
+        description="A proxy's URL; the environment's proxies are not used for systems inside the city.",
     )
 
     @model_validator(mode="after")

@@ -37,6 +37,10 @@ def tried(receiver: Receiver, city: City) -> tuple[list[Written], list[Problem]]
         return written, [_placed(problem, receiver) for problem in error.problems]
     except (HubError, ImportError, OSError):
         pass
+    except Exception as error:  # noqa: BLE001 - whatever a package raises; its words may quote a secret
+        message = f"`{receiver.key}` cannot be opened: `{receiver.adapter}` fails with {type(error).__name__}"
+        mend = f"look at its settings: hub adapters show {receiver.adapter}"
+        return written, [Problem(receiver.place, message, mend, code="adapter-setting")]
     return written, []
 
 

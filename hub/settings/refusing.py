@@ -19,7 +19,7 @@ KINDS = {  # the beginning of pydantic's name for a refusal: what is wanted, and
     "dict": ("must be a mapping", "write `name: value` lines, or {name: value}"),
     "model": ("must be a mapping", "write `name: value` lines, or {name: value}"),
 }
-EXAMPLES = {"%": '"5%"', "[0-5]": '"19:00"', "^https?://": "https://…"}
+EXAMPLES = {"%": '"5%"', "[0-5]": '"19:00"', "^https?://": "https://…", "socks5": "http://proxy.example:8080"}
 _MEND = re.compile(r"(?:; |: )(?=(?:add|end|give|name|quote|use|write) )")  # after what is wrong stands what to do
 _NEEDED = re.compile(r"(?:\bneeds|\bneed) (`[^`]+`(?:, `[^`]+`)*)")
 

@@ -58,6 +58,7 @@ WRONG: list[tuple[str, str, dict[str, Any], str, str]] = [
     ("http", "sink", {"url": "http://x", "shows": "x"}, "`shows`: must be a list", "brackets"),
     ("http", "sink", {"url": "http://x", "method": 1}, "`method`: must be text", 'put it in quotes: "1"'),
     ("http", "sink", {"url": "ftp://hub:geheim@x"}, "`url`: cannot be that", "https://…"),
+    ("http", "sink", {"url": "http://x", "proxy": "abc"}, "`proxy`: cannot be `abc`", "http://proxy.example:8080"),
     ("http", "sink", {"url": "http://x", "headers": {"a": 1}}, "a header's value is a text", "quote it"),
     ("http", "source", {}, "`http`: is not written right", "give either `url` or `webhook`"),
     ("mail", "sink", {**PDF, "port": "abc"}, "`port`: must be a whole number", "digits"),

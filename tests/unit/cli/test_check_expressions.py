@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from hub.adapters.csv import Csv
+
 RULE = "subscribes:\n  - {id: moved, on: resident.moved, send: [new_address, kana], because: 資格管理}\n"
 LAYOUT = "record:\n  - {name: 氏名, width: 20, value: %s}\n  - {name: 日, width: 8, type: date, value: delivery.no}\n"
 
@@ -135,6 +137,18 @@ def test_what_is_there_only_at_delivery_is_no_error(found):
         "a: delivery.action, b: event.action, c: event.data.kana, d: data.restored.kana, e: batch.date, f: subject"
     )
     assert found(FILES + f"columns: {{{columns}}}") == []
+
+
+def test_an_adapter_that_breaks_when_it_is_opened_is_named_without_its_words(found, monkeypatch):
+    def breaks(settings, site, port):
+        raise ZeroDivisionError("geheim")
+
+    monkeypatch.setattr(Csv, "sink", breaks)
+    told = [each for each in found("{adapter: csv, path: out/}") if each[0].startswith("systems/kaigo")]
+    ((place, code, message, mend),) = told
+    assert (place, code) == ("systems/kaigo.yaml:6:3", "adapter-setting")
+    assert message == "`kaigo.main` cannot be opened: `csv` fails with ZeroDivisionError"
+    assert "hub adapters show csv" in mend
 
 
 def test_checking_writes_and_makes_nothing(found, city):
