@@ -56,7 +56,7 @@ def _write(items: list[dict[str, Any]]) -> None:
         (
             item["since"],
             output.worded(f"morning.{item['kind']}"),
-            output.place(item["system"], item["name"]),
+            output.known(output.place(item["system"], item["name"])),
             item["count"],
             _why(item),
             item["do"],

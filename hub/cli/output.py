@@ -12,12 +12,14 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime, tzinfo
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 _zone: ContextVar[tzinfo] = ContextVar("zone", default=UTC)
+_titles: ContextVar[Callable[[], Mapping[str, str]]] = ContextVar("titles", default=dict)
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z")
 GAP = "  "  # between the columns of a table
 PIPED_WIDTH = 160  # columns of a table that no terminal bounds
@@ -189,6 +191,19 @@ def place(system: str, name: str) -> str:
     return ".".join(filter(None, (system, name)))
 
 
+def known(key: str) -> str:
+    """Return a system, a source or a receiver with what people who read Japanese call its system: `juki.a（住基）`."""
+    title = title_of(key.partition(".")[0])
+    return f"{key}（{title}）" if title else key
+
+
+def title_of(system: str) -> str:
+    """Return what people who read Japanese call a system; nothing for others, or where it has no title."""
+    from hub.cli.language import lang
+
+    return _titles.get()().get(system, "") if lang() == "ja" else ""
+
+
 def section(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Write a table, or of what there is none of, its name."""
     from hub.cli.words import word
@@ -267,6 +282,16 @@ def clock(zone: tzinfo) -> Iterator[None]:
         yield
     finally:
         _zone.reset(before)
+
+
+@contextlib.contextmanager
+def titles(read: Callable[[], Mapping[str, str]]) -> Iterator[None]:
+    """Let systems be called by these titles while the block runs; `read` gives them, and is asked once if at all."""
+    before = _titles.set(cache(read))
+    try:
+        yield
+    finally:
+        _titles.reset(before)
 
 
 def when(text: str) -> str:

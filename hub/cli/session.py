@@ -42,7 +42,9 @@ class Session:
         if self.json:
             output.document(value)
         else:
-            with output.clock(self._zone()):
+            from hub.settings import front
+
+            with output.clock(self._zone()), output.titles(lambda: front.titles(self.folder)):
                 for_people()
 
     def _zone(self) -> tzinfo:

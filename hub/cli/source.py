@@ -146,6 +146,6 @@ def _write(items: list[dict[str, Any]]) -> None:
     for item in items:
         tally = item["tally"] or {}
         counts = [tally.get(name) for name in ("rows", "events", "quarantined")]
-        name = f"{item['system']}.{item['source']}"
+        name = output.known(f"{item['system']}.{item['source']}")
         rows.append((name, item["read_at"], *counts, item["held"], output.trouble(item)))
     output.listing([word(f"column.{name}") for name in headers], rows, None)

@@ -63,7 +63,7 @@ def _write(found: dict[str, Any]) -> None:
         [word(f"column.{name}") for name in headers],
         [
             (
-                f"{each['system']}.{each['receiver']}",
+                output.known(f"{each['system']}.{each['receiver']}"),
                 each["behind"],
                 ", ".join(f"{output.waiting(name)} {count}" for name, count in each["waiting"].items()),
                 each["since"],
@@ -78,7 +78,7 @@ def _write(found: dict[str, Any]) -> None:
         [word(f"column.{name}") for name in told],
         [
             (
-                f"{each['system']}.{each['source']}",
+                output.known(f"{each['system']}.{each['source']}"),
                 each["read_at"],
                 each["rows"],
                 each["events"],

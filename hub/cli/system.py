@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from hub.cli import output
+from hub.cli.codes import in_words
 from hub.cli.decisions import By, Reason, person
 from hub.cli.session import Session
 from hub.cli.words import word
@@ -120,11 +121,12 @@ def _known(city: City, key: str) -> None:
 
 
 def _write(items: list[dict[str, Any]]) -> None:
-    headers = ("system", "owner", "receiver", "held", "until", "why")
+    headers = ("system", "title", "owner", "receiver", "held", "until", "why")
     rows: list[tuple[str | None, ...]] = []
     for item in items:
         found = [row for each in item["receivers"] for row in _rows(each, item["paused"])]
-        rows += [(item["system"], item["owner"], *row) for row in found or [("", None, None, None)]]
+        whose = item["system"], output.title_of(item["system"]), item["owner"]
+        rows += [(*whose, *row) for row in found or [("", None, None, None)]]
     output.table([word(f"column.{name}") for name in headers], rows)
 
 
@@ -144,4 +146,4 @@ def _said(held: dict[str, Any], pauses: Iterable[dict[str, Any] | None]) -> str:
     for each in pauses:
         if each is not None and held["reason"] == "paused" and each["until"] == held["until"]:
             return word("system.paused-by", reason=each["reason"], by=each["by"], at=output.when(each["at"]))
-    return str(held["note"])
+    return in_words("", str(held["note"]))

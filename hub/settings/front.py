@@ -1,7 +1,8 @@
-"""What is known of a city before all its files are read: where its ledger and its Kafka are, and its time zone."""
+"""What is known of a city before all its files are read: its ledger, its Kafka, its time zone, its systems' titles."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -9,6 +10,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TIMEZONE = "Asia/Tokyo"
+_TITLE = re.compile(r"^title:(?P<said>.*(?:\n[ \t]+.*)*)", re.MULTILINE)
+_JAPANESE = re.compile(r"""\bja:[ \t]*(?P<quote>["']?)(?P<title>[^"',}#\n]+)(?P=quote)""")
 
 
 def ledger_url(folder: Path, environ: Mapping[str, str]) -> str:
@@ -44,3 +47,20 @@ def timezone(folder: Path) -> str:
     read, _ = scan_yaml(folder / "hub.yaml", folder=folder)
     named = read.items.get("timezone") if read is not None else None
     return str(named.value) if named is not None else TIMEZONE
+
+
+def titles(folder: Path) -> dict[str, str]:
+    """Return the systems' Japanese titles by their names, read off their files' text alone.
+
+    A system whose title cannot be read so has none here.
+    """
+    found = {}
+    for path in sorted((folder / "systems").glob("*.yaml")):
+        try:
+            title = _TITLE.search(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        japanese = _JAPANESE.search(title["said"]) if title else None
+        if japanese:
+            found[path.stem] = japanese["title"].strip()
+    return found

@@ -234,6 +234,19 @@ def test_the_morning_tells_all_kinds_of_things(hub, city, ledger, refused, monke
     assert WORDS["identity.unknown"][tongue == "C"] in shown.stdout
 
 
+def test_people_see_what_a_system_is_called_and_programs_its_name(hub, city, ledger, japanese, monkeypatch):
+    title = "title: {ja: 住民基本台帳, en: Resident register}"
+    (city / "systems" / "juki.yaml").write_text(f"system: juki\n{title}\nreceives: {{}}\n", encoding="utf-8")
+    sources.set_unread(ledger, "juki", "idou", {"count": 1, "names": ["in/A.CSV"], "since": 1_760_000_000_000})
+    for command in ("morning", "status"):
+        assert "juki.idou（住民基本台帳）" in hub(command, "--city", city).stdout, command
+        assert "住民基本台帳" not in hub(command, "--json", "--city", city).stdout
+    (shown,) = [line for line in hub("system", "list", "--city", city).stdout.splitlines() if line.startswith("juki ")]
+    assert "住民基本台帳" in shown
+    monkeypatch.setenv("LANG", "C")
+    assert "住民基本台帳" not in hub("status", "--city", city).stdout
+
+
 def test_a_job_that_waits_for_a_second_person_is_in_morning_and_status_with_what_to_do(hub, city, ledger, japanese):
     number = jobs.create(ledger, "cancel", {}, [], by="甲", totals={"counts": {"cancel": 1}}, approval=True)
     for command in ("morning", "status"):
