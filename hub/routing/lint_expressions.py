@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hub.errors import Problem
 from hub.routing.expressions import Compiled, Environment, ExpressionError, compile_expression
+from hub.routing.plan import EXTENSIONS
 from hub.routing.shapes import FACTS, Choice, Shape, Unknown, look_up, meant
 from hub.routing.tokens import Token, literal, tokens_of
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from hub.routing.values import Path
     from hub.settings.models import City
 
-ATTRIBUTES = ("id", "source", "type", "version", "subject", "time", "sequence", "batchid")
+ATTRIBUTES = ("id", "source", "system", "type", "version", "subject", "time", *EXTENSIONS)
 
 Resolve = Callable[["Path"], Shape | Unknown]
 """Says what stands at a path of `data`, without its root."""

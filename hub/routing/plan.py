@@ -28,9 +28,11 @@ from hub.routing.values import find
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from hub.events.envelope import Event
     from hub.routing.rules import Rule, RuleSet
     from hub.routing.values import Path
 
+EXTENSIONS = ("sequence", "batchid")
 COMBINATIONS = 4_096  # of rules that spoke together, remembered for each type
 ROOTS = ("event", "data", "subject", "facts", "after")
 
@@ -38,8 +40,8 @@ ROOTS = ("event", "data", "subject", "facts", "after")
 class View(msgspec.Struct, frozen=True):
     """An event as rules see it: the short type, the CloudEvents attributes, and the fields of data, decoded when asked.
 
-    `attributes` are `id`, `source`, `time` and the extensions; expressions see them as `event.*`, with `type`,
-    `version` and `subject`.
+    `attributes` are `id`, `source`, `system`, `time` and those of `EXTENSIONS` that are there; expressions see them as
+    `event.*`, with `type`, `version` and `subject`.
     """
 
     type: str
@@ -147,6 +149,12 @@ class Router:
         """Say who is told and why, and of every other system why not, in Japanese (`ja`) or English (`en`)."""
         case = Case(view, sources_of(view, facts, after), day_of(view), list(self.plan(view, facts, after)))
         return explain(self, case, lang)
+
+
+def attributes_of(event: Event) -> dict[str, Any]:
+    """Return the attributes of an event that is nowhere yet: those that one in Kafka is kept with, and no others."""
+    kept = {name: event.extensions[name] for name in EXTENSIONS if event.extensions.get(name) is not None}
+    return {"id": event.id, "source": event.source, "system": event.system, "time": event.time, **kept}
 
 
 def sources_of(view: View, facts: Mapping[str, Any], after: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from hub.errors import ConfigurationError, Malformed, Problem
 from hub.events.envelope import event_from
 from hub.events.facts import delta, empty, merge
 from hub.routing.expressions import Environment
-from hub.routing.plan import Planned, Router, View
+from hub.routing.plan import Planned, Router, View, attributes_of
 from hub.routing.projection import Projection
 from hub.routing.protection import as_told
 from hub.routing.rules import RuleSet
@@ -272,8 +272,7 @@ def run_test(node: Node, router: Router, city: City, lang: str = "en") -> RuleTe
     given = (node.value.get("given") or {}).get("facts") or {}
     facts = merge(empty(), given)
     after = merge(facts, delta(event.type, event.data))
-    attributes = {"id": event.id, "source": event.source, "time": event.time, **event.extensions}
-    view = View(event.type, event.version, event.subject, attributes, event.data)
+    view = View(event.type, event.version, event.subject, attributes_of(event), event.data)
     explanation = router.explain(view, facts, after, lang)
     comparison = _Comparison(node, router, event, explanation, words, is_protected=bool(after.get("protected")))
     return RuleTestResult(name, node.place, tuple(comparison.differences()))

@@ -13,7 +13,7 @@ from hub.ledger.log import EventLog
 from hub.ledger.numbers import Numbers
 from hub.ledger.protected import Discretion
 from hub.routing.expressions import Environment
-from hub.routing.plan import Router, View
+from hub.routing.plan import Router, View, attributes_of
 from hub.routing.protection import cut_of, withholding
 from hub.routing.rules import RuleSet
 
@@ -28,8 +28,7 @@ def explain_proposal(
     numbers = Numbers(ledger)
     router = Router(rules, Environment(resident=numbers.resident, local_id=numbers.local_id, timezone=timezone))
     facts = _facts(event, ledger, household=router.uses_household(event.type))
-    attributes = {"id": event.id, "source": event.source, "time": event.time, **event.extensions}
-    view = View(event.type, event.version, event.subject, attributes, event.data)
+    view = View(event.type, event.version, event.subject, attributes_of(event), event.data)
     after = merge(facts, delta(event.type, event.data))
     found = router.explain(view, facts, after, lang).as_dict()
     if (discretion or Discretion(ledger))([event.subject]):

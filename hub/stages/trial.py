@@ -16,7 +16,7 @@ from hub.errors import Malformed
 from hub.events.envelope import Event
 from hub.events.facts import delta, empty, merge
 from hub.routing.identity import Unidentified
-from hub.routing.plan import Router, View
+from hub.routing.plan import Router, View, attributes_of
 from hub.routing.projection import Projection
 from hub.routing.protection import as_told
 from hub.stages.ports import RowMapper
@@ -123,8 +123,7 @@ class Trial:
     def _explained(self, event: Event) -> tuple[tuple[Told, ...], tuple[dict[str, Any], ...]]:
         facts = self.facts.get(event.subject) or empty()
         after = self.facts[event.subject] = merge(facts, delta(event.type, event.data))
-        attributes = {"id": event.id, "source": event.source, "time": event.time, **event.extensions}
-        view = View(event.type, event.version, event.subject, attributes, event.data)
+        view = View(event.type, event.version, event.subject, attributes_of(event), event.data)
         found = self.router.explain(view, facts, after, self.lang)
         planned = [each for each in found.planned if each.suppressed is None]
         raw = {name: orjson.dumps(value) for name, value in event.data.items()}
