@@ -861,15 +861,8 @@ class Hub:
         compiled = compile_expression(text, roots=SINK_ROOTS, env=self.environment, place=place)
 
         def value(delivery: Delivery, batch: Batch) -> Any:
-            scope = {
-                "event": {**delivery.event, "type": delivery.type},
-                "data": delivery.data,
-                "subject": delivery.subject,
-                "delivery": {"key": delivery.key, "no": delivery.no, "action": delivery.action},
-                "batch": {"no": batch.no, "date": batch.date},
-            }
             try:
-                return compiled.evaluate(scope, today=batch.date)
+                return compiled.evaluate(sink_scope(delivery, batch), today=batch.date)
             except Missing:
                 return None
             except ExpressionFault as fault:
@@ -967,6 +960,17 @@ class _Topics:
         from hub.kafka.reading import TopicReader  # noqa: PLC0415
 
         return TopicReader(self._bootstrap)
+
+
+def sink_scope(delivery: Delivery, batch: Batch) -> dict[str, Any]:
+    """Return what the expressions of a receiver see of a delivery, by name (`SINK_ROOTS`)."""
+    return {
+        "event": {**delivery.event, "type": delivery.type},
+        "data": delivery.data,
+        "subject": delivery.subject,
+        "delivery": {"key": delivery.key, "no": delivery.no, "action": delivery.action},
+        "batch": {"no": batch.no, "date": batch.date},
+    }
 
 
 class _Nobody:

@@ -75,7 +75,9 @@ class MappingLint:
             self.notes.error(place, f"there is no source `{publication.source}`", mend, "source-unknown")
         source = self.system.sources.get(publication.source)
         rows = Rows() if source is None else Rows.of(source, self.notes.city)
-        for key in ("subject", "id", "sequence", "local_id"):
+        for key in ("subject", "sequence"):  # of a full extract also asked of rows that do not differ
+            self._row(getattr(publication, key), publication.place_of(key), f"`{key}`", rows._replace(roots=ROOTS))
+        for key in ("id", "local_id"):
             self._row(getattr(publication, key), publication.place_of(key), f"`{key}`", rows)
         types = [case.event for case in publication.cases if case.event in TYPES]
         open_ended = any(case.event == "event.corrected" for case in publication.cases)

@@ -42,7 +42,8 @@ def _leaf_or_branch(field: Field) -> Shape:
 DATA: Mapping[str, Shape] = {name: shape_of(type_.fields) for name, type_ in TYPES.items()}
 
 _ADDRESS = shape_of(fields_of(Address))
-_ENTRY: dict[str, Shape] = {"since": "date", "until": "date", "active": "flag", "certificate_no": "text"}
+_ENTRY: dict[str, Shape] = {"since": "date", "until": "date", "active": "flag"}
+_CERTIFIED: dict[str, Shape] = {**_ENTRY, "certificate_no": "text"}
 FACTS: Mapping[str, Shape] = {
     "resident": {
         **dict.fromkeys(("name", "kana", "sex", "household_no", "relationship"), "text"),
@@ -52,8 +53,8 @@ FACTS: Mapping[str, Shape] = {
         "mailing_address": _ADDRESS,
         "alive": "flag",
     },
-    "insurance": {"*": {**_ENTRY, "kind": "text"}},
-    "benefits": {"*": _ENTRY},
+    "insurance": {"*": {**_CERTIFIED, "kind": "text"}},
+    "benefits": {"*": _CERTIFIED},
     "contracts": {"*": {**_ENTRY, "contract_no": "text"}},
     "household": {"no": "text", "head": "text", "size": "number", "members": "list"},
     "protected": "flag",
