@@ -52,8 +52,8 @@ def test_a_value_that_fits_no_form_is_one_problem() -> None:
 PDF = {"host": "x", "from": "a@b", "to": ["c@d"]}
 WRONG: list[tuple[str, str, dict[str, Any], str, str]] = [
     ("csv", "source", {"path": "x", "settle": "abc"}, "`settle`: `abc` is not a duration", "write a number and s, m"),
-    ("http", "sink", {"url": "http://x", "timeout": "abc"}, "`timeout`: must be a number", "without quotes"),
-    ("http", "sink", {"url": "http://x", "timeout": -1}, "`timeout`: cannot be `-1`", "it is greater than 0"),
+    ("http", "sink", {"url": "http://x", "timeout": "abc"}, "`timeout`: `abc` is not a duration", "30 for seconds"),
+    ("http", "sink", {"url": "http://x", "timeout": -1}, "`timeout`: cannot be `-1.0`", "it is greater than 0"),
     ("http", "sink", {"url": "http://x", "idempotent": "perhaps"}, "must be true or false", "write true or false"),
     ("http", "sink", {"url": "http://x", "shows": "x"}, "`shows`: must be a list", "brackets"),
     ("http", "sink", {"url": "http://x", "method": 1}, "`method`: must be text", 'put it in quotes: "1"'),
@@ -132,10 +132,8 @@ def test_every_time_is_a_number_of_seconds_or_a_duration(
     ):
         (problem,) = problems(lambda value=value: given(value))
         assert problem.message.startswith(f"`{setting}`: {shown}")
-        assert (
-            "is not a duration; write a number and s, m, h or d: 30s, 10m, 26h, 14d, or 30 for seconds"
-            in problem.message
-        )
+        assert problem.message.endswith("is not a duration")
+        assert problem.mend == "write a number and s, m, h or d: 30s, 10m, 26h, 14d, or 30 for seconds"
         assert "s3cret" not in problem.message
 
 

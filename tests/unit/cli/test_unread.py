@@ -55,7 +55,7 @@ def test_a_file_of_two_days_ago_that_nothing_has_read_is_told_with_what_to_do(hu
     assert shown.exit_code == 1
     assert "一日より長く、まだ読まれていないファイル" in shown.stdout
     assert "hub drain" in shown.stdout
-    assert "juki.idou: ファイルは置かれたまま" in shown.stdout
+    assert "juki.idou: 置かれたファイルが、まだ読まれていません" in shown.stdout
 
 
 def test_a_file_that_is_kept_once_it_was_read_is_not_told(hub, juki, ledger):
