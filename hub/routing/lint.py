@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hub.settings.models import City, Model, System
 
 _SECRET_KEY = re.compile(
-    r"(?:password|passwd|passphrase|pwd|token|secret|(?:api|private|access|secret)[._-]?key|authorization|cookie)$"
+    r"(?:password|passwd|passphrase|pwd|token|secret|(?:api|private|secret)[._-]?key|authorization|cookie)$"
 )
 _SECRET_URL = re.compile(
     r"://[^/?#\s:@]*:[^/?#\s@{]+@|[?&](?:password|passwd|token|secret|api[_-]?key|sig)=[^&#\s{]+", re.IGNORECASE

@@ -83,7 +83,7 @@ def look_up(shape: Shape, path: tuple[str, ...]) -> Shape | Unknown:
         branch = shape if isinstance(shape, Mapping) else {}
         if name not in branch and "*" not in branch:
             return Unknown(name, path[:depth], tuple(branch))
-        shape = branch.get(name) or branch["*"]
+        shape = branch[name] if name in branch else branch["*"]
     return shape
 
 

@@ -36,7 +36,7 @@ class StorageSettings(AdapterSettings):
         default=None, description="The storage's URL, `https://…`; without it Amazon's own.", pattern="^https?://"
     )
     region: str = Field(default="ap-northeast-1", description="The region's name.")
-    access_key: Secret = Field(min_length=1, description="The access key, better a secret.")
+    access_key: Secret | str = Field(min_length=1, description="The access key's name; the key itself is a secret.")
     secret_key: Secret = Field(min_length=1, description="The secret key, a secret.")
     ca: str | None = Field(default=None, description="A file of CA certificates (PEM), from the city folder.")
     proxy: str | None = Field(default=None, description="A proxy's URL; the environment's proxies are not used.")

@@ -12,11 +12,11 @@ import pytest
 from hub.adapters.contract import Batch, Delivery
 from hub.app import sink_scope
 from hub.cli import vocabulary
+from hub.cli.check import problems_of
 from hub.events.catalogue import TYPES
 from hub.events.catalogue.base import fields_of
 from hub.events.facts import delta, empty, merge
 from hub.events.wire import Wire, opening
-from hub.routing.lint import check
 from hub.routing.lint_expressions import ATTRIBUTES
 from hub.routing.shapes import FACTS, Unknown, look_up
 from hub.settings.load import load_city
@@ -140,7 +140,7 @@ def test_a_place_knows_its_names_and_no_others(place: str, tmp_path: Path) -> No
     used = CITY[place].count("EXPRESSION")
     for name in vocabulary.NAMES:
         (tmp_path / "systems" / f"{place}.yaml").write_text(CITY[place].replace("EXPRESSION", name), "utf-8")
-        unknown = [each for each in check(load_city(tmp_path, environ={})) if "is not known here" in each.message]
+        unknown = [each for each in problems_of(load_city(tmp_path, environ={})) if "is not known" in each.message]
         assert len(unknown) == (0 if name in vocabulary.PLACES[place].roots else used), (name, unknown)
 
 
