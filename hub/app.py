@@ -90,6 +90,7 @@ from hub.stages.records import UNSURE
 from hub.stages.refusals import Refused
 from hub.stages.residue import learn_tables
 from hub.stages.resubmit import UNSAID, Decision, Resubmission, Resubmitter
+from hub.stages.reviewing import Decided
 from hub.stages.robots import Robots
 from hub.stages.rulebook import RuleBook
 from hub.stages.services import Answers, Comparing, SourceStatus
@@ -245,14 +246,24 @@ class Hub:
         site = reading(self._site(system, name, source), mappers)
         return registry.open_file(source.adapter, source.options, file, site, place=source.place_of), mappers
 
-    async def accept(self, no: int, *, who: str, why: str) -> Item:
-        """Accept a review and publish its events, once. Raises NotFound, UsageError, Unavailable."""
+    async def accept(self, numbers: Sequence[int], *, who: str, why: str) -> Decided:
+        """Accept reviews, each by itself, and publish their events, once. Raises Unavailable.
+
+        What was accepted when Kafka went away is published later.
+        """
         await asyncio.to_thread(schema.ready, self.ledger)
-        item = await asyncio.to_thread(reviews.show, self.ledger, no)
-        if item.kind == UNSURE:
-            return await self.confirm(no, {}, who=who, why=why)
-        accepting = partial(reviewing.accept, self.ledger, no, who=who, why=why)
-        return await self._accept(no, accepting) if item.events else await asyncio.to_thread(accepting)
+        deciding = partial(reviewing.each, numbers, partial(self._accept, who=who, why=why))
+        if not await asyncio.to_thread(reviewing.have_events, self.ledger, numbers):
+            return await asyncio.to_thread(deciding)
+        async with self.kafka() as bus:
+            done = await asyncio.to_thread(deciding)
+            await reviewing.publish_accepted(self.ledger, bus.producer, self.topic)
+        return done
+
+    def _accept(self, no: int, *, who: str, why: str) -> Item:
+        if reviews.show(self.ledger, no).kind == UNSURE:
+            return self._confirmer.confirm(no, {}, None, who=who, why=why)
+        return reviewing.accept(self.ledger, no, who=who, why=why)
 
     async def confirm(
         self, no: int, values: Mapping[str, str], document: bytes | None = None, *, who: str, why: str
@@ -262,14 +273,14 @@ class Hub:
         Raises NotFound, UsageError, Unavailable, and `Malformed` for what makes no event yet, which changes nothing.
         """
         await asyncio.to_thread(schema.ready, self.ledger)
-        confirmer = Confirmer(self.city.city, self.folder, self.ledger, self._reopen)
-        return await self._accept(no, partial(confirmer.confirm, no, values, document, who=who, why=why))
-
-    async def _accept(self, no: int, accepting: Callable[[], Item]) -> Item:
         async with self.kafka() as bus:
-            await asyncio.to_thread(accepting)
+            await asyncio.to_thread(partial(self._confirmer.confirm, no, values, document, who=who, why=why))
             await reviewing.publish_accepted(self.ledger, bus.producer, self.topic)
         return await asyncio.to_thread(reviews.show, self.ledger, no)
+
+    @property
+    def _confirmer(self) -> Confirmer:
+        return Confirmer(self.city.city, self.folder, self.ledger, self._reopen)
 
     # --- jobs --------------------------------------------------------------------------------------------------
 

@@ -123,6 +123,12 @@ PHRASES: Mapping[str, str] = {
         "支援措置の一覧を{age} {unit}より長く読んでいません"
     ),
     r"nothing had come on (?P<day>\S+) by (?P<time>[0-9:]+)": "{day} の {time} までに届いていません",
+    # --- what waits for a person --------------------------------------------------------------------------------
+    r"changed: (?P<columns>.+)": "変わりました: {columns}",
+    r"missing": "全件データからなくなりました",
+    r"new": "全件データに新しく出ました",
+    r"review (?P<no>\d+) is not open any more": "{no} はもう決めてあるか、解消しています",
+    r"there is no review (?P<no>\d+)": "{no} はありません",
     # --- deliveries --------------------------------------------------------------------------------------------
     r"(?P<table>\S+) refused it: (?P<why>.+)": "{table} が断りました: {why}",
     r"no answer within (?P<seconds>\S+) s": "{seconds} 秒のうちに答えがありません",
@@ -174,6 +180,8 @@ TAILS: Mapping[str, str] = {
     r"give it an id of its own with `hub quarantine fix`, or discard it": (
         "別の番号にして hub quarantine fix で入れるか、閉じます"
     ),
+    r"no event: (?P<codes>.+)": "イベントにできません: {codes}",
+    r"hub review (?:list|show \d+)": "",
     r"hub quarantine reopen (?P<no>\d+) --reason TEXT": (
         "閉じたのを取り消すなら hub quarantine reopen {no} --reason 理由"
     ),

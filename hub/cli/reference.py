@@ -101,13 +101,18 @@ Open are `waiting` (a decision is needed) and `reported` (listed for people to k
 an item there: `snapshot` is a full extract.
 """,
     "review show": """
-`would_publish` are the events that accepting it publishes. Of a resident whose location is not shown, the rows'
+`would_publish` are the events that accepting it publishes. Of a full extract the former row is not kept, but for the
+columns that a mapping asks for (`was`): `facts` are what reports say of the resident today, null when there was never
+one. Of a resident whose location is not shown, the rows'
 columns and the fields that tell it are covered.
 """,
     "review accept": """
-An item that is not open any more is exit 2. What cannot be published now is published by `hub run` or
-`hub drain`.
+Of a range and of filters what is open is meant. One item that is named is answered as it is, and is exit 2 when it is
+not open any more; of several each is recorded by itself: `{"count", "items", "refused": [{"no", "code", "message",
+"mend"}]}`, exit 1 when any was refused. `--dry-run` shows the item, or lists them, and changes nothing. What cannot
+be published now is published by `hub run` or `hub drain`.
 """,
+    "review reject": "One or several, as `hub review accept`.",
     "source rewind": """
 What is read again is the same events and counts as repeats. Of a database `--to` is a value of its
 cursor column, of kept files a file's name; files that were moved are to be put back by hand. A reading

@@ -2,34 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import typer
 
 from hub.cli import filters, loop, output
-from hub.cli.codes import mend
-from hub.cli.decisions import By, Reason, Why, person
+from hub.cli.codes import in_words, mend
+from hub.cli.decisions import By, DryRun, Reason, Why, person
+from hub.cli.naming import common_name
 from hub.cli.session import Session
 from hub.cli.words import word
 from hub.errors import UsageError
 from hub.stages import times
 
 if TYPE_CHECKING:
+    from hub.ledger.engine import Ledger
     from hub.ledger.reviews import Item
+    from hub.stages.reviewing import Decided
 
 Number = Annotated[int, typer.Argument(metavar="NO", help=word("option.review"))]
+Numbers = Annotated[list[str] | None, typer.Argument(metavar="[NO]...", help=word("option.reviews"))]
+OneSystem = Annotated[str | None, typer.Option("--system", metavar="SYSTEM", help=word("option.one-system"))]
+OneSource = Annotated[str | None, typer.Option("--source", metavar="SOURCE", help=word("option.source"))]
+Kinds = Annotated[list[str] | None, typer.Option("--kind", metavar="KIND", help=word("option.kind"))]
+Batch = Annotated[str | None, typer.Option("--batch", metavar="BATCH", help=word("option.batch-reference"))]
+_PAGE = 1000  # items read at once
+_COMPARED = ("change", "changed", "row", "was", "facts")  # shown as a table
 
 
 def listing(
     session: Session,
-    system: Annotated[str | None, typer.Option("--system", metavar="SYSTEM", help=word("option.one-system"))] = None,
-    source: Annotated[str | None, typer.Option("--source", metavar="SOURCE", help=word("option.source"))] = None,
-    kind: Annotated[list[str] | None, typer.Option("--kind", metavar="KIND", help=word("option.kind"))] = None,
+    system: OneSystem = None,
+    source: OneSource = None,
+    kind: Kinds = None,
     status: Annotated[list[str] | None, typer.Option("--status", help=word("option.review-status"))] = None,
     resident: filters.Resident = None,
+    batch: Batch = None,
     since: filters.Since = None,
     until: filters.Until = None,
     limit: filters.Limit = 50,
@@ -40,13 +53,13 @@ def listing(
 
     zone = ZoneInfo(session.city().timezone)
     with session.ledger() as ledger:
+        origin = _origin(ledger, batch, system, source)
         items, following = reviews.listing(
             ledger,
             kinds=kind or (),
-            system=system,
-            source=source,
             statuses=filters.codes(status, "review-state") or reviews.OPEN,
             subject=resident,
+            **origin._asdict(),
             since=times.since(since, zone),
             until=times.until(until, zone),
             limit=limit,
@@ -56,23 +69,56 @@ def listing(
     session.answer({"items": found, "next": following}, lambda: _write_list(found, following))
 
 
+class _Origin(NamedTuple):
+    """Filters by where items came from."""
+
+    system: str | None
+    source: str | None
+    batch: str | None
+
+
+def _origin(ledger: Ledger, batch: str | None, system: str | None, source: str | None) -> _Origin:
+    """Return the filters; a batch is of one source. Raises `NotFound`, `AmbiguousId`."""
+    from hub.ledger import batches
+
+    if batch is None:
+        return _Origin(system, source, None)
+    found = batches.show(ledger, batch)
+    return _Origin(system or found.system, source or found.source, found.id)
+
+
 def show(session: Session, no: Number) -> None:
     """Show one item with all that was put there."""
+    found = _shown(session, no)
+    session.answer(found, lambda: _write(found, _steps(found)))
+
+
+def _shown(session: Session, no: int) -> dict[str, Any]:
     from hub.stages import reviewing
 
     with session.ledger() as ledger:
         item, shown = reviewing.shown(ledger, no, session.discretion(ledger))
-    found = {**told(item), **shown}
-    session.answer(found, lambda: _write(found))
+    return {**told(item), **shown}
 
 
-def accept(session: Session, no: Number, reason: Why = "", by: By = None) -> None:
+def accept(
+    session: Session,
+    numbers: Numbers = None,
+    batch: Batch = None,
+    system: OneSystem = None,
+    source: OneSource = None,
+    kind: Kinds = None,
+    dry_run: DryRun = False,
+    reason: Why = "",
+    by: By = None,
+) -> int:
     """Let it be so: publish its events, if it has any, once."""
+    chosen = _chosen(session, numbers, kind, batch, system, source)
+    if dry_run:
+        return _try(session, chosen, "review.would-accept")
     with session.hub() as hub:
-        item = loop.run(hub.accept(no, who=person(by), why=reason))
-    found = told(item)
-    said = word("review.accepted", no=no, events=item.events) if item.events else word("review.accepted-alone", no=no)
-    session.answer(found, lambda: output.line(said))
+        done = loop.run(hub.accept(chosen.numbers, who=person(by), why=reason))
+    return _answer(session, chosen, done, _say_accepted)
 
 
 def fix(
@@ -94,8 +140,7 @@ def fix(
         raise UsageError(f"{file} cannot be read: {error.strerror}") from None
     with session.hub() as hub:
         item = loop.run(hub.confirm(no, given, document, who=person(by), why=reason))
-    found = told(item)
-    session.answer(found, lambda: output.line(word("review.accepted", no=no, events=item.events)))
+    session.answer(told(item), lambda: _say_accepted([item]))
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -105,13 +150,141 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-def reject(session: Session, no: Number, reason: Reason, by: By = None) -> None:
+def reject(
+    session: Session,
+    reason: Reason,
+    numbers: Numbers = None,
+    batch: Batch = None,
+    system: OneSystem = None,
+    source: OneSource = None,
+    kind: Kinds = None,
+    dry_run: DryRun = False,
+    by: By = None,
+) -> int:
     """Publish nothing of it; the same thing is not put there again."""
     from hub.stages import reviewing
 
+    chosen = _chosen(session, numbers, kind, batch, system, source)
+    if dry_run:
+        return _try(session, chosen, "review.would-reject")
     with session.ledger() as ledger:
-        found = told(reviewing.reject(ledger, no, who=person(by), why=reason))
-    session.answer(found, lambda: output.line(word("review.rejected", no=no)))
+        deciding = partial(reviewing.reject, ledger, who=person(by), why=reason)
+        done = reviewing.each(chosen.numbers, deciding)
+    return _answer(session, chosen, done, _say_rejected)
+
+
+# --- one or many ------------------------------------------------------------------------------------------------------
+
+
+class _Chosen(NamedTuple):
+    """The items that are meant, by number; `alone`: one was named, and is answered as it is."""
+
+    numbers: list[int]
+    alone: bool
+
+
+def _chosen(
+    session: Session,
+    numbers: list[str] | None,
+    kinds: list[str] | None,
+    batch: str | None,
+    system: str | None,
+    source: str | None,
+) -> _Chosen:
+    """Return the items that are named, and what is open within the ranges or fits the filters, the oldest first.
+
+    Raises `UsageError`, and of a batch `NotFound` and `AmbiguousId`.
+    """
+    from hub.ledger import reviews
+
+    some = any((kinds, batch, system, source))
+    if numbers and some:
+        raise UsageError("items by number, or filters: not both", mend="leave one of them out")
+    if not (numbers or some):
+        raise UsageError("which items?", mend="name numbers, ranges such as 3-278, or filters such as --batch")
+    spans = [_span(text) for text in numbers or ()]
+    named = {first for first, last in spans if last is None}
+    ranges = [(first, last) for first, last in spans if last is not None]
+    with session.ledger() as ledger:
+        origin = _origin(ledger, batch, system, source)._asdict()
+        cursor: str | None = None
+        while ranges or some:
+            items, cursor = reviews.listing(
+                ledger, kinds=kinds or (), ranges=ranges, **origin, limit=_PAGE, cursor=cursor
+            )
+            named.update(item.no for item in items)
+            if cursor is None:
+                break
+    return _Chosen(sorted(named), alone=len(spans) == len(named) == 1 and not ranges)
+
+
+def _span(text: str) -> tuple[int, int | None]:
+    """Return the number a text names, or the first and the last one of a range."""
+    first, dash, last = text.partition("-")
+    if not first.isdecimal() or (dash and not last.isdecimal()):
+        raise UsageError(f"not a number or a range of them: {text}", mend="for example 5 or 3-278")
+    return int(first), int(last) if dash else None
+
+
+def _try(session: Session, chosen: _Chosen, said: str) -> int:
+    """Show what would be decided, and change nothing."""
+    from hub.stages import reviewing
+
+    with session.ledger() as ledger:
+        done = reviewing.each(chosen.numbers, partial(reviewing.undecided, ledger))
+    if chosen.alone and not done.refused:
+        found = _shown(session, chosen.numbers[0])
+        session.answer(found, lambda: _write(found, (), word(said, count=1, events=found["events"])))
+        return 0
+
+    def for_people(items: list[Item]) -> None:
+        _write_list([told(item) for item in items], None)
+        output.line(word(said, count=len(items), events=sum(item.events for item in items)))
+
+    return _answer(session, chosen, done, for_people)
+
+
+def _answer(session: Session, chosen: _Chosen, done: Decided, for_people: Callable[[list[Item]], None]) -> int:
+    """Answer with what was decided and what could not be; return the exit code. Raises why a single one could not."""
+    if chosen.alone:
+        for error in done.refused.values():
+            raise error
+        session.answer(told(done.items[0]), lambda: for_people(done.items))
+        return 0
+    refused: list[dict[str, Any]] = [
+        {"no": no, "code": error.code, "message": error.message, "mend": error.mend}
+        for no, error in done.refused.items()
+    ]
+    found = {"count": len(done.items), "items": [told(item) for item in done.items], "refused": refused}
+
+    def tell() -> None:
+        if done.items:
+            for_people(done.items)
+        elif not refused:
+            output.line(word("list.empty"))
+        for each in refused:
+            output.line(word("review.refused", no=each["no"], why=in_words(each["code"], each["message"])))
+
+    session.answer(found, tell)
+    return 1 if refused else 0
+
+
+def _say_accepted(items: list[Item]) -> None:
+    events = sum(item.events for item in items)
+    if len(items) != 1:
+        output.line(word("review.accepted-many", count=len(items), events=events))
+    elif events:
+        output.line(word("review.accepted", no=items[0].no, events=events))
+    else:
+        said = "review.accepted-alone" if items[0].kind == "unsure" else "review.accepted-known"
+        output.line(word(said, no=items[0].no))
+
+
+def _say_rejected(items: list[Item]) -> None:
+    if len(items) == 1:
+        output.line(word("review.rejected", no=items[0].no))
+    else:
+        output.line(word("review.rejected-many", count=len(items)))
 
 
 def told(item: Item) -> dict[str, Any]:
@@ -124,18 +297,54 @@ def told(item: Item) -> dict[str, Any]:
     return found
 
 
-def _write(found: dict[str, Any]) -> None:
-    kind = output.worded(f"review-kind.{found['kind']}")
-    output.fields({**found, "kind": kind, "status": output.standing("review", found["status"])})
-    if found["status"] in {"waiting", "reported"}:
-        no = found["no"]
-        steps = [] if found.get("errors") else [(word("step.review-accept"), f"hub review accept {no}")]
-        if found["kind"] == "unsure":
-            steps.append((word("step.review-fix"), f"hub review fix {no} --set {word('step.values')}"))
-        output.steps(
-            mend("unsure") if found["kind"] == "unsure" else "",
-            [*steps, (word("step.review-reject"), f"hub review reject {no} --reason {word('step.text')}")],
-        )
+def _write(found: dict[str, Any], steps: Iterable[tuple[str, str]], would: str = "") -> None:
+    kind, summary = output.worded(f"review-kind.{found['kind']}"), in_words("", found["summary"])
+    shown = {**found, "kind": kind, "summary": summary, "status": output.standing("review", found["status"])}
+    if "change" in found:
+        output.fields(shown, [name for name in shown if name not in _COMPARED])
+        _write_columns(found)
+        _write_facts(found["facts"])
+    else:
+        output.fields(shown)
+    if would:
+        output.line()
+        output.line(would)
+    elif found["status"] in {"waiting", "reported"}:
+        unsure, quiet = found["kind"] == "unsure", "change" in found and not found["events"]
+        output.steps(mend("unsure") if unsure else word("review.quiet") if quiet else "", steps)
+
+
+def _write_columns(found: dict[str, Any]) -> None:
+    """Write the columns of a row of a full extract, as they were and as they are, as far as either is kept."""
+    row, was, changed = found["row"] or {}, found["was"] or {}, found["changed"]
+    rows = []
+    for name in {**row, **was}:
+        before = was.get(name, word("review.not-kept") if name in changed else None)
+        rows.append((name, before, row.get(name), word("review.changed") if name in changed else None))
+    output.table([word(f"column.{name}") for name in ("column", "was", "is")] + [""], rows)
+
+
+def _write_facts(facts: dict[str, Any] | None) -> None:
+    """Write what was reported of the resident."""
+    if facts is None:
+        output.line(word("review.unheard"))
+        return
+    output.line(word("review.facts"))
+    for name, value in facts.items():
+        text = value.get("text") if isinstance(value, dict) else None
+        output.line(f"  {common_name(name)}: {text or output.compact(value)}")
+
+
+def _steps(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what a person may do with an open item; what accepting a difference of an extract means is said."""
+    no, compared = found["no"], "change" in found
+    if not found.get("errors"):
+        means = word("step.review-accept-events" if found["events"] else "step.review-accept-row")
+        yield means if compared else word("step.review-accept"), f"hub review accept {no}"
+    if found["kind"] == "unsure":
+        yield word("step.review-fix"), f"hub review fix {no} --set {word('step.values')}"
+    said = word("step.review-reject-row" if compared else "step.review-reject")
+    yield said, f"hub review reject {no} --reason {word('step.text')}"
 
 
 def _write_list(items: list[dict[str, Any]], following: str | None) -> None:
@@ -148,7 +357,7 @@ def _write_list(items: list[dict[str, Any]], following: str | None) -> None:
                 item["at"],
                 output.place(item["system"], item["source"]),
                 item["subject"],
-                item["summary"],
+                in_words("", item["summary"]),
                 item["events"],
                 output.standing("review", item["status"]),
             )

@@ -161,6 +161,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "the document put right: `row` of `hub review show NO --json`",
     ),
     "option.set": ("直す項目（項目名=正しい値、繰り返し可）", "a field and what stands in it (may be repeated)"),
+    "option.reviews": (
+        "判断待ちの番号（いくつでも）、または範囲（3-278: その中の開いているもの）",
+        "items by number, or ranges of them: 3-278 is what is open of these",
+    ),
     "option.review": ("判断待ちの番号", "the item's number"),
     "option.kind": (
         "誰が置いたか（snapshot・unsure など、繰り返し可）",
@@ -596,6 +600,18 @@ WORDS: dict[str, tuple[str, str]] = {
     "step.batch-reject": ("受け付けない", "refuse it"),
     "step.batch-noted": ("届かないことを承知した", "take note that it does not come"),
     "step.review-accept": ("認める", "let it be so"),
+    "step.review-accept-row": (
+        "認める（全件データのとおりと覚えるだけで、誰にも伝えない）",
+        "let it be so (the row is known as the extract has it; nobody is told)",
+    ),
+    "step.review-accept-events": (
+        "認める（「認めると出るイベント」を、知るべきシステムに伝える）",
+        "let it be so (`would_publish` is published, and told to whom it concerns)",
+    ),
+    "step.review-reject-row": (
+        "認めない（誰にも伝えない。同じ違いは、次の全件データでも出さない）",
+        "set it aside (nobody is told, and the same difference is not shown again)",
+    ),
     "step.review-fix": ("直して認める", "put right what was misread"),
     "step.review-reject": ("認めない", "set it aside"),
     "step.job-approve": ("承認する", "approve it"),
@@ -977,9 +993,44 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "batches.rejected": ("まとまり {id} は受け付けません", "batch {id} is rejected; nothing of it is published"),
     "reconcile.compared": ("{extract} と比べました: {counts}", "compared with {extract}: {counts}"),
+    "column.column": ("列", "column"),
+    "column.was": ("前", "was"),
+    "column.is": ("全件データ", "extract"),
     "column.told": ("伝えた値", "told"),
     "column.has": ("持っている値", "has"),
     "review.accepted": ("{no} を認めました（イベント {events} 件）", "{no} is accepted ({events} events)"),
+    "review.accepted-known": (
+        "{no} を認めました（全件データのとおりと覚えました。伝えるイベントはありません）",
+        "{no} is accepted: the row is known as the extract has it; there is no event to tell",
+    ),
+    "review.accepted-many": (
+        "{count} 件を認めました（イベント {events} 件）",
+        "{count} items are accepted ({events} events)",
+    ),
+    "review.rejected-many": ("{count} 件は認めません", "{count} items are rejected; nothing of them is published"),
+    "review.refused": ("{no} は決められませんでした: {why}", "{no} could not be decided: {why}"),
+    "review.would-accept": (
+        "{count} 件を認め、イベント {events} 件を出します（まだ何もしていません）",
+        "{count} items would be accepted, {events} events published; nothing is done",
+    ),
+    "review.would-reject": (
+        "{count} 件を認めません。イベント {events} 件は出しません（まだ何もしていません）",
+        "{count} items would be rejected, {events} events not published; nothing is done",
+    ),
+    "review.not-kept": ("（控えていません）", "(not kept)"),
+    "review.changed": ("変わった", "changed"),
+    "review.facts": ("届出からハブが知っていること（今日の時点）:", "what reports say of the resident, as of today:"),
+    "review.unheard": (
+        "この宛名番号の報告は、ハブにまだ一件もありません",
+        "nothing was ever reported of that number to the hub",
+    ),
+    "review.quiet": (
+        (
+            "どちらが正しいかを担当課に確かめてください。ここで認めても、誰にも伝わりません。"
+            "伝えるべき変更なら、元のシステムから届け出てもらいます"
+        ),
+        "find out which is right. Accepting it tells nobody: a change to be told is reported by its system",
+    ),
     "review.accepted-alone": (
         "{no} を認めました。イベントはまだありません（本人の確認が要るものは hub identity list に入ります）",
         "{no} is accepted; no event yet (what is to be linked goes to hub identity list)",

@@ -143,6 +143,8 @@ def listing(
     source: str | None = None,
     statuses: Sequence[str] = OPEN,
     subject: str | None = None,
+    batch: str | None = None,
+    ranges: Sequence[tuple[int, int]] = (),
     since: int | None = None,
     until: int | None = None,
     limit: int = 100,
@@ -150,26 +152,26 @@ def listing(
 ) -> tuple[list[Item], str | None]:
     """Return the newest items first and the cursor of what follows (None: that was all).
 
-    Raises `UsageError` for an unknown status or a cursor that is none.
+    `batch` is the id of what they came in; `ranges` are of numbers, the first and the last of each. Raises `UsageError`
+    for an unknown status or a cursor that is none.
     """
     if unknown := sorted(set(statuses) - set(STATUSES)):
         raise UsageError(f"no such status: {', '.join(unknown)}", mend="one of " + ", ".join(STATUSES))
-    columns = [column for column in review.c if column.name not in {"payload", "standing"}]
-    query = sa.select(*columns).order_by(review.c.no.desc()).limit(limit + 1)
-    for name, value in {"system": system, "source": source, "subject": subject}.items():
-        if value is not None:
-            query = query.where(review.c[name] == value)
-    for name, values in {"kind": kinds, "status": statuses}.items():
-        if values:
-            query = query.where(review.c[name].in_(values))
+    equal = {"system": system, "source": source, "subject": subject, "batch_id": batch}
+    conditions = [review.c[name] == value for name, value in equal.items() if value is not None]
+    conditions += [review.c[name].in_(values) for name, values in {"kind": kinds, "status": statuses}.items() if values]
+    if ranges:
+        conditions.append(sa.or_(*(review.c.no.between(first, last) for first, last in ranges)))
     if since is not None:
-        query = query.where(review.c.at >= since)
+        conditions.append(review.c.at >= since)
     if until is not None:
-        query = query.where(review.c.at < until)
+        conditions.append(review.c.at < until)
     if cursor is not None:
         if not (cursor.isascii() and cursor.isdigit()):
             raise UsageError(f"not a cursor of this list: {cursor}", mend="use the value of `next`")
-        query = query.where(review.c.no < int(cursor))
+        conditions.append(review.c.no < int(cursor))
+    columns = [column for column in review.c if column.name not in {"payload", "standing"}]
+    query = sa.select(*columns).where(*conditions).order_by(review.c.no.desc()).limit(limit + 1)
     with ledger.read() as connection:
         items = [Item(**row) for row in connection.execute(query).mappings()]
     return items[:limit], str(items[limit - 1].no) if len(items) > limit else None

@@ -20,21 +20,19 @@ from hub.events.codec import HEADERS
 from hub.events.documents import read_documents
 from hub.events.envelope import Event, event_from
 from hub.events.text import parse
-from hub.events.wire import Lazy, decode, source_of
+from hub.events.wire import source_of
 from hub.ledger import quarantine
 from hub.ledger.engine import Ledger
-from hub.ledger.facts import FactBook
 from hub.ledger.log import EventLog
 from hub.ledger.names import Names
 from hub.ledger.quarantine import Item
-from hub.ledger.views import EventFilter, EventRow, Views
 from hub.stages import residue
+from hub.stages.acquaintance import Acquaintances
 from hub.stages.clock import new_batch_id, timestamp, utc_now
 from hub.stages.identifying import origin_of
 from hub.stages.ports import Producer, RowMapper
 from hub.stages.records import Inward, Origin, Prepared, as_sent, map_row, put_in_doubt, record_in, refuse_own
 
-LOOKED = 50  # events of a resident, the newest, looked through for a name
 LONGEST_HEAD = 64 * 1024  # bytes of a file's first line
 
 Reopen = Callable[[str, str, Path], tuple[Source | None, Sequence[RowMapper]]]
@@ -149,26 +147,14 @@ class Resubmitter:
 
     def _items(self, events: Sequence[Event]) -> list[dict[str, Any]]:
         """Return what people are told of events, with what is known of whom they are about."""
-        views = Views(self.ledger)
+        heard = Acquaintances(self.ledger)
         items = []
         for each in events:
-            rows = views.events(EventFilter(subject=each.subject), LOOKED)
+            known = heard.of(each.subject)
             event = {"event": f"{each.system}/{each.id}", "type": each.type, "subject": each.subject}
-            known = {"known": bool(rows), "known_name": self._name(views, each.subject, rows)}
-            items.append({**event, "name": each.data.get("name"), **known})
+            whom = {"known": known is not None, "known_name": (known or {}).get("name")}
+            items.append({**event, "name": each.data.get("name"), **whom})
         return items
-
-    def _name(self, views: Views, subject: str, rows: Sequence[EventRow]) -> str | None:
-        """Return a resident's name: the fact, or what was reported last and stands, None when nobody has said it."""
-        facts = FactBook(EventLog(self.ledger))
-        facts.load({subject})
-        name: str | None = facts.at(subject, utc_now().date().isoformat())["resident"].get("name")
-        for row in rows:
-            if name is not None:
-                break
-            taken_back = any(kind == "cancels" and not acting for kind, _, acting in views.relations(row.pos))
-            name = None if taken_back else Lazy(decode(bytes(row.body)).data).get("name")
-        return name
 
     def _changes(self, item: Item, replacement: bytes | None, encoding: str) -> dict[str, list[Any]]:
         """Return what a replacement changes, as `Resubmission` says."""

@@ -7,19 +7,20 @@ between publishes them again as the same events. `hub run` and `hub drain` finis
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy.engine import Connection
 
-from hub.errors import UsageError
+from hub.errors import HubError, NotFound, Unavailable, UsageError
 from hub.events.codec import HEADERS
 from hub.events.wire import type_of
 from hub.ledger import extracts, reviews
 from hub.ledger.engine import Ledger
 from hub.ledger.protected import Discretion
 from hub.ledger.reviews import Item
+from hub.stages.acquaintance import Acquaintances
 from hub.stages.comparing import KIND, unpacked
 from hub.stages.identity_queue import HIDDEN, masked
 from hub.stages.ports import Producer
@@ -28,6 +29,13 @@ from hub.stages.records import UNSURE
 _ROWS = ("row", "was")  # of the payload: as a system has them
 _INNER = frozenset({"known", "before", "extract", "raw", "confirmed"})  # of the payload: for the hub alone
 Accept = Callable[[Connection, Mapping[str, Any]], bool]
+
+
+class Decided(NamedTuple):
+    """The reviews that were decided, and by their numbers why others were not."""
+
+    items: list[Item]
+    refused: dict[int, HubError]
 
 
 def take_as_known(connection: Connection, payload: Mapping[str, Any]) -> bool:
@@ -54,6 +62,9 @@ def accept(ledger: Ledger, no: int, *, who: str, why: str) -> Item:
 def shown(ledger: Ledger, no: int, discretion: Discretion | None = None) -> tuple[Item, dict[str, Any]]:
     """Return an item and what is shown of it: its rows, and `would_publish`, its events. Raises `NotFound`.
 
+    Of a difference of a full extract, whose former rows are not kept whole, `facts` are what was reported of the
+    resident (`hub.stages.acquaintance`), None when nothing was.
+
     Of a resident whose location is not shown, a system's own columns are all covered (nobody says which of them tell
     it), and the events' fields that do. `discretion` says whose; without it, that of residents known to be protected.
     """
@@ -62,7 +73,10 @@ def shown(ledger: Ledger, no: int, discretion: Discretion | None = None) -> tupl
     events = [orjson.loads(text) for text in payload.pop("events", ())]
     found = {name: value for name, value in payload.items() if name not in _INNER}
     subjects = {str(event["subject"]) for event in events} | ({item.subject} if item.subject else set())
-    if (discretion or Discretion(ledger))(subjects):
+    hidden = bool((discretion or Discretion(ledger))(subjects))
+    if item.kind == KIND:
+        found["facts"] = Acquaintances(ledger).of(item.subject, hidden=hidden)
+    if hidden:
         found |= {name: dict.fromkeys(found[name], HIDDEN) for name in _ROWS if found.get(name)}
         found |= {"errors": [{**each, "message": HIDDEN} for each in found["errors"]]} if "errors" in found else {}
         events = [{**event, "data": masked(type_of(event["type"])[0], event["data"])} for event in events]
@@ -81,7 +95,44 @@ def decide(connection: Connection, ledger: Ledger, item: Item, status: str, who:
     """Record a decision in the caller's transaction; raises `UsageError` when the item is not open any more."""
     at, for_good = ledger.now(connection), item.kind == UNSURE
     if not reviews.decide(connection, item, status, who=who, why=why, at=at, for_good=for_good):
-        raise UsageError(f"review {item.no} is not open any more", mend=f"hub review show {item.no}")
+        raise _closed(item.no)
+
+
+def _closed(no: int) -> UsageError:
+    return UsageError(f"review {no} is not open any more", mend=f"hub review show {no}")
+
+
+def undecided(ledger: Ledger, no: int) -> Item:
+    """Return an item that can be decided; raises `NotFound`, and `UsageError` when it is not open."""
+    item = reviews.show(ledger, no)
+    if item.status not in reviews.OPEN:
+        raise _closed(no)
+    return item
+
+
+def each(numbers: Iterable[int], decide: Callable[[int], Item]) -> Decided:
+    """Decide reviews one by one; what cannot be decided does not keep the others. Raises `Unavailable`."""
+    done = Decided([], {})
+    for no in numbers:
+        try:
+            done.items.append(decide(no))
+        except Unavailable:
+            raise
+        except HubError as error:
+            done.refused[no] = error
+    return done
+
+
+def have_events(ledger: Ledger, numbers: Iterable[int]) -> bool:
+    """Say whether accepting one of these may publish an event."""
+    for no in numbers:
+        try:
+            item = reviews.show(ledger, no)
+        except NotFound:
+            continue
+        if item.events or item.kind == UNSURE:
+            return True
+    return False
 
 
 async def publish_accepted(ledger: Ledger, producer: Producer, topic: str) -> int:

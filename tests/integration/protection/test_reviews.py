@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import orjson
 import pytest
 import sqlalchemy as sa
@@ -10,6 +12,7 @@ from hub.ledger import reviews
 from hub.ledger.engine import Ledger
 from hub.ledger.tables import protection
 from hub.stages.reviewing import shown
+from tests.integration.semantics.world import World
 
 OLD, NEW, NAME = "大日町1-1", "京阪本通2-5-5", "氏名かな"
 EVENT = {
@@ -62,3 +65,24 @@ def test_of_a_protected_resident_neither_row_nor_event_tells_where_they_are(ledg
     assert NEW not in text
     assert found["changed"] == ["住所"]
     assert found["would_publish"][0]["data"]["name"] == NAME
+
+
+def test_what_is_known_of_a_protected_resident_does_not_tell_where_they_are(
+    ledger: Ledger, ledger_url: str, tmp_path: Path
+) -> None:
+    world = World(tmp_path / "city", ledger_url, {"zei": "subscribes: []"})
+    known = {"name": NAME, "old_address": {"text": "?"}, "new_address": {"text": OLD}, "household_no": "77"}
+    world.report(world.event("resident.moved", "1000003", **known))
+    number = _put(ledger, "1000003")
+    _, found = shown(ledger, number)
+    assert found["facts"] == {"name": NAME, "address": {"text": OLD}, "household_no": "77"}
+    with ledger.write() as connection:
+        row = {"subject": "1000003", "declarer": "1000003", "kind": "dv", "active": 1}
+        connection.execute(sa.insert(protection).values(row))
+    _, found = shown(ledger, number)
+    assert found["facts"] == {"name": NAME}
+    world.ledger.close()
+
+
+def test_of_whom_nothing_was_reported_it_is_said(ledger: Ledger) -> None:
+    assert shown(ledger, _put(ledger, "1000003"))[1]["facts"] is None
