@@ -41,6 +41,19 @@ AMENDED = {
     "contradicts": "events.contradicted-by",
 }
 
+DONE = {
+    "cancels": "events.cancels-short",
+    "corrects": "events.corrects-short",
+    "enriches": "events.enriches-short",
+    "contradicts": "events.contradicts-short",
+}
+DOING = {
+    "cancels": "events.cancels-which",
+    "corrects": "events.corrects-which",
+    "enriches": "events.enriches-which",
+    "contradicts": "events.contradicts-which",
+}
+
 
 def listing(
     session: Session,
@@ -110,13 +123,20 @@ def _write_list(page: dict[str, Any]) -> None:
                 type_name(item["type"]),
                 item["subject"],
                 item["source"].removeprefix("/systems/"),
-                output.state(item["status"]),
+                stands(item),
                 item["deliveries"],
             )
             for item in page["items"]
         ],
         page["next"],
     )
+
+
+def stands(event: dict[str, Any]) -> str:
+    """Return an event's status in the person's language, with what was done to it, and what it does to another."""
+    done = word(DONE[event["amended"]]) if event["amended"] else ""
+    doing = word(DOING[event["amends"]], event=event["corrects"]) if event["amends"] else ""
+    return output.state(event["status"]) + done + doing
 
 
 def _write_standing(type_: str, was: dict[str, Any], stands: dict[str, Any]) -> None:

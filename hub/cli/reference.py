@@ -149,6 +149,11 @@ and `breaker` say what keeps it, a source's `held` names the batch for which it 
 `names`, `since`) files in its folders that no source of the city reads. It needs the ledger alone, not the city's
 other files.
 """,
+    "events list": """
+Of what is in the log `amended` (by `corrected_by`) says what was done to an event last, `amends` (to `corrects`) what
+it does to another, as in `hub events show`.
+""",
+    "resident": "`amended` and `amends` of an event are those of `hub events show`.",
     "events show": """
 `amended` says what was done to the event last (`cancels`, `corrects`, `enriches` or `contradicts`, by `corrected_by`),
 `amends` what it does to another (`corrects`). `stands` are the values that stand now of one to which something was

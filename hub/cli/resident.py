@@ -8,6 +8,7 @@ import typer
 
 from hub.cli import output
 from hub.cli.codes import error_of
+from hub.cli.events import stands
 from hub.cli.naming import common_name, field_name, type_name
 from hub.cli.session import Session
 from hub.cli.words import word
@@ -39,7 +40,7 @@ def _write(found: dict[str, Any]) -> None:
     for system, number in found["numbers"].items():
         output.line(f"  {system}: {number}")
     for event in found["events"]:
-        recorded, status = output.when(event["recorded_at"]), output.state(event["status"])
+        recorded, status = output.when(event["recorded_at"]), stands(event)
         output.line(f"{recorded}  {event['effective_on'] or ''}  {type_name(event['type'])}  {event['id']}  {status}")
         for each in event["deliveries"]:
             state = output.state(each["status"], each["reason"])

@@ -134,17 +134,36 @@ class Views:
             raise NotFound(f"there is no event at {pos}")
         return row
 
-    def relations(self, pos: int) -> list[tuple[str, str, bool]]:
-        """Return `(kind, <source system>/<id> of the other event, whether this one acts on it)`, the oldest first."""
-        query = (
-            sa.select(relation.c.kind, relation.c.pos, event.c.pos.label("other"), event.c.id, name.c.name)
-            .join(event, sa.or_(event.c.pos == relation.c.target, event.c.pos == relation.c.pos))
-            .join(name, name.c.no == event.c.source)
-            .where(sa.or_(relation.c.pos == pos, relation.c.target == pos), event.c.pos != pos)
-            .order_by(relation.c.pos)
-        )
+    def relations(self, positions: Iterable[int]) -> dict[int, list[tuple[str, str, bool]]]:
+        """Return by position `(kind, <source system>/<id> of the other event, whether this one acts on it)`.
+
+        Of each event the oldest first; of one that has none, nothing.
+        """
+        wanted = list(positions)
+        found: dict[int, list[tuple[str, str, bool]]] = {pos: [] for pos in wanted}
+        rows: set[tuple[int, str, int]] = set()
         with self.ledger.read() as connection:
-            return [(row.kind, f"{system_of(row.name)}/{row.id}", row.pos == pos) for row in connection.execute(query)]
+            for part in _parts(wanted):
+                touched = sa.or_(relation.c.pos.in_(part), relation.c.target.in_(part))
+                query = sa.select(relation.c.pos, relation.c.kind, relation.c.target).where(touched)
+                rows.update((row.pos, row.kind, row.target) for row in connection.execute(query))
+            named = self._names(connection, {pos for acting, _, target in rows for pos in (acting, target)})
+        for acting, kind, target in sorted(rows):
+            if acting in found and target in named:
+                found[acting].append((kind, named[target], True))
+            if target in found and acting in named:
+                found[target].append((kind, named[acting], False))
+        return found
+
+    @staticmethod
+    def _names(connection: Connection, positions: Iterable[int]) -> dict[int, str]:
+        """Return `<source system>/<id>` of events by position."""
+        query = sa.select(event.c.pos, event.c.id, name.c.name).join(name, name.c.no == event.c.source)
+        return {
+            row.pos: f"{system_of(row.name)}/{row.id}"
+            for part in _parts(sorted(positions))
+            for row in connection.execute(query.where(event.c.pos.in_(part)))
+        }
 
     def events(self, wanted: EventFilter, limit: int) -> list[EventRow]:
         """Return events, the newest first."""

@@ -41,11 +41,13 @@ def _spans(views: Views, subject: str, declarer: str) -> list[tuple[int, int | N
     """
     found: list[tuple[int, int | None]] = []
     start: int | None = None
-    for row in reversed(views.events(EventFilter(subject=declarer, types=tuple(PROTECTING)), MOST)):
+    rows = views.events(EventFilter(subject=declarer, types=tuple(PROTECTING)), MOST)
+    relations = views.relations([row.pos for row in rows])
+    for row in reversed(rows):
         if event_word(row.status) not in {"accepted", "unmatched"}:
             continue
         wire = decode(bytes(row.body))
-        amended = any(not acts for *_, acts in views.relations(row.pos))
+        amended = any(not acts for *_, acts in relations[row.pos])
         if start is not None and (amended or type_of(wire.type)[0] != STARTED):
             found.append((start, row.recorded_at))
             start = None

@@ -31,6 +31,7 @@ from hub.stages.held import STATUS, HeldEvents
 from hub.stages.history import Archive, History
 from hub.stages.identity_queue import Unlinked
 from hub.stages.overview import overview
+from hub.stages.relations import NO_RELATIONS, UNCHANGED, changes, related
 from hub.stages.rulebook import RuleBook
 from hub.stages.scene import attributes
 from hub.stages.silence import Silence
@@ -43,11 +44,8 @@ __all__ = ["DeliveryFilter", "Inquiry"]
 Json = dict[str, Any]
 PAGE = 200  # events looked through at once
 LOOKED = 5_000  # events, of a party its own, looked through for one page of a filtered list
-RELATIONS = ("duplicate_of", "corrects", "corrected_by", "replaces", "replaced_by", "identifies", "identified_by")
-NO_RELATIONS: Json = dict.fromkeys((*RELATIONS, "amends", "amended", "stands"))
 Begun = tuple[int, int, int]  # an event's position, and the receiver and job of the delivery that was shown last
 _NEWEST = (2**63 - 1, 2**63 - 2)  # what every event comes after
-CHANGING = frozenset({"cancels", "corrects", "enriches", "contradicts"})  # of relations between events
 
 
 class Inquiry:
@@ -89,7 +87,7 @@ class Inquiry:
         entry, _ = self._entry(row)
         states = self._views.states([row.pos])
         event, withheld = _cloud_event(entry), []
-        relations = self._relations(row.pos)
+        relations = related(self._views.relations([row.pos])[row.pos])
         stands = self._stands(row) if relations["amended"] and by is None else None  # others may have said so
         hidden = by is None and self._protected([row])
         if hidden:
@@ -116,27 +114,6 @@ class Inquiry:
         """Return the bytes that the event's text cannot give back, if any were kept."""
         raw = kept_bytes.of(self._ledger, system_of(entry.wire.source), entry.wire.id)
         return {} if raw is None else {"source_bytes": base64.b64encode(raw).decode()}
-
-    def _relations(self, pos: int) -> Json:
-        """Return what the event repeats, what it corrects or cancels, and what did that to it last.
-
-        In which way is in `amends` and `amended` (`CHANGING`). An event about the wrong person `replaced_by` one about
-        the right person; that one `replaces` it.
-        """
-        found = dict(NO_RELATIONS)
-        for kind, other, acting in self._views.relations(pos):
-            if kind == "replaces":
-                found["replaces" if acting else "replaced_by"] = other
-            elif kind == "identifies":
-                found["identifies" if acting else "identified_by"] = other
-            elif not acting:
-                if kind in CHANGING:
-                    found["corrected_by"], found["amended"] = other, kind
-            elif kind in CHANGING:
-                found["corrects"], found["amends"] = other, kind
-            else:
-                found["duplicate_of"] = other
-        return found
 
     def _stands(self, row: EventRow) -> Json | None:
         """Return the values of an event as they stand now, None when it was cancelled."""
@@ -175,8 +152,13 @@ class Inquiry:
         """Return a page of events: `{"items": […], "next": cursor or null}`.
 
         Those of held batches come first, batch by batch, then those that wait for a person, in the review queue or to
-        be linked; then what is in the log, the newest first.
+        be linked; then what is in the log, the newest first. Each says what it corrects or cancels, and what did that
+        to it last.
         """
+        page = self._events(wanted, limit, cursor)
+        return {**page, "items": [item | {name: item.get(name) for name in UNCHANGED} for item in page["items"]]}
+
+    def _events(self, wanted: EventFilter, limit: int, cursor: str | None) -> Json:
         owner = next((part for part in self._unlogged if cursor is not None and part.owns(cursor)), None)
         if cursor is not None and owner is None:
             return self._logged(wanted, limit, cursor)
@@ -195,6 +177,7 @@ class Inquiry:
 
     def _logged(self, wanted: EventFilter, limit: int, cursor: str | None) -> Json:
         rows = self._views.events(replace(wanted, after=_after(cursor)), limit + 1)
+        relations = self._views.relations([row.pos for row in rows[:limit]])
         items = [
             {
                 **_cloud_event(entry, data=False),
@@ -202,6 +185,7 @@ class Inquiry:
                 "recorded_at": moment(row.recorded_at),
                 "batch": row.batch_id,
                 "deliveries": len(plan),
+                **changes(relations[row.pos]),
             }
             for row in rows[:limit]
             for entry, plan in [self._entry(row)]

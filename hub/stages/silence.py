@@ -41,7 +41,7 @@ class Silence:
 
     def _reasons(self, entry: Entry, systems: Iterable[str]) -> dict[str, tuple[str, str]]:
         """Return by system why it was told nothing, and by which other event."""
-        for kind, other, acting in self._views.relations(entry.pos):
+        for kind, other, acting in self._views.relations([entry.pos])[entry.pos]:
             if acting and kind == "loses":
                 return dict.fromkeys(systems, (kind, other))
             if acting and kind in REPORTS:

@@ -20,6 +20,7 @@ from hub.settings.models import City
 from hub.stages.entries import Entry, cut_for
 from hub.stages.guarded import Spans, spans_of
 from hub.stages.identity_queue import masked, summary
+from hub.stages.relations import changes
 from hub.stages.rulebook import RuleBook
 from hub.stages.times import moment
 from hub.stages.told import ARRIVED, Told, told_of
@@ -137,7 +138,7 @@ class Timeline:
         short = type_of(wire.type)[0]
         states = self._views.states([row.pos])
         told = told_of(row, states, self._book.__getitem__, flags)
-        relations = self._views.relations(row.pos)
+        relations = self._views.relations([row.pos])[row.pos]
         return {
             "id": f"{system_of(wire.source)}/{wire.id}",
             "type": short,
@@ -148,6 +149,7 @@ class Timeline:
             "status": event_word(row.status),
             "data": masked(short, data) if flags else data,
             "relations": [{"kind": kind, "event": other, "acting": acting} for kind, other, acting in relations],
+            **changes(relations),
             "deliveries": [_delivery(each, *self._sent(each, spans)) for each in told],
         }
 

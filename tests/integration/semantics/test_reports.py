@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from hub.ledger.views import EventFilter
+from hub.stages.timeline import Timeline
 from tests.integration.semantics.world import ADDRESS, OTHER, World
 
 DEATHS = """subscribes:
@@ -188,3 +190,19 @@ def test_a_late_event_of_another_type_is_the_current_one_of_its_own(world):
     world.report(world.moved(ADDRESS, sequence=5), died(world, "juki", sequence=4))
     world.report(died(world, "koseki"))
     assert world.status("e3") == "duplicate"
+
+
+def test_lists_say_what_was_taken_back_and_by_what(world):
+    world.report(died(world, "juki", id_="d1"), died(world, "juki", id_="d2", subject="2"))
+    world.report(world.event("event.cancelled", "1", id_="c1", event_id="d1", reason="誤り"))
+    names = ("amended", "corrected_by", "amends", "corrects")
+    expected = {
+        "d1": ("cancels", "juki/c1", None, None),
+        "d2": (None, None, None, None),
+        "c1": (None, None, "cancels", "juki/d1"),
+    }
+    listed = world.inquiry.events(EventFilter())["items"]
+    assert {each["id"]: tuple(each[name] for name in names) for each in listed} == expected
+    timeline = Timeline(world.ledger, world.book, world.city).of("1")["events"]
+    told = {each["id"].partition("/")[2]: tuple(each[name] for name in names) for each in timeline}
+    assert told == {name: expected[name] for name in ("d1", "c1")}

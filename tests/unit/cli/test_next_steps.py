@@ -25,8 +25,8 @@ from hub.ledger.quarantine import Entry
 from hub.ledger.reviews import Draft
 from hub.ledger.status import REASONS
 from hub.ledger.tables import alert, receiver
-from hub.stages.inquiry import CHANGING, NO_RELATIONS
 from hub.stages.morning import KINDS
+from hub.stages.relations import CHANGING, NO_RELATIONS
 from tests.unit.cli.coded import codes_in
 
 ROOM = Path(package.__file__).parent
@@ -285,7 +285,14 @@ def test_what_was_done_to_an_event_and_what_stands_is_said(monkeypatch, capsys, 
 
 
 def test_every_amendment_has_its_words():
-    assert set(events.AMENDS) == set(events.AMENDED) == CHANGING
+    assert set(events.AMENDS) == set(events.AMENDED) == set(events.DONE) == set(events.DOING) == CHANGING
+
+
+def test_a_list_says_in_short_what_was_done_to_an_event_and_what_it_does(japanese):
+    plain = {"status": "accepted", "amends": None, "corrects": None, "amended": None, "corrected_by": None}
+    assert events.stands(plain) == "受付"
+    assert events.stands({**plain, "amended": "cancels", "corrected_by": "juki/2"}) == "受付（取消し済み）"
+    assert events.stands({**plain, "amends": "cancels", "corrects": "juki/1"}) == "受付 → 取り消したもの: juki/1"
 
 
 @pytest.mark.parametrize("kind", KINDS)
