@@ -18,6 +18,8 @@ from hub.events.catalogue.base import fields_of
 from hub.events.facts import delta
 from hub.ledger.facts import homes
 from hub.routing import mapping, plan
+from hub.routing.lint_expressions import ATTRIBUTES as IN_RULES
+from hub.routing.lint_receivers import PROJECTED
 from hub.routing.shapes import FACTS, LOCATING_FACTS, Choice, Shape, shape_of
 
 NOTE = "<!-- Written by `python -m hub.cli.vocabulary docs/reference`; a test keeps it true. -->"
@@ -150,12 +152,6 @@ ATTRIBUTES = {
     "corrects": "the id of the event it corrects or cancels",
     "data": "as `data`",
 }
-IN_RULES = ("id", "source", "system", "type", "version", "subject", "time", "sequence", "batchid")
-SENT = (
-    "id", "source", "type", "subject", "time", "sequence", "batchid", "specversion", "deliverykey", "action",
-    "corrects", "data",
-)  # fmt: skip
-
 DELIVERY = {
     "delivery.key": "`<source system>/<event id>:<system>.<receiver>:<n>`: the same whenever it is sent again",
     "delivery.no": "a number that grows with each delivery to the receiver",
@@ -302,7 +298,7 @@ def names() -> str:
         places=_lines(f"| {where} | {_listed(roots)} |" for where, roots in PLACES.values()),
         names=_lines(f"| `{name}` | {said} |" for name, said in NAMES.items()),
         attributes=_lines(
-            f"| `event.{name}` | {said} | {_yes(name in IN_RULES)} | {_yes(name in SENT)} |"
+            f"| `event.{name}` | {said} | {_yes(name in IN_RULES)} | {_yes(name in (*PROJECTED, 'data'))} |"
             for name, said in ATTRIBUTES.items()
         ),
         delivery=_lines(f"| `{name}` | {said} |" for name, said in DELIVERY.items()),

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from hub.routing.lint_expressions import ATTRIBUTES, Notes, Text
+from hub.routing.lint_expressions import Notes, Text
+from hub.routing.plan import EXTENSIONS
 from hub.routing.projection import sent
 from hub.routing.protection import FLAGS
 from hub.routing.shapes import DATA, Shape, Unknown, look_up, meant
@@ -21,7 +22,9 @@ Written = tuple[str, str]
 """An expression, and its place where that is not among the receiver's own settings (else "")."""
 
 DELIVERED = frozenset({"event", "data", "subject", "delivery", "batch"})
-_PROJECTED = (*ATTRIBUTES, "specversion", "deliverykey", "action", "corrects")
+PROJECTED = (
+    "id", "source", "type", "subject", "time", *EXTENSIONS, "specversion", "deliverykey", "action", "corrects",
+)  # fmt: skip
 CONTENT = ("body", "columns", "content", "layout")  # settings in the place of what says by itself that it is a cancel
 CANCELLED = "event.cancelled"
 ACTIONS = {("delivery", "action"), ("event", "action"), ("event", "type"), ("data", "restored"), ("event", "corrects")}
@@ -86,7 +89,7 @@ def _sent(system: System, receiver: Receiver | None) -> Mapping[str, Shape]:
         permitted = rule.protected or system.protected
         if permitted is not None and (permitted.send_flag or permitted.mode == "flag-only"):
             data |= dict.fromkeys(FLAGS, "flag")
-    event = {**dict.fromkeys(_PROJECTED, "text"), "data": data}
+    event = {**dict.fromkeys(PROJECTED, "text"), "data": data}
     return {"event": event, "data": data, "subject": "text", "delivery": _DELIVERY, "batch": _BATCH}
 
 

@@ -71,6 +71,7 @@ RECEIVERS = [
         "`text`, line 1, column 1: subjct is not known",
         "subject",
     ),
+    ("{adapter: csv, path: out/kaigo/, columns: {a: event.system}}", "6:49", "attribute-unknown", "`event.system`", ""),
     (
         "{adapter: mail, host: x, from: a@b, to: [c@d], security: none, subject: '{event.tpye}'}",
         "6:77",

@@ -18,6 +18,7 @@ from hub.events.catalogue.base import fields_of
 from hub.events.facts import delta, empty, merge
 from hub.events.wire import Wire, opening
 from hub.routing.lint_expressions import ATTRIBUTES
+from hub.routing.lint_receivers import PROJECTED
 from hub.routing.shapes import FACTS, Unknown, look_up
 from hub.settings.load import load_city
 
@@ -140,18 +141,17 @@ def test_a_place_knows_its_names_and_no_others(place: str, tmp_path: Path) -> No
     used = CITY[place].count("EXPRESSION")
     for name in vocabulary.NAMES:
         (tmp_path / "systems" / f"{place}.yaml").write_text(CITY[place].replace("EXPRESSION", name), "utf-8")
-        unknown = [each for each in problems_of(load_city(tmp_path, environ={})) if "is not known" in each.message]
+        unknown = [each for each in problems_of(load_city(tmp_path, environ={})) if "is not known here" in each.message]
         assert len(unknown) == (0 if name in vocabulary.PLACES[place].roots else used), (name, unknown)
 
 
 def test_what_event_delivery_and_batch_hold() -> None:
-    assert vocabulary.IN_RULES == ATTRIBUTES
     time = "2026-04-01T00:00:00Z"
     wire = Wire(id="1", source="/systems/juki", type="t", subject="1", time=time, data={}, sequence=1, batchid="b")
     body = orjson.loads(opening(wire, "k") + b'","action":"cancel","corrects":"0","data":{}}')
     delivery = Delivery("k", 1, "1", "resident.died", "1", time, orjson.dumps(body), "cancel")
     seen = sink_scope(delivery, Batch("a.main", 1, "2026-04-01", [delivery]))
-    assert set(seen["event"]) == set(vocabulary.SENT)
-    assert {*vocabulary.IN_RULES, *vocabulary.SENT} == set(vocabulary.ATTRIBUTES)
+    assert set(seen["event"]) == {*PROJECTED, "data"}
+    assert {*ATTRIBUTES, *PROJECTED, "data"} == set(vocabulary.ATTRIBUTES)
     held = {f"{name}.{key}" for name in ("delivery", "batch") for key in seen[name]}
     assert held | {"batch.name", "batch.as_of"} == set(vocabulary.DELIVERY)  # the others are a full extract's

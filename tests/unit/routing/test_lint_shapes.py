@@ -56,3 +56,8 @@ def test_parts_of_a_locating_field_locate():
     assert is_locating("application.submitted", ("answers", "street"))
     assert not is_locating("resident.moved", ("name",))
     assert not is_locating("resident.moved", ("nothing",))
+
+
+def test_what_has_nothing_below_it_is_found_all_the_same() -> None:
+    assert look_up({"data": {}}, ("data",)) == {}
+    assert look_up({"data": {}}, ("data", "name")) == Unknown("name", ("data",), ())
