@@ -102,12 +102,13 @@ async def test_a_killed_broker_starts_again_on_its_data_and_its_clients_go_on(br
 
 
 @pytest.mark.parametrize("temporary", [True, False])
-def test_a_broker_that_was_killed_is_revived_as_it_was_but_not_one_that_was_stopped(broker, temporary):
+async def test_a_broker_that_was_killed_is_revived_as_it_was_but_not_one_that_was_stopped(broker, temporary):
     assert not broker.revive()
     with broker.lease() if temporary else contextlib.nullcontext(broker.start()):
         before = broker.status()
         assert not broker.revive()
         os.kill(before.pid, signal.SIGKILL)
+        await until(lambda: not broker.status().running)
         assert broker.revive()
         after = broker.status()
         assert after.pid != before.pid
@@ -117,9 +118,9 @@ def test_a_broker_that_was_killed_is_revived_as_it_was_but_not_one_that_was_stop
         assert not broker.status().running
 
 
-def test_a_broker_that_cannot_be_revived_is_tried_again(broker, monkeypatch):
-    pid = broker.start().pid
-    os.kill(pid, signal.SIGKILL)
+async def test_a_broker_that_cannot_be_revived_is_tried_again(broker, monkeypatch):
+    os.kill(broker.start().pid, signal.SIGKILL)
+    await until(lambda: not broker.status().running)
     with monkeypatch.context() as patched:
         patched.setattr(local, "serves", lambda _: False)
         patched.setattr(local, "START_LIMITS", (0.1, 0.1))
