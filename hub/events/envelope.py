@@ -104,7 +104,7 @@ def event_from(obj: Any, *, city: str, system: str | None = None, now: str, cata
         source=_source(obj, system),
         type=type_.name,
         version=type_.version,
-        subject=_text(obj, "subject"),
+        subject=_subject(obj),
         time=_time(obj, now),
         data=data,
         extensions=extensions,
@@ -176,6 +176,14 @@ def _text(obj: dict[str, Any], name: str) -> str:
         raise _attribute(f"{name} has {len(value)} characters", f"at most {LONGEST[name]}")
     _no_controls(name, value)
     return value
+
+
+def _subject(obj: dict[str, Any]) -> str:
+    """Return the resident's number: one with spaces around it would be another, unknown resident."""
+    subject = _text(obj, "subject")
+    if subject != subject.strip():
+        raise _attribute("subject has spaces at its ends", "write the number alone, in a mapping row.….trim()")
+    return subject
 
 
 def _no_controls(name: str, value: str) -> None:

@@ -81,6 +81,8 @@ def test_required_attributes_are_texts(moved, name, value):
         ({"specversion": "0.3"}, "specversion"),
         ({"id": "x" * 501}, "501 characters"),
         ({"subject": "10\n01"}, "control characters"),
+        ({"subject": "  "}, "spaces at its ends"),
+        ({"subject": "1000001　"}, "spaces at its ends"),
         ({"id": "a\ufdd0"}, "control characters"),
         ({"data_base64": "eA=="}, "data_base64"),
         ({"Subject": "1"}, "did you mean subject"),
