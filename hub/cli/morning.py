@@ -33,6 +33,7 @@ DO = {  # kinds of which a person must know more than the command
     "at-rest": "morning.at-rest-do",
     "kafka": "morning.kafka-do",
     "approval": "morning.approval-do",
+    "untargeted": "morning.untargeted-do",
     "protection": "morning.protection-do",
 }
 

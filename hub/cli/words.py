@@ -760,6 +760,17 @@ WORDS: dict[str, tuple[str, str]] = {
         ),
         "{source}: its files lie there unread: see whether the hub is at work, and whether their trigger has come",
     ),
+    "morning.untargeted": (
+        "取消しの相手の報告が、一日たっても届いていません",
+        "taken back: reports that have not come for a day",
+    ),
+    "morning.untargeted-do": (
+        (
+            "{source}: 取り消そうとした報告の番号が違うかもしれません。担当課に確かめ、"
+            "違っていれば、正しい番号で取り消します。報告があとから届けば、自動で取り消されます（この行は二週間で消えます）"
+        ),
+        "{source}: perhaps another report was meant; ask who took it back. One that comes later is taken back then",
+    ),
     "morning.approval": ("別の人の承認を待つ作業", "job waits for a second person"),
     "morning.approval-do": (
         "作業 {source}: 頼んだ人とは別の人が hub jobs approve {source} で承認します（やめるなら hub jobs cancel）",

@@ -17,7 +17,19 @@ from hub.ledger.commands import parts, payloads
 from hub.ledger.desk import Hold, hold_of, members_of
 from hub.ledger.engine import Ledger
 from hub.ledger.status import DEATHS, DELIVERED, EARLIER_WAITING, UNANSWERED
-from hub.ledger.tables import attempt, dedup, event, fact, generation, name, outcome, pending, receiver, relation
+from hub.ledger.tables import (
+    attempt,
+    dedup,
+    event,
+    fact,
+    generation,
+    name,
+    outcome,
+    pending,
+    receiver,
+    relation,
+    tombstone,
+)
 
 EventRow = Any
 At = tuple[int, int, int]  # receiver, pos, job
@@ -133,6 +145,20 @@ class Views:
         if row is None:
             raise NotFound(f"there is no event at {pos}")
         return row
+
+    def untargeted(self, since: int, until: int) -> list[tuple[str, str, int]]:
+        """Return cancellations and corrections recorded in a span whose report has not come: `(system, id, at)`."""
+        query = (
+            sa.select(name.c.name, event.c.id, event.c.recorded_at, event.c.pos)
+            .select_from(tombstone)
+            .join(event, event.c.pos == tombstone.c.pos)
+            .join(name, name.c.no == event.c.source)
+            .where(event.c.recorded_at >= since, event.c.recorded_at < until)
+            .order_by(event.c.recorded_at, event.c.pos)
+            .distinct()
+        )
+        with self.ledger.read() as connection:
+            return [(system_of(row.name), row.id, row.recorded_at) for row in connection.execute(query)]
 
     def relations(self, positions: Iterable[int]) -> dict[int, list[tuple[str, str, bool]]]:
         """Return by position `(kind, <source system>/<id> of the other event, whether this one acts on it)`.

@@ -26,10 +26,13 @@ AT_WORK = 60_000  # milliseconds: a stage that was at work then is at work now
 BROKEN_OFF = 600_000  # milliseconds that a killed hub has to be started again
 DAY = 26 * 3_600_000  # milliseconds: a day, and two hours for what is run once a day
 
+FORTNIGHT = 14 * 86_400_000  # milliseconds
+
 FIRST = ("at-rest", "kafka")  # without these the others may not be all there is
 KINDS = (
     *FIRST, "left", "approval", "protection",
     "dead", "unknown", "held", "stands-still", "source", "unread", "quarantine", "batch", "identity", "text",
+    "untargeted",
     "waiting", "reported",  # both in `hub review`
     "review",  # of the events that wait for one
 )  # fmt: skip
@@ -45,7 +48,7 @@ def morning(ledger: Ledger, left: Mapping[str, Json] | None = None) -> list[Json
     """
     found = [
         *_work(ledger, left or {}), *_deliveries(ledger), *_receivers(ledger), *_intake(ledger), *_reviews(ledger),
-        *_identities(ledger), *_characters(ledger), *_jobs(ledger),
+        *_identities(ledger), *_characters(ledger), *_jobs(ledger), *_untargeted(ledger),
     ]  # fmt: skip
     return sorted(found, key=lambda each: (each["kind"] not in FIRST, each["since"] or ""))
 
@@ -90,6 +93,18 @@ def _left(ledger: Ledger, left: Mapping[str, Json], do: str) -> Iterator[Json]:
 
 def _names(files: Mapping[str, Any]) -> str:
     return ", ".join([*files["names"], *(["…"] if files["count"] > len(files["names"]) else [])])
+
+
+def _untargeted(ledger: Ledger) -> Iterator[Json]:
+    """Yield, for two weeks, by system what took back a report that has not come since: perhaps another was meant."""
+    with ledger.read() as connection:
+        now = ledger.now(connection)
+    found = Views(ledger).untargeted(now - FORTNIGHT, now - DAY)
+    for system in dict.fromkeys(system for system, _, _ in found):
+        mine = [(id_, at) for by, id_, at in found if by == system]
+        id_, at = mine[0]
+        name = f"{system}/{id_}"
+        yield _item("untargeted", system, len(mine), at, name, f"hub events show {shlex.quote(name)}")
 
 
 def _deliveries(ledger: Ledger) -> Iterator[Json]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+import sqlalchemy as sa
 
+from hub.ledger.tables import event
+from hub.stages.morning import morning
 from tests.integration.semantics.world import ADDRESS, OTHER, World
 
 MOVES = """subscribes:
@@ -155,6 +158,26 @@ def test_a_late_event_restates_what_holds_now(world):
     world.deliver()
     told = world.told("suido")
     assert [(t["action"], t["data"]["new_address"]) for t in told] == [("new", ADDRESS), ("correct", ADDRESS)]
+
+
+def test_what_takes_back_a_report_that_does_not_come_is_told_in_the_morning(world):
+    cancel = world.event("event.cancelled", event_id="later")
+    world.report(cancel, world.event("event.cancelled", "2", event_id="other", system="koseki"))
+
+    def found() -> list[tuple]:
+        return [tuple(each[key] for key in ("system", "count", "why", "do")) for each in morning(world.ledger)]
+
+    assert found() == []
+    with world.ledger.write() as connection:
+        connection.execute(sa.update(event).values(recorded_at=event.c.recorded_at - 2 * 86_400_000))
+    name = f"juki/{cancel['id']}"
+    assert found()[0] == ("juki", 1, name, f"hub events show {name}")
+    assert [each[0] for each in found()] == ["juki", "koseki"]
+    world.report(world.moved(ADDRESS, id_="later"))
+    assert [each[0] for each in found()] == ["koseki"]
+    with world.ledger.write() as connection:
+        connection.execute(sa.update(event).values(recorded_at=event.c.recorded_at - 20 * 86_400_000))
+    assert found() == []
 
 
 def test_an_old_effective_date_alone_is_not_late(world):
