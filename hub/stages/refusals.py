@@ -42,9 +42,16 @@ def entries(connection: Connection, refused: Sequence[Refused], topic: str) -> l
         first = f", in {_shown(firsts[each.reuses], labels)}" if each.reuses in firsts else ""
         message = each.error.message + first + (f" ({each.error.mend})" if each.error.mend else "")
         system = "" if wire is None else system_of(wire.source)
-        same = None if wire is None or each.reuses is None else wire.id.encode() + b"\n" + content(wire)
-        found.append(Entry("dispatch", system, "", place, each.error.code, message, each.raw, same))
+        found.append(Entry("dispatch", system, "", place, each.error.code, message, each.raw, _same(wire)))
     return found
+
+
+def _same(wire: Wire | None) -> bytes | None:
+    """Return what makes a refused event the same when it comes again; its time may be the hub's own, another then."""
+    try:
+        return None if wire is None else wire.id.encode() + b"\n" + content(wire)
+    except Exception:  # noqa: BLE001 - what holds no JSON is known by its bytes
+        return None
 
 
 def _wire(raw: bytes) -> Wire | None:

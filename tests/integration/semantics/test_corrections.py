@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from hub.ledger.tables import event
 from hub.stages.morning import morning
+from hub.stages.refusals import entries
 from tests.integration.semantics.world import ADDRESS, OTHER, World
 
 MOVES = """subscribes:
@@ -178,6 +179,16 @@ def test_what_takes_back_a_report_that_does_not_come_is_told_in_the_morning(worl
     with world.ledger.write() as connection:
         connection.execute(sa.update(event).values(recorded_at=event.c.recorded_at - 20 * 86_400_000))
     assert found() == []
+
+
+def test_what_is_refused_again_is_one_entry_whatever_its_time(world):
+    wrong = world.event("event.corrected", event_id="none", data=world.moved(ADDRESS)["data"])
+    world.report(wrong)
+    world.report({**wrong, "time": "2026-11-21T10:00:00+09:00"})
+    first, second = world.refused
+    with world.ledger.read() as connection:
+        (one, other) = entries(connection, [first, second], "hub.events")
+    assert one.digest == other.digest
 
 
 def test_an_old_effective_date_alone_is_not_late(world):
