@@ -33,6 +33,9 @@ Data = Annotated[str | None, typer.Option("--data", metavar="JSON", help=word("o
 Subject = Annotated[str | None, typer.Option("--subject", metavar="NUMBER", help=word("option.right-subject"))]
 
 
+Again = Annotated[bool, typer.Option("--again", help=word("option.again"))]
+
+
 def cancel(
     session: Session,
     reason: Reason,
@@ -62,6 +65,7 @@ def correct(
     edit: Edit = None,
     data: Data = None,
     subject: Subject = None,
+    again: Again = False,
     batch: filters.Batch = None,
     system: Systems = None,
     type_: filters.Types = None,
@@ -73,10 +77,11 @@ def correct(
 ) -> int:
     """Put events right: the fields given replace those that stand, null takes one away.
 
-    One about the wrong person is cancelled, and reported anew of the right one.
+    One about the wrong person is cancelled, and reported anew of the right one; one that was cancelled by mistake is
+    reported anew.
     """
     values = [each for each in (edit, data) if each is not None]
-    if len(values) > 1 or not (values or subject):
+    if len(values) > 1 or not (values or subject or again):
         mend = "give them with --edit FILE or --data JSON; the right person with --subject NUMBER"
         raise UsageError("what is right?", mend=mend)
     fields = _worded(lambda: document(edit) if edit is not None else _parsed(data or "{}"))
@@ -86,9 +91,11 @@ def correct(
         foreman = hub.foreman()
         wanted = _wanted(hub, foreman, batch, system, type_, resident, since, until)
         some = _refuse_both(events, wanted)
-        if subject is not None and (some or len(events or ()) != 1):
+        if subject is not None and (again or some or len(events or ()) != 1):
             raise UsageError("--subject is for one event", mend="name the event that is about the wrong person")
-        plan = _worded(lambda: _corrections(foreman, wanted, events or [], fields, subject))
+        if again and (some or len(events or ()) != 1):
+            raise UsageError("--again is for one event", mend="name the event that was cancelled by mistake")
+        plan = _worded(lambda: _corrections(foreman, wanted, events or [], fields, subject, again=again))
         return jobs.begin(session, hub, plan, by=by, reason=reason, dry_run=dry_run)
 
 
@@ -127,13 +134,21 @@ def _refuse_both(events: list[str] | None, wanted: EventFilter) -> bool:
 
 
 def _corrections(
-    foreman: Foreman, wanted: EventFilter, events: list[str], fields: dict[str, Any], subject: str | None
+    foreman: Foreman,
+    wanted: EventFilter,
+    events: list[str],
+    fields: dict[str, Any],
+    subject: str | None,
+    *,
+    again: bool,
 ) -> Plan:
     if len(events) != 1:
         return foreman.correct_all(wanted, events, fields)
     (event,) = events
     right = {**foreman.values(event), **fields}
     whole = {name: value for name, value in right.items() if value is not None}
+    if again:
+        return foreman.again(event, whole)
     return foreman.correct(event, whole) if subject is None else foreman.move(event, subject, whole)
 
 

@@ -23,6 +23,7 @@ Rate = Annotated[float | None, typer.Option("--rate", min=0.01, metavar="N", hel
 Stale = Annotated[bool, typer.Option("--even-if-stale", help=word("option.even-if-stale"))]
 Outward = Annotated[bool, typer.Option("--include-outward", help=word("option.include-outward"))]
 
+WAYS = {"cancelled before": "jobs.cancelled-before", "a correction itself": "jobs.correction-itself"}
 STEPS = {"approval": ("approve", "cancel"), "paused": ("resume", "cancel")}  # status → what a person may do next
 
 
@@ -187,6 +188,8 @@ def _write_counts(preview: dict[str, Any]) -> None:
         output.line(f"{key}: {count}")
     for why, count in preview.get("left_out", {}).items():
         output.line(word("jobs.left-out", why=_left_out(why), count=count))
+        if why in WAYS:
+            output.line(word(WAYS[why]))
 
 
 def _left_out(why: str) -> str:

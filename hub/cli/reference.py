@@ -149,6 +149,10 @@ and `breaker` say what keeps it, a source's `held` names the batch for which it 
 `names`, `since`) files in its folders that no source of the city reads. It needs the ledger alone, not the city's
 other files.
 """,
+    "correct": """
+`--again` is for an event that was cancelled by mistake, since a cancellation cannot be cancelled: the same report, with
+the values as they stood and those that are given, comes from its source under a new id, once however often it is said.
+""",
     "events list": """
 Of what is in the log `amended` (by `corrected_by`) says what was done to an event last, `amends` (to `corrects`) what
 it does to another, as in `hub events show`.

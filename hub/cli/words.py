@@ -148,6 +148,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "人違い: 正しい人の宛名番号（元の報告を取り消し、その人の報告として届け直す）",
         "the right resident's number: the event is cancelled, and reported anew of that one",
     ),
+    "option.again": (
+        "取消しの誤り: 取り消したイベントを、新しい番号で届け直す",
+        "the event was cancelled by mistake: report it anew, under a new id",
+    ),
     "option.right-data": ("正しい値の JSON", "the right values as JSON; null takes one away"),
     "option.loaded": ("報告元（システム.名前）", "a source, <system>.<name>"),
     "option.to": (
@@ -550,6 +554,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "what.confirm": ("届いていたとする", "confirm"),
     "what.cancel": ("取り消す", "cancel"),
     "what.correct": ("訂正する", "correct"),
+    "what.again": ("新しい番号で届け直す", "report again"),
     "what.report": ("正しい人の報告として届ける", "report"),
     "what.publish": ("イベントを出す", "publish"),
     "what.backfill": ("過去分を送る", "backfill"),
@@ -569,6 +574,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "left.right already": ("もう正しい", "right already"),
     "left.a correction itself": ("それ自体が訂正か取消し", "a correction itself"),
     "left.cancelled before": ("前に取り消した", "cancelled before"),
+    "left.not cancelled": ("取り消されていない", "not cancelled"),
+    "left.reported again before": ("前に届け直した", "reported again before"),
     "left.no rule today": ("今のルールでは伝えない", "no rule today"),
     "action.new": ("新規", "new"),
     "action.correct": ("訂正", "correct"),
@@ -702,6 +709,14 @@ WORDS: dict[str, tuple[str, str]] = {
     "drain.clear-but": (
         "届けるものはもうありません (不達 {dead} 件、隔離 {quarantine} 件: hub morning)",
         "nothing is left to deliver ({dead} dead letters, {quarantine} in quarantine: hub morning)",
+    ),
+    "jobs.cancelled-before": (
+        "  取消しが誤りなら、同じ報告を新しい番号で届け直します: hub correct イベント --again --reason 理由",
+        "  if the cancellation was a mistake, report it anew: hub correct EVENT --again --reason TEXT",
+    ),
+    "jobs.correction-itself": (
+        "  誤った取消しは hub correct 元のイベント --again で届け直し、誤った訂正は元のイベントを訂正し直します",
+        "  after a wrong cancellation: hub correct EVENT --again, of its target; a wrong correction: correct again",
     ),
     "jobs.nothing": ("することはありません", "nothing to do"),
     "jobs.begun": ("作業 {no} を始めました: hub jobs show {no}", "job {no} has begun: hub jobs show {no}"),

@@ -146,17 +146,37 @@ class Amender:
         self.cancel(plan, [row])
         if past is None or not plan.orders:
             return
+        shown = {"changes": {"subject": [row.subject, subject]}, "known": bool(self._history(subject).events)}
+        self._report(plan, "report", past, subject, right, **shown)
+
+    def again(self, plan: Plan, row: Any, right: Mapping[str, Any]) -> None:
+        """Add the report anew of an event that was cancelled by mistake, once; raises Malformed.
+
+        Its id is made of the event's, so that two who do it at once report one event.
+        """
+        past = self._history(row.subject).at(row.pos)
+        if past is None or past.type in AMENDMENTS:
+            plan.left_out["a correction itself"] += 1
+        elif not past.taken_back:
+            plan.left_out["not cancelled"] += 1
+        elif self._log.known([(_anew(past.wire.type, past.wire.source, past.wire.id), past.source)]):
+            plan.left_out["reported again before"] += 1
+        else:
+            self._report(plan, "again", past, row.subject, right)
+
+    def _report(self, plan: Plan, what: str, past: Past, subject: str, right: Mapping[str, Any], **shown: Any) -> None:
+        """Add a report that says what another did, of this resident and with these values; raises Malformed."""
         wire = past.wire
         document = {"specversion": "1.0", "id": wire.id, "source": wire.source, "type": wire.type}
         whole = {**document, "subject": subject, "time": wire.time, "data": dict(right)}
         event_from(whole, city=self._city.city, now=wire.time)
         told = self._would_tell(past, subject, right)
-        shown = {"changes": {"subject": [row.subject, subject]}, "known": bool(self._history(subject).events)}
-        self._add(plan, "report", past, told, {"subject": subject, "data": dict(right)}, **shown)
+        self._add(plan, what, past, told, {"subject": subject, "data": dict(right)}, **shown)
 
     def _would_tell(self, past: Past, subject: str, data: Mapping[str, Any]) -> list[str]:
         """Return which receivers are told of a new event of a resident, by today's rules and what is known."""
         short, version = type_of(past.wire.type)
+        self._facts.load({subject})
         facts = self._facts.at(subject, str(data["effective_on"]))
         facts, after = self._facts.around(short, subject, data, facts)
         view = View(short, version, subject, attributes(past.wire), data)
@@ -226,12 +246,13 @@ async def publish_open(ledger: Ledger, producer: Producer, topic: str, city: str
 
 
 def _event(task: Task, city: str) -> Event:
-    """Return the event; its id is of the job and the target."""
+    """Return the event; its id is of the job and the target, or of the target alone where that is reported again."""
     draft = task.payload
-    own = _reported(draft) if draft["what"] == "report" else _amending(draft, task.reason)
+    own = _reported(draft) if draft["what"] in {"report", "again"} else _amending(draft, task.reason)
+    new = identity("hub", [own["type"], task.job, draft["source"], draft["id"]])
     document = {
         "specversion": "1.0",
-        "id": identity("hub", [own["type"], task.job, draft["source"], draft["id"]]),
+        "id": _anew(own["type"], draft["source"], draft["id"]) if draft["what"] == "again" else new,
         "source": draft["source"],
         "subject": draft["subject"],
         "time": moment(task.at),
@@ -241,6 +262,11 @@ def _event(task: Task, city: str) -> Event:
     return event_from(document, city=city, now=moment(task.at))
 
 
+def _anew(type_: str, source: str, event_id: str) -> str:
+    """Return the id of an event that is reported again after it was cancelled."""
+    return identity("hub", [type_, "again", source, event_id])
+
+
 def _amending(draft: Json, reason: str) -> Json:
     said = {"event_id": draft["id"], **draft["data"]}
     type_ = "event.cancelled" if draft["what"] == "cancel" else "event.corrected"
@@ -248,6 +274,7 @@ def _amending(draft: Json, reason: str) -> Json:
 
 
 def _reported(draft: Json) -> Json:
-    """Return what is reported anew of the right resident, linked with the report of the wrong one."""
+    """Return what is reported anew; of the right resident it is linked with the report of the wrong one."""
     right = draft["data"]
-    return {"type": draft["type"], "subject": right["subject"], "data": right["data"], REPLACES: draft["id"]}
+    linked = {REPLACES: draft["id"]} if draft["what"] == "report" else {}
+    return {"type": draft["type"], "subject": right["subject"], "data": right["data"], **linked}

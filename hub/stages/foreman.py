@@ -135,6 +135,15 @@ class Foreman:
         self._amender().move(plan, self._rows([reference])[0], subject, right)
         return self._limited(plan, self._city.approval.correct, plan.counts["cancel"])
 
+    def again(self, reference: str, right: Mapping[str, Any]) -> Plan:
+        """Plan to report an event anew that was cancelled by mistake, with all of its values.
+
+        Raises NotFound and Malformed.
+        """
+        plan = Plan("correct", {})
+        self._amender().again(plan, self._rows([reference])[0], right)
+        return self._limited(plan, self._city.approval.correct)
+
     def named(self) -> tuple[frozenset[str], frozenset[str]]:
         """Return the event types and the systems that the ledger knows."""
         return self._views.named()

@@ -203,6 +203,42 @@ def test_the_wrong_person_is_one_command_and_both_events_name_each_other(town):
     assert (again.orders, dict(again.left_out)) == ([], {"cancelled before": 1})
 
 
+def test_what_was_cancelled_by_mistake_is_reported_anew_once(town):
+    town.report(town.moved(OTHER, "1"))
+    town.deliver()
+    assert dict(town.foreman.again("e1", town.foreman.values("e1")).left_out) == {"not cancelled": 1}
+    town.do(town.foreman.cancel(EventFilter(), ["e1"]), reason="別人")
+    topic = Topic(town)
+    publish(town, topic)
+    town.deliver()
+    cancelled = topic.published[0]["id"]
+    assert dict(town.foreman.again(cancelled, {}).left_out) == {"a correction itself": 1}
+    plan = town.foreman.again("e1", town.foreman.values("e1"))
+    told = ["suido.main", "zei.main"]
+    assert plan.items == [{"what": "again", "event": "juki/e1", "type": "resident.moved", "told": told}]
+    assert plan.approval  # of one event, where none may be corrected by one person alone
+    plan.approval = False
+    town.do(plan, reason="取消しの誤り")
+    town.do(plan, reason="取消しの誤り")  # by two people at once
+    assert publish(town, topic) == 2
+    town.deliver()
+    assert [each["action"] for each in town.desks["zei"].taken] == ["new", "cancel", "new"]
+    again = town.inquiry.event(topic.published[1]["id"])
+    assert (again["seen"], again["event"]["data"], again["replaces"]) == (2, town.moved(OTHER)["data"], None)
+    late = town.foreman.again("e1", town.foreman.values("e1"))
+    assert (late.orders, dict(late.left_out)) == ([], {"reported again before": 1})
+    assert dict(town.foreman.again(again["event"]["id"], {}).left_out) == {"not cancelled": 1}
+
+
+def test_who_would_be_told_of_a_report_is_judged_by_what_is_known(tmp_path, ledger_url):
+    insured = RULE.replace("send:", "when: facts.insurance.kokuho.active, send:")
+    town = Town(tmp_path / "city", ledger_url, {"suido": insured})
+    town.report(town.event("insurance.enrolled", "2", scheme="kokuho"), {**town.moved(ADDRESS, "1"), "id": "wrong"})
+    told = town.foreman.move("wrong", "2", town.foreman.values("wrong")).items[1]["told"]
+    town.close()
+    assert told == ["suido.main"]
+
+
 def test_a_cancellation_is_not_overtaken_by_what_the_right_person_is_told(town):
     town.report(town.moved(OTHER, "1"))
     town.deliver()

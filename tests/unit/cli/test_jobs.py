@@ -36,6 +36,15 @@ def test_a_job_is_not_approved_by_who_asked_for_it(hub, city, number):
     assert (refused.exit_code, "another person" in refused.stderr) == (2, True)
 
 
+@pytest.mark.parametrize("why", ["cancelled before", "a correction itself"])
+def test_after_a_wrong_cancellation_the_way_on_is_named(hub, city, ledger, why):
+    totals = {"counts": {}, "receivers": {}, "left_out": {why: 1}}
+    number = jobs.create(ledger, "cancel", {}, [], by="甲", reason="誤り", totals=totals, approval=False)
+    shown = hub("jobs", "show", number, "--city", city).stdout
+    assert f"left out ({why}): 1\n" in shown
+    assert "hub correct EVENT --again" in shown
+
+
 def test_a_job_is_cancelled_once(hub, city, number):
     cancelled = json.loads(hub("jobs", "cancel", number, "--json", "--city", city).stdout)
     assert (cancelled["status"], cancelled["results"], cancelled["open"]) == ("cancelled", {"cancelled": 2}, 0)
@@ -56,6 +65,8 @@ def test_a_job_is_cancelled_once(hub, city, number):
         ("correct", "juki/e1", "--reason", "誤り", "--data", "{}", "--edit", "x.json", "--subject", "2"),
         ("correct", "--reason", "誤り", "--data", "{}"),
         ("correct", "--reason", "誤り", "--batch", "b", "--subject", "2"),
+        ("correct", "--reason", "誤り", "--batch", "b", "--again"),
+        ("correct", "juki/e1", "--reason", "誤り", "--again", "--subject", "2"),
         ("correct", "juki/e1", "juki/e2", "--reason", "誤り", "--subject", "2"),
         ("correct", "juki/e1", "--batch", "b", "--reason", "誤り", "--data", "{}"),
         ("correct", "--batch", "b", "--type", "resident.dead", "--reason", "誤り", "--data", "{}"),
