@@ -98,7 +98,7 @@ def is_unicode(encoding: str | None) -> bool:
 
 def comes_back(raw: bytes, encoding: str) -> bool:
     """Say whether bytes that were read can be made again from their text: of 398 codes of cp932 they cannot."""
-    if encoding == "utf-8" or raw.isascii():
+    if encoding in {"utf-8", "utf-8-sig"} or raw.isascii():
         return True
     try:
         return raw.decode(encoding).encode(encoding) == raw

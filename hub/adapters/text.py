@@ -105,6 +105,7 @@ class TextSink:
         self._characters = characters
         self._unmappable = unmappable
         self.features = getattr(sink, "features", features)
+        self._last: tuple[Batch, _Written] | None = None
 
     async def deliver(self, batch: Batch) -> Sequence[Outcome]:
         """Deliver what can be written."""
@@ -131,7 +132,7 @@ class TextSink:
 
     async def commit(self, batch: Batch, token: dict[str, Any]) -> Sequence[Outcome]:
         """Make it visible."""
-        written = self._written(batch)
+        written, self._last = self._written(batch), None
         return self._outcomes(batch, written, await self._sink.commit(written.batch, token) if token != NOTHING else [])
 
     async def recover(self, batch: Batch, token: dict[str, Any]) -> Sequence[Outcome]:
@@ -150,6 +151,12 @@ class TextSink:
         await self._sink.close()
 
     def _written(self, batch: Batch) -> _Written:
+        """Return a batch in the system's characters; the second of two steps has it from the first."""
+        if self._last is None or self._last[0] is not batch:
+            self._last = (batch, self._write(batch))
+        return self._last[1]
+
+    def _write(self, batch: Batch) -> _Written:
         deliveries: list[Delivery] = []
         written = _Written(Batch(batch.receiver, batch.no, batch.date, deliveries))
         for one in batch.deliveries:

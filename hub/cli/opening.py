@@ -40,7 +40,7 @@ def tried(receiver: Receiver, city: City) -> tuple[list[Written], list[Problem]]
     except Exception as error:  # noqa: BLE001 - whatever a package raises; its words may quote a secret
         message = f"`{receiver.key}` cannot be opened: `{receiver.adapter}` fails with {type(error).__name__}"
         mend = f"look at its settings: hub adapters show {receiver.adapter}"
-        return written, [Problem(receiver.place, message, mend, code="adapter-setting")]
+        return written, [Problem(receiver.place, message, mend, code="adapter-setting", level="warning")]
     return written, []
 
 

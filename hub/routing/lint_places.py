@@ -64,7 +64,7 @@ def _writing(city: City) -> Iterator[Writing]:
 def _reading(city: City) -> Iterator[Reading]:
     for name, system in city.systems.items():
         for source in system.sources.values():
-            if path := _path(source.options):
+            if (source.mode != "snapshot" or system.reads(source)) and (path := _path(source.options)):
                 yield Reading(f"`{name}.{source.name}`", source.place_of("path"), path, source.after == "keep")
         for receiver in system.receives.values():
             said = receiver.acknowledged

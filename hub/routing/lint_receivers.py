@@ -41,8 +41,8 @@ def check(notes: Notes, system: System, receiver: Receiver, written: Iterable[Wr
             continue
         read |= compiled.paths
         own = text.place.partition(":")[0] == receiver.place.partition(":")[0]
-        shape = _sent(system, receiver if own else None)
-        for path in sorted(compiled.paths):
+        shape = _sent([system], receiver) if own else _sent(notes.city.systems.values(), None)
+        for path in sorted(compiled.paths - compiled.guarded):
             found = look_up(shape, path)
             if isinstance(found, Unknown):
                 _unknown(notes, text, path, found)
@@ -80,15 +80,17 @@ def _texts(notes: Notes, receiver: Receiver, expression: str, place: str) -> Ite
         yield Text(expression, notes.place_between(receiver.place_of(*path), expression), f"`{what}`")
 
 
-def _sent(system: System, receiver: Receiver | None) -> Mapping[str, Shape]:
-    """Return the shape of what a receiver is sent; of all the system is sent, for files several receivers may share."""
-    rules = [rule for rule in system.subscribes if receiver is None or not rule.to or receiver.name in rule.to]
-    data: dict[str, Shape] = {"restored": "open"} if rules else {}
-    for rule in rules:
-        data |= _fields(rule)
-        permitted = rule.protected or system.protected
-        if permitted is not None and (permitted.send_flag or permitted.mode == "flag-only"):
-            data |= dict.fromkeys(FLAGS, "flag")
+def _sent(systems: Iterable[System], receiver: Receiver | None) -> Mapping[str, Shape]:
+    """Return the shape of what a receiver is sent; of all that systems are sent, for files several may share."""
+    data: dict[str, Shape] = {}
+    for system in systems:
+        rules = [rule for rule in system.subscribes if receiver is None or not rule.to or receiver.name in rule.to]
+        data |= {"restored": "open"} if rules else {}
+        for rule in rules:
+            data |= _fields(rule)
+            permitted = rule.protected or system.protected
+            if permitted is not None and (permitted.send_flag or permitted.mode == "flag-only"):
+                data |= dict.fromkeys(FLAGS, "flag")
     event = {**dict.fromkeys(PROJECTED, "text"), "data": data}
     return {"event": event, "data": data, "subject": "text", "delivery": _DELIVERY, "batch": _BATCH}
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
+LOADER = getattr(yaml, "CLoader", yaml.Loader)  # where there is no libyaml its slower twin, of the same words
 DEEPEST = 50  # levels of nesting
 LARGEST = 200_000  # values of one file, aliases counted as often as they are used
 TEXT_TAG = "tag:yaml.org,2002:str"
@@ -146,7 +147,7 @@ class Builder:
 
     def build(self) -> Node | None:
         """Return the file's one document, or None with `problems` set."""
-        self.events = yaml.parse(self.text, Loader=yaml.CLoader)
+        self.events = yaml.parse(self.text, Loader=LOADER)
         try:
             node = self.document()
         except Stop:

@@ -16,7 +16,7 @@ from hub.errors import Malformed, Transient
 
 MANY = 4500  # records: several batches for every source here
 SEVERAL = 2100  # records: two batches
-BULK = 6000  # records, of which only a share may be in memory at a time
+BULK = 8000  # records, of which only a share may be in memory at a time
 
 
 def _read(source: Source, after: dict[str, Any] | None) -> tuple[list[Row], list[Any]]:
