@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from hub.ledger.desk import Desk
 from hub.ledger.engine import Ledger
 from hub.ledger.log import EventLog
 from hub.routing.protection import locates_person
+from hub.settings.front import TIMEZONE
 from hub.stages.clock import utc_now
 from hub.stages.history import Archive, History
 from hub.stages.rulebook import RuleBook
@@ -18,7 +20,9 @@ SHOWN = ("name", "kana", "birth_date", "address", "household_no")  # of `facts.r
 class Acquaintances:
     """Asks one ledger."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, timezone: str = TIMEZONE) -> None:
+        """Ask of the day that it is in a time zone."""
+        self._timezone = ZoneInfo(timezone)
         self._archive = Archive(EventLog(ledger), RuleBook(ledger, Desk(ledger)))
 
     def of(self, subject: str, *, hidden: bool = False) -> dict[str, Any] | None:
@@ -29,6 +33,6 @@ class Acquaintances:
         history = History(*self._archive.of(subject))
         if not history.events:
             return None
-        known = history.facts(until=utc_now().date().isoformat())["resident"]
+        known = history.facts(until=utc_now().astimezone(self._timezone).date().isoformat())["resident"]
         names = [name for name in SHOWN if not (hidden and locates_person((), ("facts", "resident", name)))]
         return {name: known[name] for name in names if name in known}

@@ -67,6 +67,24 @@ async def test_that_it_cannot_be_started_again_is_said_once(ledger, caplog):
     assert noted(ledger)["intake"]["managed"]
 
 
+async def test_one_that_ends_each_time_is_started_again_less_and_less_often(ledger, monkeypatch):
+    broker, clock = Broker(), [1_000.0]
+    monkeypatch.setattr("hub.stages.attendance.time.monotonic", lambda: clock[0])
+    attending = Attending(ledger, ["intake"], "127.0.0.1:1", broker.answers, broker.revive)
+    started = []
+    for _ in range(200):
+        broker.answering = False
+        await attending.look()
+        started += [clock[0] - 1_000] if broker.answering else []
+        clock[0] += 5
+    assert started == [0, 10, 70, 370, 670, 970]
+    broker.answering = True
+    clock[0] += 1_000
+    broker.answering = False
+    await attending.look()
+    assert broker.answering, "that was long ago"
+
+
 async def test_a_ledger_that_is_away_keeps_nobody_from_looking(ledger, monkeypatch):
     def away(*_):
         raise LedgerUnavailable("away")
