@@ -258,7 +258,7 @@ class Hub:
         async with self.kafka() as bus:
             done = await asyncio.to_thread(deciding)
             await reviewing.publish_accepted(self.ledger, bus.producer, self.topic)
-        return done
+        return await asyncio.to_thread(reviewing.as_they_are, self.ledger, done)
 
     def _accept(self, no: int, *, who: str, why: str) -> Item:
         if reviews.show(self.ledger, no).kind == UNSURE:

@@ -123,6 +123,11 @@ def each(numbers: Iterable[int], decide: Callable[[int], Item]) -> Decided:
     return done
 
 
+def as_they_are(ledger: Ledger, done: Decided) -> Decided:
+    """Return what was decided as it stands now, published or not yet."""
+    return Decided([reviews.show(ledger, item.no) for item in done.items], done.refused)
+
+
 def have_events(ledger: Ledger, numbers: Iterable[int]) -> bool:
     """Say whether accepting one of these may publish an event."""
     for no in numbers:
