@@ -123,11 +123,16 @@ def _texts(document: Any, path: str) -> list[str]:
     """Return the texts and numbers at a path of names, of each item of a list on the way."""
     found = [document]
     for name in path.split("."):
-        listed = [item for each in found for item in (each if isinstance(each, list) else [each])]
-        found = [each[name] for each in listed if isinstance(each, dict) and name in each]
-    whole = [item for each in found for item in (each if isinstance(each, list) else [each])]
-    texts = [str(each)[:TEXT_LIMIT] for each in whole if isinstance(each, str | int) and not isinstance(each, bool)]
+        found = [each[name] for each in _items(found) if isinstance(each, dict) and name in each]
+    texts = [
+        str(each)[:TEXT_LIMIT] for each in _items(found) if isinstance(each, str | int) and not isinstance(each, bool)
+    ]
     return [text for text in texts if text]
+
+
+def _items(found: Sequence[Any]) -> list[Any]:
+    """Return values, and in the place of a list what is in it."""
+    return [item for each in found for item in (each if isinstance(each, list) else [each])]
 
 
 def _document(answer: httpx.Response) -> dict[str, Any]:

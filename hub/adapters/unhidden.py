@@ -10,9 +10,9 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from hub.settings.secret import Secret
+from hub.settings.spots import Path
 
 _HERE = re.compile(r"https?://(?:127\.0\.0\.1|localhost|\[::1\])[:/]")
-Path = tuple[str | int, ...]
 
 
 def unhidden(model: type[BaseModel], given: Mapping[str, Any]) -> Iterator[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import TYPE_CHECKING
 
 from hub.routing.lint_expressions import Notes, Text
@@ -35,13 +36,15 @@ _BATCH: Shape = {"no": "number", "date": "date"}
 def check(notes: Notes, system: System, receiver: Receiver, written: Iterable[Written]) -> None:
     """Note what is wrong with the expressions a receiver's adapter compiles."""
     read: set[Path] = set()
+    mine = _sent([system], receiver)
+    anybodys = cache(lambda: _sent(notes.city.systems.values(), None))  # in files that several systems may share
     for text in dict.fromkeys(each for one in written for each in _texts(notes, receiver, *one)):
         compiled = notes.compiled(text, DELIVERED)
         if compiled is None:
             continue
         read |= compiled.paths
         own = text.place.partition(":")[0] == receiver.place.partition(":")[0]
-        shape = _sent([system], receiver) if own else _sent(notes.city.systems.values(), None)
+        shape = mine if own else anybodys()
         for path in sorted(compiled.paths - compiled.guarded):
             found = look_up(shape, path)
             if isinstance(found, Unknown):

@@ -25,7 +25,6 @@ PAGE = 1000  # read at once; all pages are read
 AT_WORK = 60_000  # milliseconds: a stage that was at work then is at work now
 BROKEN_OFF = 600_000  # milliseconds that a killed hub has to be started again
 DAY = 26 * 3_600_000  # milliseconds: a day, and two hours for what is run once a day
-
 FORTNIGHT = 14 * 86_400_000  # milliseconds
 
 FIRST = ("at-rest", "kafka")  # without these the others may not be all there is

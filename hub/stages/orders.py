@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Protocol
 
 from hub.ledger import commands
 from hub.ledger.commands import Command, Known
@@ -35,6 +34,7 @@ from hub.ledger.status import (
 from hub.stages import answers
 from hub.stages.entries import Item, unpack_made
 from hub.stages.lanes import Lanes, Scheduled
+from hub.stages.record import Record
 
 AT_ONCE = 2_000  # commands carried out in one settlement
 QUEUED = "queued"
@@ -42,23 +42,6 @@ BEFORE = "queued before"
 _JUDGED = frozenset({"retry", "resend", "restore"})  # what may be overtaken
 PAUSED = delivery_code("held", "paused")
 DECIDED = frozenset(delivery_code("held", reason) for reason in DECISIONS["release"]["held"])  # by a person
-
-
-class Record(Protocol):
-    """What the owner will settle."""
-
-    holds: list[Hold]
-    released: list[tuple[int, int]]
-    failures: list[Failure]
-    obeyed: list[tuple[int, str]]
-    noted: list[Noted]
-    pause: str
-
-    def finish(self, status: int, job: int, pos: int, no: int) -> None:
-        """Note an ending."""
-
-    def answer(self, status: int, job: int, pos: int, no: int) -> None:
-        """Note what is said of a delivery that has arrived."""
 
 
 @dataclass(slots=True)
