@@ -125,12 +125,11 @@ class Timeline:
 
     def _sent(self, told: Told, spans: Spans) -> tuple[list[str], list[str]]:
         """Return the fields of a delivery that went, or would go now, and those withheld of a protected resident."""
-        cut = cut_for(told.entry, told.item, self._book.__getitem__)
-        arrived = told.state[0] in ARRIVED
-        guarded = told.ended.at in spans if arrived and told.ended is not None else told.cut is not None
-        whole = told.entry.delivery(told.item, 0, told.job).data.keys() - {"restored"}
-        sent = told.entry.delivery(told.item, 0, told.job, cut).data.keys() - {"restored"} if guarded else whole
-        return sorted(sent), sorted(whole - sent)
+        cut = told.cut
+        if told.state[0] in ARRIVED and told.ended is not None:
+            cut = cut_for(told.entry, told.item, self._book.__getitem__) if told.ended.at in spans else None
+        whole, sent = (told.entry.delivery(told.item, 0, told.job, each).data.keys() for each in (None, cut))
+        return sorted(sent - {"restored"}), sorted(whole - sent - {"restored"})
 
     def _event(self, row: Any, flags: dict[str, bool], spans: Spans) -> Json:
         entry = Entry.of(row.pos, bytes(row.body), self._book[row.ruleset])
